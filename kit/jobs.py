@@ -1,0 +1,277 @@
+"""Long work: asked for once, done by whoever claims it, resumed from its cursor, cancelled or retried by hand.
+
+A row of `Job` is all there is: a worker that dies leaves a lease that runs out, and the sweep hands the row to the
+next. The work of a kind is one function, `run(held) -> result`, registered in `AppConfig.ready`. It works in chunks,
+and each chunk is one transaction that ends with `held.progress(cursor=…)`: the cursor is true exactly when the chunk
+is. A worker that lost its lease cannot commit a chunk, because `progress` then raises and the chunk is rolled back.
+
+    def run(held: jobs.Held) -> dict:
+        for start in range(held.cursor.get("row", 0), total, 1000):
+            with transaction.atomic():
+                …
+                held.progress(rows_done=start + 1000, rows_total=total, cursor={"row": start + 1000})
+        return {"created": …}
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import DatabaseError, connection
+from django.db.models import F, QuerySet
+from django.utils.translation import gettext as _
+
+from kit import hints, leases
+from kit.models import Job, User
+
+LEASE = timedelta(seconds=30)
+RENEW_EVERY = 10.0  # seconds: two renewals may fail before the lease is over
+ATTEMPTS = 3  # in a row without progress; then the job stops and says why
+PAUSE = timedelta(seconds=5)  # before the next attempt, times the attempts so far
+OPEN = (Job.State.QUEUED, Job.State.RUNNING)
+TASK = "kit.tasks.run_job"
+
+logger = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """The work cannot be done, whoever tries: the message is the reason, in the user's words. Never tried again."""
+
+
+class Cancelled(Exception):
+    """Somebody asked to cancel; the chunk at hand is rolled back."""
+
+
+class LeaseLost(Exception):
+    """Another worker took the job over; the chunk at hand is rolled back."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of job does, and what it clears away once the job is done, failed or cancelled."""
+
+    run: Callable[[Held], dict[str, Any] | None]
+    tidy: Callable[[Job], None] | None = None
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def register(
+    kind: str, run: Callable[[Held], dict[str, Any] | None], *, tidy: Callable[[Job], None] | None = None
+) -> None:
+    """Name the function that does this kind of work; called from `AppConfig.ready`."""
+    _kinds[kind] = Kind(run, tidy)
+
+
+def enqueue(kind: str, payload: dict[str, Any], *, by: User | None, now: datetime, title: str = "") -> Job:
+    """Ask for work. The row is the promise; a worker hears of it when the transaction commits. `kind` must be known."""
+    if kind not in _kinds:
+        raise LookupError(f"no kind of job is called {kind!r}")
+    job = Job.objects.create(kind=kind, payload=payload, title=title, created_by=by, created_at=now)
+    hints.later(TASK, job.pk)
+    return job
+
+
+def run(job_id: int, now: datetime) -> bool:
+    """Do the job if it is open and nobody holds it. True when this call did it, to whatever end the row now tells.
+
+    `now` is handed on to the work. Never raises for what the work did wrong: that is the row's `error`.
+    """
+    owner = uuid.uuid4().hex
+    if not _claim(job_id, owner):
+        return False
+    job = Job.objects.get(pk=job_id)
+    held = Held(job, owner, now)
+    if job.cancel_asked:
+        _end(held, Job.State.CANCELLED)
+    elif job.attempts > ATTEMPTS:
+        _end(held, Job.State.FAILED, error=_("It stopped without a word three times. Retry it, or look into the log."))
+    elif job.kind not in _kinds:
+        _end(held, Job.State.FAILED, error=_("This version does not know work of the kind “%s”.") % job.kind)
+    else:
+        _work(held)
+    return True
+
+
+def cancel(job_id: int) -> bool:
+    """Ask to stop: a waiting job at once, a running one at its next chunk. False when it had already ended."""
+    waiting = Job.objects.filter(pk=job_id, state=Job.State.QUEUED)
+    if waiting.update(state=Job.State.CANCELLED, cancel_asked=True, finished_at=leases.CLOCK):
+        _tidy(Job.objects.get(pk=job_id))
+        return True
+    return bool(Job.objects.filter(pk=job_id, state=Job.State.RUNNING).update(cancel_asked=True))
+
+
+def retry(job_id: int) -> bool:
+    """Queue a failed or cancelled job again, from its cursor. False when it is open or done."""
+    ended = Job.objects.filter(pk=job_id, state__in=[Job.State.FAILED, Job.State.CANCELLED])
+    again = ended.update(
+        state=Job.State.QUEUED, attempts=0, cancel_asked=False, lease_until=None, owner="", error="", finished_at=None
+    )
+    if again:
+        hints.later(TASK, job_id)
+    return bool(again)
+
+
+def sweep() -> int:
+    """Send a hint for every open job that nobody holds, and say how many: a lost message costs this wait, no more."""
+    ids = Job.objects.filter(leases.free(), state__in=OPEN).order_by("created_at").values_list("pk", flat=True)[:1000]
+    for job_id in ids:
+        hints.later(TASK, job_id)
+    return len(ids)
+
+
+def rate(job: Job, now: datetime) -> float:
+    """Rows per second since the job was first started; 0 when it has not."""
+    if not job.started_at:
+        return 0.0
+    seconds = ((job.finished_at or now) - job.started_at).total_seconds()
+    return job.rows_done / seconds if seconds > 0 else 0.0
+
+
+def time_left(job: Job, now: datetime) -> timedelta | None:
+    """How long the rest takes at the rate so far; None when nobody can tell."""
+    speed = rate(job, now)
+    if job.state != Job.State.RUNNING or not job.rows_total or not speed:
+        return None
+    return timedelta(seconds=max(job.rows_total - job.rows_done, 0) / speed)
+
+
+class Held:
+    """A job in the hands of the one worker that claimed it; what a kind's `run` is given."""
+
+    def __init__(self, job: Job, owner: str, now: datetime) -> None:
+        self.job = job
+        self.now = now
+        self._owner = owner
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return self.job.payload
+
+    @property
+    def cursor(self) -> dict[str, Any]:
+        """Where the last committed chunk ended; empty at the first start."""
+        return self.job.cursor
+
+    @property
+    def row(self) -> QuerySet[Job]:
+        """The job's row while it is still ours."""
+        return Job.objects.filter(pk=self.job.pk, state=Job.State.RUNNING, owner=self._owner)
+
+    def progress(self, **reached: Any) -> None:
+        """Write down what is reached: any of `rows_done`, `rows_total`, `phase`, `cursor`, `result`. Renews the lease.
+
+        Call it last in the chunk's transaction. Raises `Cancelled` or `LeaseLost`, which must leave that transaction.
+        A new cursor counts as progress: the three attempts start afresh.
+        """
+        if unknown := set(reached) - {"rows_done", "rows_total", "phase", "cursor", "result"}:
+            raise TypeError(f"progress knows nothing of {', '.join(sorted(unknown))}")
+        if "cursor" in reached and reached["cursor"] != self.job.cursor:
+            reached["attempts"] = 1
+        if not self.row.filter(cancel_asked=False).update(lease_until=leases.until(LEASE), **reached):
+            raise Cancelled if self.row.exists() else LeaseLost
+        for name, value in reached.items():
+            setattr(self.job, name, value)
+
+
+@contextmanager
+def _kept(held: Held) -> Iterator[None]:
+    """Keeps the lease while the work is busy.
+
+    A thread with a connection of its own: one statement of a set-based job may well take longer than a lease, and no
+    code of the work runs meanwhile. It only prolongs; whether a chunk counts is decided by `Held.progress` in its
+    transaction. Work that hangs for ever is ended by the task's time limit.
+    """
+    over = threading.Event()
+    thread = threading.Thread(target=_renew, args=[held, over], name=f"lease of job {held.job.pk}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _renew(held: Held, over: threading.Event) -> None:
+    while not over.wait(RENEW_EVERY):
+        try:
+            held.row.update(lease_until=leases.until(LEASE))
+        except DatabaseError as error:
+            logger.warning("could not renew the lease of job %s: %s", held.job.pk, error)
+        finally:
+            connection.close()
+
+
+def _claim(job_id: int, owner: str) -> bool:
+    free = Job.objects.filter(leases.free(), pk=job_id, state__in=OPEN)
+    return bool(
+        free.update(
+            state=Job.State.RUNNING,
+            owner=owner,
+            attempts=F("attempts") + 1,
+            lease_until=leases.until(LEASE),
+            started_at=leases.coalesced("started_at"),
+        )
+    )
+
+
+def _work(held: Held) -> None:
+    try:
+        with _kept(held):
+            result = _kinds[held.job.kind].run(held)
+    except Cancelled:
+        _end(held, Job.State.CANCELLED)
+    except LeaseLost:
+        logger.warning("job %s was taken over by another worker", held.job.pk)
+    except Refused as refusal:
+        _end(held, Job.State.FAILED, error=str(refusal))
+    except Exception as error:
+        logger.exception("job %s (%s) failed", held.job.pk, held.job.kind)
+        _fail(held, error)
+    except BaseException:
+        _hand_back(held)
+        raise
+    else:
+        _end(held, Job.State.DONE, **({"result": result} if result is not None else {}))
+
+
+def _end(held: Held, state: Job.State, **values: Any) -> None:
+    ended = held.row.update(
+        state=state, finished_at=leases.CLOCK, lease_until=None, owner="", **({"error": ""} | values)
+    )
+    if ended:
+        _tidy(held.job)
+
+
+def _fail(held: Held, error: Exception) -> None:
+    """Try again after a pause, or stop for good after the last attempt. If that cannot be written, the lease runs out."""
+    reason = _("Something unexpected went wrong: %(error)s") % {"error": f"{type(error).__name__}: {error}"[:2000]}
+    try:
+        if held.job.attempts >= ATTEMPTS:
+            _end(held, Job.State.FAILED, error=reason)
+        else:
+            pause = leases.until(PAUSE * held.job.attempts)
+            held.row.update(state=Job.State.QUEUED, owner="", lease_until=pause, error=reason)
+    except DatabaseError:
+        logger.exception("job %s could not be put back", held.job.pk)
+
+
+def _hand_back(held: Held) -> None:
+    """The process is told to stop: the next worker may go on at once, and this attempt does not count."""
+    if not connection.in_atomic_block:
+        held.row.update(state=Job.State.QUEUED, owner="", lease_until=None, attempts=F("attempts") - 1)
+
+
+def _tidy(job: Job) -> None:
+    kind = _kinds.get(job.kind)
+    if kind and kind.tidy:
+        kind.tidy(job)
