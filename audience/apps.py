@@ -1,0 +1,7 @@
+"""The audience's place in Django, and what it registers."""
+
+from django.apps import AppConfig
+
+
+class AudienceConfig(AppConfig):
+    name = "audience"

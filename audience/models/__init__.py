@@ -1,0 +1,45 @@
+"""The tables of the ground floor."""
+
+from audience.models.activities import Activity, ActivityKind
+from audience.models.commerce import (
+    Case,
+    Contract,
+    Cost,
+    Deal,
+    DealRole,
+    DealStageChange,
+    Product,
+    Purchase,
+)
+from audience.models.consent import ConsentRecord, Suppression, Topic
+from audience.models.fields import Field, FieldChange
+from audience.models.imports import Import, Reject
+from audience.models.people import Account, AccountRole, Identity, Person
+from audience.models.segments import Dirty, Segment, SegmentMember
+
+__all__ = [
+    "Account",
+    "AccountRole",
+    "Activity",
+    "ActivityKind",
+    "Case",
+    "ConsentRecord",
+    "Contract",
+    "Cost",
+    "Deal",
+    "DealRole",
+    "DealStageChange",
+    "Dirty",
+    "Field",
+    "FieldChange",
+    "Identity",
+    "Import",
+    "Person",
+    "Product",
+    "Purchase",
+    "Reject",
+    "Segment",
+    "SegmentMember",
+    "Suppression",
+    "Topic",
+]

@@ -1,0 +1,177 @@
+"""What is sold, to whom, by which deal, under which contract, and at what cost. Money is in minor units."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from audience.models.people import Account, Person
+from audience.models.subjects import OneSubject, one_subject
+
+
+class Sourced(models.Model):
+    """A row that another system also knows: once per source and external id."""
+
+    source = models.CharField(_("source"), max_length=64)
+    external_id = models.CharField(_("external id"), max_length=200)
+    recorded_at = models.DateTimeField(_("recorded"))
+    properties = models.JSONField(default=dict, db_default={})
+
+    class Meta:
+        abstract = True
+
+
+def once(name: str) -> models.UniqueConstraint:
+    """The constraint that a source names a row once."""
+    return models.UniqueConstraint(fields=["source", "external_id"], name=f"{name}_once")
+
+
+class Product(Sourced):
+    """One row is one thing that is sold."""
+
+    name = models.CharField(_("name"), max_length=300)
+    family = models.CharField(_("family"), max_length=200, blank=True)
+    price = models.BigIntegerField(_("price (minor units)"), null=True)
+    currency = models.CharField(max_length=3, blank=True)
+
+    class Meta:
+        constraints = [once("product")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Deal(Sourced):
+    """One row is one possible sale. Its pipeline stage is never a lifecycle stage."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", _("open")
+        WON = "won", _("won")
+        LOST = "lost", _("lost")
+
+    name = models.CharField(_("name"), max_length=300, blank=True)
+    account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="deals")
+    partner = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="partner_deals")
+    product = models.ForeignKey(Product, null=True, on_delete=models.PROTECT)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    amount = models.BigIntegerField(_("amount (minor units)"), null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    pipeline = models.CharField(_("pipeline"), max_length=100, blank=True)
+    stage = models.CharField(_("pipeline stage"), max_length=100, blank=True)
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.OPEN)
+    reason = models.CharField(_("won or lost because"), max_length=300, blank=True)
+    opened_at = models.DateTimeField(_("created"))
+    expected_close_on = models.DateField(_("expected close"), null=True)
+    closed_at = models.DateTimeField(_("closed"), null=True)
+
+    class Meta:
+        constraints = [
+            once("deal"),
+            models.CheckConstraint(
+                name="deal_closed_has_date",
+                condition=Q(status="open", closed_at__isnull=True) | Q(~Q(status="open"), closed_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.external_id
+
+
+class DealStageChange(models.Model):
+    """One row is one change of a deal's pipeline stage or status."""
+
+    deal = models.ForeignKey(Deal, on_delete=models.CASCADE)
+    from_stage = models.CharField(max_length=100, blank=True)
+    to_stage = models.CharField(max_length=100, blank=True)
+    from_status = models.CharField(max_length=10, blank=True)
+    to_status = models.CharField(max_length=10)
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.deal_id} → {self.to_stage}"
+
+
+class DealRole(models.Model):
+    """One row is one person's role on a deal."""
+
+    deal = models.ForeignKey(Deal, on_delete=models.CASCADE)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT)
+    role = models.CharField(_("role"), max_length=100, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["deal", "person", "role"], name="deal_role_once")]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} {self.role} {self.deal_id}"
+
+
+class Purchase(OneSubject, Sourced):
+    """One row is one thing bought."""
+
+    product = models.ForeignKey(Product, null=True, on_delete=models.PROTECT)
+    quantity = models.DecimalField(_("quantity"), max_digits=18, decimal_places=4, default=1, db_default=1)
+    amount = models.BigIntegerField(_("amount (minor units)"), null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    occurred_at = models.DateTimeField(_("when"))
+
+    class Meta:
+        constraints = [one_subject("purchase"), once("purchase")]
+        indexes = [models.Index(fields=["subject_id", "occurred_at"], name="purchase_of_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.subject_id} {self.occurred_at}"
+
+
+class Contract(OneSubject, Sourced):
+    """One row is one running agreement."""
+
+    name = models.CharField(_("name"), max_length=300, blank=True)
+    product = models.ForeignKey(Product, null=True, on_delete=models.PROTECT)
+    starts_on = models.DateField(_("starts"))
+    renews_on = models.DateField(_("renews"), null=True)
+    notice_on = models.DateField(_("notice by"), null=True)
+    ends_on = models.DateField(_("ended"), null=True)
+    auto_renew = models.BooleanField(_("renews by itself"), default=False)
+    annual_value = models.BigIntegerField(_("annual value (minor units)"), null=True)
+    currency = models.CharField(max_length=3, blank=True)
+
+    class Meta:
+        constraints = [one_subject("contract"), once("contract")]
+        indexes = [models.Index(fields=["subject_id"], name="contract_of_subject")]
+
+    def __str__(self) -> str:
+        return self.name or self.external_id
+
+
+class Case(OneSubject, Sourced):
+    """One row is one service matter, open or closed."""
+
+    title = models.CharField(_("title"), max_length=300)
+    severity = models.CharField(_("severity"), max_length=30, blank=True)
+    opened_at = models.DateTimeField(_("opened"))
+    closed_at = models.DateTimeField(_("closed"), null=True)
+
+    class Meta:
+        constraints = [one_subject("case"), once("case")]
+        indexes = [models.Index(fields=["subject_id"], name="case_of_subject")]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Cost(Sourced):
+    """One row is what one channel or campaign cost in a period `[starts_on, ends_on)`."""
+
+    channel = models.CharField(_("channel"), max_length=32, blank=True)
+    campaign = models.CharField(_("campaign"), max_length=200, blank=True)
+    starts_on = models.DateField(_("from"))
+    ends_on = models.DateField(_("to"))
+    amount = models.BigIntegerField(_("amount (minor units)"))
+    currency = models.CharField(max_length=3)
+
+    class Meta:
+        constraints = [once("cost")]
+
+    def __str__(self) -> str:
+        return f"{self.channel or self.campaign} {self.starts_on}"

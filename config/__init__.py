@@ -1,0 +1,1 @@
+"""Floor 4: wires everything together; nobody imports it."""

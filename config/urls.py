@@ -1,0 +1,7 @@
+"""Every address of the product, one include per app."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("kit.urls")),
+]

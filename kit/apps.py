@@ -1,0 +1,7 @@
+"""The kit's place in Django."""
+
+from django.apps import AppConfig
+
+
+class KitConfig(AppConfig):
+    name = "kit"

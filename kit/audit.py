@@ -1,0 +1,22 @@
+"""The trail of who changed what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from kit.models import AuditEntry, User
+
+
+def actor_of(user: User | None) -> str:
+    """How a user is named in ledgers; "system" when nobody asked."""
+    return user.email if user is not None and user.is_authenticated else "system"
+
+
+def record(
+    action: str, target: str, *, by: User | None, now: datetime, before: dict[str, Any] | None = None, after: Any = None
+) -> AuditEntry:
+    """Write one entry: `action` is a verb such as "lifecycle.publish", `target` names the thing in words."""
+    return AuditEntry.objects.create(
+        at=now, user=by, actor=actor_of(by), action=action, target=target[:300], before=before, after=after
+    )

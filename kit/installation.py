@@ -1,0 +1,50 @@
+"""What is set once for the whole installation: zone, currency, own domains, sender; and local days in that zone."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from kit.models import Setting
+
+DEFAULTS: dict[str, Any] = {
+    "zone": "UTC",
+    "currency": "EUR",
+    "own_domains": [],
+    "company": "",
+    "postal_address": "",
+}
+
+
+def get(key: str) -> Any:
+    """The setting's value, or its default. Raises KeyError for an unknown setting."""
+    default = DEFAULTS[key]
+    return Setting.objects.filter(key=key).values_list("value", flat=True).first() or default
+
+
+def put(key: str, value: Any) -> None:
+    """Write a setting. Raises KeyError for an unknown one."""
+    DEFAULTS[key]
+    Setting.objects.update_or_create(key=key, defaults={"value": value})
+
+
+def zone() -> ZoneInfo:
+    """The zone in which this installation's days begin."""
+    return ZoneInfo(get("zone"))
+
+
+def midnight(day: date, in_zone: ZoneInfo) -> datetime:
+    """The instant at which a local day begins."""
+    return datetime.combine(day, time.min, tzinfo=in_zone)
+
+
+def day_before(at: datetime, in_zone: ZoneInfo) -> date:
+    """The local day that lies before an instant: the day of the last moment strictly before it."""
+    return (at - timedelta(microseconds=1)).astimezone(in_zone).date()
+
+
+def ensure_defaults() -> None:
+    """Write the settings that are not there yet; safe to repeat."""
+    for key, value in DEFAULTS.items():
+        Setting.objects.get_or_create(key=key, defaults={"value": value})

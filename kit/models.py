@@ -1,0 +1,232 @@
+"""Users and teams, settings, long work, and the trail of who changed what."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Team(models.Model):
+    """One row is one team of users."""
+
+    name = models.CharField(_("name"), max_length=200, unique=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    """Creates users by email."""
+
+    def create_user(self, email: str, password: str | None = None, **values: Any) -> User:
+        user = self.model(email=email.strip().lower(), **values)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **values: Any) -> User:
+        return self.create_user(email, password, is_superuser=True, role=User.Role.ADMIN, **values)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """One row is one sign-in."""
+
+    class Role(models.TextChoices):
+        ADMIN = "admin", _("Administrator")
+        MARKETER = "marketer", _("Marketer")
+        SALES = "sales", _("Sales")
+        OPS = "ops", _("Operations")
+        ANALYST = "analyst", _("Analyst")
+        VIEWER = "viewer", _("Viewer")
+
+    email = models.EmailField(_("email"), max_length=254, unique=True)
+    name = models.CharField(_("name"), max_length=200, blank=True)
+    role = models.CharField(_("role"), max_length=20, choices=Role.choices, default=Role.VIEWER)
+    team = models.ForeignKey(Team, verbose_name=_("team"), null=True, blank=True, on_delete=models.SET_NULL)
+    language = models.CharField(_("language"), max_length=10, blank=True)
+    zone = models.CharField(_("time zone"), max_length=64, blank=True)
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    USERNAME_FIELD = "email"
+    objects: ClassVar[UserManager] = UserManager()
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        return self.name.split(" ")[0] if self.name else self.email.split("@")[0]
+
+
+class Setting(models.Model):
+    """One row is one setting of the installation: zone, currency, own domains …"""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    value = models.JSONField()
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Job(models.Model):
+    """One row is one piece of long work; nothing else is needed to resume it."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Waiting")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    kind = models.CharField(_("kind"), max_length=64)
+    title = models.CharField(_("title"), max_length=300, blank=True)
+    payload = models.JSONField(default=dict)
+    state = models.CharField(_("state"), max_length=20, choices=State.choices, default=State.QUEUED)
+    phase = models.CharField(_("phase"), max_length=64, blank=True)
+    rows_done = models.BigIntegerField(_("rows done"), default=0)
+    rows_total = models.BigIntegerField(_("rows in all"), null=True)
+    cursor = models.JSONField(default=dict)
+    result = models.JSONField(default=dict)
+    error = models.TextField(_("reason"), blank=True)
+    attempts = models.IntegerField(_("attempts"), default=0)
+    cancel_asked = models.BooleanField(default=False)
+    owner = models.CharField(max_length=100, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField(_("asked for"))
+    started_at = models.DateTimeField(_("started"), null=True)
+    finished_at = models.DateTimeField(_("finished"), null=True)
+
+    class Meta:
+        indexes = [
+            # The sweep asks for open jobs every few seconds.
+            models.Index(fields=["lease_until"], condition=Q(state__in=["queued", "running"]), name="job_open"),
+            models.Index(fields=["-created_at"], name="job_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.kind
+
+
+class Tick(models.Model):
+    """One row is one turn of a periodic job, claimed by whoever inserted it."""
+
+    job = models.CharField(max_length=64)
+    slot = models.DateTimeField()
+    lease_until = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "slot"], name="tick_once")]
+
+    def __str__(self) -> str:
+        return f"{self.job} {self.slot}"
+
+
+class Hint(models.Model):
+    """One row is one wake-up call in flight for a (task, id), so that a queue never holds two."""
+
+    task = models.CharField(max_length=200)
+    target = models.BigIntegerField()
+    sent_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["task", "target"], name="hint_once")]
+
+    def __str__(self) -> str:
+        return f"{self.task}({self.target})"
+
+
+class Heartbeat(models.Model):
+    """One row is one worker process and when it last said that it lives."""
+
+    worker = models.CharField(_("worker"), max_length=200, primary_key=True)
+    started_at = models.DateTimeField(_("started"))
+    seen_at = models.DateTimeField(_("last seen"))
+
+    def __str__(self) -> str:
+        return self.worker
+
+
+class AuditEntry(models.Model):
+    """One row is one change by somebody: what, before and after. Append-only."""
+
+    at = models.DateTimeField(_("when"))
+    user = models.ForeignKey(User, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    actor = models.CharField(_("by"), max_length=200)
+    action = models.CharField(_("action"), max_length=100)
+    target = models.CharField(_("what"), max_length=300)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["-at"], name="audit_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.target}"
+
+
+class Notice(models.Model):
+    """One row is one thing to tell a user or an address."""
+
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE)
+    address = models.CharField(max_length=254, blank=True)
+    kind = models.CharField(max_length=64)
+    title = models.CharField(max_length=300)
+    body = models.TextField(blank=True)
+    link = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class IdempotencyKey(models.Model):
+    """One row is one request that must not be done twice, with its answer."""
+
+    key = models.CharField(max_length=200)
+    caller = models.CharField(max_length=100)
+    fingerprint = models.CharField(max_length=64)
+    status = models.IntegerField(null=True)
+    answer = models.JSONField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["caller", "key"], name="idempotency_once")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Task(models.Model):
+    """One row is one thing that a human is asked to do, perhaps about a subject."""
+
+    title = models.CharField(_("title"), max_length=300)
+    body = models.TextField(blank=True)
+    subject_id = models.BigIntegerField(null=True, db_index=True)
+    assigned_to = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
+    team = models.ForeignKey(Team, null=True, on_delete=models.SET_NULL)
+    due_at = models.DateTimeField(_("due"), null=True)
+    done_at = models.DateTimeField(_("done"), null=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Note(models.Model):
+    """One row is one remark about a subject."""
+
+    subject_id = models.BigIntegerField(null=True, db_index=True)
+    body = models.TextField()
+    author = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.body[:80]

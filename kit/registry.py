@@ -1,0 +1,72 @@
+"""What the apps tell one another without importing: holders, import kinds, panels.
+
+Each app registers in `AppConfig.ready`; registering never queries the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A table that holds a subject or personal text: what merge, undo, erase and export of a person do with it.
+
+    `model` is the model class; `personal` names the columns that erasure empties; `label` heads the table in a
+    person's export.
+    """
+
+    model: Any
+    label: str
+    personal: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of a page that an app contributes: `place` is "person", "account" or "home".
+
+    `context(subject_or_None, request, now)` gives the template's variables, or None to show nothing.
+    """
+
+    place: str
+    title: Any
+    template: str
+    context: Callable[..., dict[str, Any] | None]
+    order: int = 100
+
+
+@dataclass
+class Registry:
+    """What has been registered so far."""
+
+    holders: dict[str, Holder] = field(default_factory=dict)
+    import_kinds: dict[str, Any] = field(default_factory=dict)
+    panels: list[Panel] = field(default_factory=list)
+
+
+registry = Registry()
+
+
+def holder(model: Any, label: str, personal: tuple[str, ...] = ()) -> None:
+    """Register a table that holds a subject or personal text."""
+    registry.holders[model._meta.label] = Holder(model, label, personal)
+
+
+def import_kind(kind: Any) -> None:
+    """Register a kind of rows that files can bring; `kind.name` must be new."""
+    if kind.name in registry.import_kinds:
+        raise ValueError(f"import kind {kind.name} is registered twice")
+    registry.import_kinds[kind.name] = kind
+
+
+def panel(place: str, title: Any, template: str, context: Callable[..., dict[str, Any] | None], order: int = 100) -> None:
+    """Register a part of the profile or home page."""
+    registry.panels.append(Panel(place, title, template, context, order))
+    registry.panels.sort(key=lambda each: each.order)
+
+
+def panels(place: str) -> list[Panel]:
+    """The panels of one place, in their order."""
+    return [each for each in registry.panels if each.place == place]

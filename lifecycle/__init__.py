@@ -1,0 +1,8 @@
+"""Where they are: lifecycles, their versions and stages, and the ledger of movements.
+
+About: models of stages, the rules that move subjects, and the append-only ledger of every move.
+Nouns: Lifecycle, Version, Stage, Transition, Membership, Movement; playbooks are ready-made lifecycles.
+Read first: models/ledger.py, stages.py (the only writer of movements), rules.py, replay.py.
+May import: kit, audience.
+Not here: scores (scoring), reports over movements (reporting).
+"""

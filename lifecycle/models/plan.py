@@ -1,0 +1,112 @@
+"""A lifecycle, its numbered versions, their stages and the rules between them."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from audience.models import Field
+
+
+class Lifecycle(models.Model):
+    """One row is one model of stages; what it holds is in its versions."""
+
+    class Species(models.TextChoices):
+        NET_NEW = "net_new", _("Net-new")
+        CUSTOMER = "customer", _("Customer")
+        PARTNER = "partner", _("Partner")
+
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=200)
+    species = models.CharField(_("species"), max_length=10, choices=Species.choices)
+    of = models.CharField(_("subjects"), max_length=10, choices=Field.Of.choices, default=Field.Of.PERSON)
+    goal = models.TextField(_("goal"), blank=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Version(models.Model):
+    """One row is one numbered edition of a lifecycle; once it has left the draft it never changes."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        PUBLISHING = "publishing", _("Publishing")  # its history is being replayed
+        PUBLISHED = "published", _("Published")
+        RETIRED = "retired", _("Retired")
+
+    lifecycle = models.ForeignKey(Lifecycle, on_delete=models.PROTECT, related_name="versions")
+    number = models.IntegerField(_("version"))
+    state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.DRAFT)
+    entry = models.JSONField(_("entry condition"), null=True)
+    reentry = models.BooleanField(_("may enter again after a pass has ended"), default=False)
+    cases = models.JSONField(_("test cases"), default=list)
+    job = models.ForeignKey("kit.Job", null=True, on_delete=models.SET_NULL)
+    created_by = models.ForeignKey("kit.User", null=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField()
+    published_at = models.DateTimeField(_("published"), null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lifecycle", "number"], name="version_number_once"),
+            models.UniqueConstraint(
+                fields=["lifecycle"], condition=Q(state__in=["publishing", "published"]), name="one_live_version"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.lifecycle} v{self.number}"
+
+
+class Stage(models.Model):
+    """One row is one place in one version where a subject can be. The slug is the same across versions."""
+
+    class Path(models.TextChoices):
+        SUCCESS = "success", _("Success path")
+        DETOUR = "detour", _("Detour")
+
+    class Kind(models.TextChoices):
+        INVENTORY = "inventory", _("Inventory")
+        GATE = "gate", _("Gate")
+        SLA = "sla", _("SLA")
+        TERMINAL = "terminal", _("Terminal")
+
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="stages")
+    slug = models.SlugField(max_length=64)
+    name = models.CharField(_("name"), max_length=200)
+    phase = models.CharField(_("phase"), max_length=100, blank=True)
+    order = models.IntegerField(_("order"))
+    path = models.CharField(_("path"), max_length=10, choices=Path.choices, default=Path.SUCCESS)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.INVENTORY)
+    limit_hours = models.IntegerField(_("limit in working hours"), null=True)
+    card = models.JSONField(_("stage card"), default=dict)
+
+    class Meta:
+        ordering = ["version", "order"]
+        constraints = [
+            models.UniqueConstraint(fields=["version", "slug"], name="stage_once"),
+            models.UniqueConstraint(fields=["version", "order"], name="stage_order_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Transition(models.Model):
+    """One row is one rule that moves subjects: from a stage (or from any), to a stage, when its condition holds."""
+
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="transitions")
+    from_stage = models.ForeignKey(Stage, null=True, on_delete=models.PROTECT, related_name="exits")
+    to_stage = models.ForeignKey(Stage, on_delete=models.PROTECT, related_name="arrivals")
+    name = models.CharField(_("name"), max_length=200, blank=True)
+    reason = models.CharField(_("reason"), max_length=300, blank=True)
+    priority = models.IntegerField(_("priority"))
+    condition = models.JSONField(_("condition"), null=True)
+    by_hand = models.BooleanField(_("by hand only"), default=False)
+
+    class Meta:
+        ordering = ["version", "priority"]
+        constraints = [models.UniqueConstraint(fields=["version", "priority"], name="transition_priority_once")]
+
+    def __str__(self) -> str:
+        return self.name or f"{self.from_stage or '*'} → {self.to_stage}"
