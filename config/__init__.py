@@ -1,1 +1,5 @@
 """Floor 4: wires everything together; nobody imports it."""
+
+from config.celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -4,9 +4,13 @@ Rows instead of Celery's own events: the embedded broker has no broadcast, and a
 """
 
 import logging
+import socket
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
+from celery import signals
 from django.db import DatabaseError, connection
 from django.db.models import QuerySet
 
@@ -17,6 +21,7 @@ EVERY = 10.0  # seconds
 MISSED = timedelta(seconds=35)  # three beats not heard: taken for dead
 
 logger = logging.getLogger(__name__)
+_beating: dict[str, threading.Event] = {}
 
 
 def beat(worker: str) -> None:
@@ -46,26 +51,38 @@ def forget(*, older_than: timedelta) -> int:
     return Heartbeat.objects.filter(seen_at__lt=leases.until(-older_than)).delete()[0]
 
 
-def keep_beating(worker: str) -> threading.Event:
-    """Beat from a thread of this process until the returned event is set.
-
-    Each beat opens and closes its connection, so that no pool process forked meanwhile inherits an open one.
-    """
-    over = threading.Event()
-
-    def go_on() -> None:
-        while True:
-            _beat_once(worker)
-            if over.wait(EVERY):
-                break
-
-    threading.Thread(target=go_on, name="heartbeat", daemon=True).start()
-    return over
+@signals.worker_ready.connect
+def _worker_ready(sender: Any, **_: Any) -> None:
+    _keep_beating(sender.hostname)
 
 
-def _beat_once(worker: str) -> None:
+@signals.beat_init.connect
+def _beat_ready(**_: Any) -> None:
+    _keep_beating(f"beat@{socket.gethostname()}")
+
+
+@signals.worker_shutting_down.connect
+def _worker_leaves(sender: str, **_: Any) -> None:
+    if over := _beating.pop(sender, None):
+        over.set()
+
+
+def _keep_beating(worker: str) -> None:
+    over = _beating[worker] = threading.Event()
+    threading.Thread(target=_go_on, args=[worker, over], name="heartbeat", daemon=True).start()
+
+
+def _go_on(worker: str, over: threading.Event) -> None:
+    """Each beat opens and closes its connection, so that no pool process forked meanwhile inherits an open one."""
+    while not over.is_set():
+        _try(beat, worker)
+        over.wait(EVERY)
+    _try(stop, worker)
+
+
+def _try(note: Callable[[str], object], worker: str) -> None:
     try:
-        beat(worker)
+        note(worker)
     except DatabaseError as error:
         logger.warning("no heartbeat of %s: %s", worker, error)
     finally:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from kit import heartbeats, hints, jobs, ticks
 
 
-@hints.task()
+@hints.task(time_limit=6 * 3600)
 def run_job(job_id: int, now: datetime) -> None:
     jobs.run(job_id, now)
 

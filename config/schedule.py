@@ -1,0 +1,12 @@
+"""What runs by itself, and when. Any number of beats may run: turns are claimed as rows, sweeps find the same rows."""
+
+from typing import Any
+
+from celery.schedules import crontab
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    # every few seconds: rows that wait for a worker, whether or not their hint arrived
+    "sweep jobs": {"task": "kit.tasks.sweep_jobs", "schedule": 5.0, "options": {"expires": 5}},
+    # every night (UTC)
+    "forget old": {"task": "kit.tasks.forget_old", "schedule": crontab(hour=3, minute=17)},
+}
