@@ -1,0 +1,121 @@
+"""Filling a version from history: the rules walked day by day over what is known to have happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from audience.conditions import compile
+from kit import installation
+from kit.sql import Sql, dicts, name, sql, value
+from lifecycle import rules
+from lifecycle.models import Movement, Version
+
+
+@dataclass(frozen=True)
+class Day:
+    """One replayed day: the how-manieth of how many, and the movements written up to and with it."""
+
+    day: date
+    number: int
+    of: int
+    moved: int
+
+
+# Called at the end of each day, inside the day's transaction.
+Progress = Callable[[Day], None]
+
+
+def run(
+    version: Version,
+    *,
+    now: datetime,
+    after: date | None = None,
+    among: Sql | None = None,
+    until: datetime | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Walk the rules over history up to `until` (default now); the number of movements written.
+
+    Each local day is one pass at the midnight that ends it, over the subjects to whom something happened that day or
+    for whom time alone changed something, in a transaction of its own; then one pass for the day that is not over.
+    `after` resumes behind a day that is done already. Equal to passes run live at each of those midnights.
+    """
+    asked = rules.read(version)
+    end = until or now + timedelta(microseconds=1)
+    moved = 0
+    days = list(_days(asked, end, after, among))
+    for number, (day, begins, ends) in enumerate(days, 1):
+        with transaction.atomic():
+            moved += rules.run_pass(
+                asked,
+                among=_touched(asked, begins, ends, among),
+                at=ends,
+                now=now,
+                kind=Movement.Kind.REPLAY,
+            )
+            if progress:
+                progress(Day(day, number, len(days), moved))
+    return moved
+
+
+def preview(version: Version, *, now: datetime, progress: Progress | None = None) -> dict[str, Any]:
+    """What a replay would do, by doing it and taking it back: movements, and per stage how many came, are in, left."""
+    with transaction.atomic():
+        moved = run(version, now=now, progress=progress)
+        summary = {"movements": moved, "subjects": _subjects(version), "stages": _stages(version)}
+        transaction.set_rollback(True)
+    return summary
+
+
+def _days(
+    asked: rules.Rules, end: datetime, after: date | None, among: Sql | None
+) -> Iterator[tuple[date, datetime, datetime]]:
+    """The local days from the first subject on, each with the instants it begins and is looked at."""
+    whose = sql("id IN ({})", among) if among else Sql("true")
+    table = name("audience_person" if asked.of == "person" else "audience_account")
+    first = value(sql("SELECT min(first_seen_at) FROM {} WHERE erased_at IS NULL AND {}", table, whose))
+    if first is None:
+        return
+    day = first.astimezone(asked.zone).date()
+    if after is not None:
+        day = max(day, after + timedelta(days=1))
+    begins = installation.midnight(day, asked.zone)
+    while begins < end:
+        ends = min(installation.midnight(day + timedelta(days=1), asked.zone), end)
+        yield day, begins, ends
+        day, begins = day + timedelta(days=1), ends
+
+
+def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | None) -> Sql:
+    touched = compile.touched(asked.questions.values(), of=asked.of, since=begins, until=ends)
+    if among is None:
+        return touched
+    return sql("SELECT subject_id FROM ({}) touched WHERE subject_id IN ({})", touched, among)
+
+
+def _subjects(version: Version) -> int:
+    return version.membership_set.count()
+
+
+def _stages(version: Version) -> list[dict[str, Any]]:
+    return dicts(
+        sql(
+            """
+            SELECT stage.slug, stage.name, stage.path, stage.kind,
+                   count(*) FILTER (WHERE movement.to_stage_id = stage.id) AS came,
+                   count(*) FILTER (WHERE movement.from_stage_id = stage.id) AS "left",
+                   count(*) FILTER (WHERE movement.to_stage_id = stage.id)
+                       - count(*) FILTER (WHERE movement.from_stage_id = stage.id) AS are_in
+            FROM lifecycle_stage stage
+            LEFT JOIN lifecycle_movement movement
+                ON movement.version_id = stage.version_id AND stage.id IN (movement.from_stage_id, movement.to_stage_id)
+            WHERE stage.version_id = {} GROUP BY stage.id ORDER BY stage."order"
+            """,
+            version.pk,
+        )
+    )

@@ -1,0 +1,253 @@
+"""One pass of a version's rules at an instant: who enters, who moves, how far, and since when it held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from audience.conditions import compile, registry, tree
+from kit import installation
+from kit.sql import Sql, join, name, rows, run, sql, value
+from lifecycle import stages
+from lifecycle.models import Movement, Stage, Transition, Version
+
+ENTRY = 0  # how the entry condition is named among the ids of transitions
+
+# Tables of the session, so that each step of a pass is planned with knowledge of how many it concerns.
+TABLES = """
+CREATE TEMPORARY TABLE IF NOT EXISTS pass_subject (subject_id bigint PRIMARY KEY) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS pass_truth (subject_id bigint PRIMARY KEY, held bigint[] NOT NULL)
+    ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS pass_step (
+    subject_id bigint NOT NULL, membership_id bigint, seq int NOT NULL, pass_number int NOT NULL, step int NOT NULL,
+    from_stage bigint, to_stage bigint NOT NULL, transition_id bigint, evidence_at timestamptz, occurred_at timestamptz,
+    PRIMARY KEY (subject_id, step)) ON COMMIT DELETE ROWS;
+"""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A version's conditions, parsed once for many passes."""
+
+    version: Version
+    questions: dict[int, tree.Node]
+    reasons: dict[int, str]
+    ends: frozenset[int]
+    first_stage: int
+    length: int
+    zone: ZoneInfo
+
+    @property
+    def of(self) -> str:
+        return self.version.lifecycle.of
+
+
+def read(version: Version) -> Rules:
+    """Parse a version's entry condition and its automatic transitions."""
+    automatic = list(version.transitions.filter(by_hand=False).select_related("from_stage", "to_stage"))
+    of = version.lifecycle.of
+    questions = {ENTRY: tree.parse(version.entry, of=of)}
+    questions |= {each.pk: tree.parse(each.condition, of=of) for each in automatic}
+    return Rules(
+        version=version,
+        questions=questions,
+        reasons={ENTRY: _("Entered the lifecycle")} | {each.pk: each.reason or str(each) for each in automatic},
+        ends=frozenset(each.pk for each in automatic if each.to_stage.kind == Stage.Kind.TERMINAL),
+        first_stage=stages.first_stage(version).pk,
+        length=version.stages.count(),
+        zone=installation.zone(),
+    )
+
+
+def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, kind: str = Movement.Kind.RULE) -> int:
+    """Apply the rules as of `at` to the subjects of `among` (None: everybody); the number of movements written.
+
+    All conditions are asked once, of the state before the pass; a subject then follows the first rule that holds (by
+    priority) from stage to stage, through gates, at most as often as there are stages and never back to a stage that
+    it left in this pass. A movement occurs when its condition came to hold, if that was on the local day before
+    `at`; else, as for what time alone changes and for facts that arrive late, at `at`.
+    """
+    with transaction.atomic():
+        run(Sql(TABLES))
+        _note_subjects(among)
+        if not _ask(rules, at, among is not None):
+            return 0
+        if not _walk(rules):
+            return 0
+        _date(rules, at)
+        return stages.move_many(_moves(rules), stages.Ledgering(rules.version, kind, _("rules"), now))
+
+
+def _note_subjects(among: Sql | None) -> None:
+    if among is None:
+        return
+    run(sql("INSERT INTO pass_subject SELECT DISTINCT subject_id FROM ({}) among", among))
+    run(Sql("ANALYZE pass_subject"))
+
+
+def _ask(rules: Rules, at: datetime, some: bool) -> int:
+    """Who of those asked fulfils which conditions; those who fulfil none are left out."""
+    columns = {f"q{key}": node for key, node in rules.questions.items()}
+    answers = compile.table(
+        columns, of=rules.of, at=at, among=Sql("SELECT subject_id FROM pass_subject") if some else None
+    )
+    held = join(", ", [sql("CASE WHEN {} THEN {}::bigint END", name(f"q{key}"), key) for key in rules.questions])
+    any_held = join(" OR ", [name(column) for column in columns])
+    found = run(
+        sql(
+            """INSERT INTO pass_truth
+               SELECT subject_id, array_remove(ARRAY[{}], NULL) FROM ({}) answers WHERE {}""",
+            held,
+            answers,
+            any_held,
+        )
+    )
+    run(Sql("ANALYZE pass_truth"))
+    return found
+
+
+def _walk(rules: Rules) -> int:
+    """The way of each subject from stage to stage, by the answers alone; the number of steps."""
+    lifecycle = rules.version.lifecycle_id
+    found = run(
+        sql(
+            """
+            INSERT INTO pass_step
+            WITH RECURSIVE walk AS (
+                SELECT truth.subject_id, truth.held, membership.id AS membership_id, coalesce(membership.seq, 0) AS seq,
+                       coalesce(membership.pass_number, earlier.passes + 1) AS pass_number,
+                       CASE WHEN membership.id IS NULL THEN 1 ELSE 0 END AS step,
+                       NULL::bigint AS from_stage,
+                       coalesce(membership.stage_id, {}) AS to_stage,
+                       NULL::bigint AS transition_id,
+                       ARRAY[coalesce(membership.stage_id, {})] AS been
+                FROM pass_truth truth
+                LEFT JOIN lifecycle_membership membership
+                    ON membership.lifecycle_id = {} AND membership.subject_id = truth.subject_id
+                    AND membership.ended_at IS NULL
+                CROSS JOIN LATERAL (
+                    SELECT count(*)::int AS passes FROM lifecycle_membership ended
+                    WHERE ended.lifecycle_id = {} AND ended.subject_id = truth.subject_id
+                ) earlier
+                WHERE membership.version_id = {}
+                   OR (membership.id IS NULL AND {} = ANY (truth.held) AND (earlier.passes = 0 OR {}))
+                UNION ALL
+                SELECT walk.subject_id, walk.held, walk.membership_id, walk.seq, walk.pass_number, walk.step + 1,
+                       walk.to_stage, rule.to_stage_id, rule.id, walk.been || rule.to_stage_id
+                FROM walk
+                JOIN lifecycle_stage here ON here.id = walk.to_stage AND here.kind <> 'terminal'
+                CROSS JOIN LATERAL (
+                    SELECT transition.id, transition.to_stage_id FROM lifecycle_transition transition
+                    WHERE transition.version_id = {} AND transition.id = ANY (walk.held)
+                      AND coalesce(transition.from_stage_id, walk.to_stage) = walk.to_stage
+                      AND NOT transition.to_stage_id = ANY (walk.been)
+                    ORDER BY transition.priority LIMIT 1
+                ) rule
+                WHERE walk.step <= {}
+            )
+            SELECT subject_id, membership_id, seq, pass_number, step, from_stage, to_stage, transition_id
+            FROM walk WHERE step > 0
+            """,
+            rules.first_stage,
+            rules.first_stage,
+            lifecycle,
+            lifecycle,
+            rules.version.pk,
+            ENTRY,
+            rules.version.reentry,
+            rules.version.pk,
+            rules.length,
+        )
+    )
+    if found:
+        run(Sql("ANALYZE pass_step"))
+    return found
+
+
+def _date(rules: Rules, at: datetime) -> None:
+    """Give each step its dates: the fact's own, and when the movement occurred."""
+    used = {row[0] or ENTRY for row in rows(Sql("SELECT DISTINCT transition_id FROM pass_step"))}
+    answers = compile.table(
+        {f"q{key}": rules.questions[key] for key in used},
+        of=rules.of,
+        at=at,
+        among=Sql("SELECT subject_id FROM pass_step"),
+        evidence=True,
+    )
+    own_date = join(" ", [sql("WHEN {} THEN {}", key, name(f"q{key}__evidence")) for key in used])
+    table = name("audience_person" if rules.of == "person" else "audience_account")
+    run(
+        sql(
+            """
+            UPDATE pass_step SET evidence_at =
+                CASE WHEN transition_id IS NULL THEN GREATEST(own.found_at, own.first_seen_at) ELSE own.found_at END
+            FROM (
+                SELECT step.subject_id, step.step, subject.first_seen_at,
+                       CASE coalesce(step.transition_id, {}) {} END AS found_at
+                FROM pass_step step
+                JOIN ({}) answers USING (subject_id)
+                JOIN {} subject ON subject.id = step.subject_id
+            ) own
+            WHERE own.subject_id = pass_step.subject_id AND own.step = pass_step.step
+            """,
+            ENTRY,
+            own_date,
+            answers,
+            table,
+        )
+    )
+    if rules.version.reentry:
+        _drop_stale_reentries(rules)
+    day_began = installation.midnight(installation.day_before(at, rules.zone), rules.zone)
+    run(
+        sql(
+            """
+            UPDATE pass_step SET
+                occurred_at = CASE
+                    WHEN evidence_at >= {} AND evidence_at < {} THEN evidence_at
+                    WHEN step > 1 AND evidence_at < {} THEN {}
+                    ELSE {} END,
+                evidence_at = least(coalesce(evidence_at, {}), {})
+            """,
+            day_began,
+            at,
+            day_began,
+            day_began,  # it held before the subject arrived: it occurs with the arrival (never before it)
+            at,
+            at,
+            at,
+        )
+    )
+
+
+def _drop_stale_reentries(rules: Rules) -> None:
+    """A new pass begins only by something that happened after the last one ended."""
+    run(
+        sql(
+            """
+            DELETE FROM pass_step WHERE subject_id IN (
+                SELECT step.subject_id FROM pass_step step
+                JOIN lifecycle_membership ended
+                  ON ended.lifecycle_id = {} AND ended.subject_id = step.subject_id
+                WHERE step.membership_id IS NULL AND step.step = 1
+                GROUP BY step.subject_id, step.evidence_at
+                HAVING step.evidence_at IS NULL OR step.evidence_at <= max(ended.ended_at))
+            """,
+            rules.version.lifecycle_id,
+        )
+    )
+
+
+def _moves(rules: Rules) -> Sql:
+    """The steps as the relation that the ledger's writer takes, each with its reason in words."""
+    reason = join(" ", [sql("WHEN {} THEN {}", key, text) for key, text in rules.reasons.items()])
+    return sql(
+        """SELECT subject_id, membership_id, seq, pass_number, step, from_stage, to_stage, occurred_at, evidence_at,
+                  transition_id, CASE coalesce(transition_id, {}) {} END AS reason FROM pass_step""",
+        ENTRY,
+        reason,
+    )

@@ -1,0 +1,177 @@
+"""Moving subjects between stages: the only writer of movements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from kit.models import User
+from kit.audit import actor_of
+from kit.sql import Sql, run, sql
+from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
+
+
+class MoveRefused(ValueError):
+    """A move that cannot be made, in the user's words."""
+
+
+@dataclass(frozen=True)
+class Ledgering:
+    """What all rows of one batch of moves have in common: the version in force, how, by whom, and the clock."""
+
+    version: Version
+    kind: str
+    actor: str
+    now: datetime
+
+
+def move_many(relation: Sql, writing: Ledgering) -> int:
+    """Write a batch of moves in one statement; the number of movements written.
+
+    `relation` has the columns subject_id, membership_id (NULL opens a new pass), seq (the membership's as it was
+    read; 0 for a new one), pass_number, step (1, 2 … for moves of one subject in one batch), from_stage, to_stage
+    (NULL is an exit), occurred_at, evidence_at, transition_id, reason.
+
+    Guarantees: a membership that somebody else moved since it was read (another `seq`) is left alone with all its
+    steps; `occurred_at` never decreases within a membership; a terminal stage or an exit ends the pass.
+    """
+    lifecycle = writing.version.lifecycle
+    person = lifecycle.of == "person"
+    return run(
+        sql(
+            """
+            WITH asked AS MATERIALIZED ({}),
+            dated AS MATERIALIZED (
+                SELECT asked.*,
+                       GREATEST(max(asked.occurred_at) OVER (PARTITION BY asked.subject_id ORDER BY step),
+                                membership.entered_at) AS moved_at
+                FROM asked LEFT JOIN lifecycle_membership membership ON membership.id = asked.membership_id
+            ),
+            last AS (
+                SELECT DISTINCT ON (subject_id) dated.*,
+                       CASE WHEN to_stage IS NULL OR stage.kind = 'terminal' THEN moved_at END AS ended_at
+                FROM dated LEFT JOIN lifecycle_stage stage ON stage.id = dated.to_stage
+                ORDER BY subject_id, step DESC
+            ),
+            opened AS (
+                INSERT INTO lifecycle_membership
+                    (lifecycle_id, version_id, person_id, account_id, pass_number, stage_id, seq, entered_at, ended_at)
+                SELECT {}, {}, CASE WHEN {} THEN subject_id END, CASE WHEN {} THEN subject_id END,
+                       pass_number, to_stage, step, moved_at, ended_at
+                FROM last WHERE membership_id IS NULL
+                ON CONFLICT DO NOTHING
+                RETURNING id, subject_id
+            ),
+            advanced AS (
+                UPDATE lifecycle_membership membership
+                SET stage_id = last.to_stage, version_id = {}, seq = last.seq + last.step,
+                    entered_at = last.moved_at, ended_at = last.ended_at, due_at = NULL
+                FROM last
+                WHERE membership.id = last.membership_id AND membership.seq = last.seq AND membership.ended_at IS NULL
+                RETURNING membership.id, membership.subject_id
+            ),
+            won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced)
+            INSERT INTO lifecycle_movement
+                (membership_id, seq, version_id, from_stage_id, to_stage_id, occurred_at, evidence_at, recorded_at,
+                 kind, transition_id, reason, actor)
+            SELECT won.id, dated.seq + dated.step, {}, dated.from_stage, dated.to_stage, dated.moved_at,
+                   dated.evidence_at, {}, {}, dated.transition_id, dated.reason, {}
+            FROM dated JOIN won USING (subject_id)
+            ORDER BY dated.moved_at, won.id, dated.step
+            """,
+            relation,
+            lifecycle.pk,
+            writing.version.pk,
+            person,
+            not person,
+            writing.version.pk,
+            writing.version.pk,
+            writing.now,
+            writing.kind,
+            writing.actor,
+        )
+    )
+
+
+def move(
+    membership: Membership,
+    *,
+    to: Stage | None,
+    reason: str,
+    by: User | None,
+    at: datetime,
+    now: datetime,
+    kind: str = Movement.Kind.HAND,
+) -> bool:
+    """Move one membership as it was read to a stage, or out of the model when `to` is None.
+
+    True when it was moved; False when somebody else moved it first (`last_movement` says who).
+    Raises MoveRefused for a stage of another lifecycle, the same stage, a gate, or a pass that has ended.
+    """
+    _refuse_impossible(membership, to)
+    relation = sql(
+        """SELECT {}::bigint AS subject_id, {}::bigint AS membership_id, {}::int AS seq, {}::int AS pass_number,
+                  1 AS step, {}::bigint AS from_stage, {}::bigint AS to_stage, {}::timestamptz AS occurred_at,
+                  {}::timestamptz AS evidence_at, NULL::bigint AS transition_id, {} AS reason""",
+        membership.subject_id,
+        membership.pk,
+        membership.seq,
+        membership.pass_number,
+        membership.stage_id,
+        to.pk if to else None,
+        at,
+        at,
+        reason,
+    )
+    return move_many(relation, Ledgering(membership.version, kind, actor_of(by), now)) > 0
+
+
+def place(subject_id: int, version: Version, *, to: Stage, reason: str, by: User | None, at: datetime, now: datetime) -> bool:
+    """Open a pass of a subject in a published version, in the given stage; False when one is open already."""
+    passes = Membership.objects.filter(lifecycle=version.lifecycle, subject_id=subject_id)
+    relation = sql(
+        """SELECT {}::bigint AS subject_id, NULL::bigint AS membership_id, 0 AS seq, {}::int AS pass_number, 1 AS step,
+                  NULL::bigint AS from_stage, {}::bigint AS to_stage, {}::timestamptz AS occurred_at,
+                  {}::timestamptz AS evidence_at, NULL::bigint AS transition_id, {} AS reason""",
+        subject_id,
+        passes.count() + 1,
+        to.pk,
+        at,
+        at,
+        reason,
+    )
+    return move_many(relation, Ledgering(version, Movement.Kind.PLACEMENT, actor_of(by), now)) > 0
+
+
+def last_movement(membership: Membership) -> Movement | None:
+    """The newest movement of a membership, with its stages."""
+    newest = Movement.objects.filter(membership=membership).order_by("-seq")
+    return newest.select_related("from_stage", "to_stage").first()
+
+
+def first_stage(version: Version) -> Stage:
+    """Where a subject is placed on entering."""
+    return version.stages.order_by("order")[0]
+
+
+def live_version(lifecycle: Lifecycle) -> Version | None:
+    """The published version of a lifecycle, if any."""
+    return lifecycle.versions.filter(state=Version.State.PUBLISHED).first()
+
+
+def _refuse_impossible(membership: Membership, to: Stage | None) -> None:
+    if membership.ended_at is not None:
+        raise MoveRefused(_("This pass has ended; a new pass begins with a new placement."))
+    if to is None:
+        return
+    if to.version_id != membership.version_id:
+        raise MoveRefused(
+            _("“%(stage)s” is a stage of %(other)s, but this is a membership of %(own)s.")
+            % {"stage": to, "other": to.version, "own": membership.version}
+        )
+    if to.pk == membership.stage_id:
+        raise MoveRefused(_("Already in “%(stage)s”.") % {"stage": to})
+    if to.kind == Stage.Kind.GATE:
+        raise MoveRefused(_("“%(stage)s” is a gate and holds nobody; choose the stage behind it.") % {"stage": to})
