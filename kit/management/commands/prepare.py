@@ -23,7 +23,7 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         installation.ensure_defaults()
         call_command("collectstatic", interactive=False, verbosity=0)
-        if settings.CELERY_BROKER_URL == "filesystem://":
+        if settings.EMBEDDED_BROKER:
             hints.forget()  # that broker starts empty, so nothing is under way
         if user and password_file:
             self._ensure_user(user, password_file.read_text().strip())

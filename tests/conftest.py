@@ -1,0 +1,104 @@
+"""What the whole suite shares: settings for tests, what may be skipped, a browser that takes no error for granted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from kit import jobs
+from kit.models import Job
+
+CHROMIUM = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run",
+]  # fmt: skip
+
+
+def pytest_configure() -> None:
+    settings.SECURE_SSL_REDIRECT = settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    settings.CELERY_BROKER_URL = "memory://"
+    settings.CELERY_BROKER_TRANSPORT = None
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test whose tool is missing is skipped with the reason; where nothing may be missing (CI=true) it fails."""
+    for name, missing in (("redis", _no_redis), ("browser", _no_browser)):
+        if item.get_closest_marker(name) and (reason := missing()):
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
+def _no_redis() -> str:
+    url = os.environ.get("REDIS_URL")
+    if not url:
+        return "needs a Redis server: set REDIS_URL"
+    try:
+        redis.Redis.from_url(url, socket_connect_timeout=2).ping()
+    except redis.RedisError as error:
+        return f"the Redis of REDIS_URL does not answer: {error}"
+    return ""
+
+
+def _no_browser() -> str:
+    return "" if shutil.which("chromium") else "needs Chromium: no program `chromium` on the path"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One browser for all tests of a process."""
+    from playwright.sync_api import sync_playwright
+
+    # Playwright's loop runs in the test's thread, which Django would otherwise take for asynchronous code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any, live_server: Any) -> Iterator[Any]:
+    """A fresh visitor's page on the live server. Whatever the browser complains about fails the test."""
+    context = chromium.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(10_000)
+    visited, complaints = context.new_page(), []
+    visited.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    visited.on("pageerror", lambda error: complaints.append(str(error)))
+    yield visited
+    context.close()
+    assert not complaints, "the browser's console says: " + "; ".join(complaints)
+
+
+@pytest.fixture
+def worker(transactional_db: None) -> Iterator[None]:
+    """Jobs are done while the test goes on, as a worker beside the web does them."""
+    over = threading.Event()
+
+    def work() -> None:
+        try:
+            while not over.wait(0.1):
+                for job_id in Job.objects.filter(state=Job.State.QUEUED).values_list("pk", flat=True):
+                    jobs.run(job_id, timezone.now())
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work, name="worker", daemon=True)
+    thread.start()
+    yield
+    over.set()
+    thread.join(timeout=30)
