@@ -5,10 +5,3 @@ from django.apps import AppConfig
 
 class LifecycleConfig(AppConfig):
     name = "lifecycle"
-
-    def ready(self) -> None:
-        from kit import jobs
-        from lifecycle import versions
-
-        jobs.register("replay", versions.replay_job)
-        jobs.register("preview", versions.preview_job)
