@@ -1,0 +1,32 @@
+"""Money as the product keeps it: a whole number of the currency's smallest unit, and the currency."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from kit import writing
+
+# ISO 4217: currencies whose smallest unit is not a hundredth, by the number of decimal places.
+PLACES = {
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys("CLF UYW".split(), 4),
+}
+USUAL = 2
+
+
+def places(currency: str) -> int:
+    """How many decimal places a currency is written with; two when it is not known."""
+    return PLACES.get(currency.upper(), USUAL)
+
+
+def major(minor: int, currency: str) -> Decimal:
+    """An amount in the currency's own unit: 123450 minor units of EUR are 1234.50."""
+    return Decimal(minor).scaleb(-places(currency))
+
+
+def written(minor: int | None, currency: str = "") -> str:
+    """An amount for people, in the language of the reader: “1,234.50 EUR”. None is a dash."""
+    if minor is None:
+        return writing.NOTHING
+    return f"{writing.number(major(minor, currency), places(currency))}\u00a0{currency}".rstrip()
