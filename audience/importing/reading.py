@@ -1,0 +1,274 @@
+"""Rows out of a file, whatever its encoding and quoting, in batches that are ready for COPY; memory stays flat.
+
+Blocks of text without a quote, in which every line has as many separators as the header, are handed on as they stand:
+a line then *is* a row, and Python touches it once. All other blocks go through `csv.reader`. Both give the same rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from django.utils.translation import gettext_noop
+
+from audience.importing.sniffing import LONGEST_CELL, Layout
+
+BLOCK = 1 << 19  # characters read at once
+BATCH_ROWS = 50_000
+BATCH_CHARACTERS = 16 << 20
+LONGEST_ROW = 4 << 20  # characters
+SHOWN = 2000  # characters of a cell that are kept of a row that cannot be read
+
+UNEVEN = gettext_noop("The row has another number of cells than the header.")
+NUL = gettext_noop("The row holds a NUL character, which no text may.")
+DAMAGED = gettext_noop("The row holds bytes that are no text in the encoding of the file.")
+TOO_LONG = gettext_noop("The row is too long, or a quote is opened in it and never closed.")
+BAD_QUOTES = gettext_noop("A quote in the row is not closed before the separator, or not doubled.")
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A row that cannot be read, with its cells as far as they are known."""
+
+    row: int
+    reason: str
+    cells: list[str]
+
+
+@dataclass
+class Batch:
+    """Some rows of the file: CSV lines that begin with the row's number, and the rows that cannot be read."""
+
+    last: int  # the number of the last row read; the header is row 1
+    lines: list[str] = field(default_factory=list)
+    bad: list[Bad] = field(default_factory=list)
+    characters: int = 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.lines) + len(self.bad)
+
+    def is_full(self, rows: int) -> bool:
+        return self.rows >= rows or self.characters >= BATCH_CHARACTERS
+
+
+def batches(
+    path: Path, layout: Layout, *, after: int = 1, pick: Sequence[int] | None = None, rows: int = BATCH_ROWS
+) -> Iterator[Batch]:
+    """The rows after row number `after`, in batches. Every record counts, blank ones too, as a spreadsheet numbers them.
+
+    With `pick` only those columns are written, followed by one cell with all of the row as JSON.
+    """
+    errors = "surrogateescape" if layout.encoding.startswith("utf-8") else "replace"
+    with path.open(encoding=layout.encoding, errors=errors, newline="") as file:
+        yield from _Reading(file, layout, pick, rows).batches(after)
+
+
+def sample(path: Path, layout: Layout, most: int) -> list[list[str]]:
+    """The cells of the first rows that can be read."""
+    batch = next(batches(path, layout, rows=most), Batch(1))
+    return [record[1:] for record in csv.reader(batch.lines[:most], delimiter=layout.delimiter)]
+
+
+class _TooLong(Exception):
+    """The record at hand goes on for longer than any row may."""
+
+
+class _Overlong(str):
+    """Stands for a line that was skipped because it is longer than any row may be."""
+
+
+class _Reading:
+    """One walk through a file. As an iterator it feeds `csv.reader` with lines."""
+
+    def __init__(self, file: TextIO, layout: Layout, pick: Sequence[int] | None, rows: int) -> None:
+        csv.field_size_limit(LONGEST_CELL)
+        self._blocks = _blocks(file)
+        self._delimiter = layout.delimiter
+        self._escape = layout.escape
+        self._width = len(layout.header)
+        self._pick = pick
+        self._rows = rows
+        self._lines: list[str] = []  # of the block now going through csv.reader
+        self._next = 0
+        self._seen: list[str] = []  # lines of the record now going through it
+        self._length = 0
+        self._out = io.StringIO()
+        self._writer = csv.writer(self._out, delimiter=self._delimiter, lineterminator="\n")
+
+    def batches(self, after: int) -> Iterator[Batch]:
+        batch, row = Batch(after), 0
+        for made in self._records():
+            if isinstance(made, list):
+                for start in _cuts(len(made), self._rows):
+                    piece = made[start : start + self._rows]
+                    first, row = row + 1, row + len(piece)
+                    if row > after:
+                        skipped = max(after + 1 - first, 0)
+                        numbered = enumerate(piece[skipped:], first + skipped)
+                        batch.lines += [f"{number}{self._delimiter}{line}\n" for number, line in numbered]
+                        batch.characters += sum(map(len, piece))
+                        batch.last = row
+                    if batch.is_full(self._rows):
+                        yield batch
+                        batch = Batch(row)
+                continue
+            row += 1
+            if row > after:
+                self._take(made, row, batch)
+                batch.last = row
+                if batch.is_full(self._rows):
+                    yield batch
+                    batch = Batch(row)
+        if batch.rows:
+            yield batch
+
+    def _records(self) -> Iterator[list[str] | tuple[list[str], str]]:
+        """Lists of plain lines, each a row; or one record at a time with what is wrong with it ("" for nothing)."""
+        reader = csv.reader(self, delimiter=self._delimiter, escapechar=self._escape or None, strict=True)
+        header = True
+        for block in self._blocks:
+            if isinstance(block, _Overlong):
+                yield [], TOO_LONG
+                continue
+            lines = None if header or self._pick is not None else self._plain(block)
+            if lines is not None:
+                yield lines
+                continue
+            self._open(block)
+            while self._next < len(self._lines):
+                yield self._record(reader)
+                header = False
+
+    def _plain(self, block: str) -> list[str] | None:
+        """The lines of a block in which a line is a row; None when it takes a parser to tell."""
+        if '"' in block or "\x00" in block or (self._escape and self._escape in block):
+            return None
+        if "\r" in block:
+            block = block.replace("\r\n", "\n") if "\n" in block else block.replace("\r", "\n")
+            if "\r" in block:
+                return None
+        if not block.isascii() and _damaged(block):
+            return None
+        lines = block.split("\n")
+        if not lines[-1]:
+            lines.pop()
+        delimiter, separators = self._delimiter, self._width - 1
+        if any(line.count(delimiter) != separators for line in lines) or (not separators and "" in lines):
+            return None
+        return lines
+
+    def _open(self, block: str) -> None:
+        self._lines, self._next = list(io.StringIO(block, newline="")), 0
+
+    def __iter__(self) -> _Reading:
+        return self
+
+    def __next__(self) -> str:
+        while self._next >= len(self._lines):
+            block = next(self._blocks)  # a quoted cell goes on in the next block; StopIteration ends the file
+            if isinstance(block, _Overlong):
+                raise _TooLong
+            self._open(block)
+        line = self._lines[self._next]
+        self._next += 1
+        self._length += len(line)
+        if self._length > LONGEST_ROW:
+            raise _TooLong
+        self._seen.append(line)
+        return line
+
+    def _record(self, reader: Iterator[list[str]]) -> tuple[list[str], str]:
+        self._seen, self._length = [], 0
+        try:
+            return next(reader), ""
+        except _TooLong:
+            return self._raw(), TOO_LONG
+        except StopIteration:
+            return [], ""
+        except csv.Error as error:
+            told = str(error)
+            return self._raw(), TOO_LONG if "limit" in told or "unexpected end" in told else BAD_QUOTES
+
+    def _raw(self) -> list[str]:
+        return ["".join(self._seen)[:SHOWN].rstrip("\r\n")]
+
+    def _take(self, made: tuple[list[str], str], row: int, batch: Batch) -> None:
+        cells, reason = made
+        if not reason and not any(cells):
+            return  # a blank row
+        if len(cells) > self._width and not any(cells[self._width :]):
+            del cells[self._width :]
+        if not reason and len(cells) != self._width:
+            reason = UNEVEN
+        if not reason:
+            whole = "".join(cells)
+            reason = NUL if "\x00" in whole else DAMAGED if not whole.isascii() and _damaged(whole) else ""
+        if reason:
+            batch.bad.append(Bad(row, reason, [_showable(cell) for cell in cells]))
+            batch.characters += sum(map(len, batch.bad[-1].cells))
+            return
+        picked = cells if self._pick is None else [*(cells[i] for i in self._pick), json.dumps(cells, ensure_ascii=False)]
+        self._writer.writerow([row, *picked])
+        batch.lines.append(self._out.getvalue())
+        batch.characters += len(batch.lines[-1])
+        self._out.seek(0)
+        self._out.truncate()
+
+
+def _blocks(file: TextIO) -> Iterator[str]:
+    """The file in blocks of whole lines, however lines end; a line beyond all measure is skipped and marked."""
+    tail, skipping = "", False
+    while block := file.read(BLOCK):
+        text = tail + block
+        # A CR at the very end may be the first half of a CR LF, and then the line does not end here.
+        cut = max(text.rfind("\n"), text.rfind("\r", 0, len(text) - 1)) + 1
+        if skipping:
+            begins = _line_end(text)
+            if not begins:
+                tail = text[-1:]
+                continue
+            yield _Overlong()
+            text, skipping = text[begins:], False
+            cut = max(cut - begins, 0)
+        if not cut and len(text) > LONGEST_ROW:
+            tail, skipping = text[-1:], True
+            continue
+        if cut:
+            yield text[:cut]
+        tail = text[cut:]
+    if skipping:
+        yield _Overlong()
+    elif tail:
+        yield tail
+
+
+def _line_end(text: str) -> int:
+    """Where the second line of the text begins; 0 when the text is all one line."""
+    ends = [at for at in (text.find("\n"), text.find("\r", 0, len(text) - 1)) if at >= 0]
+    if not ends:
+        return 0
+    first = min(ends)
+    return first + (2 if text[first : first + 2] == "\r\n" else 1)
+
+
+def _cuts(length: int, rows: int) -> range:
+    return range(0, length, rows)
+
+
+def _damaged(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _showable(cell: str) -> str:
+    """The cell as JSON in PostgreSQL can hold it."""
+    return cell[:SHOWN].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
