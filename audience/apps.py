@@ -5,3 +5,8 @@ from django.apps import AppConfig
 
 class AudienceConfig(AppConfig):
     name = "audience"
+
+    def ready(self) -> None:
+        from audience import fields
+
+        fields.register_all()

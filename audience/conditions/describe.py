@@ -1,0 +1,104 @@
+"""A condition as a sentence."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from audience.conditions.registry import Field
+from audience.conditions.tree import All, Leaf, Node, Not
+
+
+def sentence(node: Node) -> str:
+    """What the condition asks, in the active language: country is “DE” and (… or …)."""
+    return _sentence(node, outermost=True)
+
+
+def _sentence(node: Node, *, outermost: bool = False) -> str:
+    if isinstance(node, Leaf):
+        return leaf(node)
+    if isinstance(node, Not):
+        return _("not (%(part)s)") % {"part": _sentence(node.part, outermost=True)}
+    if not node.parts:
+        return _("everybody")
+    if len(node.parts) == 1:
+        return _sentence(node.parts[0], outermost=outermost)
+    glue = _(" and ") if isinstance(node, All) else _(" or ")
+    text = glue.join(_sentence(part) for part in node.parts)
+    return text if outermost else f"({text})"
+
+
+def leaf(asked: Leaf) -> str:
+    """One question in words."""
+    operator = asked.how
+    facts = {"field": _facts(asked), "value": operand(asked)}
+    if asked.field.counted and operator.counted:
+        return str(operator.counted) % facts
+    return str(operator.sentence) % facts
+
+
+def operand(asked: Leaf) -> str:
+    """What the value is compared with, in words."""
+    if asked.operator == "between":
+        low, high = asked.operand
+        return _("%(low)s and %(high)s") % {"low": _plain(low, asked.field), "high": _plain(high, asked.field)}
+    if isinstance(asked.operand, tuple):
+        return ", ".join(_plain(each, asked.field) for each in asked.operand)
+    return _plain(asked.operand, asked.field)
+
+
+def _facts(asked: Leaf) -> str:
+    """What is asked, with what narrows it: activities (kind: webinar_attended) in the last 30 days."""
+    counted = asked.field.counted if asked.how.counted else None
+    text = str(counted or asked.field.label)
+    if asked.where:
+        text += " (" + ", ".join(f"{_key(key)}: {_wanted(wanted)}" for key, wanted in asked.where) + ")"
+    if asked.days is not None:
+        text += " " + ngettext("in the last %(days)s day", "in the last %(days)s days", asked.days) % {
+            "days": asked.days
+        }
+    return text
+
+
+def _key(key: str) -> str:
+    words = {
+        "kind": _("kind"),
+        "channel": _("channel"),
+        "platform": _("platform"),
+        "direction": _("direction"),
+        "actor": _("actor"),
+        "source": _("source"),
+        "product": _("product"),
+        "status": _("status"),
+        "pipeline": _("pipeline"),
+        "stage": _("pipeline stage"),
+        "currency": _("currency"),
+    }
+    return words.get(key, key.removeprefix("properties."))
+
+
+def _wanted(wanted: tuple[str, ...]) -> str:
+    return _(" or ").join(each or _("(empty)") for each in wanted)
+
+
+def _plain(value: Any, field: Field) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, Decimal):
+        if field.type == "money":
+            value = value / 100
+            return number_format(value, 2)
+        return number_format(value.normalize() if value % 1 else int(value))
+    if isinstance(value, datetime):
+        return date_format(value, "Y-m-d H:i e")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str):
+        labels = dict(field.choices)
+        return f"“{labels.get(value, value)}”"
+    return "" if value is None else str(value)

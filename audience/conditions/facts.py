@@ -1,0 +1,33 @@
+"""Narrowing the facts behind a figure: the keys of `where`, over the columns that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from audience.conditions.operators import fold
+from audience.conditions.registry import Where
+from kit.sql import Sql, sql
+
+
+def narrowing(where: Where, columns: Mapping[str, str]) -> list[Sql]:
+    """Conditions on the columns for all keys of `where` that have one; "" among the values finds what is not set.
+
+    `columns` gives the SQL of a key's column; "properties" that of the JSON behind `properties.<key>`.
+    """
+    parts = []
+    for key, wanted in where:
+        if key.startswith("properties."):
+            parts.append(is_one(sql(f"{columns['properties']} ->> {{}}", key.removeprefix("properties.")), wanted))
+        elif key in columns:
+            parts.append(is_one(Sql(columns[key]), wanted))
+    return parts
+
+
+def is_one(column: Sql, wanted: tuple[str, ...]) -> Sql:
+    """A column that holds one of these texts, whatever the case of its letters."""
+    texts = [fold(each) for each in wanted]
+    if "" in wanted:
+        column = sql("COALESCE({}, '')", column)
+    if len(texts) == 1:
+        return sql('lower(({}) COLLATE "C") = {}', column, texts[0])
+    return sql('lower(({}) COLLATE "C") = ANY ({})', column, texts)

@@ -1,0 +1,340 @@
+"""A condition as it is written (JSON) and as it is held (a tree of frozen nodes): parse, write back, look into.
+
+    {"all": [{"field": "person.country", "op": "is", "value": "DE"},
+             {"not": {"field": "activity.count", "where": {"kind": "unsubscribed"}, "days": 30,
+                      "op": "at_least", "value": 1}}]}
+
+`{}`, null and {"all": []} mean everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from audience.conditions import registry, values
+from audience.conditions.operators import Operator, fold
+from audience.conditions.registry import Field, Where
+from audience.conditions.values import Unusable, shown
+
+MOST_NODES = 200
+DEEPEST = 64
+MOST_WHERE = 20
+
+
+class ConditionError(ValueError):
+    """A condition that cannot be asked: `code` for programs, `path` to the node, `message` naming both in words."""
+
+    def __init__(self, code: str, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.code = code
+        self.path = path
+        self.message = str(self)
+
+
+@dataclass(frozen=True)
+class All:
+    """Holds when each of its parts does; with no parts, for everybody."""
+
+    parts: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """Holds when one of its parts does."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """Holds when its part does not."""
+
+    part: Node
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One field asked with one operator, perhaps of some facts only (`where`), of the last `days` only."""
+
+    field: Field
+    operator: str
+    operand: Any = None
+    where: Where = ()
+    days: int | None = None
+
+    @property
+    def how(self) -> Operator:
+        return self.field.operators[self.operator]
+
+
+Node = All | AnyOf | Not | Leaf
+EVERYBODY = All()
+
+
+def parse(data: Any, *, of: str = "person", coming: Iterable[Field] = ()) -> Node:
+    """The tree of a condition about people or accounts. Raises ConditionError naming the node that is wrong.
+
+    `coming` are fields that do not stand in rows yet but will when the condition is asked.
+    """
+    return _Parser(registry.catalogue(of, coming)).node(data, (), 1)
+
+
+def leaves(node: Node) -> Iterator[Leaf]:
+    """The leaves from left to right."""
+    if isinstance(node, Leaf):
+        yield node
+    elif isinstance(node, Not):
+        yield from leaves(node.part)
+    else:
+        for part in node.parts:
+            yield from leaves(part)
+
+
+def is_everybody(node: Node) -> bool:
+    """Whether it asks nothing at all."""
+    return isinstance(node, All) and all(is_everybody(part) for part in node.parts)
+
+
+def dump(node: Node) -> Any:
+    """The JSON of a tree; `parse(dump(node))` is the same tree."""
+    if isinstance(node, All):
+        return {"all": [dump(part) for part in node.parts]} if node.parts else {}
+    if isinstance(node, AnyOf):
+        return {"any": [dump(part) for part in node.parts]}
+    if isinstance(node, Not):
+        return {"not": dump(node.part)}
+    data: dict[str, Any] = {"field": node.field.name, "op": node.operator}
+    if node.operand is not None:
+        data["value"] = _json(node.operand)
+    if node.where:
+        data["where"] = {key: wanted[0] if len(wanted) == 1 else list(wanted) for key, wanted in node.where}
+    if node.days is not None:
+        data["days"] = node.days
+    return data
+
+
+def _json(operand: Any) -> Any:
+    if isinstance(operand, tuple):
+        return [_json(each) for each in operand]
+    if isinstance(operand, Decimal):
+        return int(operand) if operand == int(operand) else float(operand)
+    if isinstance(operand, date | datetime):
+        return operand.isoformat()
+    return operand
+
+
+Path = tuple[str, ...]
+
+
+class _Parser:
+    def __init__(self, catalogue: registry.Catalogue) -> None:
+        self.catalogue = catalogue
+        self.nodes = 0
+
+    def node(self, data: Any, path: Path, depth: int) -> Node:
+        if data is None:
+            data = {}
+        if not isinstance(data, Mapping):
+            raise _error(
+                "wrong_shape",
+                path,
+                _("a condition is an object such as {“field”: …} or {“all”: […]}, not %(given)s")
+                % {"given": shown(data)},
+            )
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            raise _error(
+                "too_many", path, _("the condition has more than %(most)s parts; split it") % {"most": MOST_NODES}
+            )
+        if depth > DEEPEST:
+            raise _error(
+                "too_deep", path, _("the condition is nested more than %(most)s deep; flatten it") % {"most": DEEPEST}
+            )
+        if not data:
+            return EVERYBODY
+        if "field" in data or "op" in data:
+            return self.leaf(data, path)
+        for key in ("all", "any", "not"):
+            if key in data:
+                if len(data) > 1:
+                    raise _error(
+                        "unknown_key",
+                        path,
+                        _("“%(key)s” stands alone in its object; move %(others)s into an object of its own")
+                        % {"key": key, "others": ", ".join(shown(each) for each in data if each != key)},
+                    )
+                return self.group(key, data[key], (*path, key), depth)
+        raise _error(
+            "unknown_key",
+            path,
+            _("%(key)s is not known here; a condition has “all”, “any”, “not” or “field”")
+            % {"key": shown(next(iter(data)))},
+        )
+
+    def group(self, key: str, data: Any, path: Path, depth: int) -> Node:
+        if key == "not":
+            return Not(self.node(data, path, depth + 1))
+        if not isinstance(data, list | tuple):
+            raise _error("wrong_shape", path, _("needs a list of conditions, not %(given)s") % {"given": shown(data)})
+        if key == "any" and not data:
+            raise _error("no_value", path, _("needs at least one condition"))
+        parts = tuple(self.node(each, (*path, str(number)), depth + 1) for number, each in enumerate(data, 1))
+        return All(parts) if key == "all" else AnyOf(parts)
+
+    def leaf(self, data: Mapping[Any, Any], path: Path) -> Leaf:
+        for key in data:
+            if key not in ("field", "op", "value", "where", "days"):
+                raise _error(
+                    "unknown_key",
+                    path,
+                    _("%(key)s is not known here; known are “field”, “op”, “value”, “where”, “days”")
+                    % {"key": shown(key)},
+                )
+        found = self.field(data.get("field"), (*path, "field"))
+        operator = self.operator(found, data.get("op"), (*path, "op"))
+        operand = self.operand(found, operator, data.get("value"), (*path, "value"))
+        where = self.where(found, data.get("where"), (*path, "where"))
+        days = self.days(found, data.get("days"), (*path, "days"))
+        return Leaf(found, operator.name, operand, where, days)
+
+    def field(self, name: Any, path: Path) -> Field:
+        if not isinstance(name, str) or not name:
+            raise _error("unknown_field", path, _("needs the name of a field, such as “person.country”"))
+        found = self.catalogue.get(name)
+        if found is None:
+            message = _("there is no field %(name)s") % {"name": shown(name)}
+            close = self.catalogue.close_to(name[:200])
+            if close:
+                message += _("; did you mean “%(close)s”?") % {"close": close}
+            raise _error("unknown_field", path, message)
+        if self.catalogue.of not in found.of:
+            raise _error(
+                "wrong_subject",
+                path,
+                _("“%(name)s” cannot be asked of people; it belongs to accounts")
+                if self.catalogue.of == "person"
+                else _("“%(name)s” cannot be asked of accounts; it belongs to people"),
+                name=name,
+            )
+        return found
+
+    def operator(self, found: Field, name: Any, path: Path) -> Operator:
+        if isinstance(name, str) and name in found.operators:
+            return found.operators[name]
+        raise _error(
+            "unknown_operator",
+            path,
+            _("“%(field)s” cannot be asked with %(given)s; it takes %(known)s")
+            % {"field": found.name, "given": shown(name), "known": ", ".join(found.operators)},
+        )
+
+    def operand(self, found: Field, operator: Operator, data: Any, path: Path) -> Any:
+        try:
+            operand = operator.read(data)
+        except Unusable as error:
+            raise _error(error.code, path, error.message) from error
+        if found.choices and operator.name in ("is", "is_not", "in", "not_in"):
+            known = {fold(value) for value, _label in found.choices}
+            for each in operand if isinstance(operand, tuple) else (operand,):
+                if fold(each) not in known:
+                    raise _error(
+                        "unknown_choice",
+                        path,
+                        _("“%(field)s” is never %(given)s; it can be %(known)s")
+                        % {
+                            "field": found.name,
+                            "given": shown(each),
+                            "known": ", ".join(value for value, _label in found.choices[:20]),
+                        },
+                    )
+        return operand
+
+    def where(self, found: Field, data: Any, path: Path) -> Where:
+        if data is None or data == {}:
+            return ()
+        if not found.where:
+            raise _error(
+                "unknown_key", path, _("“%(field)s” cannot be narrowed; leave “where” out") % {"field": found.name}
+            )
+        if not isinstance(data, Mapping):
+            raise _error(
+                "wrong_shape", path, _("needs an object such as {“kind”: …}, not %(given)s") % {"given": shown(data)}
+            )
+        if len(data) > MOST_WHERE:
+            raise _error("too_many", path, _("has more than %(most)s entries") % {"most": MOST_WHERE})
+        entries = {self.where_key(found, key, path): self.wanted(data[key], (*path, key)) for key in data}
+        for key, choices in found.where_choices.items():
+            for each in entries.get(key, ()):
+                if each not in choices:
+                    raise _error(
+                        "unknown_choice",
+                        (*path, key),
+                        _("is never %(given)s; it can be %(known)s")
+                        % {"given": shown(each), "known": ", ".join(choices)},
+                    )
+        return tuple(sorted(entries.items()))
+
+    def where_key(self, found: Field, key: Any, path: Path) -> str:
+        if isinstance(key, str):
+            if key in found.where and key != "properties":
+                return key
+            if "properties" in found.where and key.startswith("properties.") and len(key) > len("properties."):
+                try:
+                    return values.clean(key)
+                except Unusable as error:
+                    raise _error(error.code, path, error.message) from error
+        known = ", ".join("properties.…" if each == "properties" else each for each in found.where)
+        raise _error(
+            "unknown_key",
+            path,
+            _("%(key)s is not known here; known are %(known)s") % {"key": shown(key), "known": known},
+        )
+
+    def wanted(self, data: Any, path: Path) -> tuple[str, ...]:
+        each_of = data if isinstance(data, list | tuple) else [data]
+        if not each_of or len(each_of) > values.LONGEST_LIST:
+            raise _error(
+                "no_value", path, _("needs a value, or a list of up to %(most)s") % {"most": values.LONGEST_LIST}
+            )
+        try:
+            return tuple(dict.fromkeys(_plain(each) for each in each_of))
+        except Unusable as error:
+            raise _error(error.code, path, error.message) from error
+
+    def days(self, found: Field, data: Any, path: Path) -> int | None:
+        if data is None:
+            return None
+        if not found.windowed:
+            raise _error("unknown_key", path, _("“%(field)s” has no window; leave “days” out") % {"field": found.name})
+        try:
+            days = values.days(data)
+        except Unusable as error:
+            raise _error(error.code, path, error.message) from error
+        if days < 1:
+            raise _error("bad_number", path, _("a window has at least one day"))
+        return days
+
+
+def _plain(data: Any) -> str:
+    """A value of `where`, as the text that facts are compared with; the empty text finds what is not set."""
+    if data is None:
+        return ""
+    if isinstance(data, bool):
+        return "true" if data else "false"
+    if isinstance(data, int | float):
+        number = values.number(data)
+        return str(int(number)) if number == int(number) else str(number)
+    if isinstance(data, str):
+        return values.clean(data)
+    raise Unusable("wrong_type", _("needs text, a number, true or false, not %(given)s") % {"given": shown(data)})
+
+
+def _error(code: str, path: Path, message: str, **named: str) -> ConditionError:
+    place = " › ".join(shown(each).strip("“”") if isinstance(each, str) else str(each) for each in path)
+    return ConditionError(code, place, message % named if named else message)

@@ -1,0 +1,146 @@
+"""What conditions may ask about stages: where a subject is now, where it has ever been, for how many days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.models import Prefetch
+from django.utils.translation import gettext_lazy as _
+
+from audience.conditions.moment import Span
+from audience.conditions.operators import fold
+from audience.conditions.registry import Ask, Field, Relation, register_family
+from kit.sql import Sql, sql
+from lifecycle.models import Lifecycle, Stage
+
+
+def register_all() -> None:
+    """Make the stages of every lifecycle known to the condition language."""
+    register_family("stage.", _every)
+
+
+def of_lifecycle(slug: str, name: str, of: str, stages: Iterable[tuple[str, str]]) -> list[Field]:
+    """The three fields of one lifecycle, with its stages as (slug, name); the lifecycle need not stand in rows yet."""
+    choices = tuple(dict(stages).items())
+    kinds = frozenset({of})
+    group = _("Stages")
+    here = Relation(lambda ask: _here(slug, ask), lambda ask, span: _moved(slug, span))
+    return [
+        Field(
+            f"stage.{slug}",
+            _("stage in %(lifecycle)s") % {"lifecycle": name},
+            "choice",
+            kinds,
+            here,
+            choices=choices,
+            group=group,
+        ),
+        Field(
+            f"stage.{slug}.ever",
+            _("has, in %(lifecycle)s, ever been in") % {"lifecycle": name},
+            "ever",
+            kinds,
+            Relation(lambda ask: _ever(slug, ask), lambda ask, span: _moved(slug, span)),
+            choices=choices,
+            group=group,
+        ),
+        Field(
+            f"stage.{slug}.days_in",
+            _("days in the stage of %(lifecycle)s") % {"lifecycle": name},
+            "number",
+            kinds,
+            Relation(lambda ask: _here(slug, ask), lambda ask, span: _aged(slug, ask, span), read=_days_in),
+            timed=True,
+            group=group,
+        ),
+    ]
+
+
+def _every() -> Iterable[Field]:
+    stages = Prefetch("versions__stages", Stage.objects.order_by("version__number", "order"))
+    for each in Lifecycle.objects.prefetch_related(stages).order_by("slug"):
+        named = [(stage.slug, stage.name) for version in each.versions.all() for stage in version.stages.all()]
+        yield from of_lifecycle(each.slug, each.name, each.of, named)
+
+
+def _passes(slug: str) -> Sql:
+    return sql("m.lifecycle_id = (SELECT c.id FROM lifecycle_lifecycle c WHERE c.slug = {})", slug)
+
+
+def _here(slug: str, ask: Ask) -> Sql:
+    """Each subject's stage as of the moment (NULL after an exit), and when it came there.
+
+    The membership itself answers when nothing has moved since; only otherwise the ledger is read.
+    """
+    if ask.moment.known is None:
+        settled = sql("GREATEST(m.entered_at, m.ended_at) < {}", ask.moment.at)
+    else:
+        settled = Sql("false")
+    return sql(
+        """SELECT DISTINCT ON (w.subject_id) w.subject_id, g.slug AS value, w.occurred_at AS evidence
+           FROM (SELECT m.subject_id, m.pass_number, m.seq, m.stage_id, m.entered_at AS occurred_at
+                 FROM lifecycle_membership m WHERE {}{} AND {}
+                 UNION ALL
+                 SELECT m.subject_id, m.pass_number, v.seq, v.to_stage_id, v.occurred_at
+                 FROM lifecycle_membership m JOIN lifecycle_movement v ON v.membership_id = m.id
+                 WHERE {}{} AND NOT {} AND {}) w
+           LEFT JOIN lifecycle_stage g ON g.id = w.stage_id
+           ORDER BY w.subject_id, w.pass_number DESC, w.seq DESC""",
+        _passes(slug),
+        ask.only("m.subject_id"),
+        settled,
+        _passes(slug),
+        ask.only("m.subject_id"),
+        settled,
+        ask.moment.counts("v"),
+    )
+
+
+def _ever(slug: str, ask: Ask) -> Sql:
+    """Those of the stages asked for that a subject has come to, and when first to one of them."""
+    wanted = ask.operand if isinstance(ask.operand, tuple) else (ask.operand,)
+    return sql(
+        """SELECT m.subject_id, array_agg(DISTINCT g.slug::text) AS value, min(v.occurred_at) AS evidence
+           FROM lifecycle_membership m
+           JOIN lifecycle_movement v ON v.membership_id = m.id
+           JOIN lifecycle_stage g ON g.id = v.to_stage_id
+           WHERE {}{} AND {} AND g.slug = ANY ({}) GROUP BY m.subject_id""",
+        _passes(slug),
+        ask.only("m.subject_id"),
+        ask.moment.counts("v"),
+        [fold(each) for each in wanted],
+    )
+
+
+def _days_in(alias: str, ask: Ask) -> Sql:
+    return sql(f"(CASE WHEN {alias}.value IS NOT NULL THEN {{}} END)", ask.moment.days_since(Sql(f"{alias}.evidence")))
+
+
+def _moved(slug: str, span: Span) -> list[Sql]:
+    return [
+        sql(
+            "SELECT m.subject_id FROM lifecycle_membership m JOIN lifecycle_movement v ON v.membership_id = m.id "
+            "WHERE {} AND {}",
+            _passes(slug),
+            span.within("v.occurred_at"),
+        )
+    ]
+
+
+def _aged(slug: str, ask: Ask, span: Span) -> list[Sql]:
+    """Also those whose stay reaches an age that the leaf asks for: their last movement is that old.
+
+    Any movement that old is taken, which is complete and needs no ordering.
+    """
+    crosses = span.instant_crosses("v.occurred_at", ask.operator.ages(ask.operand))
+    if crosses is None:
+        return _moved(slug, span)
+    return [
+        *_moved(slug, span),
+        sql(
+            "SELECT m.subject_id FROM lifecycle_membership m JOIN lifecycle_movement v ON v.membership_id = m.id "
+            "WHERE {} AND {}",
+            _passes(slug),
+            crosses,
+        ),
+    ]
