@@ -4,4 +4,5 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("kit.urls")),
+    path("", include("lifecycle.urls")),
 ]

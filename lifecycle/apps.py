@@ -1,7 +1,20 @@
 """The lifecycle's place in Django, and what it registers."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class LifecycleConfig(AppConfig):
     name = "lifecycle"
+
+    def ready(self) -> None:
+        from kit import jobs, navigation
+        from kit.registry import holder
+        from lifecycle import fields, versions
+        from lifecycle.models import Membership
+
+        fields.register_all()
+        jobs.register("replay", versions.replay_job)
+        jobs.register("preview", versions.preview_job)
+        holder(Membership, "memberships")
+        navigation.register(area="main", label=_("Lifecycles"), url_name="lifecycles", icon="route", order=20)

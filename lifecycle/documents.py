@@ -11,6 +11,7 @@ import yaml
 from django.utils.translation import gettext as _
 
 from audience.conditions import tree
+from lifecycle import fields
 from lifecycle.models import Lifecycle, Stage, Version
 
 PLAYBOOKS = Path(__file__).resolve().parent / "playbooks"
@@ -66,8 +67,8 @@ def parse(text: str) -> dict[str, Any]:
     _one_of(document["species"], Lifecycle.Species.values, "species")
     document.setdefault("of", "person")
     _one_of(document["of"], ["person", "account"], "of")
-    _condition(document.get("entry"), document["of"], "entry")
     slugs = _check_stages(document)
+    _check_conditions(document)
     _check_transitions(document, slugs)
     _check_cases(document, slugs)
     return document
@@ -138,7 +139,6 @@ def _check_transitions(document: dict[str, Any], slugs: set[str]) -> None:
             raise DocumentError(place, _("leads from a stage to itself"))
         if "when" not in transition and not transition.get("by_hand"):
             raise DocumentError(place, _("has neither “when” nor “by_hand”"))
-        _condition(transition.get("when"), document["of"], f"{place} › when")
 
 
 def _check_cases(document: dict[str, Any], slugs: set[str]) -> None:
@@ -157,11 +157,19 @@ def _check_cases(document: dict[str, Any], slugs: set[str]) -> None:
                     _day(entry[key], f"{place} › {part} › {key}")
 
 
-def _condition(value: Any, of: str, place: str) -> None:
-    try:
-        tree.parse(value, of=of)
-    except tree.ConditionError as error:
-        raise DocumentError(place, str(error)) from error
+def _check_conditions(document: dict[str, Any]) -> None:
+    """The conditions may ask about the stages of the very lifecycle that the document is about to make."""
+    stages = [(stage["slug"], stage["name"]) for stage in document["stages"]]
+    coming = fields.of_lifecycle(document["lifecycle"], document["name"], document["of"], stages)
+    asked = {"entry": document.get("entry")}
+    for number, entry in enumerate(_list(document.setdefault("transitions", []), "transitions"), 1):
+        if isinstance(entry, dict):
+            asked[f"transitions › {number} › when"] = entry.get("when")
+    for place, condition in asked.items():
+        try:
+            tree.parse(condition, of=document["of"], coming=coming)
+        except tree.ConditionError as error:
+            raise DocumentError(place, str(error)) from error
 
 
 def _mapping(value: Any, place: str, known: set[str]) -> dict[str, Any]:

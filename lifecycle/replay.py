@@ -92,7 +92,22 @@ def _days(
 
 
 def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | None) -> Sql:
-    touched = compile.touched(asked.questions.values(), of=asked.of, since=begins, until=ends)
+    """Whom the pass at `ends` must look at: those touched by the day, and those whom the pass before has moved.
+
+    Who has just arrived in a stage is new to the rules that lead out of it, even if nothing else happens.
+    """
+    touched = sql(
+        """
+        {} UNION
+        SELECT membership.subject_id FROM lifecycle_movement movement
+        JOIN lifecycle_membership membership ON membership.id = movement.membership_id
+        WHERE movement.version_id = {} AND movement.occurred_at >= {} AND movement.occurred_at <= {}
+        """,
+        compile.touched(asked.questions.values(), of=asked.of, since=begins, until=ends),
+        asked.version.pk,
+        installation.midnight(installation.day_before(begins, asked.zone), asked.zone),
+        begins,
+    )
     if among is None:
         return touched
     return sql("SELECT subject_id FROM ({}) touched WHERE subject_id IN ({})", touched, among)

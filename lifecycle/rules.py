@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience.conditions import compile, registry, tree
+from audience.conditions import compile, tree
 from kit import installation
-from kit.sql import Sql, join, name, rows, run, sql, value
+from kit.sql import Sql, join, name, rows, run, sql
 from lifecycle import stages
-from lifecycle.models import Movement, Stage, Transition, Version
+from lifecycle.models import Movement, Version
 
 ENTRY = 0  # how the entry condition is named among the ids of transitions
 
+# Facts that have a date of their own, which stands even when it lies before the subject's arrival in the stage: a deal
+# that was won before the first contact is a fault in the data that reports must be able to show.
+OWN_DATE = ("deal.", "purchase.", "contract.")
+
 # Tables of the session, so that each step of a pass is planned with knowledge of how many it concerns.
 TABLES = """
-CREATE TEMPORARY TABLE IF NOT EXISTS pass_subject (subject_id bigint PRIMARY KEY) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS pass_subject (subject_id bigint PRIMARY KEY);
 CREATE TEMPORARY TABLE IF NOT EXISTS pass_truth (subject_id bigint PRIMARY KEY, held bigint[] NOT NULL)
-    ON COMMIT DELETE ROWS;
+   ;
 CREATE TEMPORARY TABLE IF NOT EXISTS pass_step (
     subject_id bigint NOT NULL, membership_id bigint, seq int NOT NULL, pass_number int NOT NULL, step int NOT NULL,
     from_stage bigint, to_stage bigint NOT NULL, transition_id bigint, evidence_at timestamptz, occurred_at timestamptz,
-    PRIMARY KEY (subject_id, step)) ON COMMIT DELETE ROWS;
+    PRIMARY KEY (subject_id, step));
+TRUNCATE pass_subject, pass_truth, pass_step;
 """
 
 
@@ -36,7 +41,8 @@ class Rules:
     version: Version
     questions: dict[int, tree.Node]
     reasons: dict[int, str]
-    ends: frozenset[int]
+    own_date: frozenset[int]
+    by_time: frozenset[int]
     first_stage: int
     length: int
     zone: ZoneInfo
@@ -56,11 +62,26 @@ def read(version: Version) -> Rules:
         version=version,
         questions=questions,
         reasons={ENTRY: _("Entered the lifecycle")} | {each.pk: each.reason or str(each) for each in automatic},
-        ends=frozenset(each.pk for each in automatic if each.to_stage.kind == Stage.Kind.TERMINAL),
+        own_date=frozenset(key for key, node in questions.items() if _has_own_date(node)),
+        by_time=frozenset(key for key, node in questions.items() if _changes_by_time(node)),
         first_stage=stages.first_stage(version).pk,
         length=version.stages.count(),
         zone=installation.zone(),
     )
+
+
+def _has_own_date(node: tree.Node) -> bool:
+    return any(leaf.field.name.startswith(OWN_DATE) for leaf in tree.leaves(node))
+
+
+def _changes_by_time(node: tree.Node) -> bool:
+    """Whether it can come to hold without a fact, so that no fact's date says since when it holds."""
+    if isinstance(node, tree.Leaf):
+        falls = node.days is not None and not (node.how.least(node.operand) or 0) > 0
+        return falls or node.how.timed or node.field.timed
+    if isinstance(node, tree.Not):
+        return True
+    return any(_changes_by_time(part) for part in node.parts)
 
 
 def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, kind: str = Movement.Kind.RULE) -> int:
@@ -206,17 +227,29 @@ def _date(rules: Rules, at: datetime) -> None:
     run(
         sql(
             """
-            UPDATE pass_step SET
-                occurred_at = CASE
-                    WHEN evidence_at >= {} AND evidence_at < {} THEN evidence_at
-                    WHEN step > 1 AND evidence_at < {} THEN {}
-                    ELSE {} END,
-                evidence_at = least(coalesce(evidence_at, {}), {})
+            UPDATE pass_step SET evidence_at = dated.evidence_at, occurred_at = dated.occurred_at
+            FROM (
+                SELECT subject_id, step,
+                    CASE WHEN own_date THEN fact_at
+                         ELSE max(fact_at) OVER (PARTITION BY subject_id ORDER BY step) END AS evidence_at,
+                    CASE WHEN fact_at >= {} THEN fact_at WHEN step > 1 THEN {} ELSE {} END AS occurred_at
+                FROM (
+                    SELECT subject_id, step, coalesce(transition_id, {}) = ANY ({}) AS own_date,
+                           CASE WHEN evidence_at < {} AND coalesce(transition_id, {}) = ANY ({}) THEN {}
+                                ELSE least(coalesce(evidence_at, {}), {}) END AS fact_at
+                    FROM pass_step
+                ) fact
+            ) dated
+            WHERE dated.subject_id = pass_step.subject_id AND dated.step = pass_step.step
             """,
             day_began,
+            day_began,  # it held before the subject arrived: it occurs with the arrival, and the writer sees to that
             at,
+            ENTRY,
+            list(rules.own_date),
             day_began,
-            day_began,  # it held before the subject arrived: it occurs with the arrival (never before it)
+            ENTRY,
+            list(rules.by_time),
             at,
             at,
             at,

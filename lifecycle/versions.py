@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from audience.conditions import describe, tree
@@ -186,7 +187,7 @@ def replay_job(held: jobs.Held) -> dict[str, Any]:
     with transaction.atomic():
         Version.objects.filter(pk=version.pk).update(state=Version.State.PUBLISHED, published_at=held.now)
         held.progress(phase="")
-    return {"movements": moved, "version": version.pk}
+    return {"movements": moved, "link": _page(version)}
 
 
 def preview_job(held: jobs.Held) -> dict[str, Any]:
@@ -198,4 +199,21 @@ def preview_job(held: jobs.Held) -> dict[str, Any]:
         if not held.row.filter(cancel_asked=False).exists():
             raise jobs.Cancelled
 
-    return replay.preview(version, now=held.now, progress=stop_when_asked)
+    return replay.preview(version, now=held.now, progress=stop_when_asked) | {"link": _page(version)}
+
+
+def _page(version: Version) -> str:
+    return reverse("lifecycle_version", args=[version.lifecycle.slug, version.number])
+
+
+@transaction.atomic
+def discard(version: Version) -> None:
+    """Throw a draft away, and its lifecycle with it when nothing else is left of that. Raises for any other state."""
+    if version.state != Version.State.DRAFT:
+        raise PublishRefused([_("%(version)s is not a draft.") % {"version": version}])
+    version.transitions.all().delete()
+    version.stages.all().delete()
+    lifecycle = version.lifecycle
+    version.delete()
+    if not lifecycle.versions.exists():
+        lifecycle.delete()

@@ -23,7 +23,7 @@ BEGIN
             USING ERRCODE = 'restrict_violation';
     END IF;
     FOREACH name IN ARRAY personal LOOP
-        IF after -> name IS DISTINCT FROM before -> name AND after -> name NOT IN ('null', '{}') THEN
+        IF after -> name IS DISTINCT FROM before -> name AND after -> name NOT IN ('null', '{}', '""') THEN
             RAISE EXCEPTION '%.% may only be emptied', TG_TABLE_NAME, name USING ERRCODE = 'restrict_violation';
         END IF;
     END LOOP;

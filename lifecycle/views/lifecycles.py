@@ -1,0 +1,184 @@
+"""Pages of lifecycles: the list, starting one from a playbook, a version with its preview and publishing, its members."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.views.decorators.http import require_GET, require_POST
+
+from kit import jobs, pages, progress
+from kit.models import User
+from kit.registry import panels
+from lifecycle import cases, documents, filters, forms, querysets, versions
+from lifecycle.models import Lifecycle, Membership, Version
+
+
+def _may_edit(user: User) -> bool:
+    return user.role in (User.Role.ADMIN, User.Role.MARKETER, User.Role.OPS)
+
+
+def _version(slug: str, number: int) -> Version:
+    found = Version.objects.select_related("lifecycle", "job", "created_by")
+    return get_object_or_404(found, lifecycle__slug=slug, number=number)
+
+
+@require_GET
+def lifecycles(request: HttpRequest) -> HttpResponse:
+    """All lifecycles, and the playbooks to start another from."""
+    return _list(request, forms.Start())
+
+
+def _list(request: HttpRequest, form: forms.Start, status: int = 200) -> HttpResponse:
+    taken = set(Lifecycle.objects.values_list("slug", flat=True))
+    playbooks = [
+        {"name": name, "document": document, "taken": document["lifecycle"] in taken}
+        for name, document in documents.playbooks().items()
+    ]
+    context = {"lifecycles": querysets.for_list(), "playbooks": playbooks, "form": form}
+    return render(request, "lifecycle/lifecycle_list.html", context, status=status)
+
+
+@require_POST
+def start(request: HttpRequest) -> HttpResponse:
+    """A new draft from a playbook or a file."""
+    form = forms.Start(request.POST, request.FILES)
+    if not form.is_valid():
+        return _list(request, form, status=400)
+    try:
+        version = versions.draft(form.cleaned_data["document"], by=request.user, now=timezone.now())
+    except versions.PublishRefused as refused:
+        form.add_error(None, str(refused))
+        return _list(request, form, status=409)
+    messages.success(request, _("%(version)s is a draft: nobody has moved. Look it over, preview it, publish it.") % {"version": version})
+    return redirect("lifecycle_version", version.lifecycle.slug, version.number)
+
+
+@require_GET
+def lifecycle(request: HttpRequest, slug: str) -> HttpResponse:
+    """The live version of a lifecycle, or else its newest draft."""
+    found = get_object_or_404(Lifecycle, slug=slug)
+    newest = found.versions.filter(state__in=querysets.LIVE).first() or found.versions.order_by("-number").first()
+    if newest is None:
+        return redirect("lifecycles")
+    return redirect("lifecycle_version", slug, newest.number)
+
+
+@require_GET
+def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """One version as a document: stages, rules in words, test cases, and what publishing would do."""
+    found = _version(slug, number)
+    now = timezone.now()
+    context: dict[str, Any] = {
+        "version": found,
+        "lifecycle": found.lifecycle,
+        "stages": querysets.with_members(found),
+        "rules": [
+            {"transition": each, "when": versions.sentence(each.condition, found.lifecycle.of)}
+            for each in found.transitions.select_related("from_stage", "to_stage")
+        ],
+        "entry": versions.sentence(found.entry, found.lifecycle.of),
+        "problems": versions.problems(found),
+        "versions": found.lifecycle.versions.order_by("-number"),
+        "job": found.job,
+        "progress": progress.of(found.job, now) if found.job else None,
+        "preview": found.job.result if found.job and found.job.kind == "preview" and found.job.state == "done" else None,
+        "panels": [(each, each.context(found.lifecycle, request, now)) for each in panels("lifecycle")],
+        "cases": cases.run(found, now=now) if found.state == Version.State.DRAFT else [],
+    }
+    return render(request, "lifecycle/lifecycle_version.html", context)
+
+
+@require_POST
+def preview(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """Ask what publishing this draft would do to the history that is there."""
+    found = _version(slug, number)
+    if found.state == Version.State.DRAFT and not _is_busy(found):
+        versions.preview(found, by=request.user, now=timezone.now())
+    return redirect("lifecycle_version", slug, number)
+
+
+@require_POST
+def publish(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """Publish a draft; its history is replayed by a job."""
+    found = _version(slug, number)
+    try:
+        versions.publish(found, by=request.user, now=timezone.now())
+    except versions.PublishRefused as refused:
+        for problem in refused.problems:
+            messages.error(request, problem)
+    return redirect("lifecycle_version", slug, number)
+
+
+@require_POST
+def discard(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """Throw a draft away."""
+    found = _version(slug, number)
+    try:
+        if _is_busy(found):
+            raise versions.PublishRefused([_("A preview of this draft is being made; cancel it first.")])
+        versions.discard(found)
+    except versions.PublishRefused as refused:
+        messages.error(request, str(refused))
+        return redirect("lifecycle_version", slug, number)
+    messages.success(request, _("The draft is gone."))
+    return redirect("lifecycles")
+
+
+@require_GET
+def document(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """A version as its YAML file."""
+    found = _version(slug, number)
+    response = HttpResponse(documents.dump(found), content_type="application/yaml; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{slug}_v{number}.yaml"'
+    return response
+
+
+def _is_busy(found: Version) -> bool:
+    return bool(found.job and found.job.state in jobs.OPEN)
+
+
+class Members(pages.ListPage):
+    """Who is, or was, in a lifecycle, and where."""
+
+    queryset = Membership.objects.all()
+    filterset_class = filters.Members
+    columns = (
+        pages.Column("subject", gettext_lazy("Who"), template="lifecycle/_member.html", value=lambda row: str(row.person or row.account)),
+        pages.Column("stage", gettext_lazy("Stage"), value=lambda row: str(row.stage or _("out"))),
+        pages.Column("entered_at", gettext_lazy("In it since"), sort="entered_at", desc_first=True),
+        pages.Column("ended_at", gettext_lazy("Pass ended"), sort="ended_at", desc_first=True),
+        pages.Column("pass_number", gettext_lazy("Pass"), sort="pass_number", align="end"),
+    )
+    counted = ngettext_lazy("%(shown)s membership", "%(shown)s memberships", "count")
+    purpose = gettext_lazy("One row for each pass of each subject through this lifecycle.")
+    default_sort = "-entered_at"
+    file_name = "members"
+    empty_title = gettext_lazy("Nobody here")
+    empty_text = gettext_lazy("Nobody is in this part of the lifecycle.")
+    empty_icon = "users"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self.lifecycle = get_object_or_404(Lifecycle, slug=kwargs["slug"])
+        request.lifecycle = self.lifecycle  # type: ignore[attr-defined]  # the stages to choose from are its stages
+        return super().dispatch(request, *args, **kwargs)
+
+    def rows(self) -> QuerySet[Membership]:
+        return querysets.members(self.lifecycle)
+
+    def get_title(self) -> str:
+        return _("Members of %(lifecycle)s") % {"lifecycle": self.lifecycle}
+
+    def get_crumbs(self) -> list[tuple[Any, str]]:
+        return [
+            (gettext_lazy("Lifecycles"), reverse("lifecycles")),
+            (str(self.lifecycle), reverse("lifecycle", args=[self.lifecycle.slug])),
+            (gettext_lazy("Members"), ""),
+        ]

@@ -1,0 +1,107 @@
+"""Replay: the history walked day by day equals living it, resumes after a kill, and a preview leaves nothing."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kit import installation
+from lifecycle import replay, rules
+from lifecycle.models import Membership, Movement
+from tests.factories import activity, deal, draft, person, published
+
+pytestmark = pytest.mark.django_db
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+NOW = datetime(2025, 5, 1, 9, 30, tzinfo=UTC)
+
+
+def some_history(seed, people=12, days=115):
+    """People with visits in bursts, a few deals, some from Germany: enough to use every rule."""
+    chance = random.Random(seed)
+    for _ in range(people):
+        seen = START + timedelta(minutes=chance.randrange(days * 1440))
+        someone = person(country=chance.choice(["DE", "FR", ""]), first_seen_at=seen)
+        at = seen
+        while (at := at + timedelta(hours=chance.choice([1, 5, 30, 200, 900]))) < NOW:
+            activity(someone, at)
+        if chance.random() < 0.3:
+            opened = seen + timedelta(days=chance.randrange(-3, 60))
+            deal(someone, opened, min(opened + timedelta(days=chance.randrange(30)), NOW - timedelta(hours=1)))
+
+
+def ledger():
+    fields = ("membership__subject_id", "membership__pass_number", "seq", "from_stage__slug", "to_stage__slug", "occurred_at", "evidence_at")
+    return list(Movement.objects.order_by(*fields[:3]).values_list(*fields, "reason"))
+
+
+def live(version, zone):
+    """Passes over everybody at every local midnight, and one now."""
+    asked = rules.read(version)
+    day = START.astimezone(zone).date()
+    while (midnight := installation.midnight(day + timedelta(days=1), zone)) <= NOW:
+        rules.run_pass(asked, among=None, at=midnight, now=midnight)
+        day += timedelta(days=1)
+    rules.run_pass(asked, among=None, at=NOW + timedelta(microseconds=1), now=NOW)
+
+
+@pytest.mark.parametrize(("seed", "zone"), [(1, "UTC"), (2, "Europe/Berlin"), (3, "America/Sao_Paulo"), (4, "UTC")])
+def test_replay_equals_living_through_every_midnight_with_everybody(seed, zone):
+    installation.put("zone", zone)
+    some_history(seed)
+    lived = published()
+    live(lived, installation.zone())
+    expected = ledger()
+    assert len({stage for *_, stage, _o, _e, _r in [row[:8] for row in expected]}) >= 4
+    from tests.factories import SMALL
+
+    replayed = draft(SMALL.replace("lifecycle: small", "lifecycle: again"))
+    replay.run(replayed, now=NOW)
+    mine = Movement.objects.filter(version=replayed)
+    fields = ("membership__subject_id", "membership__pass_number", "seq", "from_stage__slug", "to_stage__slug", "occurred_at", "evidence_at")
+    assert list(mine.order_by(*fields[:3]).values_list(*fields, "reason")) == expected
+
+
+def test_replay_in_two_halves_equals_replay_in_one():
+    some_history(7)
+    one = draft()
+    replay.run(one, now=NOW)
+    whole = ledger()
+    from tests.factories import SMALL
+
+    two = draft(SMALL.replace("lifecycle: small", "lifecycle: again"))
+
+    class Killed(Exception):
+        pass
+
+    reached = []
+
+    def die_on_day_sixty(step):
+        if step.number == 60:
+            raise Killed
+        reached.append(step.day)
+
+    with pytest.raises(Killed):
+        replay.run(two, now=NOW, progress=die_on_day_sixty)
+    replay.run(two, now=NOW, after=reached[-1])
+    again = Movement.objects.filter(version=two).order_by("membership__subject_id", "membership__pass_number", "seq")
+    assert [(row.occurred_at, row.evidence_at, row.to_stage.slug) for row in again.select_related("to_stage")] == [
+        (row[5], row[6], row[4]) for row in whole
+    ]
+
+
+def test_a_preview_tells_what_would_happen_and_leaves_nothing():
+    some_history(9)
+    version = draft()
+    told = replay.preview(version, now=NOW)
+    assert (Movement.objects.count(), Membership.objects.count()) == (0, 0)
+    replay.run(version, now=NOW)
+    assert (told["movements"], told["subjects"]) == (Movement.objects.count(), Membership.objects.count())
+    assert {stage["slug"]: stage["are_in"] for stage in told["stages"] if stage["are_in"]} == {
+        slug: Membership.objects.filter(stage__slug=slug).count()
+        for slug in Membership.objects.values_list("stage__slug", flat=True)
+    }
+
+
+def test_without_anybody_there_is_nothing_to_replay():
+    assert replay.run(draft(), now=NOW) == 0
