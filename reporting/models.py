@@ -1,11 +1,20 @@
-"""Tables that pages read instead of raw history. People left out of figures are in none of them."""
+"""Tables that pages read instead of raw history. People left out of figures are in none of them.
+
+Stages are named by their slug, which is the same across versions; the empty slug is outside the model, where a
+first placement comes from and an exit leads to. A move between two editions of one stage is no move here.
+"""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
-from audience.models.subjects import OneSubject, one_subject
-from lifecycle.models import Lifecycle, Membership, Stage, Version
+from lifecycle.models import Lifecycle, Membership, Version
+
+
+def _stage(label: str) -> models.SlugField:
+    """A stage's slug; empty is outside the model. Looked for together with a lifecycle and a day, never alone."""
+    return models.SlugField(label, max_length=64, blank=True, db_index=False)
 
 
 class DailyFlow(models.Model):
@@ -18,8 +27,8 @@ class DailyFlow(models.Model):
     day = models.DateField()
     lifecycle = models.ForeignKey(Lifecycle, on_delete=models.CASCADE, db_index=False)
     version = models.ForeignKey(Version, on_delete=models.CASCADE, db_index=False)
-    from_stage = models.ForeignKey(Stage, null=True, on_delete=models.CASCADE, db_index=False, related_name="+")
-    to_stage = models.ForeignKey(Stage, null=True, on_delete=models.CASCADE, db_index=False, related_name="+")
+    from_stage = _stage(_("from"))
+    to_stage = _stage(_("to"))
     count = models.BigIntegerField()
     stay_days = ArrayField(models.IntegerField(), default=list)
     stay_counts = ArrayField(models.IntegerField(), default=list)
@@ -27,39 +36,53 @@ class DailyFlow(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["lifecycle", "day", "version", "from_stage", "to_stage"],
-                nulls_distinct=False,
-                name="daily_flow_once",
+                fields=["lifecycle", "day", "version", "from_stage", "to_stage"], name="daily_flow_once"
             )
         ]
 
     def __str__(self) -> str:
-        return f"{self.day} {self.from_stage_id} → {self.to_stage_id}: {self.count}"
+        return f"{self.day} {self.from_stage or '·'} → {self.to_stage or '·'}: {self.count}"
 
 
-class StageEntry(OneSubject):
-    """One row is the first entry of one membership into one stage (by slug, across versions)."""
+class StageEntry(models.Model):
+    """One row is one entry of one membership into a stage, or its exit out of the model, as figures count it.
 
-    membership = models.ForeignKey(Membership, on_delete=models.CASCADE)
+    `day` is the local day of the move, `evidence_day` that of the fact. `since_day` and `stay_days` tell of the stay
+    that this move ended: the day it began, and its length between the days of the two facts. `until_day` is the day
+    on which the stay that began here ended. `is_first`: the membership had never been in this stage before.
+    """
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, db_index=False)
     lifecycle = models.ForeignKey(Lifecycle, on_delete=models.CASCADE, db_index=False)
-    stage = models.SlugField(max_length=64)
+    version = models.ForeignKey(Version, on_delete=models.CASCADE, db_index=False)
     seq = models.IntegerField()
-    occurred_at = models.DateTimeField()
-    evidence_at = models.DateTimeField()
+    from_stage = _stage(_("from"))
+    to_stage = _stage(_("to"))
+    occurred_at = models.DateTimeField(_("when"))
+    day = models.DateField(_("day"))
+    evidence_day = models.DateField(_("day of the fact"))
+    since_day = models.DateField(_("there since"), null=True)
+    stay_days = models.IntegerField(_("days"), null=True)
+    until_day = models.DateField(_("left"), null=True)
+    is_first = models.BooleanField(_("for the first time"))
 
     class Meta:
-        constraints = [
-            one_subject("stage_entry"),
-            models.UniqueConstraint(fields=["membership", "stage"], name="stage_entry_once"),
+        constraints = [models.UniqueConstraint(fields=["membership", "seq"], name="stage_entry_of_movement")]
+        indexes = [
+            models.Index(fields=["lifecycle", "to_stage", "day"], name="stage_entry_in"),  # who is in, who came
+            models.Index(fields=["lifecycle", "from_stage", "day"], name="stage_entry_out"),  # who left
         ]
-        indexes = [models.Index(fields=["lifecycle", "stage", "occurred_at"], name="stage_entry_by_time")]
 
     def __str__(self) -> str:
-        return f"{self.membership_id} {self.stage}"
+        return f"{self.membership_id}#{self.seq} {self.from_stage or '·'} → {self.to_stage or '·'}"
 
 
 class Fill(models.Model):
-    """One row says how far the tables of one lifecycle are filled; a fill that broke off is done again."""
+    """One row says how far the tables of one lifecycle are filled; a fill that broke off is done again.
+
+    Movements of transactions before `through_xid` are all in. `exclusions_seen` is how many changes of "left out of
+    figures" had been written; `zone` is the zone whose days the tables count.
+    """
 
     lifecycle = models.OneToOneField(Lifecycle, on_delete=models.CASCADE, primary_key=True)
     through_xid = models.BigIntegerField(default=0)
@@ -72,3 +95,17 @@ class Fill(models.Model):
 
     def __str__(self) -> str:
         return f"{self.lifecycle_id}: {self.through_xid}"
+
+
+class LedgerCheck(models.Model):
+    """One row is one run of the ledger check over one lifecycle: how much was compared, and what was found wrong."""
+
+    lifecycle = models.ForeignKey(Lifecycle, on_delete=models.CASCADE)
+    checked_at = models.DateTimeField(_("checked"))
+    memberships = models.BigIntegerField(_("memberships"))
+    movements = models.BigIntegerField(_("movements"))
+    found = models.BigIntegerField(_("findings"))
+    findings = models.JSONField(default=list)  # the first few, as integrity.Finding writes them
+
+    def __str__(self) -> str:
+        return f"{self.lifecycle_id} {self.checked_at}: {self.found}"

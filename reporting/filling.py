@@ -1,0 +1,231 @@
+"""Filling the tables that pages read from the ledger: only what changed, in sets, all of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from kit import installation
+from kit.sql import Sql, name, run, sql, value
+from lifecycle.models import Lifecycle
+from reporting import plans
+from reporting.models import Fill
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What one fill did: the memberships it looked at, and the days whose flows it counted again."""
+
+    memberships: int
+    days: int
+
+
+def fill(lifecycle: Lifecycle, *, now: datetime) -> Filled:
+    """Bring the tables of one lifecycle up to the ledger. What is committed when it begins is in when it returns.
+
+    One transaction under a lock of the lifecycle's row in `Fill`: two fills wait for each other, one that broke off
+    leaves nothing. The cost follows the memberships that moved, not the total; a change of the zone looks at all.
+    """
+    with transaction.atomic():
+        Fill.objects.get_or_create(lifecycle=lifecycle)
+        reached = Fill.objects.select_for_update().get(lifecycle=lifecycle)
+        # Read before the ledger: whatever commits later has a transaction id that the next fill looks at.
+        horizon = value(Sql("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"))
+        exclusions = value(Sql("SELECT count(*) FROM audience_fieldchange WHERE field = 'is_excluded'"))
+        zone = str(installation.zone())
+
+        moved = _moved(lifecycle, reached, zone, exclusions)
+        filled = _refill(lifecycle, moved, zone) if moved else Filled(0, 0)
+
+        reached.through_xid, reached.exclusions_seen = horizon, exclusions
+        reached.zone, reached.filled_at = zone, now
+        reached.save()
+    return filled
+
+
+def fill_all(now: datetime) -> dict[str, Filled]:
+    """Fill every lifecycle that has left its draft; by slug what was done."""
+    return {lifecycle.slug: fill(lifecycle, now=now) for lifecycle in plans.readable()}
+
+
+def _moved(lifecycle: Lifecycle, reached: Fill, zone: str, exclusions: int) -> Sql | None:
+    """The ids of the memberships whose rows may be out of date; None when there are none."""
+    if reached.zone != zone:
+        return sql("SELECT id AS membership_id FROM lifecycle_membership WHERE lifecycle_id = {}", lifecycle.pk)
+    moved = sql(
+        """SELECT DISTINCT membership_id FROM lifecycle_movement
+           WHERE xid >= {} AND version_id = ANY({})""",
+        reached.through_xid,
+        list(lifecycle.versions.values_list("pk", flat=True)),
+    )
+    if reached.exclusions_seen != exclusions:
+        return sql("{} UNION {}", moved, _left_out_or_back_in(lifecycle))
+    return moved if value(sql("SELECT EXISTS ({})", moved)) else None
+
+
+def _left_out_or_back_in(lifecycle: Lifecycle) -> Sql:
+    """Memberships that are counted and should not be, or the other way round. Looks at the rows themselves, so that
+    it does not matter in which order the changes were committed."""
+    return sql(
+        """SELECT membership.id FROM lifecycle_membership membership
+           LEFT JOIN audience_person person ON person.id = membership.person_id
+           LEFT JOIN audience_account account ON account.id = membership.account_id
+           WHERE membership.lifecycle_id = {} AND COALESCE(person.is_excluded, account.is_excluded)
+               = EXISTS (SELECT FROM reporting_stageentry entry WHERE entry.membership_id = membership.id)""",
+        lifecycle.pk,
+    )
+
+
+def _refill(lifecycle: Lifecycle, moved: Sql, zone: str) -> Filled:
+    with (
+        _work_table(f"fill_moved_{lifecycle.pk}", moved) as looked_at,
+        _work_table(f"fill_fresh_{lifecycle.pk}", _entries(looked_at, zone)) as fresh,
+        _work_table(f"fill_days_{lifecycle.pk}", Sql("SELECT NULL::date AS day WHERE false")) as days,
+    ):
+        _write_entries(lifecycle, looked_at, fresh, days)
+        run(sql("ANALYZE {}", days))
+        _write_flows(lifecycle, days)
+        return Filled(
+            memberships=value(sql("SELECT count(*) FROM {}", looked_at)),
+            days=value(sql("SELECT count(DISTINCT day) FROM {}", days)),
+        )
+
+
+def _entries(looked_at: Sql, zone: str) -> Sql:
+    """The rows as they should be, out of the ledger."""
+    return sql(
+        """
+        WITH moves AS (
+            SELECT movement.membership_id, movement.version_id, movement.seq, movement.occurred_at,
+                   COALESCE(source.slug, '') AS from_stage, COALESCE(target.slug, '') AS to_stage,
+                   (movement.occurred_at AT TIME ZONE {})::date AS day,
+                   (movement.evidence_at AT TIME ZONE {})::date AS evidence_day
+            FROM {} moved
+            JOIN lifecycle_membership membership ON membership.id = moved.membership_id
+            JOIN lifecycle_movement movement ON movement.membership_id = membership.id
+            LEFT JOIN lifecycle_stage source ON source.id = movement.from_stage_id
+            LEFT JOIN lifecycle_stage target ON target.id = movement.to_stage_id
+            LEFT JOIN audience_person person ON person.id = membership.person_id
+            LEFT JOIN audience_account account ON account.id = membership.account_id
+            WHERE source.slug IS DISTINCT FROM target.slug
+              AND NOT COALESCE(person.is_excluded, account.is_excluded)
+        )
+        SELECT *,
+               CASE WHEN from_stage <> '' THEN lag(day) OVER along END AS since_day,
+               CASE WHEN from_stage <> '' THEN evidence_day - lag(evidence_day) OVER along END AS stay_days,
+               CASE WHEN to_stage <> '' THEN lead(day) OVER along END AS until_day,
+               to_stage <> '' AND row_number() OVER (PARTITION BY membership_id, to_stage ORDER BY seq) = 1 AS is_first
+        FROM moves WINDOW along AS (PARTITION BY membership_id ORDER BY seq)
+        """,
+        zone,
+        zone,
+        looked_at,
+    )
+
+
+def _write_entries(lifecycle: Lifecycle, looked_at: Sql, fresh: Sql, days: Sql) -> None:
+    """Write only the rows that differ, and note the days whose flows that changes."""
+    counted = Sql(
+        """(entry.version_id, entry.from_stage, entry.to_stage, entry.occurred_at, entry.day, entry.evidence_day,
+            entry.since_day, entry.stay_days, entry.is_first)
+           IS NOT DISTINCT FROM
+           (fresh.version_id, fresh.from_stage, fresh.to_stage, fresh.occurred_at, fresh.day, fresh.evidence_day,
+            fresh.since_day, fresh.stay_days, fresh.is_first)"""
+    )
+    same = Sql("entry.membership_id = fresh.membership_id AND entry.seq = fresh.seq")
+    run(
+        sql(
+            """
+            WITH gone AS (
+                DELETE FROM reporting_stageentry entry USING {} moved
+                WHERE entry.membership_id = moved.membership_id
+                  AND NOT EXISTS (SELECT FROM {} fresh WHERE {} AND {})
+                RETURNING entry.day
+            )
+            INSERT INTO {} SELECT DISTINCT day FROM gone
+            """,
+            looked_at,
+            fresh,
+            same,
+            counted,
+            days,
+        )
+    )
+    # When a stay ended is no part of any day's flow: the leaving move is a row of its own.
+    run(
+        sql(
+            """UPDATE reporting_stageentry entry SET until_day = fresh.until_day FROM {} fresh
+               WHERE {} AND entry.until_day IS DISTINCT FROM fresh.until_day""",
+            fresh,
+            same,
+        )
+    )
+    run(
+        sql(
+            """
+            WITH written AS (
+                INSERT INTO reporting_stageentry
+                    (membership_id, lifecycle_id, version_id, seq, from_stage, to_stage, occurred_at, day,
+                     evidence_day, since_day, stay_days, until_day, is_first)
+                SELECT membership_id, {}, version_id, seq, from_stage, to_stage, occurred_at, day,
+                       evidence_day, since_day, stay_days, until_day, is_first
+                FROM {} fresh
+                WHERE NOT EXISTS (SELECT FROM reporting_stageentry entry WHERE {})
+                ORDER BY day, membership_id, seq
+                RETURNING day
+            )
+            INSERT INTO {} SELECT DISTINCT day FROM written
+            """,
+            lifecycle.pk,
+            fresh,
+            same,
+            days,
+        )
+    )
+
+
+def _write_flows(lifecycle: Lifecycle, days: Sql) -> None:
+    """Count the flows of these days again, whole."""
+    of_days = sql("lifecycle_id = {} AND day IN (SELECT day FROM {})", lifecycle.pk, days)
+    run(sql("DELETE FROM reporting_dailyflow WHERE {}", of_days))
+    run(
+        sql(
+            """
+            INSERT INTO reporting_dailyflow
+                (day, lifecycle_id, version_id, from_stage, to_stage, count, stay_days, stay_counts)
+            SELECT day, {}, version_id, from_stage, to_stage, sum(n),
+                   COALESCE(array_agg(stay_days ORDER BY stay_days) FILTER (WHERE stay_days IS NOT NULL), '{{}}'),
+                   COALESCE(array_agg(n ORDER BY stay_days) FILTER (WHERE stay_days IS NOT NULL), '{{}}')
+            FROM (
+                SELECT day, version_id, from_stage, to_stage, stay_days, count(*)::int AS n
+                FROM reporting_stageentry
+                -- All stages there are, named: that lets the index (lifecycle, stage, day) find a few days.
+                WHERE {} AND to_stage = ANY({})
+                GROUP BY 1, 2, 3, 4, 5
+            ) stays
+            GROUP BY 1, 3, 4, 5
+            """,
+            lifecycle.pk,
+            of_days,
+            ["", *_slugs(lifecycle)],
+        )
+    )
+
+
+def _slugs(lifecycle: Lifecycle) -> list[str]:
+    return list(lifecycle.versions.values_list("stages__slug", flat=True).distinct().exclude(stages__slug=None))
+
+
+@contextmanager
+def _work_table(table: str, content: Sql) -> Iterator[Sql]:
+    """A table of passing work for the length of the block; the fill's lock keeps its name free. Gone after an error
+    too, with the transaction."""
+    full = sql("work.{}", name(table))
+    run(sql("CREATE UNLOGGED TABLE {} AS {}", full, content))
+    run(sql("ANALYZE {}", full))
+    yield full
+    run(sql("DROP TABLE {}", full))

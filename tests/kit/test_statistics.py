@@ -1,0 +1,79 @@
+"""Intervals against published tables, and exact quantiles against numbers counted by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.statistics import Counts, Share, wilson
+
+# R. G. Newcombe, "Two-sided confidence intervals for the single proportion", Statistics in Medicine 17 (1998), table I,
+# method 3 (score, without continuity correction).
+NEWCOMBE = [
+    (81, 263, 0.2553, 0.3662),
+    (15, 148, 0.0624, 0.1605),
+    (0, 20, 0.0000, 0.1611),
+    (1, 29, 0.0061, 0.1718),
+]
+
+
+@pytest.mark.parametrize(("hits", "of", "low", "high"), NEWCOMBE)
+def test_the_interval_is_that_of_the_published_table(hits, of, low, high):
+    found = wilson(hits, of)
+    assert (round(found.low, 4), round(found.high, 4)) == (low, high)
+
+
+def test_the_interval_of_all_ends_at_one_and_that_of_none_at_zero():
+    assert wilson(7, 7).high == 1.0
+    assert wilson(0, 7).low == 0.0
+
+
+def test_nothing_to_share_has_no_interval_and_more_than_all_is_refused():
+    assert wilson(0, 0) is None
+    with pytest.raises(ValueError, match="3 of 2 is no share"):
+        wilson(3, 2)
+
+
+@given(st.integers(1, 10**9).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
+def test_the_interval_always_holds_the_rate(pair):
+    hits, of = pair
+    found = wilson(hits, of)
+    assert 0 <= found.low <= hits / of <= found.high <= 1
+
+
+def test_a_share_below_thirty_is_few():
+    assert Share(1, 29).few
+    assert not Share(1, 30).few
+    assert Share(0, 0).rate is None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "median", "p90", "mean"),
+    [
+        ([5], 5, 5, 5),
+        ([1, 2], 1.5, 2, 1.5),
+        ([1, 2, 10], 2, 10, 13 / 3),
+        ([1, 1, 1, 7], 1, 7, 2.5),
+        (range(1, 11), 5.5, 9, 5.5),  # nine of ten do not exceed 9
+        (range(1, 101), 50.5, 90, 50.5),
+        ([-2, 0, 0, 4], 0, 4, 0.5),
+    ],
+)
+def test_quantiles_are_those_counted_by_hand(numbers, median, p90, mean):
+    counts = Counts((number, 1) for number in numbers)
+    assert (counts.median, counts.p90, counts.mean) == (median, p90, pytest.approx(mean))
+
+
+def test_negative_numbers_stay_in_and_are_counted():
+    counts = Counts([(-2, 3), (5, 1)])
+    assert (counts.count, counts.negative, counts.minimum, counts.mean) == (4, 3, -2, -0.25)
+
+
+def test_nothing_has_no_median():
+    counts = Counts()
+    assert not counts
+    assert (counts.median, counts.p90, counts.mean, counts.minimum, counts.count) == (None, None, None, None, 0)
+
+
+def test_two_sets_add_up_to_one():
+    both = Counts([(1, 2), (3, 1)]) + Counts([(1, 1)])
+    assert (both.count, both.median) == (4, 1)
