@@ -1,0 +1,76 @@
+"""The moves of a window, counted by stage left and stage entered: one statement from which four metrics are read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from kit.sql import Sql, rows, sql
+from reporting.plans import Direction, Plan
+from reporting.questions import Question
+
+
+@dataclass
+class Flows:
+    """Moves from stage to stage: how many before the window, and how many in it."""
+
+    plan: Plan
+    before: dict[tuple[str, str], int] = field(default_factory=dict)
+    within: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def in_before(self, stage: str) -> int:
+        return sum(n for (_, target), n in self.before.items() if target == stage)
+
+    def out_before(self, stage: str) -> int:
+        return sum(n for (source, _), n in self.before.items() if source == stage)
+
+    def came(self, stage: str) -> int:
+        """Moves into the stage in the window."""
+        return sum(n for (_, target), n in self.within.items() if target == stage)
+
+    def left(self, stage: str, directions: tuple[Direction, ...] = ()) -> int:
+        """Moves out of the stage in the window, in some directions only if given."""
+        return sum(
+            n
+            for (source, target), n in self.within.items()
+            if source == stage and (not directions or self.plan.direction(source, target) in directions)
+        )
+
+
+def by_bucket(question: Question) -> dict[str, Flows]:
+    """The flows of each bucket; of everybody, under "", when nobody is parted. Never raw movements."""
+    found: dict[str, Flows] = defaultdict(lambda: Flows(question.plan))
+    for bucket, source, target, before, within in rows(_statement(question)):
+        found[bucket].before[source, target] = int(before)
+        found[bucket].within[source, target] = int(within)
+    return found
+
+
+def _statement(question: Question) -> Sql:
+    start, end = question.window.start, question.window.end
+    if question.split is None:
+        return sql(
+            """SELECT '', from_stage, to_stage, COALESCE(sum(count) FILTER (WHERE day < {}), 0),
+                      COALESCE(sum(count) FILTER (WHERE day >= {}), 0)
+               FROM reporting_dailyflow WHERE lifecycle_id = {} AND day < {} GROUP BY from_stage, to_stage""",
+            start,
+            start,
+            question.plan.lifecycle.pk,
+            end,
+        )
+    return sql(
+        """SELECT {}, entry.from_stage, entry.to_stage, count(*) FILTER (WHERE entry.day < {}),
+                  count(*) FILTER (WHERE entry.day >= {})
+           FROM {} GROUP BY 1, 2, 3""",
+        question.bucket_column,
+        start,
+        start,
+        question.entries(day_before=True),
+    )
+
+
+def first_day(lifecycle_id: int) -> Any:
+    """The day of the first move of a lifecycle, on which all time begins; None when there is none."""
+    found = rows(sql("SELECT min(day) FROM reporting_dailyflow WHERE lifecycle_id = {}", lifecycle_id))
+    return found[0][0]

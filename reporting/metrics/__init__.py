@@ -1,0 +1,34 @@
+"""The numbers: one file each, with its definition in words, its SQL, and the people behind it.
+
+A metric's module docstring is what the page prints; `METRIC` registers it. `people(question, part)` selects the ids of
+the `StageEntry` rows (or, where `unit` says so, of the memberships) that the figure counts, so that a figure and the
+length of its list are one statement apart at most.
+"""
+
+from reporting.metrics import (
+    balance,
+    cohort_conversion,
+    excluded,
+    in_flow,
+    out_flow,
+    period_conversion,
+    time_in_stage,
+    velocity,
+)
+from reporting.metrics.metric import Metric
+
+ALL: dict[str, Metric] = {
+    module.METRIC.name: module.METRIC
+    for module in (
+        balance,
+        in_flow,
+        out_flow,
+        period_conversion,
+        cohort_conversion,
+        time_in_stage,
+        velocity,
+        excluded,
+    )
+}
+
+__all__ = ["ALL", "Metric"]

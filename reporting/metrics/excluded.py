@@ -1,0 +1,38 @@
+"""Members of the lifecycle that are in no figure: test, internal and competitor people and accounts.
+
+Whoever is flagged so leaves every figure of every window, past ones too; taking the flag away brings them back.
+"""
+
+from django.utils.translation import gettext_lazy as _
+
+from kit.sql import Sql, sql, value
+from reporting.metrics.metric import FIGURE, Metric
+from reporting.questions import Question
+
+
+def compute(question: Question) -> int:
+    """How many memberships are left out."""
+    return value(sql("SELECT count(*) FROM ({}) members", people(question)))
+
+
+def people(question: Question, part: str = FIGURE) -> Sql:
+    """The ids of the memberships left out."""
+    return sql(
+        """SELECT membership.id FROM lifecycle_membership membership
+           LEFT JOIN audience_person person ON person.id = membership.person_id
+           LEFT JOIN audience_account account ON account.id = membership.account_id
+           WHERE membership.lifecycle_id = {} AND (person.is_excluded OR account.is_excluded)""",
+        question.plan.lifecycle.pk,
+    )
+
+
+METRIC = Metric(
+    name="excluded",
+    label=_("Left out"),
+    definition=_(
+        "Members of the lifecycle that are in no figure: test, internal and competitor people and accounts. Whoever is "
+        "flagged so leaves every figure of every window, past ones too; taking the flag away brings them back."
+    ),
+    people=people,
+    unit="membership",
+)

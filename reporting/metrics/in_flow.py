@@ -1,0 +1,32 @@
+"""Moves into the stage in the window, whatever they came from; the first placement of a membership counts as in.
+
+Somebody who came twice counts twice.
+"""
+
+from django.utils.translation import gettext_lazy as _
+
+from kit.sql import Sql, sql
+from reporting.flows import Flows
+from reporting.metrics.metric import FIGURE, Metric
+from reporting.questions import Question
+
+
+def compute(flows: Flows, stage: str) -> int:
+    """How many moves led into the stage."""
+    return flows.came(stage)
+
+
+def people(question: Question, part: str = FIGURE) -> Sql:
+    """The entries into the stage."""
+    return sql("SELECT entry.id FROM {} AND entry.to_stage = {}", question.entries(), question.stage)
+
+
+METRIC = Metric(
+    name="in_flow",
+    label=_("In flow"),
+    definition=_(
+        "Moves into the stage in the window, whatever they came from; the first placement of a membership counts as "
+        "in. Somebody who came twice counts twice."
+    ),
+    people=people,
+)

@@ -1,0 +1,36 @@
+"""What every metric offers: a name, words, and the people behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from django.utils.functional import Promise
+
+from kit.sql import Sql
+from reporting.questions import Question
+
+Text = str | Promise
+FIGURE = "figure"  # the part of a metric that is the figure itself
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number. `people(question, part)` selects the ids of the rows behind one of its `parts`.
+
+    `definition` is the module's docstring, translated. `unit`: "entry" when the rows are stage entries, "membership"
+    when they are memberships. `days`: the SQL of each entry's duration, where the metric is about durations.
+    """
+
+    name: str
+    label: Text
+    definition: Text
+    people: Callable[[Question, str], Sql]
+    parts: Mapping[str, Text] = field(default_factory=dict)
+    unit: str = "entry"
+    days: Callable[[Question], Sql] | None = None
+
+
+def in_words(docstring: str | None) -> str:
+    """A module's docstring as one paragraph."""
+    return " ".join((docstring or "").split())

@@ -1,0 +1,87 @@
+"""Days in the stage, of the stays that ended in the window: median, mean, and p90, which nine of ten do not exceed.
+
+Counted between the local dates of the two facts. A negative number means that the fact of leaving is dated before that
+of entering; it stays in and is flagged.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from django.utils.translation import gettext_lazy as _
+
+from kit.sql import Sql, rows, sql
+from kit.statistics import Counts
+from reporting.metrics import out_flow
+from reporting.metrics.metric import FIGURE, Metric
+from reporting.plans import Direction, Plan
+from reporting.questions import Question
+
+NEGATIVE = "negative"
+
+
+class Stays:
+    """The lengths of the stays that ended, by the stage left and the stage entered."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._days: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+
+    def add(self, source: str, target: str, days: int, count: int) -> None:
+        """So many stays of this length."""
+        self._days[source, target].append((days, count))
+
+    def of(self, stage: str, directions: tuple[Direction, ...] = ()) -> Counts:
+        """The days of the stays in a stage that ended in some directions, or in any."""
+        return Counts(
+            pair
+            for (source, target), pairs in self._days.items()
+            if source == stage and (not directions or self._plan.direction(source, target) in directions)
+            for pair in pairs
+        )
+
+
+def by_bucket(question: Question) -> dict[str, Stays]:
+    """The stays that ended in the window, for each bucket: one statement, over the daily histograms unless split."""
+    found: dict[str, Stays] = defaultdict(lambda: Stays(question.plan))
+    for bucket, source, target, days, count in rows(_statement(question)):
+        found[bucket].add(source, target, days, int(count))
+    return found
+
+
+def people(question: Question, part: str = FIGURE) -> Sql:
+    """The moves that ended the stays; of the negative ones alone, if asked."""
+    ended = sql("{} AND entry.stay_days IS NOT NULL", out_flow.people(question))
+    return sql("{} AND entry.stay_days < 0", ended) if part == NEGATIVE else ended
+
+
+def _statement(question: Question) -> Sql:
+    if question.split is None:
+        return sql(
+            """SELECT '', from_stage, to_stage, stay.days, sum(stay.times)
+               FROM reporting_dailyflow, unnest(stay_days, stay_counts) stay(days, times)
+               WHERE lifecycle_id = {} AND day >= {} AND day < {} GROUP BY 1, 2, 3, 4""",
+            question.plan.lifecycle.pk,
+            question.window.start,
+            question.window.end,
+        )
+    return sql(
+        """SELECT {}, entry.from_stage, entry.to_stage, entry.stay_days, count(*)
+           FROM {} AND entry.stay_days IS NOT NULL GROUP BY 1, 2, 3, 4""",
+        question.bucket_column,
+        question.entries(),
+    )
+
+
+METRIC = Metric(
+    name="time_in_stage",
+    label=_("Time in stage"),
+    definition=_(
+        "Days in the stage, of the stays that ended in the window: median, mean, and p90, which nine of ten do not "
+        "exceed. Counted between the local dates of the two facts. A negative number means that the fact of leaving is "
+        "dated before that of entering; it stays in and is flagged."
+    ),
+    people=people,
+    parts={FIGURE: _("stays that ended"), NEGATIVE: _("left before they entered, by the dates of the facts")},
+    days=lambda question: Sql("reporting_stageentry.stay_days"),
+)

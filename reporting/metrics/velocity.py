@@ -1,0 +1,77 @@
+"""Days from the first entry into the stage to the first entry into the target, of those that moved, in the window.
+
+The window is that of reaching the target. Counted between the local dates of the two facts; a negative number means
+that the target's fact is dated before the stage's; it stays in and is flagged.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from django.utils.translation import gettext_lazy as _
+
+from kit.sql import Sql, rows, sql
+from kit.statistics import Counts
+from reporting.metrics.metric import FIGURE, Metric
+from reporting.questions import Question
+
+NEGATIVE = "negative"
+Pair = tuple[str, str]
+
+
+def by_bucket(question: Question, pairs: list[Pair]) -> dict[str, dict[Pair, Counts]]:
+    """The days of each pair of stages, for each bucket: one statement."""
+    statement = sql(
+        """SELECT {}, start.to_stage, entry.to_stage, entry.evidence_day - start.evidence_day, count(*)
+           FROM unnest({}::text[], {}::text[]) pair(source, target), reporting_stageentry start, {}
+             AND entry.is_first AND entry.to_stage = pair.target
+             AND start.is_first AND start.to_stage = pair.source
+             AND start.membership_id = entry.membership_id AND start.seq < entry.seq
+           GROUP BY 1, 2, 3, 4""",
+        question.bucket_column,
+        [pair[0] for pair in pairs],
+        [pair[1] for pair in pairs],
+        question.entries(),
+    )
+    found: dict[str, dict[Pair, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
+    for bucket, source, target, days, count in rows(statement):
+        found[bucket][source, target].append((days, count))
+    return {bucket: {pair: Counts(days) for pair, days in speeds.items()} for bucket, speeds in found.items()}
+
+
+def people(question: Question, part: str = FIGURE) -> Sql:
+    """The first entries into the target; of the negative ones alone, if asked."""
+    return sql(
+        """SELECT entry.id FROM reporting_stageentry start, {}
+             AND entry.is_first AND entry.to_stage = {} AND start.is_first AND start.to_stage = {}
+             AND start.membership_id = entry.membership_id AND start.seq < entry.seq {}""",
+        question.entries(),
+        question.target,
+        question.stage,
+        Sql("AND entry.evidence_day < start.evidence_day") if part == NEGATIVE else Sql(""),
+    )
+
+
+def days(question: Question) -> Sql:
+    """Each entry's days from the stage."""
+    return sql(
+        """reporting_stageentry.evidence_day - (
+               SELECT start.evidence_day FROM reporting_stageentry start
+               WHERE start.membership_id = reporting_stageentry.membership_id
+                 AND start.is_first AND start.to_stage = {})""",
+        question.stage,
+    )
+
+
+METRIC = Metric(
+    name="velocity",
+    label=_("Velocity"),
+    definition=_(
+        "Days from the first entry into the stage to the first entry into the target, of those that moved, in the "
+        "window. The window is that of reaching the target. Counted between the local dates of the two facts; a "
+        "negative number means that the target's fact is dated before the stage's; it stays in and is flagged."
+    ),
+    people=people,
+    parts={FIGURE: _("moved"), NEGATIVE: _("reached the target before the stage, by the dates of the facts")},
+    days=days,
+)

@@ -1,0 +1,68 @@
+"""What a report is asked: which lifecycle, which days, which stage, and how narrowly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+from kit import installation
+from kit.sql import Sql, sql
+from reporting.plans import Direction, Plan
+from reporting.splits import Split
+from reporting.windows import Window
+
+
+@dataclass(frozen=True)
+class Question:
+    """A lifecycle and a window, and for one figure of it a stage and what else tells it from the others.
+
+    `today` is the local day on which it is asked; `within` the days a cohort is given (None: any time since);
+    `bucket` one value of `split` (empty: the unknown; None: everybody).
+    """
+
+    plan: Plan
+    window: Window
+    today: date
+    within: int | None = None
+    split: Split | None = None
+    bucket: str | None = None
+    stage: str = ""
+    target: str = ""
+    order: str = ""
+    moment: str = ""
+    directions: tuple[Direction, ...] = ()
+
+    def about(self, **changes: object) -> Question:
+        """The same question about something else."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def entries(self, *, day_before: bool = False) -> Sql:
+        """FROM and WHERE over `reporting_stageentry entry`, of this lifecycle and bucket, in the window; with
+        `day_before` everything before its end."""
+        return sql(
+            """reporting_stageentry entry {}
+               WHERE entry.lifecycle_id = {} AND entry.day < {} {} {}""",
+            self.joined(),
+            self.plan.lifecycle.pk,
+            self.window.end,
+            Sql("") if day_before else sql("AND entry.day >= {}", self.window.start),
+            self.in_bucket(),
+        )
+
+    def joined(self) -> Sql:
+        """The join that gives each entry its bucket; nothing when nobody is parted."""
+        return sql("JOIN ({}) part USING (membership_id)", self._buckets()) if self.split else Sql("")
+
+    def in_bucket(self) -> Sql:
+        """A further condition that keeps to the bucket asked for, if one is."""
+        return sql("AND part.bucket = {}", self.bucket) if self.split and self.bucket is not None else Sql("")
+
+    @property
+    def bucket_column(self) -> Sql:
+        """The bucket of an entry, as SQL; one bucket for all when nobody is parted."""
+        return Sql("part.bucket") if self.split else Sql("''")
+
+    def _buckets(self) -> Sql:
+        assert self.split is not None
+        at = installation.midnight(self.window.end, installation.zone())
+        return self.split.buckets(self.plan.lifecycle, at)

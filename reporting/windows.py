@@ -1,0 +1,122 @@
+"""The days that a report is asked about: `[start, end)`, whole local days of the installation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.db import models
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+LONGEST = timedelta(days=366 * 100)
+
+
+class Preset(models.TextChoices):
+    """Windows that a page offers by name."""
+
+    ALL = "all", gettext_lazy("All time")
+    LAST_30 = "last_30_days", gettext_lazy("Last 30 days")
+    LAST_90 = "last_90_days", gettext_lazy("Last 90 days")
+    LAST_365 = "last_365_days", gettext_lazy("Last 365 days")
+    THIS_MONTH = "this_month", gettext_lazy("This month")
+    LAST_MONTH = "last_month", gettext_lazy("Last month")
+    THIS_QUARTER = "this_quarter", gettext_lazy("This quarter")
+    LAST_QUARTER = "last_quarter", gettext_lazy("Last quarter")
+    THIS_YEAR = "this_year", gettext_lazy("This year")
+    LAST_YEAR = "last_year", gettext_lazy("Last year")
+
+
+@dataclass(frozen=True)
+class Window:
+    """From the beginning of one local day to the beginning of another: the last day counted is the one before `end`."""
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise ValueError("a window ends after it starts")
+
+    def __str__(self) -> str:
+        return _("%(start)s to %(last)s") % {"start": date_format(self.start), "last": date_format(self.last)}
+
+    @property
+    def last(self) -> date:
+        """The last day counted."""
+        return self.end - timedelta(days=1)
+
+    @property
+    def days(self) -> int:
+        return (self.end - self.start).days
+
+
+def preset(name: str, *, first: date, today: date) -> Window:
+    """The window of a name; today is always in the running ones. `first` is the day on which all time begins."""
+    tomorrow = today + timedelta(days=1)
+    month, quarter, year = today.replace(day=1), _quarter(today), today.replace(month=1, day=1)
+    before_month, before_quarter = (month - timedelta(days=1)).replace(day=1), _quarter(quarter - timedelta(days=1))
+    starts = {
+        Preset.ALL: (min(first, today), tomorrow),
+        Preset.LAST_30: (tomorrow - timedelta(days=30), tomorrow),
+        Preset.LAST_90: (tomorrow - timedelta(days=90), tomorrow),
+        Preset.LAST_365: (tomorrow - timedelta(days=365), tomorrow),
+        Preset.THIS_MONTH: (month, tomorrow),
+        Preset.LAST_MONTH: (before_month, month),
+        Preset.THIS_QUARTER: (quarter, tomorrow),
+        Preset.LAST_QUARTER: (before_quarter, quarter),
+        Preset.THIS_YEAR: (year, tomorrow),
+        Preset.LAST_YEAR: (year.replace(year=year.year - 1), year),
+    }
+    return Window(*starts[Preset(name)])
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The window an address asks for, the preset it is (empty for dates of one's own), and what was not understood."""
+
+    window: Window
+    preset: str
+    notes: tuple[str, ...] = ()
+
+
+def wish(asked: Mapping[str, str], *, first: date, today: date) -> Wish:
+    """Read `from` and `to` (the day behind the last one counted), or `window`.
+
+    Never fails; the notes say what was not understood and left out.
+    """
+    notes: list[str] = []
+    own_start, own_end = (_day(asked.get(name, ""), notes) for name in ("from", "to"))
+    name = asked.get("window", "")
+    if name and name not in Preset.values:
+        notes.append(_("There is no time span called “%(name)s”; this is all time.") % {"name": name[:40]})
+    usual = name if name in Preset.values else Preset.ALL.value
+    if own_start is None and own_end is None:
+        return Wish(preset(usual, first=first, today=today), usual, tuple(notes))
+
+    everything = preset(Preset.ALL, first=first, today=today)
+    start = own_start or min(everything.start, (own_end or everything.end) - timedelta(days=1))
+    end = own_end or max(everything.end, start + timedelta(days=1))
+    if end <= start:
+        notes.append(_("The time span ended before it began; the two days were swapped."))
+        start, end = (end, start) if end < start else (start, start + timedelta(days=1))
+    if end - start > LONGEST:
+        notes.append(_("A time span has at most 100 years; this is all time."))
+        return Wish(everything, Preset.ALL.value, tuple(notes))
+    return Wish(Window(start, end), "", tuple(notes))
+
+
+def _day(text: str, notes: list[str]) -> date | None:
+    if not text.strip():
+        return None
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        notes.append(_("“%(text)s” is no day; write it as 2025-01-31.") % {"text": text[:40]})
+        return None
+
+
+def _quarter(day: date) -> date:
+    return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)
