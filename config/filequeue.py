@@ -40,13 +40,13 @@ class Channel(filesystem.Channel):
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:
+    def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override]  # kombu's own two differ
         name = f"{time.time_ns()}_{uuid.uuid4().hex}.{queue}.msg"
         draft = self._place("drafts") / name
         draft.write_text(dumps(payload))
         draft.rename(self._place("messages") / name)
 
-    def _get(self, queue: str) -> Any:
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
         messages, taken = self._place("messages"), self._place("taken")
         for name in sorted(os.listdir(messages)):
             if name.partition(".")[2] != f"{queue}.msg":

@@ -85,6 +85,8 @@ DATABASES = {
         conn_health_checks=True,
     )
 }
+# The server notices within a second that a worker was killed in a long statement, and lets go of the rows it locked.
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c client_connection_check_interval=1s")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "kit.User"
 

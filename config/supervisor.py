@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import psycopg2
 
 from config import data, embedded, filequeue
 
@@ -95,11 +96,13 @@ def main() -> int:
 
 def run(asked: argparse.Namespace) -> None:
     """Start everything, watch until told to stop, stop everything."""
-    outside = os.environ.get("DATABASE_URL")
+    outside = os.environ.get("DATABASE_URL", "")
+    if outside:
+        _try_database(outside)
     if not os.environ.get("REDIS_URL"):
         filequeue.empty(asked.data / "queue")
     with _listening(asked.port) as web, nullcontext() if outside else embedded.running(asked.data) as server:
-        environment = _environment(asked.data, outside or server.url)
+        environment = _environment(asked.data, server.url if server else outside)
         login = _prepare(asked, environment)
         children = _children(asked.data, environment, web)
         try:
@@ -172,6 +175,13 @@ def _environment(folder: Path, database: str) -> dict[str, str]:
         "PLAIN_HTTP": "1",
         MARK: str(folder.resolve()),
     }
+
+
+def _try_database(url: str) -> None:
+    try:
+        psycopg2.connect(url, connect_timeout=5).close()
+    except psycopg2.Error as error:
+        raise Stopped(f"The database that DATABASE_URL names does not answer:\n{error}".rstrip()) from None
 
 
 def _prepare(asked: argparse.Namespace, environment: dict[str, str]) -> str:

@@ -31,7 +31,7 @@ def later(task: str, target: int) -> None:
 
 
 def task(**options: Any) -> Callable[[Callable[[int, datetime], object]], Any]:
-    """Make a task of `work(id, now)`: it notes that the hint arrived, so that the next may be sent, and reads the clock."""
+    """Make a task of `work(id, now)`: it notes that the hint arrived, so that the next may go, and reads the clock."""
 
     def made(work: Callable[[int, datetime], object]) -> Any:
         @wraps(work)
@@ -48,9 +48,8 @@ def task(**options: Any) -> Callable[[Callable[[int, datetime], object]], Any]:
 def forget(*, older_than: timedelta | None = None) -> int:
     """Drop what is noted as under way: all of it when the broker was emptied, or what is older than that."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM kit_hint WHERE sent_at <= clock_timestamp() - %s::interval", [older_than or timedelta(0)]
-        )
+        age = str(older_than or timedelta(0))
+        cursor.execute("DELETE FROM kit_hint WHERE sent_at <= clock_timestamp() - %s::interval", [age])
         return cursor.rowcount
 
 
@@ -60,9 +59,9 @@ def _send(task: str, target: int) -> None:
         return
     try:
         with current_app.connection_for_write() as broker:
-            broker.transport_options = {**broker.transport_options, **_impatient(broker.transport_cls)}
+            broker.transport_options = {**(broker.transport_options or {}), **_impatient(broker.transport_cls)}
             current_app.send_task(task, args=[target], connection=broker, retry=False, ignore_result=True)
-    except Exception as error:  # whatever a broker client raises: the sweep finds the row
+    except Exception as error:  # whatever a broker client raises: the sweep finds the rows
         logger.warning("the broker does not answer, so %s(%s) waits for the sweep: %s", task, target, error)
         _silent_until = time.monotonic() + SILENCE
         Hint.objects.filter(task=task, target=target).delete()
@@ -76,7 +75,7 @@ def _is_first(task: str, target: int) -> bool:
             ON CONFLICT (task, target) DO UPDATE SET sent_at = excluded.sent_at
             WHERE hint.sent_at < clock_timestamp() - %s::interval
             """,
-            [task, target, FORGOTTEN],
+            [task, target, str(FORGOTTEN)],
         )
         return bool(cursor.rowcount)
 

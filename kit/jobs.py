@@ -253,7 +253,7 @@ def _end(held: Held, state: Job.State, **values: Any) -> None:
 
 
 def _fail(held: Held, error: Exception) -> None:
-    """Try again after a pause, or stop for good after the last attempt. If that cannot be written, the lease runs out."""
+    """Try again after a pause, or stop for good after the last attempt. If nothing can be written, the lease ends."""
     reason = _("Something unexpected went wrong: %(error)s") % {"error": f"{type(error).__name__}: {error}"[:2000]}
     try:
         if held.job.attempts >= ATTEMPTS:

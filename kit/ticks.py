@@ -33,7 +33,7 @@ def claim(job: str, turn: datetime, *, lease: timedelta = LEASE) -> bool:
             ON CONFLICT (job, slot) DO UPDATE SET lease_until = excluded.lease_until
             WHERE tick.finished_at IS NULL AND tick.lease_until < clock_timestamp()
             """,
-            [job, turn, lease],
+            [job, turn, str(lease)],
         )
         return bool(cursor.rowcount)
 

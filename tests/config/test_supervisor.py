@@ -1,0 +1,258 @@
+"""The whole product from one command, and what it does when its parts are killed: real processes, real signals."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+import pytest
+
+from config import embedded, supervisor
+
+pytestmark = pytest.mark.embedded
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Demo:
+    """One supervisor, as bin/demo starts it, on nothing but its folder."""
+
+    def __init__(self, folder: Path, port: int, **environment: str) -> None:
+        self.folder = folder
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "config.supervisor", "--data", str(folder), "--port", str(port)],
+            cwd=ROOT, env=kept | environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    @property
+    def said(self) -> str:
+        return "".join(self.lines)
+
+    def port(self) -> int:
+        """The port it answers on, once it says so."""
+        until(lambda: re.search(r"http://127.0.0.1:(\d+)/", self.said) or self.process.poll() is not None, 90)
+        found = re.search(r"http://127.0.0.1:(\d+)/", self.said)
+        assert found, f"it did not come up:\n{self.said}"
+        return int(found[1])
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(timeout=60)
+        self._reader.join(timeout=5)
+        return code
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
+    """Starts supervisors on one folder, whose path is too long for a socket; ends whatever the test leaves."""
+    folder = tmp_path / ("a folder with a name " * 5).strip()
+    tmp_path.chmod(0o755)
+    started: list[Demo] = []
+
+    def begin(port: int = 0, **environment: str) -> Demo:
+        started.append(Demo(folder, port or free_port(), **environment))
+        return started[-1]
+
+    yield begin
+    for demo in started:
+        if demo.process.poll() is None:
+            demo.process.kill()
+            demo.process.wait()
+    if folder.exists():
+        supervisor._stop(folder)
+        with embedded.running(folder):
+            pass  # adopts what is left, and as its last user stops it
+        shutil.rmtree(folder)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(true: Callable[[], Any], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"it did not come about within {seconds} seconds"
+        time.sleep(0.1)
+
+
+def status(port: int, path: str = "/sign-in/") -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def postmaster(folder: Path) -> psutil.Process:
+    return psutil.Process(int((folder / "postgres" / embedded.MAJOR / "postmaster.pid").read_text().split()[0]))
+
+
+def children(demo: Demo) -> dict[str, psutil.Process]:
+    """The four processes the supervisor itself started, by what they are."""
+    found = {}
+    for child in psutil.Process(demo.process.pid).children():
+        line = " ".join(child.cmdline())
+        for name, mark in {"web": "gunicorn", "worker": "-n worker@", "jobs": "-n jobs@", "beat": " beat "}.items():
+            if mark in line:
+                found[name] = child
+    return found
+
+
+def alive_workers(server: embedded.Server) -> set[str]:
+    with psycopg2.connect(server.url) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT split_part(worker, '@', 1) FROM kit_heartbeat WHERE seen_at > clock_timestamp() - interval '15 s'"
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def test_it_starts_answers_and_leaves_nothing_behind(start: Callable[..., Demo]) -> None:
+    begun = time.monotonic()
+    demo = start()
+    port = demo.port()
+    print(f"first start: {time.monotonic() - begun:.1f} s")
+    assert status(port) == 200
+    assert "demo@perennial.example with the password" in demo.said
+    with embedded.running(demo.folder) as server:
+        until(lambda: alive_workers(server) == {"worker", "jobs", "beat"})
+    database, sockets = postmaster(demo.folder), Path(server._sockets or "")
+    assert database.is_running() and sockets.exists(), "another user who leaves does not stop a server still in use"
+    if os.geteuid() == 0:
+        assert database.username() != "root"
+
+    assert demo.stop() == 0
+    assert "Traceback" not in demo.said and "Warning" not in demo.said
+    assert not database.is_running() and not sockets.exists()
+    assert supervisor._marked(demo.folder) == []
+
+    begun = time.monotonic()
+    again = start()
+    again.port()
+    print(f"second start: {time.monotonic() - begun:.1f} s")
+    assert password(again) == password(demo)
+    assert again.stop() == 0
+
+
+def password(demo: Demo) -> str:
+    found = re.search(r"with the password (\S+)", demo.said)
+    assert found
+    return found[1]
+
+
+def test_a_killed_database_web_or_worker_is_started_again(start: Callable[..., Demo]) -> None:
+    demo = start()
+    port = demo.port()
+    old = postmaster(demo.folder)
+    old.kill()
+    until(lambda: (demo.folder / "postgres" / embedded.MAJOR / "postmaster.pid").exists() and not old.is_running())
+    until(lambda: "the database ended" in demo.said)
+    until(lambda: status(port) == 200)
+    assert postmaster(demo.folder).pid != old.pid
+
+    before = children(demo)
+    assert set(before) == {"web", "worker", "jobs", "beat"}
+    for name in ("web", "worker"):
+        before[name].kill()
+    until(lambda: set(children(demo)) == set(before) and children(demo)["web"].pid != before["web"].pid)
+    assert status(port) == 200
+    assert demo.stop() == 0
+    assert supervisor._marked(demo.folder) == []
+
+
+def test_after_a_killed_supervisor_the_next_start_takes_over(start: Callable[..., Demo]) -> None:
+    port = free_port()
+    killed = start(port)
+    killed.port()
+    database, orphans = postmaster(killed.folder), children(killed)
+    killed.process.kill()
+    killed.process.wait()
+    assert database.is_running()
+
+    demo = start(port)
+    assert demo.port() == port, "the port is free again, because who held it was stopped"
+    assert "left behind" in demo.said
+    assert postmaster(demo.folder).pid == database.pid, "the running server was adopted"
+    assert not any(orphan.is_running() for orphan in orphans.values())
+    assert status(port) == 200
+
+    # An adopted server is watched like a child of one's own.
+    database.kill()
+    until(lambda: "the database ended" in demo.said)
+    until(lambda: status(port) == 200)
+    assert demo.stop() == 0
+    assert supervisor._marked(demo.folder) == []
+
+
+def test_a_second_supervisor_on_the_folder_is_refused(start: Callable[..., Demo]) -> None:
+    demo = start()
+    demo.port()
+    second = start()
+    assert second.process.wait(timeout=60) == 1
+    until(lambda: "already runs on" in second.said)
+    assert demo.stop() == 0
+
+
+def test_a_taken_port_gives_way_to_the_next_and_says_so(start: Callable[..., Demo]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        demo = start(port)
+        assert demo.port() > port
+        assert f"Port {port} is taken" in demo.said
+        assert demo.stop() == 0
+
+
+def test_a_database_given_from_outside_is_used_and_none_is_started(
+    start: Callable[..., Demo], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    outside = tmp_path / "outside"
+    with embedded.running(outside, durable=False) as server:
+        demo = start(DATABASE_URL=server.url)
+        assert status(demo.port()) == 200
+        assert not (demo.folder / "postgres").exists()
+        assert demo.stop() == 0
+        assert server.runs()
+    assert not server.runs()
+
+
+@pytest.mark.redis
+def test_a_redis_given_from_outside_carries_the_messages(start: Callable[..., Demo]) -> None:
+    demo = start(REDIS_URL=os.environ["REDIS_URL"])
+    demo.port()
+    with embedded.running(demo.folder) as server:
+        until(lambda: alive_workers(server) == {"worker", "jobs", "beat"})
+    assert not (demo.folder / "queue").exists()
+    assert demo.stop() == 0
+
+
+def test_a_database_that_cannot_be_reached_is_said_in_words(start: Callable[..., Demo]) -> None:
+    demo = start(DATABASE_URL="postgres://nobody@127.0.0.1:1/nothing")
+    assert demo.process.wait(timeout=60) == 1
+    until(lambda: "does not answer" in demo.said, 5)
+    assert "Traceback" not in demo.said
