@@ -1,7 +1,13 @@
 """The kit's place in Django."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class KitConfig(AppConfig):
     name = "kit"
+
+    def ready(self) -> None:
+        from kit import navigation
+
+        navigation.register(area="operations", label=_("Jobs"), url_name="jobs", icon="list-checks", order=10)

@@ -21,4 +21,4 @@ def draw(name: str, size: str = "", label: str = "") -> SafeString:
     else:
         attributes |= {"aria_hidden": "true"}
     # The package serialises with ElementTree, which escapes attribute values.
-    return mark_safe(lucide(name, size=None, **attributes))  # noqa: S308
+    return mark_safe("".join(line.strip() for line in lucide(name, size=None, **attributes).splitlines()))

@@ -1,5 +1,16 @@
 """Addresses of sign-in, jobs and the styleguide."""
 
-from django.urls import URLPattern
+from django.contrib.auth.views import LogoutView
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from kit import views
+
+urlpatterns = [
+    path("sign-in/", views.SignIn.as_view(), name="sign_in"),
+    path("sign-out/", LogoutView.as_view(), name="sign_out"),
+    path("operations/jobs/", views.Jobs.as_view(), name="jobs"),
+    path("operations/jobs/<int:pk>/", views.job, name="job"),
+    path("operations/jobs/<int:pk>/cancel/", views.job_cancel, name="job_cancel"),
+    path("operations/jobs/<int:pk>/retry/", views.job_retry, name="job_retry"),
+    path("styleguide/", views.styleguide, name="styleguide"),
+]

@@ -1,0 +1,555 @@
+"""List pages: search, filters, sorting, paging and export of a set of rows, declared by three attributes.
+
+    class People(pages.ListPage):
+        queryset = Person.objects.all()
+        filterset_class = PersonFilters          # django-filter; a filter named `q` becomes the search box
+        columns = (pages.Column("name", _("Name"), sort="name", link=True), …)
+
+The address holds the whole view, so that it can be sent to a colleague. Whatever in it is not understood is left out, and
+said on the page. Paging is by the last row's key and not by number, so that the thousandth page costs what the first does.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.core import signing
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import F, Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import formats, timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.views import View
+from django_filters import FilterSet
+
+from kit import exports, writing
+
+Text = str | Promise
+
+COUNTED_TO = 10_000  # beyond it a total is shown as “10,000+”: nobody reads further, and counting a million is slow
+SIZES = (50, 100, 200)
+SALT = "kit.pages"
+OWN_PARAMETERS = {"sort", "size", "after", "before", "export"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it is called, how a row fills it, whether the list can be sorted by it.
+
+    `value` is a path (`account.name`), or a function of the row; by default the path is `name`.
+    `sort` names a database field or annotation; None: not sortable. `desc_first`: the first click sorts downwards.
+    `template` draws the cell with `row` and `column`; the export still uses `export`, a function of the row, or `value`.
+    `link`: the cell leads to the row's own page (`get_absolute_url`). `align` is "start" or "end" (numbers).
+    `whole`: takes the full width of a folded row on a phone.
+    """
+
+    name: str
+    label: Text
+    sort: str | None = None
+    value: str | Callable[[Any], Any] | None = None
+    template: str = ""
+    align: str = "start"
+    link: bool = False
+    whole: bool = False
+    desc_first: bool = False
+    export: Callable[[Any], Any] | None = None
+    exported: bool = True
+
+    def of(self, row: Any) -> Any:
+        """The value itself, as the export writes it; None when a step of the path is missing."""
+        if self.export:
+            return self.export(row)
+        return self._value(row)
+
+    def text(self, row: Any) -> Any:
+        """The value as the page shows it, in the reader's language and zone."""
+        return written(self._value(row))
+
+    def _value(self, row: Any) -> Any:
+        if callable(self.value):
+            return self.value(row)
+        return functools.reduce(_step, (self.value or self.name).split("."), row)
+
+
+@dataclass(frozen=True)
+class Action:
+    """The one thing that a list page offers to do."""
+
+    label: Text
+    url_name: str
+    icon: str = "plus"
+
+    @property
+    def url(self) -> str:
+        return reverse(self.url_name)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a page of the list begins: behind or before the row with this sort value and key, the nth of the list."""
+
+    value: Any
+    pk: int
+    number: int
+
+    def signed(self, order: str) -> str:
+        """As the address carries it; `order` names the list and its sort, in which alone the position means something."""
+        return signing.dumps([_to_json(self.value), self.pk, self.number], salt=f"{SALT}:{order}")
+
+    @classmethod
+    def read(cls, text: str, order: str) -> Position:
+        """Raises signing.BadSignature for anything that `signed` did not write for this order."""
+        value, pk, number = signing.loads(text, salt=f"{SALT}:{order}")
+        return cls(_from_json(value), pk, number)
+
+
+@dataclass
+class Page:
+    """One screenful of rows; `before` and `after` are where its neighbours begin, None where there is none."""
+
+    rows: list[Any]
+    first: int
+    before: Position | None = None
+    after: Position | None = None
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.rows) - 1
+
+
+@dataclass(frozen=True)
+class Total:
+    """How many rows there are, counted up to COUNTED_TO."""
+
+    count: int
+    exact: bool
+
+    def __str__(self) -> str:
+        return writing.number(self.count) + ("" if self.exact else "+")
+
+
+@dataclass
+class Wish:
+    """What the address asks for, as far as it was understood, and notes on what was not."""
+
+    sort: str
+    size: int
+    after: Position | None = None
+    before: Position | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+class ListPage(View):
+    """A list. Subclasses give `queryset`, `filterset_class`, `columns`; and the words: title, purpose, counted, empty_*."""
+
+    queryset: QuerySet[Any]
+    filterset_class: type[FilterSet] | None = None
+    columns: Sequence[Column] = ()
+
+    title: Text = ""
+    purpose: Text = ""
+    counted: Any = ngettext_lazy("%(shown)s row", "%(shown)s rows", "count")
+    crumbs: Sequence[tuple[Text, str]] = ()
+    action: Action | None = None
+    empty_title: Text = gettext_lazy("Nothing here yet")
+    empty_text: Text = ""
+    empty_icon: str = "inbox"
+    default_sort: str = ""
+    file_name: str = "list"
+    template_name: str = "kit/list.html"
+    extra_context: ClassVar[dict[str, Any]] = {}
+
+    # ---- what subclasses may refine ----
+
+    def rows(self) -> QuerySet[Any]:
+        """All rows of the list before filters; the place to narrow by `self.kwargs` or to annotate."""
+        return self.queryset.all()
+
+    def prepare(self, rows: list[Any]) -> list[Any]:
+        """The rows of one screenful before they are drawn: the place for one more query for all of them."""
+        return rows
+
+    def context(self) -> dict[str, Any]:
+        """More variables for the template."""
+        return {}
+
+    def get_title(self) -> Text:
+        return self.title
+
+    def get_crumbs(self) -> Sequence[tuple[Text, str]]:
+        return [*self.crumbs, (self.get_title(), "")]
+
+    # ---- the page ----
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        filterset = self._filterset()
+        wish = self._wish(filterset)
+        rows = filterset.qs if filterset else self.rows()
+        if request.GET.get("export") == "csv":
+            return self._csv(rows, wish)
+        context = self._drawn(filterset, rows, wish)
+        context["is_part"] = wants_part(request, "list")
+        response = render(request, "kit/_list.html" if context["is_part"] else self.template_name, context)
+        patch_vary_headers(response, ["HX-Request"])
+        if context["is_part"]:
+            response["HX-Push-Url"] = context["view"]
+        return response
+
+    def _drawn(self, filterset: FilterSet | None, rows: QuerySet[Any], wish: Wish) -> dict[str, Any]:
+        page = self._page(rows, wish)
+        if not page.rows and (wish.after or wish.before):
+            # The rows behind the position are gone: show the first page instead of none.
+            wish.after = wish.before = None
+            page = self._page(rows, wish)
+        page.rows = self.prepare(page.rows)
+        total = counted(rows)
+        chips = self._chips(filterset)
+        shown = {"count": total.count, "shown": str(total)}
+        return {
+            "title": self.get_title(),
+            "purpose": self.purpose,
+            "crumbs": self.get_crumbs(),
+            "action": self.action,
+            "page": page,
+            "total": total,
+            "total_words": self.counted % shown,
+            "columns": [self._head(column, wish.sort) for column in self.columns],
+            "filterset": filterset,
+            "has_search": bool(filterset and "q" in filterset.form.fields),
+            "filter_fields": [f for f in filterset.form if f.name != "q"] if filterset else [],
+            "chips": chips,
+            "filters_set": sum(chip["name"] != "q" for chip in chips),
+            "narrowed": bool(chips),
+            "notes": wish.notes,
+            "kept": self._kept(wish),
+            "sizes": [(size, self._view(size="" if size == SIZES[0] else size), size == wish.size) for size in SIZES],
+            "view": self._view(after=self.request.GET.get("after"), before=self.request.GET.get("before")),
+            "all_view": self.request.path,
+            "first_view": self._view(),
+            "before_view": self._view(before=page.before.signed(self._order(wish))) if page.before else "",
+            "after_view": self._view(after=page.after.signed(self._order(wish))) if page.after else "",
+            "export_view": self._view(export="csv"),
+            "empty_title": self.empty_title,
+            "empty_text": self.empty_text,
+            "empty_icon": self.empty_icon,
+            **self.extra_context,
+            **self.context(),
+        }
+
+    def _csv(self, rows: QuerySet[Any], wish: Wish) -> HttpResponseBase:
+        columns = [column for column in self.columns if column.exported]
+
+        def cells() -> Iterator[list[Any]]:
+            for row in ordered(rows, wish.sort).iterator(chunk_size=2000):
+                yield [column.of(row) for column in columns]
+
+        return exports.csv_response(self.file_name, [column.label for column in columns], cells())
+
+    # ---- reading the address ----
+
+    def _filterset(self) -> FilterSet | None:
+        """The filters with what was asked; its `qs` are the rows that pass those that were understood."""
+        if not self.filterset_class:
+            return None
+        return self.filterset_class(data=self.request.GET, queryset=self.rows(), request=self.request)
+
+    def _wish(self, filterset: FilterSet | None) -> Wish:
+        asked = self.request.GET
+        notes = self._misunderstood(filterset)
+        wish = Wish(sort=self.default_sort, size=SIZES[0], notes=notes)
+
+        sort = asked.get("sort", "")
+        sortable = {column.sort for column in self.columns if column.sort}
+        if sort.removeprefix("-") in sortable:
+            wish.sort = sort
+        elif sort:
+            notes.append(_("The list cannot be sorted by “%(name)s”.") % {"name": _short(sort)})
+
+        size = asked.get("size", "")
+        if size in map(str, SIZES):
+            wish.size = int(size)
+        elif size:
+            sizes = ", ".join(map(str, SIZES))
+            notes.append(_("A page has one of these numbers of rows: %(sizes)s.") % {"sizes": sizes})
+
+        for name in ("after", "before"):
+            if asked.get(name):
+                try:
+                    setattr(wish, name, Position.read(asked[name], self._order(wish)))
+                except (signing.BadSignature, ValueError, TypeError):
+                    notes.append(_("The place in the list was not understood; this is its beginning."))
+        return wish
+
+    def _misunderstood(self, filterset: FilterSet | None) -> list[str]:
+        """Notes on parameters that are no filter of this list, and on filters with values that make no sense."""
+        known = set(OWN_PARAMETERS)
+        notes = []
+        for bound in filterset.form if filterset else ():
+            known.update(_names_of(bound))
+            if bound.errors:
+                reason = " ".join(str(each) for each in bound.errors)
+                notes.append(
+                    _("The filter “%(label)s” was left out: %(reason)s") % {"label": bound.label, "reason": reason}
+                )
+        unknown = [name for name in self.request.GET if name not in known]
+        for name in unknown[:5]:
+            notes.append(_("“%(name)s” is no filter of this list and was left out.") % {"name": _short(name)})
+        return notes
+
+    def _page(self, rows: QuerySet[Any], wish: Wish) -> Page:
+        return page_of(rows, sort=wish.sort, size=wish.size, after=wish.after, before=wish.before)
+
+    def _order(self, wish: Wish) -> str:
+        return f"{self.queryset.model._meta.label}:{wish.sort}"
+
+    # ---- writing addresses ----
+
+    def _view(self, **changes: Any) -> str:
+        """The address of the present view with `changes`; without a place in the list unless given one; no blanks."""
+        asked = self._asked()
+        for name in ("after", "before", "export"):
+            asked.pop(name, None)
+        for name, value in changes.items():
+            asked.pop(name, None)
+            if value not in (None, ""):
+                asked[name] = str(value)
+        return self.request.path + (f"?{asked.urlencode()}" if asked else "")
+
+    def _asked(self) -> QueryDict:
+        asked = self.request.GET.copy()
+        for name in list(asked):
+            values = [value for value in asked.getlist(name) if value.strip()]
+            if values:
+                asked.setlist(name, values)
+            else:
+                del asked[name]
+        return asked
+
+    def _kept(self, wish: Wish) -> list[tuple[str, str]]:
+        """What the filter form must not forget."""
+        kept = [("sort", wish.sort)] if wish.sort != self.default_sort else []
+        return kept + ([("size", str(wish.size))] if wish.size != SIZES[0] else [])
+
+    def _head(self, column: Column, sort: str) -> dict[str, Any]:
+        if not column.sort:
+            return {"column": column, "order": "", "view": ""}
+        order = {column.sort: "ascending", f"-{column.sort}": "descending"}.get(sort, "")
+        turned = order == "ascending" or (not order and column.desc_first)
+        return {
+            "column": column,
+            "order": order,
+            "view": self._view(sort=f"-{column.sort}" if turned else column.sort),
+        }
+
+    def _chips(self, filterset: FilterSet | None) -> list[dict[str, str]]:
+        """The filters that are set, in words, each with the address of the view without it."""
+        chips: list[dict[str, str]] = []
+        if not filterset:
+            return chips
+        asked = self._asked()
+        for bound in filterset.form:
+            names = [name for name in _names_of(bound) if name in asked]
+            if not names or bound.errors:
+                continue
+            value = filterset.form.cleaned_data.get(bound.name)
+            label = str(bound.label) if bound.name != "q" else _("Search")
+            view = self._view(**dict.fromkeys(names, ""))
+            chips.append({"name": bound.name, "label": label, "value": _in_words(bound.field, value), "view": view})
+        return chips
+
+
+# ---- sets and order ----
+
+
+def counted(rows: QuerySet[Any]) -> Total:
+    """How many rows there are, at the price of looking at COUNTED_TO + 1 of them at most."""
+    count = rows.order_by().values("pk")[: COUNTED_TO + 1].count()
+    return Total(min(count, COUNTED_TO), count <= COUNTED_TO)
+
+
+def ordered(rows: QuerySet[Any], sort: str, *, backwards: bool = False) -> QuerySet[Any]:
+    """The rows by `sort` ("name", "-name" or "" for the key), rows without a value last, the key breaking ties.
+
+    The key runs the same way as the sort, so that one index (sort, key) serves both directions.
+    """
+    name, falls = sort.removeprefix("-"), sort.startswith("-") != backwards
+    tie = "-pk" if falls else "pk"
+    if not name or name == "pk":
+        return rows.order_by(tie)
+    if not _may_miss(rows, name):
+        return rows.order_by(f"-{name}" if falls else name, tie)
+    nulls = {"nulls_first": True} if backwards else {"nulls_last": True}
+    return rows.order_by(F(name).desc(**nulls) if falls else F(name).asc(**nulls), tie)
+
+
+def page_of(
+    rows: QuerySet[Any], *, sort: str, size: int, after: Position | None = None, before: Position | None = None
+) -> Page:
+    """The `size` rows behind `after`, or before `before`, or the first ones, in the order of `ordered`.
+
+    Rows with a value and rows without are read as two runs, so that each is a range of an index.
+    """
+    backwards = before is not None and after is None
+    place = before if backwards else after
+    name = sort.removeprefix("-")
+    found = _run(rows, sort, name, size + 1, place, backwards)
+    more, found = len(found) > size, found[:size]
+    if backwards:
+        found.reverse()
+    first = 1
+    if place:
+        first = max(place.number - len(found), 1) if backwards else place.number + 1
+    page = Page(rows=found, first=first)
+    if not found:
+        return page
+    if more if backwards else after is not None:
+        page.before = _position(found[0], name, first)
+    if backwards or more:
+        page.after = _position(found[-1], name, page.last)
+    return page
+
+
+def _run(
+    rows: QuerySet[Any], sort: str, name: str, size: int, place: Position | None, backwards: bool
+) -> list[Any]:
+    falls = sort.startswith("-") != backwards
+    keyed = rows.annotate(sort_value=F(name)) if name and name != "pk" else rows
+    missing = bool(name) and name != "pk" and _may_miss(rows, name)
+    pk_beyond = "pk__lt" if falls else "pk__gt"
+    if not name or name == "pk":
+        part = keyed.filter(**{pk_beyond: place.pk}) if place else keyed
+        return list(part.order_by("-pk" if falls else "pk")[:size])
+
+    with_value = keyed.filter(sort_value__isnull=False) if missing else keyed
+    without = keyed.filter(sort_value__isnull=True) if missing else None
+    if place is not None and place.value is None:
+        without = without.filter(**{pk_beyond: place.pk}) if without is not None else None
+        with_value = with_value if backwards else with_value.none()
+    elif place is not None:
+        reach, beyond = ("lte", "lt") if falls else ("gte", "gt")
+        with_value = with_value.filter(
+            # The first condition bounds the range of the index; the second leaves out what was seen.
+            Q(**{f"sort_value__{reach}": place.value}),
+            Q(**{f"sort_value__{beyond}": place.value}) | Q(**{pk_beyond: place.pk}),
+        )
+        without = None if backwards else without
+
+    value_order, tie = ("-sort_value", "-pk") if falls else ("sort_value", "pk")
+    runs = [with_value.order_by(value_order, tie)]
+    if without is not None:
+        runs.insert(0 if backwards else 1, without.order_by(tie))
+    found: list[Any] = []
+    for run in runs:
+        if len(found) < size:
+            found += run[: size - len(found)]
+    return found
+
+
+def _position(row: Any, name: str, number: int) -> Position:
+    return Position(getattr(row, "sort_value", None) if name and name != "pk" else None, row.pk, number)
+
+
+def _may_miss(rows: QuerySet[Any], name: str) -> bool:
+    """Whether a row can be without a value; only a column of the table itself can promise that it never is."""
+    model_fields = {each.name: each for each in rows.model._meta.concrete_fields}
+    return not (name in model_fields and name not in rows.query.annotations and not model_fields[name].null)
+
+
+# ---- small things ----
+
+
+def wants_part(request: HttpRequest, target: str) -> bool:
+    """Whether htmx asks for the part of the page with this id; going back in the history asks for the whole page."""
+    htmx = getattr(request, "htmx", None)
+    return bool(htmx) and htmx.target == target and not htmx.history_restore_request
+
+
+def part(request: HttpRequest, target: str, fragment: str, page: str, context: dict[str, Any]) -> HttpResponse:
+    """The fragment for htmx, the page that includes it for everybody else."""
+    response = render(request, fragment if wants_part(request, target) else page, context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def written(value: Any) -> Any:
+    """A value as pages show it."""
+    if value is None or value == "":
+        return writing.NOTHING
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, int):
+        return writing.number(value)
+    if isinstance(value, float | Decimal):
+        return formats.localize(value, use_l10n=True)
+    if isinstance(value, datetime):
+        local = timezone.localtime(value)
+        return f"{formats.date_format(local)} {formats.time_format(local, 'H:i')}"
+    if isinstance(value, date):
+        return formats.date_format(value)
+    return value
+
+
+def _step(value: Any, name: str) -> Any:
+    if value is None:
+        return None
+    try:
+        found = getattr(value, name)
+    except ObjectDoesNotExist:
+        return None
+    return found() if callable(found) and not isinstance(found, type) else found
+
+
+def _names_of(bound: Any) -> list[str]:
+    """The parameters of a form field: more than one for a range."""
+    widget = bound.field.widget
+    if hasattr(widget, "suffixes"):
+        return [widget.suffixed(bound.html_name, suffix) for suffix in widget.suffixes]
+    return [bound.html_name]
+
+
+def _in_words(form_field: Any, value: Any) -> str:
+    """What a filter is set to, as its own choices call it."""
+    if isinstance(value, slice):
+        return f"{written(value.start)} – {written(value.stop)}"
+    if isinstance(value, Model):
+        return str(value)
+    if isinstance(value, list | tuple | QuerySet):
+        return ", ".join(_in_words(form_field, each) for each in value)
+    for choice in getattr(form_field, "choices", None) or ():
+        if str(choice[0]) == str(value):
+            return str(choice[1])
+    return _short(str(written(value)))
+
+
+def _short(text: str, length: int = 40) -> str:
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {"instant": value.isoformat()}
+    if isinstance(value, date):
+        return {"day": value.isoformat()}
+    if isinstance(value, Decimal):
+        return {"decimal": str(value)}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def _from_json(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kind, text = next(iter(value.items()))
+    return {"instant": datetime.fromisoformat, "day": date.fromisoformat, "decimal": Decimal}[kind](text)

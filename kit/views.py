@@ -1,0 +1,112 @@
+"""Pages of the kit: sign-in and sign-out, jobs, the styleguide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from kit import filters, forms, jobs, pages, progress, samples, writing
+from kit.models import Job
+
+
+@method_decorator(never_cache, name="dispatch")
+class SignIn(LoginView):
+    """The sign-in page; whoever is signed in already goes on to where they wanted to go."""
+
+    template_name = "kit/sign_in.html"
+    authentication_form = forms.SignIn
+    redirect_authenticated_user = True
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.htmx:  # type: ignore[attr-defined]
+            # A part of a page was asked for by somebody whose session is over: load the whole page, not a form inside it.
+            return HttpResponse(headers={"HX-Refresh": "true"})
+        return super().get(request, *args, **kwargs)
+
+
+class Jobs(pages.ListPage):
+    """All long work, the newest first."""
+
+    queryset = Job.objects.select_related("created_by")
+    filterset_class = filters.Jobs
+    columns = (
+        pages.Column("title", gettext_lazy("Job"), value="__str__", template="kit/_job_name.html"),
+        pages.Column("state", gettext_lazy("State"), sort="state", value="get_state_display", template="kit/_job_cell.html"),
+        pages.Column("rows_done", gettext_lazy("Rows"), sort="rows_done", align="end", desc_first=True),
+        pages.Column("created_by", gettext_lazy("Asked by")),
+        pages.Column("created_at", gettext_lazy("Asked for"), sort="created_at", desc_first=True),
+        pages.Column("took", gettext_lazy("Took"), value=lambda job: writing.span(progress.of(job, timezone.now()).took), align="end"),
+    )
+    title = gettext_lazy("Jobs")
+    purpose = gettext_lazy("Long work, such as imports and replays: how far it is, how it ended, and why when it failed.")
+    counted = ngettext_lazy("%(shown)s job", "%(shown)s jobs", "count")
+    crumbs = ((gettext_lazy("Operations"), ""),)
+    default_sort = "-created_at"
+    file_name = "jobs"
+    empty_title = gettext_lazy("No work yet")
+    empty_text = gettext_lazy("Whatever takes longer than a moment appears here with its progress.")
+    empty_icon = "list-checks"
+
+    def prepare(self, rows: list[Job]) -> list[Job]:
+        now = timezone.now()
+        for row in rows:
+            row.progress = progress.of(row, now)  # type: ignore[attr-defined]
+        return rows
+
+
+@require_GET
+def job(request: HttpRequest, pk: int) -> HttpResponse:
+    """One job; htmx asks for its progress every second while it is open."""
+    found = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
+    found.progress = progress.of(found, timezone.now())  # type: ignore[attr-defined]
+    context = {"job": found, "row": found, "progress": found.progress}  # type: ignore[attr-defined]
+    if pages.wants_part(request, f"job-cell-{pk}"):
+        return render(request, "kit/_job_cell.html", context)
+    return pages.part(request, f"job-{pk}", "kit/_job.html", "kit/job.html", context)
+
+
+@require_POST
+def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask a job to stop."""
+    get_object_or_404(Job, pk=pk)
+    if jobs.cancel(pk):
+        messages.info(request, _("The job will stop after the part that it is working on."))
+    else:
+        messages.warning(request, _("The job had already ended, so there was nothing to cancel."))
+    return redirect(_next(request, pk))
+
+
+@require_POST
+def job_retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Queue a failed or cancelled job again, from where it stopped."""
+    get_object_or_404(Job, pk=pk)
+    if jobs.retry(pk):
+        messages.success(request, _("The job waits for its turn and goes on from where it stopped."))
+    else:
+        messages.warning(request, _("Only a failed or cancelled job can be tried again."))
+    return redirect(_next(request, pk))
+
+
+@require_GET
+def styleguide(request: HttpRequest) -> HttpResponse:
+    """Every component in each of its states."""
+    return render(request, "kit/styleguide.html", samples.context(timezone.now()))
+
+
+def _next(request: HttpRequest, pk: int) -> str:
+    wanted = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        return wanted
+    return reverse("job", args=[pk])

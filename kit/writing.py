@@ -1,0 +1,44 @@
+"""How figures, shares and spans of time are written for people, in the language of the reader."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+NOTHING = "–"
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def number(value: float | Decimal | None, places: int = 0) -> str:
+    """A number with its thousands told apart: 1,234,567. None is a dash."""
+    return NOTHING if value is None else number_format(value, decimal_pos=places, use_l10n=True, force_grouping=True)
+
+
+def percent(share: float | Decimal | None, places: int = 1) -> str:
+    """A share between 0 and 1 as per cent: 0.10525 is “10.5 %”. None, a share of nothing, is a dash."""
+    if share is None:
+        return NOTHING
+    # Translators: a percentage, such as 10.5%
+    return _("%(number)s%%") % {"number": number_format(Decimal(str(share)) * 100, decimal_pos=places, use_l10n=True)}
+
+
+def span(length: timedelta | float | None) -> str:
+    """A span of time (a timedelta or seconds) in its one or two largest units: “4 min 10 s”, “3 days”. None is a dash."""
+    if length is None:
+        return NOTHING
+    seconds = round(length.total_seconds() if isinstance(length, timedelta) else length)
+    if seconds < MINUTE:
+        return _("%(seconds)s s") % {"seconds": seconds}
+    if seconds < HOUR:
+        minutes, rest = divmod(seconds, MINUTE)
+        if minutes >= 10 or not rest:
+            return _("%(minutes)s min") % {"minutes": minutes}
+        return _("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
+    if seconds < DAY:
+        return _("%(hours)s h %(minutes)s min") % {"hours": seconds // HOUR, "minutes": seconds % HOUR // MINUTE}
+    days = seconds // DAY
+    return ngettext("%(days)s day", "%(days)s days", days) % {"days": number(days)}

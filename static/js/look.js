@@ -1,0 +1,91 @@
+// The few behaviours that markup alone cannot have: closing what floats, dialogs, Ctrl-K, notes, failed requests.
+
+const within = (event, selector) => event.target.closest?.(selector);
+
+// A floating menu closes when the user turns to something else.
+addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+
+  const opener = within(event, "[data-opens]");
+  if (opener) {
+    const dialog = document.getElementById(opener.dataset.opens);
+    if (dialog) {
+      event.preventDefault();
+      dialog.showModal();
+    }
+  }
+
+  const closer = within(event, "[data-closes]");
+  if (closer) {
+    event.preventDefault();
+    closer.closest("dialog, .note")?.[closer.closest("dialog") ? "close" : "remove"]();
+  }
+
+  // A click on the backdrop is a click on the dialog itself, outside its box.
+  if (event.target instanceof HTMLDialogElement && event.target.open) {
+    const box = event.target.getBoundingClientRect();
+    const outside =
+      event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
+    if (outside) event.target.close();
+  }
+});
+
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    const menu = document.querySelector("details.menu[open]");
+    if (menu) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+    const drawer = document.getElementById("drawer");
+    if (drawer?.checked) {
+      drawer.checked = false;
+      drawer.focus();
+    }
+  }
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") {
+    const search = document.querySelector("[data-search]");
+    if (search) {
+      event.preventDefault();
+      search.focus();
+      search.select();
+    }
+  }
+});
+
+// A form that was sent is not sent again by an impatient second click.
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post" || form.target) return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+// A request that failed is said, never swallowed.
+const say = (id) => {
+  const template = document.getElementById(id);
+  const toasts = document.querySelector(".toasts");
+  if (template && toasts && !toasts.querySelector(`[data-from="${id}"]`)) {
+    const note = template.content.firstElementChild.cloneNode(true);
+    note.dataset.from = id;
+    toasts.append(note);
+  }
+};
+document.addEventListener("htmx:sendError", () => say("note-unreachable"));
+document.addEventListener("htmx:timeout", () => say("note-unreachable"));
+document.addEventListener("htmx:responseError", (event) => {
+  const status = event.detail.xhr.status;
+  if (status === 401 || status === 403) say("note-signed-out");
+  else say("note-failed");
+});
+document.addEventListener("htmx:afterOnLoad", () => {
+  document.querySelector('[data-from="note-unreachable"]')?.remove();
+});
