@@ -26,13 +26,15 @@ CASE = {"name", "person", "account", "activities", "deals", "purchases", "expect
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """The safe loader without its dates: a day stays the text that conditions and JSON hold."""
+    """The safe loader, but a day stays text, as conditions and JSON hold it, and only true and false are yes and no."""
 
 
+_UNTYPED = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
 _PlainLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _UNTYPED]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_PlainLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
 
 
 class DocumentError(ValueError):
