@@ -207,7 +207,7 @@ class Statement:
     def _leaf_since(self, leaf: Leaf) -> Sql:
         answer = leaf.field.answer
         never = Sql("NULL::timestamptz")
-        if leaf.how.timed or leaf.field.timed:
+        if leaf.comes_by_time:
             return never
         if isinstance(answer, Column):
             return self.subjects.last_change(answer)

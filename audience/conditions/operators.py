@@ -41,7 +41,7 @@ class Operator:
     `read` turns JSON into the operand. `holds(x, operand, moment)` is SQL that is NULL or false when x is NULL
     (but for "empty"). `sentence` has %(field)s and %(value)s. `ages(operand)`: the ages in whole local days at which
     the answer of a date (or of a number of days) changes. `least(operand)`: the n of “at least n”, for which the nth
-    fact decides. `timed`: time alone changes the answer.
+    fact decides. `timed`: time alone changes the answer. `falls`: a smaller figure can make it hold.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Operator:
     ages: Ages = _no_ages
     least: Callable[[Any], int | None] = _no_least
     timed: bool = False
+    falls: bool = False
     counted: Text | None = None
 
 
@@ -73,7 +74,7 @@ def _not_empty(x: Sql, value: Any, moment: Moment) -> Sql:
     return sql("({} IS NOT NULL)", x)
 
 
-EMPTY = Operator("empty", _("is empty"), _("%(field)s is empty"), values.nothing, _empty)
+EMPTY = Operator("empty", _("is empty"), _("%(field)s is empty"), values.nothing, _empty, falls=True)
 NOT_EMPTY = Operator("not_empty", _("is known"), _("%(field)s is known"), values.nothing, _not_empty)
 
 
@@ -152,6 +153,7 @@ def _numbers(read: Callable[[Any], Any]) -> tuple[Operator, ...]:
             read,
             _compare("<="),
             ages=lambda value: (_above(value),),
+            falls=True,
             counted=_("at most %(value)s %(field)s"),
         ),
         Operator(
@@ -171,6 +173,7 @@ def _numbers(read: Callable[[Any], Any]) -> tuple[Operator, ...]:
             read,
             _compare("<"),
             ages=lambda value: (_up(value),),
+            falls=True,
             counted=_("fewer than %(value)s %(field)s"),
         ),
         Operator(
@@ -181,6 +184,7 @@ def _numbers(read: Callable[[Any], Any]) -> tuple[Operator, ...]:
             _compare("="),
             ages=_equal_ages,
             least=lambda value: int(value) if value == int(value) else None,
+            falls=True,
             counted=_("exactly %(value)s %(field)s"),
         ),
         Operator(
@@ -191,6 +195,7 @@ def _numbers(read: Callable[[Any], Any]) -> tuple[Operator, ...]:
             _between,
             ages=lambda value: (_up(value[0]), _above(value[1])),
             least=lambda value: _up(value[0]),
+            falls=True,
             counted=_("between %(value)s %(field)s"),
         ),
         EMPTY,

@@ -72,6 +72,13 @@ class Leaf:
     def how(self) -> Operator:
         return self.field.operators[self.operator]
 
+    @property
+    def comes_by_time(self) -> bool:
+        """Whether it can come to hold without any fact: an age is reached, or something leaves the window."""
+        if self.how.timed or self.field.timed:
+            return True
+        return self.days is not None and (self.how.falls or self.field.name.endswith(".first"))
+
 
 Node = All | AnyOf | Not | Leaf
 EVERYBODY = All()
