@@ -1,0 +1,1 @@
+"""Reporting's commands: fill_reports, check_ledger, funnel."""

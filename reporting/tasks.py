@@ -1,0 +1,31 @@
+"""Tasks of reporting: each reads the clock and calls one verb."""
+
+from datetime import datetime, timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from kit import hints, ticks
+from lifecycle.models import Lifecycle
+from reporting import filling, integrity
+
+FILL_EVERY = timedelta(seconds=30)
+
+
+@shared_task
+def fill_reports() -> None:
+    """Twice a minute: what moved since is in the figures."""
+    ticks.once("fill_reports", FILL_EVERY, timezone.now(), filling.fill_all)
+
+
+@hints.task()
+def fill_lifecycle(lifecycle_id: int, now: datetime) -> None:
+    """One lifecycle at once, because somebody is looking at it."""
+    for lifecycle in Lifecycle.objects.filter(pk=lifecycle_id):
+        filling.fill(lifecycle, now=now)
+
+
+@shared_task
+def check_ledgers() -> None:
+    """Once a day: everything that the ledger page shows."""
+    ticks.once("check_ledgers", timedelta(days=1), timezone.now(), integrity.run_all)
