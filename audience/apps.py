@@ -1,6 +1,7 @@
 """The audience's place in Django, and what it registers."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class AudienceConfig(AppConfig):
@@ -8,5 +9,8 @@ class AudienceConfig(AppConfig):
 
     def ready(self) -> None:
         from audience import fields
+        from kit import navigation
 
         fields.register_all()
+        navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)
+        navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)

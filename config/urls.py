@@ -4,5 +4,6 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("kit.urls")),
+    path("", include("audience.urls")),
     path("", include("lifecycle.urls")),
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from lifecycle.views import lifecycles
+from lifecycle.views import lifecycles, memberships
 
 urlpatterns = [
     path("lifecycles/", lifecycles.lifecycles, name="lifecycles"),
@@ -14,4 +14,5 @@ urlpatterns = [
     path("lifecycles/<slug:slug>/v<int:number>/publish/", lifecycles.publish, name="lifecycle_publish"),
     path("lifecycles/<slug:slug>/v<int:number>/discard/", lifecycles.discard, name="lifecycle_discard"),
     path("lifecycles/<slug:slug>/v<int:number>/lifecycle.yaml", lifecycles.document, name="lifecycle_document"),
+    path("memberships/<int:pk>/move/", memberships.move, name="membership_move"),
 ]

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from audience.models.subjects import Folded, NextSubjectId, OneSubject, one_subject
@@ -58,6 +59,9 @@ class Account(Subject):
     def __str__(self) -> str:
         return self.name or self.domain or f"#{self.pk}"
 
+    def get_absolute_url(self) -> str:
+        return reverse("account", args=[self.pk])
+
 
 class Person(Subject):
     """One row is one individual and the current field values."""
@@ -85,6 +89,9 @@ class Person(Subject):
 
     def __str__(self) -> str:
         return " ".join(filter(None, [self.first_name, self.last_name])) or self.email or f"#{self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("person", args=[self.pk])
 
 
 class Identity(OneSubject):

@@ -1,0 +1,147 @@
+"""Filters of the lists of people and accounts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import django_filters
+from django import forms
+from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from audience import listing, querysets
+from audience.models import Account, Person
+from kit import writing
+
+EMPTY = "(empty)"  # in the address: the bucket of the missing value
+NUMBER = re.compile(r"#?(\d{1,18})", re.ASCII)
+SIZES = ((1, 9), (10, 49), (50, 249), (250, 999), (1_000, 4_999), (5_000, None))  # employees, both ends included
+
+
+class AnyOneOf(forms.ChoiceField):
+    """One of the values on offer, or any other that somebody names in the address; that one is then on offer too."""
+
+    def valid_value(self, value: str) -> bool:
+        return True
+
+    def clean(self, value: Any) -> Any:
+        value = super().clean(value)
+        if value and value not in dict(self.choices):
+            self.choices = [*self.choices, (value, value)]
+        return value
+
+
+class ValueFilter(django_filters.Filter):
+    """A text column has this value; “(empty)” is a choice of its own. The values on offer are those in use.
+
+    `path` leads to the column, over at most one relation; where the relation is missing, so is the value.
+    """
+
+    field_class = AnyOneOf
+
+    def __init__(self, path: str, model: type[Model], column: str, **given: Any) -> None:
+        super().__init__(field_name=path, **given)
+        self.extra["choices"] = lambda: [
+            ("", _("Any")),
+            (EMPTY, _("(empty)")),
+            *((value, value) for value in querysets.values_in_use(model, column)),
+        ]
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        path = str(self.field_name)
+        if value == EMPTY:
+            relation = path.rpartition("__")[0]
+            return qs.filter(Q(**{path: ""}) | Q(**{f"{relation}__isnull": True}) if relation else Q(**{path: ""}))
+        return qs.filter(**{path: value}) if value else qs
+
+
+class LeftOut(django_filters.ChoiceFilter):
+    """Whether test, internal and competitor subjects are among the rows."""
+
+    def __init__(self) -> None:
+        choices = [("no", _("Only those that count")), ("yes", _("Only those left out"))]
+        super().__init__("is_excluded", label=_("Left out of figures"), choices=choices, empty_label=_("All"))
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return qs.filter(is_excluded=value == "yes") if value else qs
+
+
+class Extended(django_filters.FilterSet):
+    """A list's own filters, and those that other apps add to it."""
+
+    of = ""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        for extra in listing.extras(self.of):
+            for name, make in extra.filters.items():
+                added = make()
+                added.parent, added.model = self, self.queryset.model
+                self.filters[name] = added
+
+
+class People(Extended):
+    """People by word, account, where they are from, what they do."""
+
+    of = "person"
+    q = django_filters.CharFilter(method="with_words", label=_("Search"), help_text=_("Name, email, account or id"))
+    account = django_filters.CharFilter(
+        method="of_account", label=_("Account"), help_text=_("Name or domain, or “(empty)” for people without one.")
+    )
+    country = ValueFilter("country", Person, "country", label=_("Country"))
+    source = ValueFilter("source", Person, "source", label=_("Original source"))
+    industry = ValueFilter("account__industry", Account, "industry", label=_("Industry"))
+    seniority = ValueFilter("seniority", Person, "seniority", label=_("Seniority"))
+    title_group = ValueFilter("title_group", Person, "title_group", label=_("Title group"))
+    left_out = LeftOut()
+
+    class Meta:
+        model = Person
+        fields: list[str] = []
+
+    def with_words(self, rows: QuerySet[Person], name: str, value: str) -> QuerySet[Person]:
+        return querysets.find_people(rows, value)
+
+    def of_account(self, rows: QuerySet[Person], name: str, value: str) -> QuerySet[Person]:
+        if value.strip() == EMPTY:
+            return rows.filter(account=None)
+        if number := NUMBER.fullmatch(value.strip()):
+            return rows.filter(account_id=int(number[1]))
+        return rows.filter(account__in=querysets.find_accounts(Account.objects.all(), value).values("pk"))
+
+
+class Accounts(Extended):
+    """Accounts by word, industry, size and place."""
+
+    of = "account"
+    q = django_filters.CharFilter(method="with_words", label=_("Search"), help_text=_("Name, domain or id"))
+    industry = ValueFilter("industry", Account, "industry", label=_("Industry"))
+    country = ValueFilter("country", Account, "country", label=_("Country"))
+    ownership = ValueFilter("ownership", Account, "ownership", label=_("Ownership"))
+    size = django_filters.ChoiceFilter(
+        method="of_size", label=_("Employees"), empty_label=_("Any"), choices=lambda: _size_choices()
+    )
+    left_out = LeftOut()
+
+    class Meta:
+        model = Account
+        fields: list[str] = []
+
+    def with_words(self, rows: QuerySet[Account], name: str, value: str) -> QuerySet[Account]:
+        return querysets.find_accounts(rows, value)
+
+    def of_size(self, rows: QuerySet[Account], name: str, value: str) -> QuerySet[Account]:
+        if value == EMPTY:
+            return rows.filter(employees=None)
+        least, most = next(size for size in SIZES if str(size[0]) == value)
+        return rows.filter(employees__gte=least, **({"employees__lte": most} if most else {}))
+
+
+def _size_choices() -> list[tuple[str, Any]]:
+    bands = [(str(least), _band(least, most)) for least, most in SIZES]
+    return [(EMPTY, _("(empty)")), *bands]
+
+
+def _band(least: int, most: int | None) -> str:
+    return f"{writing.number(least)}–{writing.number(most)}" if most else f"{writing.number(least)}+"

@@ -1,0 +1,108 @@
+"""Values change here, and nowhere without their history: one statement updates a set of subjects and keeps what was.
+
+`rows` is a relation with the subject's `id` and one column per name in `columns`; NULL means "nothing is said", so the
+value stays, unless `exact` says that NULL and "" empty it. `custom` is an object of custom values by slug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from audience.models import Account, Person
+from kit.sql import Sql, join, name, run, sql
+
+CUSTOM = "custom"
+
+
+def differs(columns: Sequence[str], *, fill: bool = False, exact: bool = False, subject: str = "s") -> Sql:
+    """True where the given values (alias `g`) would change the subject (alias `s` unless said otherwise)."""
+    if not columns:
+        return Sql("false")
+    new = join(", ", (_new(column, fill=fill, exact=exact, subject=subject) for column in columns))
+    old = join(", ", (sql("{}.{}", Sql(subject), name(column)) for column in columns))
+    return sql("ROW({}) IS DISTINCT FROM ROW({})", new, old)
+
+
+def update(
+    model: type[Person] | type[Account],
+    rows: Sql,
+    columns: Sequence[str],
+    *,
+    source: str,
+    at: datetime,
+    now: datetime,
+    fill: bool = False,
+    exact: bool = False,
+) -> int:
+    """Write what differs, with a FieldChange for every value that was; the number of subjects changed.
+
+    `at` is when the change happened, `now` when it is recorded. With `fill` only empty values are written.
+    Subjects are locked first, so that two writers leave a history without gaps. Erased subjects are left alone.
+    """
+    if not columns:
+        return 0
+    pairs = join(
+        ", ",
+        (
+            sql("s.{} AS {}, {} AS {}", name(c), name(f"old_{c}"), _new(c, fill=fill, exact=exact), name(f"new_{c}"))
+            for c in columns
+        ),
+    )
+    return run(
+        sql(
+            """
+            WITH g AS MATERIALIZED ({}),
+            changed AS MATERIALIZED (
+                SELECT s.id, {} FROM g JOIN {} s ON s.id = g.id
+                WHERE s.erased_at IS NULL AND {} FOR NO KEY UPDATE OF s
+            ),
+            noted AS (
+                INSERT INTO audience_fieldchange ({}, field, old, source, occurred_at, recorded_at)
+                SELECT changed.id, was.field, was.old, {}, {}, {} FROM changed CROSS JOIN LATERAL ({}) was
+            )
+            UPDATE {} s SET {}, updated_at = {} FROM changed WHERE s.id = changed.id
+            """,
+            rows,
+            pairs,
+            name(model._meta.db_table),
+            differs(columns, fill=fill, exact=exact),
+            name(f"{model._meta.model_name}_id"),
+            source,
+            at,
+            now,
+            join(" UNION ALL ", (_was(column) for column in columns)),
+            name(model._meta.db_table),
+            join(", ", (sql("{} = changed.{}", name(column), name(f"new_{column}")) for column in columns)),
+            now,
+        )
+    )
+
+
+def _new(column: str, *, fill: bool, exact: bool, subject: str = "s") -> Sql:
+    given, was = sql("g.{}", name(column)), sql("{}.{}", Sql(subject), name(column))
+    if column == CUSTOM:
+        # The right side of || wins.
+        left, right = (given, was) if fill else (was, given)
+        merged = sql("coalesce({} || {}, {})", left, right, was)
+        return sql("jsonb_strip_nulls({})", merged) if exact else merged
+    if exact:
+        return given
+    if fill:
+        return sql("CASE WHEN coalesce({}::text, '') = '' THEN coalesce({}, {}) ELSE {} END", was, given, was, was)
+    return sql("coalesce({}, {})", given, was)
+
+
+def _was(column: str) -> Sql:
+    """The names and old values of what changed; links to accounts and users are called by their plain name."""
+    old, new = sql("changed.{}", name(f"old_{column}")), sql("changed.{}", name(f"new_{column}"))
+    if column == CUSTOM:
+        return sql(
+            """SELECT 'custom.' || key, {} ->> key FROM (
+                 SELECT jsonb_object_keys({}) AS key UNION SELECT jsonb_object_keys({})) named
+               WHERE {} -> key IS DISTINCT FROM {} -> key""",
+            old, old, new, old, new,
+        )  # fmt: skip
+    return sql(
+        "SELECT {} AS field, {}::text AS old WHERE {} IS DISTINCT FROM {}", column.removesuffix("_id"), old, old, new
+    )

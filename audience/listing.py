@@ -1,0 +1,38 @@
+"""What upper floors add to the lists of people and of accounts: a column and its filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import django_filters
+
+from kit import pages
+
+
+@dataclass(frozen=True)
+class Extra:
+    """One more column of a list.
+
+    `of` is "person" or "account"; `annotations` gives the expressions that the column reads, evaluated in the list's
+    own statement; `filters` makes one filter for each of its names in the address.
+    """
+
+    of: str
+    column: pages.Column
+    annotations: Callable[[], dict[str, Any]]
+    filters: Mapping[str, Callable[[], django_filters.Filter]] = field(default_factory=dict)
+
+
+_extras: dict[tuple[str, str], Extra] = {}
+
+
+def register(extra: Extra) -> None:
+    """Add a column to a list; call it in `AppConfig.ready`. The same column again replaces the first."""
+    _extras[extra.of, extra.column.name] = extra
+
+
+def extras(of: str) -> list[Extra]:
+    """What was added to the list of people or of accounts."""
+    return [extra for extra in _extras.values() if extra.of == of]

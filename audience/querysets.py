@@ -1,0 +1,252 @@
+"""Sets of people and accounts, searched and annotated for the pages that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.core.cache import cache
+from django.db.models import Count, F, Func, Max, Min, Model, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, NullIf
+from django.db.models.lookups import Contains, StartsWith
+
+from audience import listing
+from audience.models import (
+    Account,
+    AccountRole,
+    Case,
+    Contract,
+    Deal,
+    DealRole,
+    Identity,
+    Person,
+    Purchase,
+)
+from audience.models.subjects import Folded
+
+Row = TypeVar("Row", bound=Model)
+
+WORDS = 6  # of a search are looked at
+LONGEST = 100  # letters of a word
+CHOICES = 300  # values that a filter offers; more nobody reads, and any other may be asked for by its address
+REMEMBERED = 60  # seconds for which the values on offer are remembered
+
+
+def people() -> QuerySet[Person]:
+    """Everybody but the erased, with account and owner, and what other apps show of people in lists."""
+    return _listed(Person.objects.filter(erased_at=None), "person").select_related("account", "owner")
+
+
+def accounts() -> QuerySet[Account]:
+    """Every account but the erased, with the number of its people, and what other apps show of accounts in lists."""
+    members = Person.objects.filter(account=OuterRef("pk"), erased_at=None).order_by().values("account")
+    return (
+        _listed(Account.objects.filter(erased_at=None), "account")
+        .select_related("owner", "parent")
+        .annotate(people_count=Coalesce(Subquery(members.values(n=Count("pk"))), 0))
+    )
+
+
+def people_of(account: Account) -> QuerySet[Person]:
+    """The people whose account it is and those with a role in it, each with the roles held in it now."""
+    roles = AccountRole.objects.filter(person=OuterRef("pk"), account=account, ends_on=None).exclude(role="")
+    with_role = AccountRole.objects.filter(account=account, ends_on=None).values("person")
+    return (
+        people()
+        .filter(Q(account=account) | Q(pk__in=with_role))
+        .annotate(roles=ArraySubquery(roles.order_by("role").values("role")))
+    )
+
+
+def filled(path: str) -> Func:
+    """A text value for sorting, where nothing comes last: the empty text counts as no value."""
+    return NullIf(F(path), Value(""))
+
+
+def first_filled(*paths: str) -> Coalesce:
+    """The first of several text values that is filled."""
+    return Coalesce(*(filled(path) for path in paths))
+
+
+# ---- what belongs to one subject ----
+
+
+def deals_of(subject: Person | Account) -> QuerySet[Deal]:
+    """The deals that a person has a role in, with the roles; an account’s own and as the partner. The newest first."""
+    found = Deal.objects.select_related("product", "owner", "account", "partner").order_by("-opened_at", "-pk")
+    if isinstance(subject, Account):
+        return found.filter(Q(account=subject) | Q(partner=subject))
+    roles = DealRole.objects.filter(person=subject)
+    mine = roles.filter(deal=OuterRef("pk")).exclude(role="").order_by("role").values("role")
+    return found.filter(pk__in=roles.values("deal")).annotate(roles=ArraySubquery(mine))
+
+
+def holdings_of(subject: Person | Account) -> QuerySet[Purchase, dict[str, Any]]:
+    """What was bought, a row for each product and currency: how often, how many, for how much, first and last when."""
+    return (
+        Purchase.objects.filter(subject_id__in=_with_people(subject))
+        .values("product", "product__name", "product__family", "currency")
+        .annotate(
+            times=Count("pk"), quantity=Sum("quantity"), amount=Sum("amount"), first=Min("occurred_at"),
+            last=Max("occurred_at"),
+        )
+        .order_by("-last", "product__name")
+    )  # fmt: skip
+
+
+def contracts_of(subject: Person | Account) -> QuerySet[Contract]:
+    """Running contracts first, by renewal, then those that have ended."""
+    found = Contract.objects.filter(subject_id__in=_with_people(subject)).select_related("product", "person")
+    return found.order_by(F("ends_on").desc(nulls_first=True), F("renews_on").asc(nulls_last=True), "pk")
+
+
+def cases_of(subject: Person | Account) -> QuerySet[Case]:
+    """Open service cases first, the newest first."""
+    found = Case.objects.filter(subject_id__in=_with_people(subject)).select_related("person")
+    return found.order_by(F("closed_at").desc(nulls_first=True), "-opened_at")
+
+
+def identities_of(subject: Person | Account) -> QuerySet[Identity]:
+    """The names under which other systems know a subject."""
+    return Identity.objects.filter(subject_id=subject.pk).order_by("system", "kind", "external_id")
+
+
+# ---- search ----
+
+
+def find_people(rows: QuerySet[Person], text: str) -> QuerySet[Person]:
+    """Of `rows`, those where every word begins a part of the name, the email, the account's name or domain.
+
+    A word with an @ may stand anywhere in the email; an external id must begin with the word.
+    """
+    for word in words(text):
+        found = begins_word(word, "first_name", "last_name") | begins_email(word)
+        if "@" in word:
+            found |= Q(Contains(Folded("email"), folded(word)))
+        found |= Q(account__in=Account.objects.filter(begins_word(word, "name") | begins(word, "domain")).values("pk"))
+        found |= Q(pk__in=named_elsewhere(word, "person"))
+        rows = rows.filter(found)
+    return rows
+
+
+def find_accounts(rows: QuerySet[Account], text: str) -> QuerySet[Account]:
+    """Of `rows`, those where every word begins a part of the name, the domain, or an external id."""
+    for word in words(text):
+        found = begins_word(word, "name") | begins(word, "domain") | Q(pk__in=named_elsewhere(word, "account"))
+        rows = rows.filter(found)
+    return rows
+
+
+def quick_people(text: str, limit: int) -> list[Person]:
+    """The first few people for a search box: whose email or name begins with the text, then whoever else matches."""
+    asked = words(text)
+    if not asked:
+        return []
+    shown = Person.objects.filter(erased_at=None).select_related("account").annotate(external_id=external_id("person"))
+    first = shown.filter(begins_email(asked[0])) if len(asked) == 1 else shown.none()
+    named = shown.filter(begins(asked[0], "first_name", "last_name"))
+    for word in asked[1:]:
+        named = named.filter(begins(word, "first_name", "last_name"))
+    return _first_of([first, named, find_people(shown, text)], limit)
+
+
+def quick_accounts(text: str, limit: int) -> list[Account]:
+    """The first few accounts for a search box: whose name or domain begins with the text, then whoever else matches."""
+    asked = words(text)
+    if not asked:
+        return []
+    shown = Account.objects.filter(erased_at=None).annotate(external_id=external_id("account"))
+    whole = " ".join(asked)
+    return _first_of([shown.filter(begins(whole, "name") | begins(whole, "domain")), find_accounts(shown, text)], limit)
+
+
+def words(text: str) -> list[str]:
+    """What a search asks for, word by word, in the letters as they were typed."""
+    return [word[:LONGEST] for word in text.replace("\x00", "").split()[:WORDS]]
+
+
+def folded(text: str) -> str:
+    """Text as `Folded` compares it: ASCII letters small, all others as they are."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+
+
+def begins(word: str, *columns: str) -> Q:
+    """One of the columns begins with the word, whatever the case of its letters."""
+    return _any(Q(StartsWith(Folded(column), form)) for column in columns for form in _forms(word))
+
+
+def begins_word(word: str, *columns: str) -> Q:
+    """A word within one of the columns begins with `word`."""
+    inside = (Q(Contains(Folded(column), f" {form}")) for column in columns for form in _forms(word))
+    return begins(word, *columns) | _any(inside)
+
+
+def begins_email(word: str) -> Q:
+    """The email begins with the word; the first half names the index's condition, so that it may serve."""
+    return ~Q(email="") & begins(word, "email")
+
+
+def named_elsewhere(word: str, of: str) -> QuerySet[Identity, Any]:
+    """Ids of subjects that another system knows by a name that begins with the word."""
+    found = Identity.objects.filter(external_id__startswith=word, **{f"{of}__isnull": False})
+    return found.values("subject_id")
+
+
+def external_id(of: str) -> Subquery:
+    """The first name under which another system knows the subject: what to call somebody without name and email."""
+    whose = Identity.objects.filter(subject_id=OuterRef("pk"), **{f"{of}__isnull": False})
+    return Subquery(whose.order_by("pk").values("external_id")[:1])
+
+
+# ---- what a filter offers ----
+
+
+def values_in_use(model: type[Model], column: str) -> list[str]:
+    """The values of a text column, in order, at most CHOICES of them; remembered for a minute."""
+    key = f"audience.values.{model._meta.label}.{column}"
+    found = cache.get(key)
+    if found is None:
+        used = model._default_manager.exclude(**{column: ""}).order_by(column).values_list(column, flat=True)
+        found = list(used.distinct()[:CHOICES])
+        cache.set(key, found, REMEMBERED)
+    return found
+
+
+def _listed(rows: QuerySet[Any], of: str) -> QuerySet[Any]:
+    """With what lists show beside the columns: the external id, and what other apps add."""
+    rows = rows.annotate(external_id=external_id(of))
+    for extra in listing.extras(of):
+        rows = rows.annotate(**extra.annotations())
+    return rows
+
+
+def _forms(word: str) -> list[str]:
+    """A word as it may be stored. Only ASCII letters are folded by the database, so others are tried in each case."""
+    if word.isascii():
+        return [folded(word)]
+    return sorted({folded(form) for form in (word, word.lower(), word.upper(), word.title())})
+
+
+def _with_people(subject: Person | Account) -> QuerySet[Any, Any]:
+    """Ids: the subject's own, an account's with those of its people."""
+    if isinstance(subject, Person):
+        return Person.objects.filter(pk=subject.pk).values("pk")
+    own = Account.objects.filter(pk=subject.pk).values("pk")
+    return own.union(Person.objects.filter(account=subject).values("pk"), all=True)
+
+
+def _any(conditions: Iterable[Q]) -> Q:
+    found = Q(pk__in=[])
+    for condition in conditions:
+        found |= condition
+    return found
+
+
+def _first_of(sets: list[QuerySet[Row]], limit: int) -> list[Row]:
+    """Rows of the first set, filled up from the next ones, none of them twice."""
+    found: dict[int, Row] = {}
+    for rows in sets:
+        if len(found) < limit:
+            found |= {row.pk: row for row in rows.exclude(pk__in=list(found))[: limit - len(found)]}
+    return list(found.values())

@@ -1,0 +1,16 @@
+"""Addresses of people, accounts and search."""
+
+from django.urls import path
+
+from audience.views import accounts, people, search
+
+urlpatterns = [
+    path("people/", people.People.as_view(), name="people"),
+    path("people/<int:pk>/", people.person, name="person"),
+    path("people/<int:pk>/timeline/", people.person_timeline, name="person_timeline"),
+    path("accounts/", accounts.Accounts.as_view(), name="accounts"),
+    path("accounts/<int:pk>/", accounts.account, name="account"),
+    path("accounts/<int:pk>/people/", accounts.PeopleOf.as_view(), name="account_people"),
+    path("accounts/<int:pk>/timeline/", accounts.account_timeline, name="account_timeline"),
+    path("search/", search.search, name="search"),
+]

@@ -1,0 +1,158 @@
+"""Pages of accounts: the list, the profile, the people of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+from django.views.decorators.http import require_GET
+
+from audience import filters, listing, names, querysets
+from audience.models import Account, Field, Person
+from audience.views import people, profile
+from kit import money, pages
+
+SHOWN = 20  # people and child accounts that a profile names
+
+COLUMNS = (
+    pages.Column("name", _("Name"), sort="by_name", template="audience/_account_name.html", whole=True),
+    pages.Column("industry", _("Industry"), sort="by_industry"),
+    pages.Column("country", _("Country"), sort="by_country"),
+    pages.Column("employees", _("Employees"), sort="employees", align="end", desc_first=True),
+    pages.Column(
+        "annual_revenue",
+        _("Annual revenue"),
+        sort="annual_revenue",
+        align="end",
+        desc_first=True,
+        value=lambda row: money.written(row.annual_revenue, row.currency),
+    ),
+    pages.Column("people_count", _("People"), template="audience/_account_people.html", align="end"),
+)
+DATES = (
+    pages.Column("first_seen_at", _("First seen"), sort="first_seen_at", desc_first=True),
+    pages.Column("created_at", _("Recorded"), sort="pk", desc_first=True),
+)
+EXPORTED = (
+    pages.Column("id", _("Number"), sort="pk"),
+    pages.Column("external_id", _("External id")),
+    pages.Column("name", _("Account name"), sort="by_name"),
+    pages.Column("domain", _("Domain")),
+    pages.Column("industry", _("Industry"), sort="by_industry"),
+    pages.Column("employees", _("Employees"), sort="employees"),
+    pages.Column("annual_revenue", _("Annual revenue"), sort="annual_revenue", value=lambda row: _revenue(row)),
+    pages.Column("currency", _("Currency")),
+    pages.Column("ownership", _("Ownership")),
+    pages.Column("parent", _("Parent"), value="parent.name"),
+    pages.Column("country", _("Country"), sort="by_country"),
+    pages.Column("region", _("Region")),
+    pages.Column("city", _("City")),
+    pages.Column("owner", _("Owner"), value="owner.email"),
+    pages.Column("people_count", _("People")),
+    pages.Column("is_excluded", _("Left out of figures")),
+    pages.Column("first_seen_at", _("First seen"), sort="first_seen_at"),
+)
+
+
+def _revenue(row: Account) -> Any:
+    return None if row.annual_revenue is None else money.major(row.annual_revenue, row.currency)
+
+
+class Accounts(pages.ListPage):
+    """Every organisation that is known."""
+
+    queryset = Account.objects.all()
+    filterset_class = filters.Accounts
+    columns = (*COLUMNS, *DATES)
+    title = _("Accounts")
+    purpose = _("The organisations that your people belong to, and those that you sell to or with.")
+    counted = ngettext_lazy("%(shown)s account", "%(shown)s accounts", "count")
+    default_sort = "-pk"
+    file_name = "accounts"
+    empty_title = _("No accounts yet")
+    empty_text = _("Accounts come with a file of their own, or with people whose rows name one.")
+    empty_icon = "building-2"
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        added = [extra.column for extra in listing.extras("account")]
+        if request.GET.get("export"):
+            self.columns = (*EXPORTED, *added, *people.custom_columns(Field.Of.ACCOUNT))
+        else:
+            self.columns = (*COLUMNS, *added, *DATES)
+
+    def rows(self) -> QuerySet[Account]:
+        return querysets.accounts().annotate(
+            by_name=querysets.first_filled("name", "domain"),
+            by_industry=querysets.filled("industry"),
+            by_country=querysets.filled("country"),
+        )
+
+
+class PeopleOf(people.People):
+    """The people of one account, with their roles in it."""
+
+    purpose = _("Those whose account this is, and those with a role in it.")
+    empty_title = _("Nobody of this account is known")
+    empty_text = _("People who name this account come here, such as by an import.")
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.account = _account(kwargs["pk"], erased_at=None)
+        roles = pages.Column("roles", _("Role"), value=lambda row: ", ".join(row.roles))
+        if request.GET.get("export"):
+            self.columns = (*self.columns, roles)
+        else:
+            self.columns = tuple(roles if column.name == "account" else column for column in self.columns)
+
+    def rows(self) -> QuerySet[Person]:
+        return people.sortable(querysets.people_of(self.account))
+
+    def get_title(self) -> str:
+        return _now("People of %(account)s") % {"account": names.of(self.account)}
+
+    def get_crumbs(self) -> list[tuple[Any, str]]:
+        return [
+            (_("Accounts"), reverse("accounts")),
+            (names.of(self.account), reverse("account", args=[self.account.pk])),
+            (_("People"), ""),
+        ]
+
+
+@require_GET
+def account(request: HttpRequest, pk: int) -> HttpResponse:
+    """One account: where it is, what is known, its people, what it has, what happened."""
+    found = _account(pk)
+    context = profile.context(found, request, timezone.now()) | {"account": found}
+    if not found.erased_at:
+        members = querysets.people_of(found).order_by("-pk")
+        children = Account.objects.filter(parent=found, erased_at=None).order_by("name", "pk")
+        context |= {
+            "members": _first(members),
+            "members_count": pages.counted(members),
+            "children": _first(children),
+            "children_count": pages.counted(children),
+        }
+    return render(request, "audience/account_profile.html", context)
+
+
+@require_GET
+def account_timeline(request: HttpRequest, pk: int) -> HttpResponse:
+    """What happened with one account and its people, page by page."""
+    return profile.timeline_of(_account(pk, erased_at=None), request)
+
+
+def _account(pk: int, **having: Any) -> Account:
+    found = Account.objects.select_related("parent", "owner").annotate(external_id=querysets.external_id("account"))
+    return get_object_or_404(found, pk=pk, **having)
+
+
+def _first(rows: QuerySet[Any]) -> list[Any]:
+    return list(rows[:SHOWN])

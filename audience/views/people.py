@@ -1,0 +1,119 @@
+"""Pages of people: the list and the profile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+from django.views.decorators.http import require_GET
+
+from audience import filters, listing, names, querysets
+from audience.models import Field, Person
+from audience.views import profile
+from kit import pages
+
+COLUMNS = (
+    pages.Column("name", _("Name"), sort="by_name", template="audience/_person_name.html", whole=True),
+    pages.Column("title", _("Job title"), sort="by_title"),
+    pages.Column("account", _("Account"), sort="by_account", template="audience/_person_account.html"),
+    pages.Column("country", _("Country"), sort="by_country"),
+    pages.Column("source", _("Original source"), sort="by_source"),
+)
+DATES = (
+    pages.Column("first_seen_at", _("First seen"), sort="first_seen_at", desc_first=True),
+    pages.Column("created_at", _("Recorded"), sort="pk", desc_first=True),  # numbers are given in order
+)
+# What the file has: a column for each value, under the names that an import understands.
+EXPORTED = (
+    pages.Column("id", _("Number"), sort="pk"),
+    pages.Column("external_id", _("External id")),
+    pages.Column("email", _("Email")),
+    pages.Column("first_name", _("First name"), sort="by_name"),
+    pages.Column("last_name", _("Last name")),
+    pages.Column("phone", _("Phone")),
+    pages.Column("title", _("Job title"), sort="by_title"),
+    pages.Column("title_group", _("Title group")),
+    pages.Column("seniority", _("Seniority")),
+    pages.Column("account", _("Account name"), value="account.name", sort="by_account"),
+    pages.Column("account_domain", _("Account domain"), value="account.domain"),
+    pages.Column("country", _("Country"), sort="by_country"),
+    pages.Column("region", _("Region")),
+    pages.Column("city", _("City")),
+    pages.Column("language", _("Language")),
+    pages.Column("source", _("Original source"), sort="by_source"),
+    pages.Column("owner", _("Owner"), value="owner.email"),
+    pages.Column("is_excluded", _("Left out of figures")),
+    pages.Column("first_seen_at", _("First seen"), sort="first_seen_at"),
+)
+
+
+class People(pages.ListPage):
+    """Everybody who is known, but the erased."""
+
+    queryset = Person.objects.all()
+    filterset_class = filters.People
+    columns = (*COLUMNS, *DATES)
+    title = _("People")
+    purpose = _("Everybody you know of, with where they came from and where they are now.")
+    counted = ngettext_lazy("%(shown)s person", "%(shown)s people", "count")
+    default_sort = "-pk"
+    file_name = "people"
+    empty_title = _("Nobody yet")
+    empty_text = _("People come with a file: import one, and each row becomes a person with a history.")
+    empty_icon = "users"
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        added = [extra.column for extra in listing.extras("person")]
+        if request.GET.get("export"):
+            self.columns = (*EXPORTED, *added, *custom_columns(Field.Of.PERSON))
+        else:
+            self.columns = (*COLUMNS, *added, *DATES)
+
+    def rows(self) -> QuerySet[Person]:
+        return sortable(querysets.people())
+
+
+def sortable(rows: QuerySet[Person]) -> QuerySet[Person]:
+    """With what the columns sort by: people without a value come last."""
+    return rows.annotate(
+        by_name=querysets.first_filled("last_name", "first_name", "email"),
+        by_title=querysets.filled("title"),
+        by_account=querysets.filled("account__name"),
+        by_country=querysets.filled("country"),
+        by_source=querysets.filled("source"),
+    )
+
+
+def custom_columns(of: str) -> list[pages.Column]:
+    """A column of the file for each custom field."""
+    defined = Field.objects.filter(of=of).order_by("label")
+    return [pages.Column(f"custom.{each.slug}", each.label, value=_custom(each.slug)) for each in defined]
+
+
+def _custom(slug: str) -> Any:
+    return lambda row: row.custom.get(slug)
+
+
+@require_GET
+def person(request: HttpRequest, pk: int) -> HttpResponse:
+    """One person: where they are, what is known, what they have, what happened."""
+    found = _person(pk)
+    context = profile.context(found, request, timezone.now())
+    return render(request, "audience/person_profile.html", context | {"person": found, "name": names.of(found)})
+
+
+@require_GET
+def person_timeline(request: HttpRequest, pk: int) -> HttpResponse:
+    """What happened with one person, page by page."""
+    return profile.timeline_of(_person(pk, erased_at=None), request)
+
+
+def _person(pk: int, **having: Any) -> Person:
+    people = Person.objects.select_related("account", "owner").annotate(external_id=querysets.external_id("person"))
+    return get_object_or_404(people, pk=pk, **having)

@@ -1,0 +1,112 @@
+"""What the profile of a person and of an account have in common."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from audience import history, names, querysets, timeline
+from audience.models import Account, Person
+from kit import pages, panels, writing
+
+MOST = 50  # deals, contracts and cases that a profile shows; their number is told in any case
+
+
+def context(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any]:
+    """The variables of a profile. An erased subject has a name to point at, and nothing else."""
+    place = _place(subject)
+    shown: dict[str, Any] = {"subject": subject, "place": place, "title": names.of(subject), "now": now}
+    if subject.erased_at:
+        return shown
+    deals = list(querysets.deals_of(subject)[: MOST + 1])
+    contracts = list(querysets.contracts_of(subject)[: MOST + 1])
+    cases = list(querysets.cases_of(subject)[: MOST + 1])
+    return shown | {
+        "lines": history.fields_of(subject),
+        "identities": querysets.identities_of(subject),
+        "deals": deals[:MOST],
+        "more_deals": len(deals) > MOST,
+        "holdings": querysets.holdings_of(subject)[:MOST],
+        "contracts": [(each, _renewal(each, now)) for each in contracts[:MOST]],
+        "more_contracts": len(contracts) > MOST,
+        "cases": cases[:MOST],
+        "more_cases": len(cases) > MOST,
+        "most": MOST,
+        "panels": panels.draw(place, subject, request, now),
+        **told(subject, request),
+    }
+
+
+def timeline_of(subject: Person | Account, request: HttpRequest) -> HttpResponse:
+    """The timeline alone: the whole of it, the part that a filter changes, or the older items behind a place."""
+    if pages.wants_part(request, "timeline-older"):
+        return _part(request, "audience/_timeline_items.html", told(subject, request, with_choices=False))
+    shown = told(subject, request)
+    if pages.wants_part(request, "timeline"):
+        return _part(request, "audience/_timeline.html", shown)
+    title = names.of(subject)
+    shown |= {"subject": subject, "title": title, "profile_url": reverse(_place(subject), args=[subject.pk])}
+    response = render(request, "audience/timeline.html", shown)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def told(subject: Person | Account, request: HttpRequest, *, with_choices: bool = True) -> dict[str, Any]:
+    """The variables of the timeline’s fragment for what the address asks; what is not understood is said and left out."""
+    asked, notes = request.GET, []
+    choices = timeline.choices(subject) if with_choices else None
+    wanted = timeline.Wanted(asked.get("kind", "").strip()[:64], asked.get("channel", "").strip()[:32])
+    if "\x00" in wanted.kind + wanted.channel:
+        wanted = timeline.Wanted()
+    if choices and wanted.kind and wanted.kind not in dict(choices.kinds):
+        notes.append(_("Nothing of that kind has happened here; everything is shown."))
+        wanted = timeline.Wanted("", wanted.channel)
+    before = timeline.Cursor.read(asked.get("before", ""))
+    if asked.get("before") and before is None:
+        notes.append(_("The place in the timeline was not understood; this is its beginning."))
+    page = timeline.page(subject, wanted, before)
+    url = reverse(f"{_place(subject)}_timeline", args=[subject.pk])
+    kept = {name: value for name, value in (("kind", wanted.kind), ("channel", wanted.channel)) if value}
+    older = f"{url}?{urlencode(kept | {'before': str(page.older)})}" if page.older else ""
+    return {
+        "timeline": page,
+        "timeline_url": url,
+        "timeline_older": older,
+        "timeline_first": before is None,
+        "timeline_newest": f"{url}?{urlencode(kept)}" if kept else url,
+        "timeline_wanted": wanted,
+        "timeline_choices": choices,
+        "timeline_notes": notes,
+    }
+
+
+def _part(request: HttpRequest, template: str, shown: dict[str, Any]) -> HttpResponse:
+    response = render(request, template, shown)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def _place(subject: Person | Account) -> str:
+    """Where panels for this kind of subject are put, and what its page is called."""
+    return "person" if isinstance(subject, Person) else "account"
+
+
+def _renewal(contract: Any, now: datetime) -> str:
+    """How far off the renewal of a running contract is, in days of the reader's calendar."""
+    if contract.ends_on or not contract.renews_on:
+        return ""
+    days = (contract.renews_on - timezone.localdate(now)).days
+    if days < 0:
+        return ngettext("%(days)s day ago", "%(days)s days ago", -days) % {"days": writing.number(-days)}
+    if days == 0:
+        return _("today")
+    return ngettext("in %(days)s day", "in %(days)s days", days) % {"days": writing.number(days)}

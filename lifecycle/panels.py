@@ -1,0 +1,199 @@
+"""What lifecycles show on pages of the ground floor: a profile’s strip, a list’s column and filter, search."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import django_filters
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import JSONObject
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audience import listing
+from audience.models import Account, Person
+from kit import installation, pages, registry
+from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
+from lifecycle.querysets import LIVE
+
+EMPTY = "(empty)"  # in the address: in no lifecycle
+FOUND = 5  # lifecycles that a search shows
+MOVES = 50  # movements of one pass that a profile shows
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of the success path, and whether this pass is there now or has been there."""
+
+    stage: Stage
+    is_now: bool
+    was_there: bool
+
+
+@dataclass(frozen=True)
+class Stay:
+    """One pass of a subject: where it is, since how many local days, its way so far, and where it may be moved."""
+
+    membership: Membership
+    days: int
+    steps: list[Step]
+    is_detour: bool
+    movements: list[Movement]
+    more: int
+    destinations: list[Stage]
+
+
+def strip(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any]:
+    """The panel of a profile: every lifecycle that the subject is or was in, the open passes first."""
+    found = (
+        Membership.objects.filter(subject_id=subject.pk)
+        .select_related("lifecycle", "version", "stage")
+        .order_by("lifecycle__name", "-pass_number")
+    )
+    memberships = sorted(found, key=lambda each: each.ended_at is not None)
+    stages = _stages({each.version_id for each in memberships})
+    movements = _movements(memberships)
+    zone = installation.zone() if memberships else None
+    stays = []
+    for each in memberships:
+        end = each.ended_at or now
+        moved = movements[each.pk]
+        been = {movement.to_stage_id for movement in moved}
+        path = [s for s in stages[each.version_id] if s.path == Stage.Path.SUCCESS and s.kind != Stage.Kind.GATE]
+        stays.append(
+            Stay(
+                membership=each,
+                days=(end.astimezone(zone).date() - each.entered_at.astimezone(zone).date()).days,
+                steps=[Step(stage, stage.pk == each.stage_id, stage.pk in been) for stage in path],
+                is_detour=bool(each.stage and each.stage.path == Stage.Path.DETOUR),
+                movements=moved[:MOVES],
+                more=max(len(moved) - MOVES, 0),
+                destinations=_destinations(each, stages[each.version_id]),
+            )
+        )
+    return {"stays": stays, "subject": subject, "may_move": may_move(request.user)}
+
+
+def may_move(user: Any) -> bool:
+    """Whether a user may move subjects by hand: all who work on them; analysts and viewers only look."""
+    return user.is_authenticated and user.role in (user.Role.ADMIN, user.Role.MARKETER, user.Role.SALES, user.Role.OPS)
+
+
+def found(subject: None, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """The panel of the search: lifecycles whose name has the words."""
+    lifecycles = Lifecycle.objects.order_by("name")
+    for word in request.GET.get("q", "").replace("\x00", "").split():
+        lifecycles = lifecycles.filter(name__icontains=word)
+    shown = list(lifecycles[:FOUND])
+    return {"lifecycles": shown} if shown else None
+
+
+def how(movement: Movement) -> str:
+    """How a movement came about, with who did it where somebody did."""
+    if movement.actor and movement.actor != "system":
+        return _("%(how)s (%(who)s)") % {"how": movement.get_kind_display(), "who": movement.actor}
+    return movement.get_kind_display()
+
+
+# ---- lists ----
+
+
+def stages_now(row: Any) -> str:
+    """Where somebody is, for the file of a list: “Net-new: MQL; Onboarding: Kick-off”."""
+    return "; ".join(f"{each['lifecycle']}: {each['stage'] or _('left')}" for each in row.stages_now)
+
+
+def latest(**having: Any) -> QuerySet[Membership]:
+    """The newest pass of the outer row's subject in each lifecycle, as far as it has what is asked."""
+    newer = Membership.objects.filter(
+        lifecycle=OuterRef("lifecycle"), subject_id=OuterRef("subject_id"), pass_number__gt=OuterRef("pass_number")
+    )
+    return Membership.objects.filter(~Exists(newer), subject_id=OuterRef("pk"), **having)
+
+
+class StageFilter(django_filters.ChoiceFilter):
+    """In this stage of this lifecycle now (the newest pass counts, ended or not), or in none."""
+
+    def __init__(self, of: str) -> None:
+        super().__init__(label=gettext_lazy("Stage now"), empty_label=gettext_lazy("Any"), choices=lambda: _choices(of))
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return qs
+        if value == EMPTY:
+            return qs.filter(~Exists(Membership.objects.filter(subject_id=OuterRef("pk"))))
+        lifecycle, _colon, stage = value.partition(":")
+        return qs.filter(Exists(latest(lifecycle__slug=lifecycle, stage__slug=stage)))
+
+
+def register() -> None:
+    """What lifecycles add to the pages of people and accounts."""
+    for of in ("person", "account"):
+        registry.panel(of, gettext_lazy("Lifecycles"), "lifecycle/_memberships_panel.html", strip, order=10)
+        listing.register(
+            listing.Extra(
+                of=of,
+                column=pages.Column(
+                    "stages_now", gettext_lazy("Stage now"), template="lifecycle/_stages_cell.html", export=stages_now
+                ),
+                annotations=_annotations,
+                filters={"stage": _filter_of(of)},
+            )
+        )
+    registry.panel("search", gettext_lazy("Lifecycles"), "lifecycle/_search_panel.html", found)
+
+
+def _annotations() -> dict[str, Any]:
+    shown = JSONObject(lifecycle="lifecycle__name", species="lifecycle__species", stage="stage__name", ended="ended_at")
+    return {"stages_now": ArraySubquery(latest().order_by("lifecycle__name").values(shown=shown))}
+
+
+def _filter_of(of: str) -> Any:
+    return lambda: StageFilter(of)
+
+
+def _choices(of: str) -> list[tuple[str, Any]]:
+    """The stages of live versions, and any other under which somebody's newest pass may still be."""
+    stages = (
+        Stage.objects.filter(version__lifecycle__of=of, version__state__in=LIVE)
+        .exclude(kind=Stage.Kind.GATE)
+        .select_related("version__lifecycle")
+        .order_by("version__lifecycle__name", "order")
+    )
+    named = [(f"{s.version.lifecycle.slug}:{s.slug}", f"{s.version.lifecycle}: {s}") for s in stages]
+    return [(EMPTY, gettext_lazy("(empty)")), *named]
+
+
+# ---- the strip ----
+
+
+def _stages(versions: Iterable[int]) -> dict[int, list[Stage]]:
+    found: dict[int, list[Stage]] = defaultdict(list)
+    if versions:
+        for stage in Stage.objects.filter(version__in=versions).order_by("order"):
+            found[stage.version_id].append(stage)
+    return found
+
+
+def _movements(memberships: list[Membership]) -> dict[int, list[Movement]]:
+    """The movements of each pass, the newest first."""
+    found: dict[int, list[Movement]] = defaultdict(list)
+    if memberships:
+        moved = Movement.objects.filter(membership__in=memberships).select_related("from_stage", "to_stage")
+        for movement in moved.order_by("-seq"):
+            movement.how = how(movement)  # type: ignore[attr-defined]
+            found[movement.membership_id].append(movement)
+    return found
+
+
+def _destinations(membership: Membership, stages: list[Stage]) -> list[Stage]:
+    """Where an open pass may be moved: any stage of its version that holds people, but the one it is in."""
+    if membership.ended_at is not None or membership.version.state != Version.State.PUBLISHED:
+        return []
+    return [stage for stage in stages if stage.pk != membership.stage_id and stage.kind != Stage.Kind.GATE]
