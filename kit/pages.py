@@ -24,7 +24,7 @@ from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import formats, timezone
+from django.utils import formats
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -492,10 +492,9 @@ def written(value: Any) -> Any:
     if isinstance(value, float | Decimal):
         return formats.localize(value, use_l10n=True)
     if isinstance(value, datetime):
-        local = timezone.localtime(value)
-        return f"{formats.date_format(local)} {formats.time_format(local, 'H:i')}"
+        return writing.instant(value)
     if isinstance(value, date):
-        return formats.date_format(value)
+        return writing.day(value)
     return value
 
 

@@ -75,11 +75,11 @@ PEOPLE = (
     ("Diego Fernández de la Vega", "Partner Manager", "Cordillera Systems", "partner", _("Enabled"), 54, 140),
 )
 FUNNEL = (
-    (_("Known"), 8000, "100 %", ""),
-    (_("Engaged"), 4312, "53.9 %", ""),
-    (_("MQL"), 1904, "44.2 %", ""),
-    (_("SQL"), 1107, "58.1 %", ""),
-    (_("Won"), 842, "76.1 %", ""),
+    (_("Known"), 8000, "100%", ""),
+    (_("Engaged"), 4312, "53.9%", ""),
+    (_("MQL"), 1904, "44.2%", ""),
+    (_("SQL"), 1107, "58.1%", ""),
+    (_("Won"), 842, "76.1%", ""),
 )
 TABS = (
     {"label": _("Overview"), "url": "#tabs", "current": True},

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from django.utils.formats import number_format
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 NOTHING = "–"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -42,3 +43,17 @@ def span(length: timedelta | float | None) -> str:
         return _("%(hours)s h %(minutes)s min") % {"hours": seconds // HOUR, "minutes": seconds % HOUR // MINUTE}
     days = seconds // DAY
     return ngettext("%(days)s day", "%(days)s days", days) % {"days": number(days)}
+
+
+def day(value: date | None) -> str:
+    """A day: “Nov 22, 2026”. None is a dash."""
+    # Translators: how a day is written, in Django's date format letters; in Chinese Y年n月j日
+    return NOTHING if value is None else date_format(value, pgettext("format of a day", "M j, Y"))
+
+
+def instant(value: datetime | None) -> str:
+    """An instant to the minute in the reader's zone: “Nov 22, 2026 14:05”. None is a dash."""
+    if value is None:
+        return NOTHING
+    local = timezone.localtime(value)
+    return f"{day(local)} {local:%H:%M}"

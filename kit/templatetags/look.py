@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.forms import BoundField, CheckboxInput
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
@@ -150,11 +150,10 @@ def when(value: datetime | date | None) -> str:
     if value is None:
         return writing.NOTHING
     if not isinstance(value, datetime):
-        return format_html('<time datetime="{}">{}</time>', value.isoformat(), formats.date_format(value))
+        return format_html('<time datetime="{}">{}</time>', value.isoformat(), writing.day(value))
     local = timezone.localtime(value)
-    short = f"{formats.date_format(local)} {formats.time_format(local, 'H:i')}"
-    whole = f"{short}:{local:%S} {local:%Z}"
-    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), whole, short)
+    whole = f"{writing.instant(value)}:{local:%S} {local:%Z}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), whole, writing.instant(value))
 
 
 # ---- forms ----
@@ -228,10 +227,12 @@ def tabs(items: Iterable[dict[str, Any]], label: Any) -> dict[str, Any]:
 
 
 @register.simple_tag
-def crumb(label: Any, url: str = "") -> SafeString:
-    """One step of the breadcrumbs; the last has no url."""
+def crumb(label: Any, url: str = "", here: bool = True) -> SafeString:
+    """One step of the breadcrumbs; the last has no url. An area without a page of its own: no url and here=False."""
     if url:
-        return format_html('<li><a href="{}">{}</a></li>', url, label)
+        return format_html('<li><a class="crumbs__link" href="{}">{}</a></li>', url, label)
+    if not here:
+        return format_html("<li><span>{}</span></li>", label)
     return format_html('<li><span aria-current="page">{}</span></li>', label)
 
 
