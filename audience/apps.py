@@ -8,9 +8,13 @@ class AudienceConfig(AppConfig):
     name = "audience"
 
     def ready(self) -> None:
-        from audience import fields
-        from kit import navigation
+        from audience import fields, importing
+        from audience.importing.kinds import people
+        from kit import jobs, navigation, registry
 
         fields.register_all()
+        for each in (people,):
+            registry.import_kind(each.KIND)
+        jobs.register("import", importing.work, tidy=importing.tidy)
         navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)

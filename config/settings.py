@@ -108,6 +108,8 @@ STORAGES = {
     },
 }
 MEDIA_ROOT = DATA_DIR / "files"  # uploads under generated names; never served as they are
+UPLOADS = DATA_DIR / "uploads"  # files to be brought in, under generated names, until they are
+IMPORT_MAX_BYTES = int(os.environ.get("IMPORT_MAX_BYTES", 2 << 30))
 
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"

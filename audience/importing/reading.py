@@ -213,7 +213,9 @@ class _Reading:
             batch.bad.append(Bad(row, reason, [_showable(cell) for cell in cells]))
             batch.characters += sum(map(len, batch.bad[-1].cells))
             return
-        picked = cells if self._pick is None else [*(cells[i] for i in self._pick), json.dumps(cells, ensure_ascii=False)]
+        picked = (
+            cells if self._pick is None else [*(cells[i] for i in self._pick), json.dumps(cells, ensure_ascii=False)]
+        )
         self._writer.writerow([row, *picked])
         batch.lines.append(self._out.getvalue())
         batch.characters += len(batch.lines[-1])
@@ -272,3 +274,16 @@ def _damaged(text: str) -> bool:
 def _showable(cell: str) -> str:
     """The cell as JSON in PostgreSQL can hold it."""
     return cell[:SHOWN].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def cells_of(path: Path, layout: Layout, numbers: Sequence[int]) -> Iterator[tuple[int, list[str]]]:
+    """The cells of some rows, given by their numbers in ascending order."""
+    wanted = iter(numbers)
+    number = next(wanted, None)
+    for batch in batches(path, layout):
+        if number is None or number > batch.last:
+            continue
+        for record in csv.reader(batch.lines, delimiter=layout.delimiter):
+            if number is not None and int(record[0]) == number:
+                yield number, record[1:]
+                number = next(wanted, None)

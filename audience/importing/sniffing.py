@@ -73,7 +73,9 @@ def look(path: Path) -> Layout:
     delimiter = _delimiter(text, escape)
     raw = _first_record(text, delimiter, escape)
     if len(raw) > MOST_COLUMNS:
-        reason = _("The file has %(columns)s columns; at most %(limit)s are taken. Leave out those that you do not need.")
+        reason = _(
+            "The file has %(columns)s columns; at most %(limit)s are taken. Leave out those that you do not need."
+        )
         raise Refused("too_many_columns", reason % {"columns": len(raw), "limit": MOST_COLUMNS})
     header, more = _distinct(raw)
     return Layout(encoding, delimiter, header, (*notes, *more), escape)
@@ -87,7 +89,7 @@ def _refuse_foreign(head: bytes) -> None:
             raise Refused("not_csv", _("This is no CSV file but %(what)s.") % {"what": what})
     marked = any(head.startswith(mark) for mark, _encoding in MARKS)
     if not marked:
-        odd = sum(head.count(bytes([code])) for code in (*range(0, 9), *range(14, 27), *range(28, 32)))
+        odd = sum(head.count(bytes([code])) for code in (*range(9), *range(14, 27), *range(28, 32)))
         if odd > len(head) / 50 and not _bare_utf16(head):
             raise Refused("not_csv", _("This is no CSV file: it holds binary data."))
         start = head.lstrip()[:200].lower()
@@ -155,7 +157,9 @@ def _mostly_utf8(data: bytes) -> bool:
 
 
 def _beginning(path: Path, encoding: str) -> str:
-    with path.open(encoding=encoding, errors="surrogateescape" if encoding.startswith("utf-8") else "replace", newline="") as file:
+    with path.open(
+        encoding=encoding, errors="surrogateescape" if encoding.startswith("utf-8") else "replace", newline=""
+    ) as file:
         return file.read(SAMPLE)
 
 

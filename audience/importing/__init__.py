@@ -1,0 +1,10 @@
+"""Files in: one path for every file and every kind of rows.
+
+Read first: running.py (the phases), staging.py (text to values), kinds/people.py (what becomes of a row).
+`importing.start(file, kind, …)` takes a file in and queues its job, `importing.run(import_id, progress)` is the job.
+"""
+
+from audience.importing.refusals import Refused
+from audience.importing.running import begin, discard, guessed, kind_of, run, start, tidy, upload, work
+
+__all__ = ["Refused", "begin", "discard", "guessed", "kind_of", "run", "start", "tidy", "upload", "work"]

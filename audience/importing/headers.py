@@ -1,0 +1,281 @@
+"""Which column becomes which field: guessed from names and values, written down by people, checked before anything runs.
+
+A mapping is told as `{column: field}` or `{column: [field, field]}`; a column that begins with "=" is a fixed value
+(`{"=won": "status"}`). A field is one of the kind's, `custom.<slug>` or `properties.<key>`; a custom field that is not
+there yet is made, of the type that its values have, or that is said after a colon (`custom.size:number`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+
+from audience.importing import values
+from audience.importing.refusals import Refused
+from audience.importing.run import WIDE, Mapped
+from audience.importing.targets import CUSTOM, PROPERTIES, Kind, Target
+from audience.importing.values import Type
+from audience.models import Field
+from kit.sql import Sql, rows, sql
+
+SURE, LIKELY = 1.0, 0.6  # how well a name must fit to be taken for a field
+MOST_WRONG = 0.5  # a column of which more values than that are none of the field's type is not that field
+SHOWN = 5  # sample values on the mapping page
+
+CUSTOM_TYPES: dict[str, Type] = {
+    Field.Type.TEXT: values.TEXT,
+    Field.Type.CHOICE: values.TEXT,
+    Field.Type.NUMBER: values.NUMBER,
+    Field.Type.DATE: values.DATE,
+    Field.Type.YES_NO: values.YES_NO,
+    Field.Type.MONEY: values.MONEY,
+}
+LONGEST_CUSTOM = 2000
+
+
+@dataclass
+class Column:
+    """One column of a file: its name, some values, what it seems to be and how sure that is (0 to 1)."""
+
+    name: str
+    place: int
+    examples: list[str]
+    guess: str = ""
+    score: float = 0.0
+    custom_type: str = Field.Type.TEXT
+    order: str = ""  # of dates with the year last: "dmy", "mdy" or "" when there are none
+
+
+@dataclass
+class Guess:
+    """What a file's columns seem to be. `notes` say what was doubtful."""
+
+    columns: list[Column]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def mapping(self) -> dict[str, str]:
+        return {column.name: column.guess for column in self.columns if column.guess}
+
+    @property
+    def unknown(self) -> list[str]:
+        """The columns that nothing is known of, by name."""
+        return [column.name for column in self.columns if not column.guess]
+
+
+def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) -> Guess:
+    """What the columns are, by their names, as far as their values do not speak against it."""
+    columns = [
+        Column(name, place, _examples(place, sample), order=_order([row[place] for row in sample]))
+        for place, name in enumerate(header)
+    ]
+    answer = Guess(columns)
+    offers = sorted(
+        (
+            (_fit(column.name, target, kind), -order, column.place, target)
+            for column in columns
+            for order, target in enumerate(kind.targets)
+        ),
+        key=lambda offer: (-offer[0], -offer[1], offer[2]),
+    )
+    offers = [offer for offer in offers if offer[0] >= LIKELY]
+    wrong = _wrong_shares([(place, target.type) for _score, _order, place, target in offers], columns, sample)
+    taken: set[str] = set()
+    for score, _rank, place, target in offers:
+        column = columns[place]
+        if column.guess or target.name in taken:
+            continue
+        if wrong[place, target.type.name] > MOST_WRONG:
+            note = _("“%(column)s” sounds like “%(field)s”, but what stands in it is none.")
+            answer.notes.append(note % {"column": column.name, "field": target.label})
+            continue
+        column.guess, column.score = target.name, score
+        taken.add(target.name)
+    _guess_types(columns, sample)
+    return answer
+
+
+def read(
+    kind: Kind, header: Sequence[str], told: Mapping[str, str | Sequence[str]], found: Guess, options: Mapping[str, Any]
+) -> list[Mapped]:
+    """The mapping as the engine takes it. Raises Refused for an unknown column or field, or one that is needed and missing."""
+    mapped: list[Mapped] = []
+    for said, fields in told.items():
+        constant = said[1:] if said.startswith("=") and said not in header else None
+        if constant is None and said not in header:
+            reason = _("The file has no column called “%(column)s”. It has: %(columns)s.")
+            raise Refused("unknown_column", reason % {"column": said, "columns": ", ".join(header[:50])})
+        for name in [fields] if isinstance(fields, str) else fields:
+            column = None if constant is not None else found.columns[header.index(said)]
+            mapped.append(_mapped(kind, name, column, constant, options))
+    twice = [each.target for i, each in enumerate(mapped) if each.target in [other.target for other in mapped[:i]]]
+    if twice:
+        raise Refused("mapped_twice", _("Two columns cannot both become “%(field)s”.") % {"field": twice[0]})
+    if len(mapped) > WIDE:
+        reason = _(
+            "At most %(limit)s columns can be brought in at once. Leave some out and bring them in a second time."
+        )
+        raise Refused("too_many_columns", reason % {"limit": WIDE})
+    for need in kind.needs:
+        if not any(each.target in need.any_of for each in mapped):
+            labels = " / ".join(str(kind.by_name[name].label) for name in need.any_of)
+            raise Refused("missing_field", _("One of these fields must be mapped: %(fields)s.") % {"fields": labels})
+    return mapped
+
+
+def define(kind: Kind, mapped: Sequence[Mapped], labels: Mapping[str, str], now: datetime) -> list[str]:
+    """Make the custom fields that are mapped and not there yet; their slugs."""
+    slugs = {each.target.removeprefix(CUSTOM): each for each in mapped if each.target.startswith(CUSTOM)}
+    there = set(Field.objects.filter(of=kind.custom, slug__in=slugs).values_list("slug", flat=True))
+    new = [
+        Field(of=kind.custom, slug=slug, label=labels.get(slug, slug)[:200], type=_custom_name(each), created_at=now)
+        for slug, each in slugs.items()
+        if slug not in there
+    ]
+    return [each.slug for each in Field.objects.bulk_create(new, ignore_conflicts=True)]
+
+
+def slug_of(column: str) -> str:
+    """The slug of the custom field that a column becomes."""
+    return slugify(_words(column)).replace("-", "_")[:64] or "field_" + format(abs(hash(column)) % 10**8, "08d")
+
+
+def _mapped(kind: Kind, told: str, column: Column | None, constant: str | None, options: Mapping[str, Any]) -> Mapped:
+    name, _colon, type_name = told.partition(":")
+    place = column.place if column else None
+    if name.startswith(CUSTOM) and kind.custom:
+        of_type = _custom_type(kind, name.removeprefix(CUSTOM), type_name, column)
+        return Mapped(name, _dated(of_type, column, options), LONGEST_CUSTOM, place, constant)
+    if name.startswith(PROPERTIES) and kind.properties and name != PROPERTIES:
+        return Mapped(name, values.TEXT, LONGEST_CUSTOM, place, constant)
+    target = kind.by_name.get(name)
+    if target is None:
+        reason = _("%(kind)s have no field called “%(field)s”. There are: %(fields)s.")
+        known = ", ".join(
+            [*kind.by_name, *([f"{CUSTOM}…"] if kind.custom else []), *([f"{PROPERTIES}…"] if kind.properties else [])]
+        )
+        raise Refused("unknown_field", reason % {"kind": kind.label, "field": name, "fields": known})
+    return Mapped(name, _dated(target.type, column, options), target.length, place, constant)
+
+
+def _dated(of_type: Type, column: Column | None, options: Mapping[str, Any]) -> Type:
+    if of_type.name not in ("instant", "date"):
+        return of_type
+    return values.dated(of_type, options.get("date_order") or (column.order if column else "") or "mdy")
+
+
+def _custom_type(kind: Kind, slug: str, type_name: str, column: Column | None) -> Type:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", slug):
+        reason = _("“%(slug)s” is no name for a custom field: it takes small letters, digits, _ and -.")
+        raise Refused("unknown_field", reason % {"slug": slug[:100]})
+    if known := Field.objects.filter(of=kind.custom, slug=slug).first():
+        return CUSTOM_TYPES[known.type]
+    type_name = type_name or (column.custom_type if column else Field.Type.TEXT)
+    if type_name not in CUSTOM_TYPES:
+        reason = _("There is no type “%(type)s”. There are: %(types)s.")
+        raise Refused("unknown_type", reason % {"type": type_name, "types": ", ".join(CUSTOM_TYPES)})
+    return CUSTOM_TYPES[type_name]
+
+
+def _custom_name(mapped: Mapped) -> str:
+    return next(name for name, of_type in CUSTOM_TYPES.items() if of_type.name == mapped.type.name)
+
+
+def _words(text: str) -> str:
+    """A name as its words in lower case: “property_firstName” and “First name” are both “first name”."""
+    text = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text.removesuffix("__c"))
+    text = re.sub(r"[^\w]+|_+", " ", text).strip().lower()
+    return re.sub(r"^property (hs )?", "", text)
+
+
+def _fit(column: str, target: Target, kind: Kind) -> float:
+    """How well a column's name fits a field: 1 for the very name, less for looser likeness, 0 for none."""
+    said = _words(column)
+    names = [_words(target.name), *map(_words, target.aliases)]
+    if said in names:
+        return SURE
+    if said.replace(" ", "") in [name.replace(" ", "") for name in names]:
+        return 0.95
+    own = _words(kind.name).removesuffix("s")
+    if said.removeprefix(f"{own} ") in names and said.startswith(f"{own} "):
+        return 0.9
+    if (
+        ": " in column
+        and _words(column.partition(": ")[2]) in names
+        and _words(column.partition(": ")[0]) in _OWN.get(kind.name, ())
+    ):
+        return 0.9
+    if any(said.endswith(f" {name}") for name in names if len(name) > 4):
+        return 0.6
+    return 0.0
+
+
+_OWN = {"people": ("contact", "lead", "person"), "accounts": ("account", "company"), "deals": ("opportunity", "deal")}
+
+
+def _examples(place: int, sample: Sequence[Sequence[str]]) -> list[str]:
+    distinct = dict.fromkeys(row[place][:80] for row in sample if row[place].strip())
+    return list(distinct)[:SHOWN]
+
+
+def _order(cells: Sequence[str]) -> str:
+    """Whether dates with the year last begin with the day or the month. Where nothing tells, dots mean the day."""
+    parts = [re.match(r"\s*(\d{1,2})([/.-])(\d{1,2})\2\d{4}", cell) for cell in cells]
+    found = [part for part in parts if part]
+    if not found:
+        return ""
+    if any(int(part[1]) > 12 for part in found):
+        return "dmy"
+    if any(int(part[3]) > 12 for part in found):
+        return "mdy"
+    return "dmy" if found[0][2] == "." else "mdy"
+
+
+def _wrong_shares(
+    asked: Sequence[tuple[int, Type]], columns: Sequence[Column], sample: Sequence[Sequence[str]]
+) -> dict[tuple[int, str], float]:
+    """For columns and types: the share of values that are none of the type, by the very expressions of the import."""
+    asked = list({(place, of_type.name): (place, of_type) for place, of_type in asked}.values())
+    if not asked or not sample:
+        return {(place, of_type.name): 0.0 for place, of_type in asked}
+    shares: dict[tuple[int, str], float] = {}
+    for place, of_type in asked:
+        if of_type.name == "text":
+            shares[place, of_type.name] = 0.0
+            continue
+        cells = [row[place][:1000] for row in sample]
+        dated = values.dated(of_type, columns[place].order or "mdy") if of_type.name in ("instant", "date") else of_type
+        [(said, read_)] = rows(
+            sql(
+                "SELECT count(n), count(v) FROM (SELECT n, {} AS v FROM (SELECT {} AS n FROM unnest({}::text[]) c OFFSET 0) a) b",
+                dated.read(Sql("n")), dated.clean(Sql("c")), cells,
+            )
+        )  # fmt: skip
+        shares[place, of_type.name] = (said - read_) / said if said else 0.0
+    return shares
+
+
+def _guess_types(columns: Sequence[Column], sample: Sequence[Sequence[str]]) -> None:
+    """The type that a column would have as a custom field: what all of its values are."""
+    free = [column for column in columns if not column.guess]
+    tried = ((Field.Type.YES_NO, values.YES_NO), (Field.Type.NUMBER, values.NUMBER), (Field.Type.DATE, values.DATE))
+    wrong = _wrong_shares([(column.place, of_type) for column in free for _name, of_type in tried], columns, sample)
+    for column in free:
+        if not column.examples:
+            continue
+        for name, of_type in tried:
+            if wrong[column.place, of_type.name] == 0:
+                column.custom_type = name
+                break
+        if column.custom_type == Field.Type.YES_NO and set(column.examples) <= {"0", "1"}:
+            column.custom_type = Field.Type.NUMBER
+        if column.custom_type == Field.Type.NUMBER and any(
+            re.fullmatch(r"0\d+|\d{12,}", each) for each in column.examples
+        ):
+            column.custom_type = Field.Type.TEXT  # codes and ids: a leading zero means something

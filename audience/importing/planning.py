@@ -1,0 +1,59 @@
+"""What is to become of every row: one narrow table, `plan`, that the writing follows range by range.
+
+`action` is create, update, same (nothing new), skip (the policy says so), repeat (a later row is about the same), or the
+name of a reason to refuse the row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from audience.importing.run import Run
+from kit.sql import Sql, rows, run, sql
+
+COUNTED = {"create": "created", "update": "updated", "same": "unchanged", "skip": "skipped", "repeat": "repeated"}
+
+
+def make(work: Run, query: Sql) -> None:
+    """Fill `plan` from a query with `row`, `action` and whatever the kind needs for writing."""
+    work.create("plan", query, "row")
+
+
+def last_counts(work: Run, key: Sql) -> None:
+    """Of rows (p in `plan`, r in `rows`) with one key only the last counts; the earlier are repetitions."""
+    run(
+        sql(
+            """
+            UPDATE {} p SET action = 'repeat' FROM {} r, (
+                SELECT {} AS key, max(p.row) AS last FROM {} p JOIN {} r ON r.row = p.row
+                WHERE p.action IN ('create', 'update', 'same') AND {} IS NOT NULL GROUP BY 1 HAVING count(*) > 1
+            ) twice
+            WHERE r.row = p.row AND {} = twice.key AND p.row < twice.last AND p.action IN ('create', 'update', 'same')
+            """,
+            work.table("plan"), work.table("rows"), key, work.table("plan"), work.table("rows"), key, key,
+        )
+    )  # fmt: skip
+
+
+def between(after: int, last: int) -> Sql:
+    """The rows `(after, last]` of `plan` p and `rows` r, said of both so that each finds them quickly."""
+    return sql("p.row > {} AND p.row <= {} AND r.row > {} AND r.row <= {}", after, last, after, last)
+
+
+def counted(work: Run, after: int, last: int) -> Counter[str]:
+    """How many of the rows `(after, last]` are created, updated, unchanged, skipped, repeated."""
+    found = rows(
+        sql("SELECT action, count(*) FROM {} WHERE row > {} AND row <= {} GROUP BY 1", work.table("plan"), after, last)
+    )
+    return Counter({COUNTED[action]: number for action, number in found if action in COUNTED})
+
+
+def totals(work: Run) -> Counter[str]:
+    """The same over all rows: what a dry run answers."""
+    return counted(work, 0, 2**62)
+
+
+def last_row(work: Run) -> int:
+    """The number of the last row that is planned."""
+    found = rows(sql("SELECT coalesce(max(row), 0) FROM {}", work.table("plan")))
+    return int(found[0][0])

@@ -1,0 +1,325 @@
+"""What rows refer to: accounts, people, products, owners, by the names the file has for them; found, or to be made.
+
+Each reference is one row of a table of its own: `key` (how the file's rows say it), `id` (found, or drawn from the
+sequence for what is to be made; NULL when it can neither be found nor made) and `fresh`. Two keys may be one subject: a
+name that stands beside a domain elsewhere in the file is that account, an external id beside an email that person.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from django.utils.translation import gettext_noop
+
+from audience.importing.run import Run
+from audience.importing.targets import Derived, Target
+from audience.importing.values import SITE
+from kit.sql import Sql, join, name, run, sql
+
+ACCOUNT = (
+    Target("account_external_id", gettext_noop("account: external id"), aliases=("company id", "account id", "accountid", "organization id", "associatedcompanyid")),
+    Target("account_domain", gettext_noop("account: domain"), SITE, 253, aliases=("company domain", "website", "web site", "company website", "domain")),
+    Target("account_name", gettext_noop("account: name"), length=300, aliases=("company", "company name", "account", "account name", "organization", "organisation", "account account name", "employer")),
+)  # fmt: skip
+
+
+def account_key(work: Run, prefix: str = "account_") -> list[Derived]:
+    """The column `account_key` for rows that name an account by external id, domain or name."""
+    return _key(work, "account_key", [("x", f"{prefix}external_id"), ("d", f"{prefix}domain"), ("n", f"{prefix}name")])
+
+
+def person_key(work: Run) -> list[Derived]:
+    """The column `person_key` for rows that name a person by external id or email."""
+    return _key(work, "person_key", [("x", "person_external_id"), ("e", "person_email")])
+
+
+def product_key(work: Run, external: str = "product_external_id", called: str = "product") -> list[Derived]:
+    """The column `product_key` for rows that name a product by external id or name."""
+    return _key(work, "product_key", [("x", external), ("n", called)])
+
+
+def find_accounts(work: Run, seen: Sql, prefix: str = "account_") -> None:
+    """Fill `accounts`, if the file names any; `seen` is when a row (alias r) saw its account."""
+    if not account_key(work, prefix):
+        return
+    external, domain, called = (work.value(f"{prefix}{each}") for each in ("external_id", "domain", "name"))
+    work.create(
+        "accounts",
+        sql(
+            """
+            SELECT k.*, coalesce(i.account_id, d.id, n.id) AS id, false AS fresh FROM (
+                SELECT r.account_key AS key, max({}) AS external_id, max({}) AS domain, max({}) AS name,
+                       min({}) AS first_seen
+                FROM {} r WHERE r.problem IS NULL AND r.account_key IS NOT NULL GROUP BY 1
+            ) k
+            LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'account' AND i.external_id = k.external_id
+            LEFT JOIN LATERAL (
+                SELECT min(a.id) AS id FROM audience_account a
+                WHERE lower(a.domain COLLATE "C") = k.domain AND a.domain <> '' AND a.erased_at IS NULL AND {}
+            ) d ON i.account_id IS NULL AND k.domain IS NOT NULL
+            LEFT JOIN LATERAL (
+                SELECT min(a.id) AS id FROM audience_account a
+                WHERE lower(a.name COLLATE "C") = lower(k.name COLLATE "C")
+                AND (k.domain IS NULL OR a.domain = '') AND a.erased_at IS NULL AND {}
+            ) n ON i.account_id IS NULL AND d.id IS NULL AND k.name IS NOT NULL
+            """,
+            external, domain, called, seen, work.table("rows"), work.source,
+            _unnamed(work), _unnamed(work),
+        ),
+        "key",
+    )  # fmt: skip
+    folded = 'lower(name COLLATE "C")'
+    _number(work, "accounts", [("x", ""), ("d", "domain"), ("n", folded)], "nextval('audience_subject_seq')")
+
+
+def _unnamed(work: Run) -> Sql:
+    """An account that this source knows by another id is another account, whatever its name."""
+    return sql(
+        """(k.external_id IS NULL OR NOT EXISTS (
+            SELECT FROM audience_identity o WHERE o.account_id = a.id AND o.system = {} AND o.kind = 'account'))""",
+        work.source,
+    )
+
+
+def find_people(work: Run, seen: Sql) -> None:
+    """Fill `people`. Who is not known and has an email can be made, unless the option `create_people` says no."""
+    external, email = work.value("person_external_id"), work.value("person_email")
+    work.create(
+        "people",
+        sql(
+            """
+            SELECT k.*, coalesce(i.person_id, e.id) AS id, false AS fresh FROM (
+                SELECT r.person_key AS key, max({}) AS external_id, max({}) AS email, min({}) AS first_seen
+                FROM {} r WHERE r.problem IS NULL AND r.person_key IS NOT NULL GROUP BY 1
+            ) k
+            LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'person' AND i.external_id = k.external_id
+            LEFT JOIN audience_person e ON lower(e.email COLLATE "C") = k.email AND e.email <> ''
+            """,
+            external, email, seen, work.table("rows"), work.source,
+        ),
+        "key",
+    )  # fmt: skip
+    if not work.options.get("create_people", True):
+        return
+    run(
+        sql(
+            """
+            UPDATE {} people SET id = made.id, fresh = true FROM (
+                SELECT email, nextval('audience_subject_seq') AS id FROM (
+                    SELECT email FROM {} WHERE id IS NULL AND email IS NOT NULL GROUP BY email ORDER BY email
+                ) unknown
+            ) made WHERE people.id IS NULL AND people.email = made.email
+            """,
+            work.table("people"),
+            work.table("people"),
+        )
+    )
+
+
+def find_products(work: Run, external: str = "product_external_id", called: str = "product") -> None:
+    """Fill `products`, if the file names any."""
+    if not product_key(work, external, called):
+        return
+    work.create(
+        "products",
+        sql(
+            """
+            SELECT k.*, coalesce(x.id, n.id) AS id, false AS fresh FROM (
+                SELECT r.product_key AS key, max({}) AS external_id, max({}) AS name
+                FROM {} r WHERE r.problem IS NULL AND r.product_key IS NOT NULL GROUP BY 1
+            ) k
+            LEFT JOIN audience_product x ON x.source = {} AND x.external_id = k.external_id
+            LEFT JOIN LATERAL (
+                SELECT min(p.id) AS id FROM audience_product p
+                WHERE lower(p.name COLLATE "C") = lower(k.name COLLATE "C")
+                AND (k.external_id IS NULL OR p.source <> {})
+            ) n ON x.id IS NULL AND k.name IS NOT NULL
+            """,
+            work.value(external), work.value(called), work.table("rows"), work.source, work.source,
+        ),
+        "key",
+    )  # fmt: skip
+    folded = 'lower(name COLLATE "C")'
+    _number(work, "products", [("x", ""), ("n", folded)], "nextval(pg_get_serial_sequence('audience_product', 'id'))")
+
+
+def find_owners(work: Run) -> None:
+    """Fill `owners`: the users that the file names by email or by name; who is no user here owns nothing."""
+    if work.has("owner"):
+        work.create(
+            "owners",
+            sql(
+                """
+                SELECT k.key, (SELECT min(u.id) FROM kit_user u WHERE u.email = lower(k.key) OR u.name = k.key) AS id
+                FROM (SELECT DISTINCT r.owner AS key FROM {} r WHERE r.problem IS NULL AND r.owner IS NOT NULL) k
+                """,
+                work.table("rows"),
+            ),
+        )
+
+
+def joins(work: Run) -> Sql:
+    """The references of a row (alias r), as far as the file has any: aa, pp, pr, oo."""
+    parts = []
+    columns = {derived.name for derived in work.kind.derive(work)}
+    for column, table, alias in (
+        ("account_key", "accounts", "aa"),
+        ("person_key", "people", "pp"),
+        ("product_key", "products", "pr"),
+    ):
+        if column in columns:
+            parts.append(
+                sql("LEFT JOIN {} {} ON {}.key = r.{}", work.table(table), Sql(alias), Sql(alias), name(column))
+            )
+    if work.has("owner"):
+        parts.append(sql("LEFT JOIN {} oo ON oo.key = r.owner", work.table("owners")))
+    return join(" ", parts)
+
+
+def links(work: Run) -> dict[str, Sql]:
+    """The ids behind the references of a row, by the name of their column in `plan`."""
+    columns = {derived.name for derived in work.kind.derive(work)}
+    found = {
+        "person": Sql("pp.id") if "person_key" in columns else Sql("NULL::bigint"),
+        "account": Sql("aa.id") if "account_key" in columns else Sql("NULL::bigint"),
+        "product": Sql("pr.id") if "product_key" in columns else Sql("NULL::bigint"),
+        "owner": Sql("oo.id") if work.has("owner") else Sql("NULL::bigint"),
+    }
+    return found
+
+
+def make(work: Run) -> Counter[str]:
+    """Write the accounts, people and products that rows to be written refer to and that are not there yet."""
+    columns = {derived.name for derived in work.kind.derive(work)}
+    made: Counter[str] = Counter()
+    if "account_key" in columns:
+        made["accounts_created"] = _make_accounts(work)
+    if "person_key" in columns:
+        made["people_created"] = _make_people(work)
+    if "product_key" in columns:
+        made["products_created"] = _make_products(work)
+    return made
+
+
+def _make_accounts(work: Run) -> int:
+    made = run(
+        sql(
+            """
+            INSERT INTO audience_account (id, name, domain, first_seen_at, created_at, created_source, updated_at)
+            SELECT id, coalesce(max(name), ''), coalesce(max(domain), ''), coalesce(min(first_seen), {}), {}, {}, {}
+            FROM {} WHERE {} GROUP BY id ORDER BY id
+            """,
+            work.now, work.now, work.source, work.now, work.table("accounts"), _needed(work, "account"),
+        )
+    )  # fmt: skip
+    _name(work, "accounts", "account")
+    return made
+
+
+def _make_people(work: Run) -> int:
+    made = run(
+        sql(
+            """
+            INSERT INTO audience_person (id, email, first_seen_at, created_at, created_source, updated_at)
+            SELECT id, max(email), coalesce(min(first_seen), {}), {}, {}, {} FROM {} WHERE {} GROUP BY id ORDER BY id
+            """,
+            work.now, work.now, work.source, work.now, work.table("people"), _needed(work, "person"),
+        )
+    )  # fmt: skip
+    _name(work, "people", "person")
+    return made
+
+
+def _make_products(work: Run) -> int:
+    return run(
+        sql(
+            """
+            INSERT INTO audience_product (id, name, family, currency, source, external_id, recorded_at)
+            SELECT id, coalesce(max(name), max(external_id)), '', '', {},
+                   coalesce(max(external_id), left('name:' || max(lower(name COLLATE "C")), 200)), {}
+            FROM {} WHERE {} GROUP BY id ORDER BY id
+            """,
+            work.source, work.now, work.table("products"), _needed(work, "product"),
+        )
+    )  # fmt: skip
+
+
+def _needed(work: Run, column: str) -> Sql:
+    return sql(
+        "fresh AND id IN (SELECT {} FROM {} WHERE action IN ('create', 'update'))", name(column), work.table("plan")
+    )
+
+
+def _name(work: Run, table: str, kind: str) -> None:
+    """Note the external ids of what was just made."""
+    run(
+        sql(
+            """
+            INSERT INTO audience_identity ({}, system, kind, external_id, created_at)
+            SELECT id, {}, {}, external_id, {} FROM {} WHERE external_id IS NOT NULL AND {}
+            ON CONFLICT DO NOTHING
+            """,
+            name(f"{kind}_id"), work.source, kind, work.now, work.table(table), _needed(work, kind),
+        )
+    )  # fmt: skip
+
+
+def see(work: Run) -> None:
+    """A person or account that the file saw before we first did was seen then."""
+    columns = {derived.name for derived in work.kind.derive(work)}
+    for column, table, model, plan in (
+        ("person_key", "people", "audience_person", "person"),
+        ("account_key", "accounts", "audience_account", "account"),
+    ):
+        if column in columns:
+            run(
+                sql(
+                    """
+                    UPDATE {} s SET first_seen_at = k.first_seen, updated_at = {} FROM (
+                        SELECT id, min(first_seen) AS first_seen FROM {} WHERE NOT fresh
+                        AND id IN (SELECT {} FROM {} WHERE action IN ('create', 'update')) GROUP BY id
+                    ) k WHERE s.id = k.id AND k.first_seen < s.first_seen_at AND s.erased_at IS NULL
+                    """,
+                    name(model), work.now, work.table(table), name(plan), work.table("plan"),
+                )
+            )  # fmt: skip
+
+
+def _key(work: Run, column: str, ways: Sequence[tuple[str, str]]) -> list[Derived]:
+    cases = []
+    for mark, target in ways:
+        if work.has(target):
+            said = sql("r.{}", name(target))
+            text = sql('lower({} COLLATE "C")', said) if mark == "n" else said
+            cases.append(sql("WHEN {} IS NOT NULL THEN {} || {}", said, mark, text))
+    return [Derived(column, "text", sql("CASE {} END", join(" ", cases)))] if cases else []
+
+
+def _number(work: Run, which: str, ways: Sequence[tuple[str, str]], next_id: str) -> None:
+    """Give ids to what was not found: what is named the weaker way (later in `ways`) joins what the stronger way knows."""
+    table = work.table(which)
+    before: list[str] = []
+    for mark, same in ways:
+        if same and before:
+            run(
+                sql(
+                    """
+                    UPDATE {} weak SET id = strong.id FROM (
+                        SELECT {} AS said, min(id) AS id FROM {} WHERE left(key, 1) = ANY({}) GROUP BY 1
+                    ) strong WHERE weak.id IS NULL AND left(weak.key, 1) = {} AND {} = strong.said
+                    """,
+                    table, Sql(same), table, before, mark, Sql(same.replace("(name", "(weak.name").replace("domain", "weak.domain")),
+                )
+            )  # fmt: skip
+        run(
+            sql(
+                """
+                UPDATE {} SET id = made.id, fresh = true FROM (
+                    SELECT key, {} AS id FROM (SELECT key FROM {} WHERE id IS NULL AND left(key, 1) = {} ORDER BY key) k
+                ) made WHERE {}.key = made.key
+                """,
+                table, Sql(next_id), table, mark, table,
+            )
+        )  # fmt: skip
+        before.append(mark)

@@ -1,0 +1,367 @@
+"""An import from its file to its last row: taken in, mapped, run in phases that each go on where they were interrupted.
+
+read: batches of the file become typed rows, the refused apart · match: what is to become of each row is decided for the
+file as a whole · write: what rows refer to, then the rows, range by range · finish: counts, trail, tables dropped.
+Every step is one transaction that ends with the cursor, so that a killed import goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from audience import exclusions
+from audience.importing import headers, planning, reading, sniffing, staging
+from audience.importing.headers import Guess
+from audience.importing.refusals import Refused
+from audience.importing.run import Run
+from audience.importing.targets import CUSTOM, Kind
+from audience.models import Import
+from kit import audit, jobs
+from kit.models import Job, User
+from kit.registry import registry
+
+JOB = "import"
+WRITTEN_AT_ONCE = 20_000  # rows; each such range is a transaction
+SAMPLE = 2_000  # rows by which columns are guessed
+RIVALS = 5  # how often somebody else may write the same people meanwhile
+
+
+class Progress(Protocol):
+    """What the engine needs of a job in its hands."""
+
+    @property
+    def cursor(self) -> dict[str, Any]: ...
+
+    def progress(self, **reached: Any) -> None: ...
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of rows by its name. Raises Refused for one that there is not."""
+    kind = registry.import_kinds.get(name)
+    if not isinstance(kind, Kind):
+        reason = _("There are no rows called “%(kind)s”. There are: %(kinds)s.")
+        raise Refused("unknown_kind", reason % {"kind": name, "kinds": ", ".join(sorted(registry.import_kinds))})
+    return kind
+
+
+def start(
+    file: BinaryIO | Path | str,
+    kind: str,
+    *,
+    mapping: Mapping[str, str | Sequence[str]] | None,
+    policy: str = Import.Policy.UPSERT,
+    dry_run: bool = False,
+    source: str,
+    by: User | None,
+    now: datetime,
+    name: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> Import:
+    """Take a file in and put it to work; without a mapping by what is guessed. Raises Refused; then nothing is kept."""
+    imported = upload(file, kind, source=source, by=by, now=now, name=name)
+    try:
+        begin(imported, mapping=mapping, policy=policy, dry_run=dry_run, by=by, now=now, options=options)
+    except Refused:
+        discard(imported)
+        raise
+    return imported
+
+
+def upload(
+    file: BinaryIO | Path | str, kind: str, *, source: str, by: User | None, now: datetime, name: str = ""
+) -> Import:
+    """Take a file in under a generated name and look at it. Raises Refused (`not_csv`, `empty`, `body_too_large` …)."""
+    kind_of(kind)
+    shown = name or Path(str(getattr(file, "name", file))).name
+    path = Path(settings.UPLOADS) / f"{uuid.uuid4().hex}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        size = _store(file, path)
+        layout = sniffing.look(path)
+        if not reading.sample(path, layout, 1) and not any(True for _batch in reading.batches(path, layout)):
+            raise Refused("empty", _("The file has a header and no rows."))
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return Import.objects.create(
+        kind=kind,
+        file_name=shown[:255],
+        path=str(path),
+        size=size,
+        encoding=layout.encoding,
+        delimiter=layout.delimiter,
+        header=list(layout.header),
+        mapping={"columns": {}, "options": {"escape": layout.escape, "notes": list(layout.notes)}},
+        source=source.strip()[:64] or "file",
+        created_by=by,
+        created_at=now,
+    )
+
+
+def guessed(imported: Import) -> Guess:
+    """What the columns of an import's file seem to be."""
+    layout = _layout(imported)
+    rows = reading.sample(Path(imported.path), layout, SAMPLE)
+    return headers.guess(kind_of(imported.kind), layout.header, rows)
+
+
+@transaction.atomic
+def begin(
+    imported: Import,
+    *,
+    mapping: Mapping[str, str | Sequence[str]] | None,
+    policy: str = Import.Policy.UPSERT,
+    dry_run: bool = False,
+    by: User | None,
+    now: datetime,
+    options: Mapping[str, Any] | None = None,
+) -> Job:
+    """Write down how the file is read and queue the work. After a dry run it may begin again. Raises Refused."""
+    kind = kind_of(imported.kind)
+    if policy not in Import.Policy.values:
+        reason = _("There is no policy “%(policy)s”. There are: %(policies)s.")
+        raise Refused("unknown_policy", reason % {"policy": policy, "policies": ", ".join(Import.Policy.values)})
+    locked = Import.objects.select_for_update(of=("self",)).select_related("job").get(pk=imported.pk)
+    if locked.job is not None and locked.job.state in jobs.OPEN:
+        raise Refused("busy", _("This import is under way."))
+    if locked.finished_at and not locked.dry_run:
+        raise Refused("done", _("This file has been brought in already. Upload it again to bring it in once more."))
+    found = guessed(imported)
+    told = dict(found.mapping if mapping is None else mapping)
+    chosen = {**imported.mapping.get("options", {}), **(options or {})}
+    mapped = headers.read(kind, imported.header, told, found, chosen)
+    if not dry_run and kind.custom:
+        headers.define(kind, mapped, _labels(told), now)
+    job = jobs.enqueue(JOB, {"import": imported.pk}, by=by, now=now, title=_title(imported, kind, dry_run=dry_run))
+    columns = {key: [fields] if isinstance(fields, str) else list(fields) for key, fields in told.items()}
+    values = {
+        "mapping": {"columns": columns, "options": chosen}, "policy": policy, "dry_run": dry_run, "counts": {},
+        "created_by": by, "created_at": now, "finished_at": None, "job": job,
+    }  # fmt: skip
+    for key, value in values.items():
+        setattr(imported, key, value)
+    imported.save(update_fields=[*values])
+    return job
+
+
+def discard(imported: Import) -> None:
+    """Throw an import away that was never begun, with its file."""
+    Path(imported.path).unlink(missing_ok=True)
+    imported.delete()
+
+
+def work(held: jobs.Held) -> dict[str, Any]:
+    """The job of an import: what `kit.jobs` calls."""
+    return run(held.payload["import"], held)
+
+
+def tidy(job: Job) -> None:
+    """The job has ended, whichever way: its tables go, and the file once it is brought in.
+
+    A retry reads the file again and goes on behind what was written.
+    """
+    imported = Import.objects.filter(pk=job.payload["import"], job=job).first()
+    if imported is None:
+        return
+    with transaction.atomic():
+        Run(imported, kind_of(imported.kind), [], imported.created_at).drop()
+    if imported.finished_at and not imported.dry_run:
+        Path(imported.path).unlink(missing_ok=True)
+
+
+def run(import_id: int, progress: Progress) -> dict[str, Any]:
+    """Work an import off from where its cursor stands; the counts. Raises Refused when the file can no longer be read.
+
+    Counts: rows, created, updated, unchanged, skipped (by the policy), repeated (a later row is about the same),
+    rejected; and what was made beside: people_created, accounts_created, products_created.
+    """
+    imported = Import.objects.get(pk=import_id)
+    kind = kind_of(imported.kind)
+    if not Path(imported.path).is_file():
+        raise Refused("file_gone", _("The uploaded file is no longer there. Upload it again."))
+    told, options = imported.mapping["columns"], imported.mapping["options"]
+    work = Run(
+        imported, kind, headers.read(kind, imported.header, told, guessed(imported), options), imported.created_at
+    )
+    cursor = progress.cursor
+    if cursor.get("phase") in ("read", "match", "write") and not work.is_staged(cursor.get("staged", 0)):
+        with transaction.atomic():
+            _move(progress, "read", read=0)  # what was written stays so: only rows behind it are written again
+    while (phase := progress.cursor.get("phase", "read")) != "done":
+        PHASES[phase](work, progress)
+    return _answer(progress.cursor)
+
+
+def _read(work: Run, progress: Progress) -> None:
+    if not progress.cursor.get("read"):
+        with transaction.atomic():
+            staging.begin(work)
+            _move(progress, "read", read=1, rows=0, staged=0, rejected=0)
+    rows, staged, refused = (progress.cursor[name] for name in ("rows", "staged", "rejected"))
+    characters = 0
+    for batch in reading.batches(work.path, work.layout, after=progress.cursor["read"], pick=work.picked):
+        with transaction.atomic():
+            work.settle()
+            refused += staging.take(work, batch)
+            rows, staged, characters = rows + batch.rows, staged + len(batch.lines), characters + batch.characters
+            total = max(rows, round(work.imported.size * rows / max(characters, 1)))
+            _move(progress, "read", read=batch.last, rows=rows, staged=staged, rejected=refused, total=total)
+    with transaction.atomic():
+        work.settle()
+        staging.finish(work)
+        _move(progress, "match")
+
+
+def _match(work: Run, progress: Progress) -> None:
+    """Decide for all rows at once. What an earlier decision refused is decided anew."""
+    with transaction.atomic():
+        work.settle()
+        work.drop("plan", "accounts", "people", "products", "owners", "titles", "kinds", "digests")
+        staging.forget_refused_later(work)
+        work.kind.match(work)
+        _move(progress, "write", prepared=False, rejected=work.imported.rejects.count())
+    if work.imported.dry_run:
+        with transaction.atomic():
+            _move(progress, "finish", counts=dict(planning.totals(work)))
+
+
+def _write(work: Run, progress: Progress) -> None:
+    try:
+        _prepare(work, progress)
+        last = progress.cursor["last"]
+        while (after := progress.cursor.get("written", 0)) < last:
+            until = min(after + WRITTEN_AT_ONCE, last)
+            with transaction.atomic():
+                work.settle()
+                counts = Counter(progress.cursor.get("counts", {})) + work.kind.write(work, after, until)
+                _move(progress, "write", written=until, counts=dict(counts))
+    except IntegrityError:
+        # Somebody else wrote one of these people meanwhile. Nothing of this range is written; match what is left again.
+        rivals = progress.cursor.get("rivals", 0) + 1
+        if rivals > RIVALS:
+            raise
+        with transaction.atomic():
+            _move(progress, "match", rivals=rivals)
+        return
+    with transaction.atomic():
+        _move(progress, "finish")
+
+
+def _prepare(work: Run, progress: Progress) -> None:
+    if progress.cursor.get("prepared"):
+        return
+    with transaction.atomic():
+        work.settle()
+        counts = Counter(progress.cursor.get("counts", {})) + work.kind.prepare(work)
+        _move(progress, "write", prepared=True, counts=dict(counts), last=planning.last_row(work))
+
+
+def _finish(work: Run, progress: Progress) -> None:
+    with transaction.atomic():
+        work.settle()
+        imported, cursor = work.imported, progress.cursor
+        if not imported.dry_run:
+            made = Counter(cursor.get("counts", {})) + work.kind.conclude(work)
+            cursor = {**cursor, "counts": dict(made)}
+            if work.kind.touches_people:
+                exclusions.refresh(work.now)
+        answer = _answer(cursor)
+        imported.counts, imported.finished_at = answer, work.now
+        imported.save(update_fields=["counts", "finished_at"])
+        action = "import.dry_run" if imported.dry_run else "import.run"
+        after = {"import": imported.pk, "kind": imported.kind, "source": imported.source, **answer}
+        audit.record(action, imported.file_name, by=imported.created_by, now=work.now, after=after)
+        work.drop()
+        _move(progress, "done", counts=cursor.get("counts", {}), result=answer)
+
+
+PHASES = {"read": _read, "match": _match, "write": _write, "finish": _finish}
+TITLES = {
+    "read": gettext_noop("Reading"),
+    "match": gettext_noop("Comparing"),
+    "write": gettext_noop("Writing"),
+    "finish": gettext_noop("Finishing"),
+    "done": gettext_noop("Done"),
+}
+
+
+def _move(progress: Progress, phase: str, *, total: int | None = None, result: Any = None, **values: Any) -> None:
+    """Note where the import stands, in the transaction of the step that brought it there."""
+    cursor = {**progress.cursor, "phase": phase, **values}
+    more: dict[str, Any] = {} if result is None else {"result": result}
+    if phase == "read":
+        more |= {"rows_done": cursor.get("rows", 0), "rows_total": total}
+    elif phase in ("match", "write"):
+        more |= {"rows_done": max(cursor.get("written", 0) - 1, 0), "rows_total": cursor.get("rows")}
+    else:
+        more |= {"rows_done": cursor.get("rows", 0), "rows_total": cursor.get("rows", 0)}
+    progress.progress(phase=TITLES[phase], cursor=cursor, **more)
+
+
+def _answer(cursor: Mapping[str, Any]) -> dict[str, int]:
+    counts = Counter(cursor.get("counts", {}))
+    always = ("created", "updated", "unchanged", "skipped", "repeated")
+    answer = {"rows": cursor.get("rows", 0), **{name: counts.pop(name, 0) for name in always}}
+    return {**answer, "rejected": cursor.get("rejected", 0), **{name: n for name, n in sorted(counts.items()) if n}}
+
+
+def _layout(imported: Import) -> sniffing.Layout:
+    options = imported.mapping.get("options", {})
+    return sniffing.Layout(
+        imported.encoding, imported.delimiter, tuple(imported.header), escape=options.get("escape", "")
+    )
+
+
+def _labels(told: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
+    """A new custom field is labelled as its column is called."""
+    found = {}
+    for column, fields in told.items():
+        for name in [fields] if isinstance(fields, str) else fields:
+            if name.startswith(CUSTOM) and not column.startswith("="):
+                found[name.removeprefix(CUSTOM).partition(":")[0]] = column
+    return found
+
+
+def _title(imported: Import, kind: Kind, *, dry_run: bool) -> str:
+    words = _("Dry run of %(file)s: %(kind)s") if dry_run else _("Import of %(file)s: %(kind)s")
+    return words % {"file": imported.file_name, "kind": kind.label}
+
+
+def _store(file: BinaryIO | Path | str, path: Path) -> int:
+    """Copy what is uploaded; a path may be gzipped. The size. Raises Refused beyond the limit, before the disk is full."""
+    if not isinstance(file, Path | str):
+        return _copy(file, path)
+    opened = gzip.open if str(file).endswith(".gz") else open
+    with opened(file, "rb") as source:
+        try:
+            return _copy(source, path)
+        except gzip.BadGzipFile as error:
+            raise Refused("not_csv", _("The file ends in .gz and is not compressed by gzip.")) from error
+
+
+def _copy(source: Any, path: Path) -> int:
+    size = 0
+    with path.open("wb") as target:
+        os.fchmod(target.fileno(), 0o600)
+        while block := source.read(1 << 20):
+            size += len(block)
+            if size > settings.IMPORT_MAX_BYTES:
+                limit = settings.IMPORT_MAX_BYTES >> 20
+                reason = _(
+                    "The file is larger than %(limit)s MB. Cut it into parts; the same person may be in several."
+                )
+                raise Refused("body_too_large", reason % {"limit": limit})
+            target.write(block)
+    return size

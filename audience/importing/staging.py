@@ -1,0 +1,241 @@
+"""From a batch of lines to typed rows: COPY as text, one statement that reads and checks every cell, the refused apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from django.utils.translation import gettext_noop
+
+from audience import addresses
+from audience.importing import reading, values
+from audience.importing.reading import Bad, Batch
+from audience.importing.run import Mapped, Run
+from kit import copying
+from kit.sql import Sql, join, name, rows, run, sql
+
+REJECT_COLUMNS = ("imported_id", "row", "column", "reason", "raw")
+TOO_LONG = gettext_noop("is too long")
+NEEDS, CHECKS = 10_000, 20_000  # where the numbers of such problems begin; a cell's are twice its place, and 1 more
+
+
+def begin(work: Run) -> None:
+    """Make the empty tables, and forget what an earlier attempt refused."""
+    work.drop()
+    work.imported.rejects.all().delete()
+    cells = [Sql(f"{column} text") for column in work.staged]
+    if work.picked is not None:
+        cells.append(Sql("cells jsonb"))
+    run(sql("CREATE UNLOGGED TABLE {} (row bigint, {})", work.table("raw"), join(", ", cells)))
+    columns = join(", ", (sql("{} {}", name(column), Sql(of)) for column, of in _columns(work)))
+    run(sql("CREATE UNLOGGED TABLE {} (row bigint, {}, problem smallint)", work.table("rows"), columns))
+
+
+def take(work: Run, batch: Batch) -> int:
+    """Bring one batch in; the number of rows refused. Runs within the caller's transaction."""
+    raw = work.table("raw")
+    run(sql("TRUNCATE {}", raw))
+    columns = ["row", *work.staged, *(["cells"] if work.picked is not None else [])]
+    copying.load(raw, columns, batch.lines, delimiter=work.layout.delimiter)
+    _punycode(work, raw)
+    return run(_checked(work, raw)) + refuse(work, batch.bad)
+
+
+def finish(work: Run) -> None:
+    """All rows are there: make them quick to find by their number."""
+    run(sql("CREATE INDEX ON {} USING brin (row) WITH (pages_per_range = 16)", work.table("rows")))
+    run(sql("ANALYZE {}", work.table("rows")))
+    work.drop("raw")
+
+
+def refuse(work: Run, bad: Iterable[Bad], column: str = "") -> int:
+    """Write rows that are refused with their reason and their cells; how many."""
+    lines = ((work.imported.pk, each.row, column, each.reason, json.dumps(each.cells)) for each in bad)
+    return copying.load_rows(Sql("audience_reject"), REJECT_COLUMNS, lines)
+
+
+def refuse_later(work: Run, numbers: Sql, column: str, reason: str) -> int:
+    """Refuse rows that are already staged: `numbers` selects their numbers in order. Their cells are read again."""
+    wanted = [number for (number,) in rows(numbers)]
+    found = reading.cells_of(work.path, work.layout, wanted) if wanted else ()
+    return refuse(work, (Bad(row, reason, cells) for row, cells in found), column)
+
+
+def forget_refused_later(work: Run) -> None:
+    """Take back what was refused after staging."""
+    run(
+        sql(
+            "DELETE FROM audience_reject WHERE imported_id = {} AND row IN (SELECT row FROM {} WHERE problem IS NULL)",
+            work.imported.pk,
+            work.table("rows"),
+        )
+    )
+
+
+def column_of(work: Run, *targets: str) -> str:
+    """The name in the file of the first of these fields that is mapped to a column."""
+    for target in targets:
+        mapped = work.named.get(target)
+        if mapped is not None and mapped.column is not None:
+            return str(work.imported.header[mapped.column])
+    return ""
+
+
+def _columns(work: Run) -> list[tuple[str, str]]:
+    """The columns of typed rows with their types, but for the row's number and its problem."""
+    columns = [(each.target, "bigint" if _is_money(each) else each.type.column) for each in work.named.values()]
+    columns += [("custom", "jsonb")] if work.custom else []
+    columns += [("properties", "jsonb")] if work.properties else []
+    columns += [("digest", "text")] if work.kind.digest else []
+    return columns + [(each.name, each.column) for each in work.kind.derive(work)]
+
+
+def _checked(work: Run, raw: Sql) -> Sql:
+    """Typed rows in, the refused with their reason beside: clean, read, name, derive, check, each worked out once."""
+    places = range(len(work.mapped))
+    digest = [Sql("digest")] if work.kind.digest else []
+    clean = [sql("{} AS {}", each.type.clean(_cell(each)), Sql(f"n{i}")) for i, each in enumerate(work.mapped)]
+    if digest:
+        clean.append(sql("{} AS digest", _digest(work)))
+    read = [sql("{} AS {}", each.type.read(Sql(f"n{i}")), Sql(f"v{i}")) for i, each in enumerate(work.mapped)]
+    query = _level(clean, raw)
+    query = _level([*(Sql(f"n{i}") for i in places), *read, *digest], sql("({})", query))
+    query = _level([*_named(work), *digest, sql("{} AS problem", _cell_problem(work))], sql("({})", query))
+    derived = [sql("{} AS {}", each.value, name(each.name)) for each in work.kind.derive(work)]
+    if derived:
+        query = _level([Sql("r.*"), *derived], sql("({})", query), row=False)
+    return sql(
+        """
+        WITH taken AS (
+            INSERT INTO {} (row, {}, problem) SELECT row, {}, coalesce(problem, {}) FROM ({}) r
+            RETURNING row, problem
+        )
+        INSERT INTO audience_reject (imported_id, row, "column", reason, raw)
+        SELECT {}, taken.row, why."column", why.reason, {} FROM taken JOIN {} raw ON raw.row = taken.row
+        JOIN (VALUES {}) why (problem, "column", reason) ON why.problem = taken.problem
+        WHERE taken.problem IS NOT NULL
+        """,
+        work.table("rows"),
+        join(", ", (name(column) for column, _type in _columns(work))),
+        join(", ", (name(column) for column, _type in _columns(work))),
+        _row_problem(work),
+        query,
+        work.imported.pk,
+        Sql("raw.cells") if work.picked is not None else _cells(work),
+        raw,
+        _reasons(work),
+    )
+
+
+def _level(columns: Sequence[Sql], source: Sql, *, row: bool = True) -> Sql:
+    """One step over the step before. OFFSET 0 keeps the planner from merging steps and working things out twice."""
+    return sql("SELECT {} FROM {} r OFFSET 0", join(", ", [Sql("row"), *columns] if row else columns), source)
+
+
+def _cell(mapped: Mapped) -> Sql:
+    return Sql(f"c{mapped.column}") if mapped.column is not None else sql("{}::text", mapped.constant)
+
+
+def _cells(work: Run) -> Sql:
+    return sql("to_jsonb(ARRAY[{}])", join(", ", (Sql(f"coalesce(raw.{column}, '')") for column in work.staged)))
+
+
+def _digest(work: Run) -> Sql:
+    """The name of a row that has none: what it says, all of it, and what else the mapping says of it."""
+    constants = [sql("{}::text", f"{each.target}={each.constant}") for each in work.mapped if each.constant is not None]
+    when = [sql("{}::text", f"{each.target}={each.column}") for each in work.mapped if each.target == "occurred"]
+    parts = join(", ", [*constants, *when, *(Sql(column) for column in work.staged)])
+    return sql("left(encode(sha256(convert_to(array_to_string(ARRAY[{}], chr(31), ''), 'UTF8')), 'hex'), 32)", parts)
+
+
+def _named(work: Run) -> list[Sql]:
+    """The values under their fields' names, custom fields and properties as one object each."""
+    place = {each.target: i for i, each in enumerate(work.mapped)}
+    columns = []
+    for each in work.named.values():
+        plain = Sql(f"v{place[each.target]}")
+        columns.append(sql("{} AS {}", _minor(work, plain, place) if _is_money(each) else plain, name(each.target)))
+    for which, several in (("custom", work.custom), ("properties", work.properties)):
+        if several:
+            pairs = [(each.target.partition(".")[2], _as_json(work, each, place)) for each in several]
+            columns.append(sql("{} AS {}", _object(pairs), Sql(which)))
+    return columns
+
+
+def _minor(work: Run, amount: Sql, place: dict[str, int]) -> Sql:
+    currency = sql("{}::text", work.currency)
+    if "currency" in place:
+        currency = sql("coalesce({}, {})", Sql(f"v{place['currency']}"), currency)
+    return values.minor(amount, currency)
+
+
+def _as_json(work: Run, mapped: Mapped, place: dict[str, int]) -> Sql:
+    value = Sql(f"v{place[mapped.target]}")
+    if _is_money(mapped):
+        value = _minor(work, value, place)
+    return sql("to_jsonb({}::text)", value) if mapped.type.name in ("date", "instant") else sql("to_jsonb({})", value)
+
+
+def _object(pairs: Sequence[tuple[str, Sql]]) -> Sql:
+    """An object of what is not NULL. A function takes a hundred arguments at most, so it is put together in parts."""
+    parts = []
+    for start in range(0, len(pairs), 40):
+        arguments = join(", ", (sql("{}::text, {}", key, value) for key, value in pairs[start : start + 40]))
+        parts.append(sql("jsonb_build_object({})", arguments))
+    return sql("jsonb_strip_nulls({})", join(" || ", parts))
+
+
+def _is_money(mapped: Mapped) -> bool:
+    return mapped.type.name == "money"
+
+
+def _cell_problem(work: Run) -> Sql:
+    """The number of the first problem of a cell; NULL when all of them can be read."""
+    cases = []
+    for i, each in enumerate(work.mapped):
+        text, value = Sql(f"n{i}"), Sql(f"v{i}")
+        if each.type.name == "text":
+            cases.append(sql("WHEN length({}) > {} THEN {}", text, each.length, 2 * i + 1))
+            continue
+        cases.append(sql("WHEN {} IS NULL AND {} IS NOT NULL THEN {}", value, text, 2 * i))
+        if each.type.name in ("instant", "date") and work.zone != "UTC":
+            gap = values.skipped_by_clocks(text, value) if each.type.name == "instant" else Sql("false")
+            cases.append(sql("WHEN {} THEN {}", gap, 2 * i + 1))
+    return sql("CASE {} END", join(" ", cases)) if cases else Sql("NULL::int")
+
+
+def _row_problem(work: Run) -> Sql:
+    """The number of the first thing that is wrong with a row whose cells can all be read."""
+    cases = []
+    for i, need in enumerate(work.kind.needs):
+        mapped = [sql("{} IS NULL", name(target)) for target in need.any_of if target in work.named]
+        cases.append(sql("WHEN {} THEN {}", join(" AND ", mapped or [Sql("true")]), NEEDS + i))
+    for i, check in enumerate(work.kind.checks(work)):
+        cases.append(sql("WHEN {} THEN {}", check.wrong, CHECKS + i))
+    return sql("CASE {} END", join(" ", cases)) if cases else Sql("NULL::int")
+
+
+def _reasons(work: Run) -> Sql:
+    found: list[tuple[int, str, str]] = []
+    for i, each in enumerate(work.mapped):
+        column = str(work.imported.header[each.column]) if each.column is not None else each.target
+        found.append((2 * i, column, each.type.wrong))
+        found.append((2 * i + 1, column, TOO_LONG if each.type.name == "text" else values.SKIPPED))
+    for i, need in enumerate(work.kind.needs):
+        found.append((NEEDS + i, column_of(work, *need.any_of), str(need.reason)))
+    for i, check in enumerate(work.kind.checks(work)):
+        found.append((CHECKS + i, column_of(work, check.target), str(check.reason)))
+    return join(", ", (sql("({}::int, {}, {})", *each) for each in found))
+
+
+def _punycode(work: Run, raw: Sql) -> None:
+    """Domains in other scripts become what the network calls them, before anything is compared."""
+    for each in work.mapped:
+        if each.type.name not in ("email", "domain") or each.column is None:
+            continue
+        column = Sql(f"c{each.column}")
+        beyond = rows(
+            sql("SELECT DISTINCT {} FROM {} WHERE octet_length({}) <> length({})", column, raw, column, column)
+        )
+        for (text,) in beyond:
+            run(sql("UPDATE {} SET {} = {} WHERE {} = {}", raw, column, addresses.ascii_domain(text), column, text))

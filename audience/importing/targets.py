@@ -1,0 +1,89 @@
+"""What a file's columns can become: the fields of a kind of rows, declared; and the kinds themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from django.utils.functional import Promise
+
+from audience.importing import values
+from audience.importing.values import Type
+from kit.sql import Sql
+
+if TYPE_CHECKING:
+    from audience.importing.run import Run
+
+Text = str | Promise
+
+CUSTOM = "custom."
+PROPERTIES = "properties."
+
+
+@dataclass(frozen=True)
+class Target:
+    """One field that a column can become. `length` is the most characters it takes; `aliases` are names it goes by."""
+
+    name: str
+    label: Text
+    type: Type = values.TEXT
+    length: int = 200
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Need:
+    """At least one of these fields must be mapped, and in every row one of them must say something."""
+
+    any_of: tuple[str, ...]
+    reason: Text
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A column worked out of the row's own values (alias `r`), such as a deal's status out of the words of its stage."""
+
+    name: str
+    column: str
+    value: Sql
+
+
+@dataclass(frozen=True)
+class Check:
+    """A row for which `wrong` holds (over the row's values, alias `r`) is refused with this reason."""
+
+    wrong: Sql
+    target: str
+    reason: Text
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Rows of one sort that files can bring. What the engine cannot know of them are the functions.
+
+    `derive` and `checks` work on one row; `match` decides, for the file as a whole, what is to become of every row;
+    `prepare` writes what the rows refer to and is not there yet; `write` writes the rows `(after, last]`; `conclude`
+    does what takes all rows to be there.
+    """
+
+    name: str
+    label: Text
+    targets: tuple[Target, ...]
+    match: Callable[[Run], None]
+    write: Callable[[Run, int, int], Counter[str]]
+    prepare: Callable[[Run], Counter[str]] = lambda run: Counter()
+    conclude: Callable[[Run], Counter[str]] = lambda run: Counter()
+    needs: tuple[Need, ...] = ()
+    derive: Callable[[Run], Sequence[Derived]] = lambda run: ()
+    checks: Callable[[Run], Sequence[Check]] = lambda run: ()
+    custom: str = ""  # "person" or "account": columns may become custom fields of it
+    properties: bool = False  # columns may become properties
+    digest: bool = False  # a row without an id of its own is known by what it says
+    touches_people: bool = False
+    help: Text = ""
+    by_name: dict[str, Target] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.by_name.update({target.name: target for target in self.targets})

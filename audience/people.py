@@ -1,0 +1,202 @@
+"""People come into being, change and are found here; one person is the same statement as a million."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from audience import addresses, history, titles
+from audience.models import Field, Identity, Person
+from kit import audit
+from kit.models import User
+from kit.sql import Sql, join, name, run, sql
+from kit.sql import value as value_of
+
+TEXTS = (
+    "email", "first_name", "last_name", "phone", "title", "title_group", "seniority", "language", "zone", "source",
+    "country", "region", "city",
+)  # fmt: skip
+LINKS = ("account_id", "owner_id")
+COLUMNS = (*TEXTS, *LINKS, history.CUSTOM)
+
+
+class BadValue(ValueError):
+    """A value that no person can have; the message says why, `field` says which."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+def insert(rows: Sql, columns: Sequence[str], *, source: str, now: datetime) -> int:
+    """Write new people out of a relation with `id`, `first_seen_at` and `columns`; NULL is "(empty)". How many."""
+    values = (
+        sql("coalesce(g.{}, {})", name(c), _empty(c)) if c not in LINKS else sql("g.{}", name(c)) for c in columns
+    )
+    return run(
+        sql(
+            """
+            INSERT INTO audience_person (id, first_seen_at, created_at, created_source, updated_at {} {})
+            SELECT g.id, g.first_seen_at, {}, {}, {} {} {} FROM ({}) g
+            """,
+            Sql("," if columns else ""),
+            join(", ", (name(column) for column in columns)),
+            now,
+            source,
+            now,
+            Sql("," if columns else ""),
+            join(", ", values),
+            rows,
+        )
+    )
+
+
+@transaction.atomic
+def create(values: Mapping[str, Any], *, source: str, by: User | None, now: datetime) -> Person:
+    """A new person. `values` by column name, `external_id` among them; `custom` is an object by slug.
+
+    Raises BadValue for what cannot be, and for an email that somebody has already.
+    """
+    given = _checked(values)
+    email = given.get("email")
+    if email and Person.objects.filter(email=email).exists():
+        raise BadValue("email", _("Somebody with this email is there already."))
+    external = given.pop("external_id", None)
+    seen = given.pop("first_seen_at", None) or now
+    columns = [column for column in COLUMNS if column in given]
+    person_id = _next_id()
+    insert(_one(person_id, given, columns, first_seen_at=seen), columns, source=source, now=now)
+    if external:
+        Identity.objects.create(person_id=person_id, system=source, kind="person", external_id=external, created_at=now)
+    person = Person.objects.get(pk=person_id)
+    audit.record("person.create", str(person), by=by, now=now, after={"person": person_id, "source": source})
+    return person
+
+
+@transaction.atomic
+def change(person: Person, values: Mapping[str, Any], *, source: str, by: User | None, now: datetime) -> bool:
+    """Write new values with their history; None and "" empty a value. True when anything was different.
+
+    Raises BadValue for what cannot be, and for an email that somebody else has.
+    """
+    given = _checked(values)
+    email = given.get("email")
+    if email and Person.objects.filter(email=email).exclude(pk=person.pk).exists():
+        raise BadValue("email", _("Somebody else has this email. Merge the two, or choose another."))
+    columns = [column for column in COLUMNS if column in given]
+    changed = history.update(
+        Person, _one(person.pk, given, columns), columns, source=source, at=now, now=now, exact=True
+    )
+    if changed:
+        person.refresh_from_db()
+        audit.record("person.change", str(person), by=by, now=now, after={"person": person.pk, "columns": columns})
+    return bool(changed)
+
+
+@transaction.atomic
+def upsert(values: Mapping[str, Any], *, source: str, by: User | None, now: datetime) -> tuple[Person, bool]:
+    """The person with this external id of `source`, else with this email, changed; or a new one. True when new.
+
+    Of many callers at once with one key, one creates and the others change. Raises BadValue.
+    """
+    given = _checked(values)
+    external, email = given.get("external_id"), given.get("email")
+    if not external and not email:
+        raise BadValue("email", _("A person needs an email or an external id to be known by."))
+    for key in sorted(filter(None, [email, f"{source}/{external}" if external else None])):
+        run(sql("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))", key))  # same key: one after the other
+    person = find(source=source, external_id=external, email=email)
+    if person is None:
+        return create(values, source=source, by=by, now=now), True
+    if external:
+        Identity.objects.get_or_create(
+            system=source, kind="person", external_id=external, defaults={"person": person, "created_at": now}
+        )
+    rest = {key: value for key, value in values.items() if key not in ("external_id", "first_seen_at")}
+    change(person, rest, source=source, by=by, now=now)
+    return person, False
+
+
+def find(*, source: str = "", external_id: str | None = None, email: str | None = None) -> Person | None:
+    """The person of an external id of `source`, else of an email; None when nobody is."""
+    if external_id:
+        known = Identity.objects.filter(system=source, kind="person", external_id=external_id, person__isnull=False)
+        if identity := known.select_related("person").first():
+            return identity.person
+    return Person.objects.filter(email=email).first() if email else None
+
+
+def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as they are kept. Raises BadValue."""
+    given: dict[str, Any] = {}
+    for key, value in values.items():
+        if key == history.CUSTOM:
+            given[key] = custom_values("person", value or {})
+        elif key in TEXTS:
+            given[key] = _text(key, value)
+        elif key in ("account", "owner"):
+            given[f"{key}_id"] = value.pk if value is not None else None
+        elif key in (*LINKS, "external_id", "first_seen_at"):
+            given[key] = value
+        else:
+            raise BadValue(key, _("People have no field called “%(field)s”.") % {"field": key})
+    if given.get("email"):
+        told = addresses.email(given["email"])
+        if told is None:
+            raise BadValue("email", _("“%(email)s” is no email address.") % {"email": given["email"][:100]})
+        given["email"] = told
+    if "title" in given:
+        given.setdefault("title_group", None)
+        given.setdefault("seniority", None)
+    return given
+
+
+def _text(field: str, value: Any) -> str:
+    text = str(value or "").strip()
+    if "\x00" in text:
+        raise BadValue(field, _("A text may not hold a NUL character."))
+    longest = Person._meta.get_field(field).max_length or 0
+    if len(text) > longest:
+        raise BadValue(field, _("This is longer than %(most)s characters.") % {"most": longest})
+    return text
+
+
+def custom_values(of: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Custom values by slug, for fields that are defined; None empties one. Raises BadValue for an unknown field."""
+    known = set(Field.objects.filter(of=of, slug__in=values).values_list("slug", flat=True))
+    for slug in values:
+        if slug not in known:
+            raise BadValue(f"custom.{slug}", _("There is no custom field called “%(field)s”.") % {"field": slug})
+    return {slug: value if value != "" else None for slug, value in values.items()}
+
+
+def _one(subject_id: int, given: Mapping[str, Any], columns: Sequence[str], **more: Any) -> Sql:
+    """The relation of one row. A title's group and seniority follow the title unless they are said."""
+    pieces = [sql("{}::bigint AS id", subject_id)]
+    pieces += [sql("{}::timestamptz AS {}", value, name(key)) for key, value in more.items()]
+    for column in columns:
+        value = given[column]
+        if column == history.CUSTOM:
+            pieces.append(sql("{}::jsonb AS custom", json.dumps(value)))
+        elif column in LINKS:
+            pieces.append(sql("{}::bigint AS {}", value, name(column)))
+        elif value is None and column in ("title_group", "seniority"):
+            derived = titles.group if column == "title_group" else titles.seniority
+            pieces.append(sql("{} AS {}", derived(sql("{}::text", given["title"])), name(column)))
+        else:
+            pieces.append(sql("{}::text AS {}", value, name(column)))
+    return sql("SELECT {}", join(", ", pieces))
+
+
+def _empty(column: str) -> Sql:
+    return Sql("'{}'::jsonb") if column == history.CUSTOM else Sql("''")
+
+
+def _next_id() -> int:
+    return int(value_of(Sql("SELECT nextval('audience_subject_seq')")))
