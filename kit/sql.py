@@ -39,7 +39,7 @@ def sql(template: str, *parts: Sql | str | int | Any) -> Sql:
 
 def name(identifier: str) -> Sql:
     """A quoted identifier, safe whatever it holds."""
-    return Sql(connection.ops.quote_name(identifier.replace('"', '""')).replace("%", "%%"))
+    return Sql('"' + identifier.replace('"', '""').replace("%", "%%") + '"')
 
 
 def join(separator: str, parts: Iterable[Sql]) -> Sql:
