@@ -82,6 +82,7 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while not self._launch(programs):
             if time.monotonic() > deadline or not self._still_in_use():
+                self.stop()
                 raise Unavailable("\n".join([f"PostgreSQL did not start; the end of {self.log}:", *self._log_tail()]))
             time.sleep(0.5)
         self._make_database()

@@ -76,6 +76,8 @@ class Child:
         elif (code := self.process.poll()) is not None:
             self.ended = 1 if now - self.since > STEADY else self.ended + 1
             pause = _pause(self.ended)
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)  # pool processes that it may have left
             say(f"{self.name} ended ({_ending(code)}); starting it again in {pause:g} s. Its log: {self.log}")
             self.process, self.due = None, now + pause
 

@@ -85,11 +85,15 @@ def test_a_killed_user_does_not_keep_the_server_for_ever(folder: Path) -> None:
     killed = subprocess.Popen(command, cwd=ROOT, env=_without_database())
     pid = folder / "postgres" / embedded.MAJOR / "postmaster.pid"
     _until(lambda: pid.exists() and "ready" in pid.read_text())
-    _until(lambda: psutil.Process(killed.pid).children())
-    sleeper = next(each for each in psutil.Process(killed.pid).children() if each.name() == "sleep")
+    asleep: list[psutil.Process] = []
+    _until(
+        lambda: (
+            asleep.extend(each for each in psutil.Process(killed.pid).children() if each.name() == "sleep") or asleep
+        )
+    )
     killed.kill()
     killed.wait()
-    sleeper.kill()
+    asleep[0].kill()
     with embedded.running(folder, durable=False) as server:
         assert server._process is None, "it was adopted"
         assert ask(server.url, "SELECT 1") == 1
