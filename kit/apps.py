@@ -10,4 +10,5 @@ class KitConfig(AppConfig):
     def ready(self) -> None:
         from kit import navigation
 
+        navigation.register(area="main", label=_("Home"), url_name="home", icon="house", order=10)
         navigation.register(area="operations", label=_("Jobs"), url_name="jobs", icon="list-checks", order=10)

@@ -6,6 +6,7 @@ from django.urls import path
 from kit import views
 
 urlpatterns = [
+    path("", views.home, name="home"),
     path("sign-in/", views.SignIn.as_view(), name="sign_in"),
     path("sign-out/", LogoutView.as_view(), name="sign_out"),
     path("operations/jobs/", views.Jobs.as_view(), name="jobs"),

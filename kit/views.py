@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from kit import filters, forms, jobs, pages, progress, samples, writing
+from kit import filters, forms, jobs, pages, panels, progress, samples, writing
 from kit.models import Job
 
 
@@ -31,9 +31,13 @@ class SignIn(LoginView):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.htmx:  # type: ignore[attr-defined]
-            # A part of a page was asked for by somebody whose session is over: load the whole page, not a form inside it.
+            # A part of a page was asked for, but the session is over: load the whole page, not a form inside it.
             return HttpResponse(headers={"HX-Refresh": "true"})
         return super().get(request, *args, **kwargs)
+
+
+def _took(job: Job) -> str:
+    return writing.span(progress.of(job, timezone.now()).took)
 
 
 class Jobs(pages.ListPage):
@@ -43,14 +47,16 @@ class Jobs(pages.ListPage):
     filterset_class = filters.Jobs
     columns = (
         pages.Column("title", gettext_lazy("Job"), value="__str__", template="kit/_job_name.html"),
-        pages.Column("state", gettext_lazy("State"), sort="state", value="get_state_display", template="kit/_job_cell.html"),
+        pages.Column(
+            "state", gettext_lazy("State"), sort="state", value="get_state_display", template="kit/_job_cell.html"
+        ),
         pages.Column("rows_done", gettext_lazy("Rows"), sort="rows_done", align="end", desc_first=True),
         pages.Column("created_by", gettext_lazy("Asked by")),
         pages.Column("created_at", gettext_lazy("Asked for"), sort="created_at", desc_first=True),
-        pages.Column("took", gettext_lazy("Took"), value=lambda job: writing.span(progress.of(job, timezone.now()).took), align="end"),
+        pages.Column("took", gettext_lazy("Took"), value=_took, align="end"),
     )
     title = gettext_lazy("Jobs")
-    purpose = gettext_lazy("Long work, such as imports and replays: how far it is, how it ended, and why when it failed.")
+    purpose = gettext_lazy("Long work, such as imports and replays: how far it is, how it ended, and why if it failed.")
     counted = ngettext_lazy("%(shown)s job", "%(shown)s jobs", "count")
     crumbs = ((gettext_lazy("Operations"), ""),)
     default_sort = "-created_at"
@@ -64,6 +70,14 @@ class Jobs(pages.ListPage):
         for row in rows:
             row.progress = progress.of(row, now)  # type: ignore[attr-defined]
         return rows
+
+
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """The first page: what is still to be done to begin, and what each app has to say today."""
+    now = timezone.now()
+    context = {"steps": panels.draw("start", None, request, now), "panels": panels.draw("home", None, request, now)}
+    return render(request, "kit/home.html", context)
 
 
 @require_GET

@@ -9,12 +9,14 @@ class LifecycleConfig(AppConfig):
 
     def ready(self) -> None:
         from kit import jobs, navigation
-        from kit.registry import holder
-        from lifecycle import fields, versions
+        from kit.registry import holder, panel
+        from lifecycle import fields, panels, versions
         from lifecycle.models import Membership
 
         fields.register_all()
+        panels.register()
         jobs.register("replay", versions.replay_job)
         jobs.register("preview", versions.preview_job)
         holder(Membership, "memberships")
+        panel("start", _("Publish a lifecycle"), "lifecycle/_first_step.html", versions.first_step, order=20)
         navigation.register(area="main", label=_("Lifecycles"), url_name="lifecycles", icon="route", order=20)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -149,6 +150,11 @@ def preview(version: Version, *, by: User | None, now: datetime) -> Job:
     job = jobs.enqueue("preview", {"version": version.pk}, title=title, by=by, now=now)
     Version.objects.filter(pk=version.pk).update(job=job)
     return job
+
+
+def first_step(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
+    """What the home page shows while no lifecycle has been published: nothing more than its words."""
+    return None if Version.objects.exclude(state=Version.State.DRAFT).exists() else {}
 
 
 def sentence(condition: Any, of: str) -> str:

@@ -14,15 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from kit import jobs, pages, progress
-from kit.models import User
-from kit.registry import panels
+from kit import jobs, pages, panels, progress
 from lifecycle import cases, documents, filters, forms, querysets, versions
 from lifecycle.models import Lifecycle, Membership, Version
-
-
-def _may_edit(user: User) -> bool:
-    return user.role in (User.Role.ADMIN, User.Role.MARKETER, User.Role.OPS)
 
 
 def _version(slug: str, number: int) -> Version:
@@ -90,7 +84,7 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "job": found.job,
         "progress": progress.of(found.job, now) if found.job else None,
         "preview": found.job.result if found.job and found.job.kind == "preview" and found.job.state == "done" else None,
-        "panels": [(each, each.context(found.lifecycle, request, now)) for each in panels("lifecycle")],
+        "panels": panels.draw("lifecycle", found.lifecycle, request, now),
         "cases": cases.run(found, now=now) if found.state == Version.State.DRAFT else [],
     }
     return render(request, "lifecycle/lifecycle_version.html", context)
