@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -30,9 +31,20 @@ class Unusable(ValueError):
 
 def shown(data: Any) -> str:
     """What was given, short enough for a message."""
-    text = f"“{data}”" if isinstance(data, str) else repr(data)
-    text = text.encode("utf-8", "replace").decode().replace("\0", "�")
-    return text if len(text) <= 60 else text[:59] + "…"
+    if isinstance(data, str):
+        text = data.encode("utf-8", "replace").decode().replace("\0", "�")
+        return f"“{text}”" if len(text) <= 60 else f"“{text[:59]}…”"
+    if data is None:
+        return _("nothing")
+    if isinstance(data, bool):
+        return "true" if data else "false"
+    if isinstance(data, int):
+        return str(data) if abs(data) < 10**30 else _("a very large number")
+    if isinstance(data, list | tuple):
+        return _("a list")
+    if isinstance(data, Mapping):
+        return _("an object")
+    return repr(data)[:60]
 
 
 def clean(data: str) -> str:
@@ -72,10 +84,10 @@ def number(data: Any) -> Decimal:
     """A finite number of ordinary size."""
     if isinstance(data, bool) or not isinstance(data, int | float | Decimal):
         raise Unusable("wrong_type", _("needs a number, not %(given)s") % {"given": shown(data)})
-    if not isinstance(data, int) and not math.isfinite(data):
+    if isinstance(data, float | Decimal) and not math.isfinite(data):
         raise Unusable("bad_number", _("needs a finite number, not %(given)s") % {"given": shown(data)})
-    if abs(data) > LARGEST_NUMBER:
-        raise Unusable("bad_number", _("the number is larger than a million milliards"))
+    if not -LARGEST_NUMBER <= data <= LARGEST_NUMBER:
+        raise Unusable("bad_number", _("the number is beyond %(most)s") % {"most": f"{LARGEST_NUMBER:,}"})
     return Decimal(str(data))
 
 

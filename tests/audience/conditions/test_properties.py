@@ -129,8 +129,8 @@ LATER = [
                                       reversal_of_id)
        SELECT person_id, account_id, kind_id, {}::timestamptz, now(), 'later', 'r' || id, id
        FROM audience_activity WHERE reversal_of_id IS NULL AND source = 'test'""",
-    """INSERT INTO audience_purchase (person_id, amount, currency, quantity, properties, occurred_at, recorded_at, source,
-                                      external_id)
+    """INSERT INTO audience_purchase (person_id, amount, currency, quantity, properties, occurred_at, recorded_at,
+                                      source, external_id)
        SELECT id, 100, 'EUR', 1, '{{}}', {}::timestamptz, now(), 'later', id FROM audience_person""",
     """INSERT INTO audience_dealstagechange (deal_id, from_stage, to_stage, from_status, to_status, occurred_at,
                                              recorded_at)

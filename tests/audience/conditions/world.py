@@ -550,10 +550,13 @@ class World:
             fact = since if status != "open" else each.opened
             if status == "open" and not each.noted:
                 stage = each.events[-1][2]
-            if _in_window(fact, leaf.days, at) and status in where.get("status", (status,)):
-                if each.pipeline.lower() in where.get("pipeline", (each.pipeline.lower(),)):
-                    if stage in where.get("stage", (stage,)):
-                        counted.append(each)
+            asked_for = (
+                status in where.get("status", (status,))
+                and each.pipeline.lower() in where.get("pipeline", (each.pipeline.lower(),))
+                and stage in where.get("stage", (stage,))
+            )
+            if asked_for and _in_window(fact, leaf.days, at):
+                counted.append(each)
         if name == "count":
             return len(counted)
         return sum(each.amount or 0 for each in counted if each.currency in ("EUR", ""))

@@ -1,0 +1,87 @@
+"""Who is left out of every figure: people and accounts of the installation's own domains, flagged by rule."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from kit import installation
+from kit.sql import Sql, run, sql
+
+# Why the rule left somebody out; whoever was left out by hand has another reason and is not touched by the rule.
+OWN_DOMAIN = "own domain"
+SOURCE = "own domains"
+
+HOSTS = {
+    "person": Sql("""lower(split_part(subject.email, '@', -1) COLLATE "C")"""),
+    "account": Sql("""lower(subject.domain COLLATE "C")"""),
+}
+
+
+def refresh(now: datetime) -> int:
+    """Flag everybody whose email, and every account whose domain, lies in an own domain or below it.
+
+    Those flagged by this rule whose domain is no longer own are taken back in; those left out for another reason
+    stay as they are. Each change is kept in the history of the field, dated `now`. Safe to repeat. Returns how many
+    people and accounts changed.
+    """
+    domains = sorted({plain for plain in map(_plain, installation.get("own_domains")) if plain})
+    with transaction.atomic():
+        return _refresh("person", domains, now) + _refresh("account", domains, now)
+
+
+def _plain(domain: str) -> str:
+    """A domain as addresses are kept: lower case, punycode, without a leading @ or dot."""
+    bare = domain.strip().lower().lstrip("@.")
+    try:
+        return bare.encode("idna").decode()
+    except UnicodeError:
+        return bare
+
+
+def _refresh(of: str, domains: list[str], now: datetime) -> int:
+    table, subject = Sql(f"audience_{of}"), Sql(f"{of}_id")
+    changes = run(
+        sql(
+            """
+            WITH wanted AS MATERIALIZED (
+                SELECT subject.id, subject.is_excluded AS was, subject.excluded_reason AS reason, own.is AS own
+                FROM {} subject
+                CROSS JOIN LATERAL (SELECT EXISTS (
+                    SELECT FROM unnest({}::text[]) domain
+                    WHERE {} = domain OR right({}, length(domain) + 1) = '.' || domain) AS is) own
+                WHERE subject.erased_at IS NULL AND (
+                    (own.is AND NOT subject.is_excluded)
+                    OR (NOT own.is AND subject.is_excluded AND subject.excluded_reason = {}))
+            ),
+            changed AS (
+                UPDATE {} subject
+                SET is_excluded = wanted.own, excluded_reason = CASE WHEN wanted.own THEN {} ELSE '' END,
+                    updated_at = {}
+                FROM wanted WHERE wanted.id = subject.id AND subject.is_excluded = wanted.was
+                RETURNING subject.id, wanted.was, wanted.reason
+            )
+            INSERT INTO audience_fieldchange ({}, field, old, source, occurred_at, recorded_at)
+            SELECT id, 'is_excluded', was::text, {}, {}::timestamptz, {}::timestamptz FROM changed
+            UNION ALL
+            SELECT id, 'excluded_reason', reason, {}, {}, {} FROM changed
+            """,
+            table,
+            domains,
+            HOSTS[of],
+            HOSTS[of],
+            OWN_DOMAIN,
+            table,
+            OWN_DOMAIN,
+            now,
+            subject,
+            SOURCE,
+            now,
+            now,
+            SOURCE,
+            now,
+            now,
+        )
+    )
+    return changes // 2
