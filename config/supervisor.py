@@ -108,8 +108,7 @@ def run(asked: argparse.Namespace) -> None:
         login = _prepare(asked, environment)
         children = _children(asked.data, environment, web)
         try:
-            for child in children:
-                child.start()
+            children[0].start()  # the web alone at first: somebody waits for it
             _announce(web.getsockname()[1], login, children[0], asked.data)
             _watch(children, server)
         finally:
