@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
@@ -16,7 +16,9 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 def number(value: float | Decimal | None, places: int = 0) -> str:
     """A number with its thousands told apart: 1,234,567. None is a dash."""
-    return NOTHING if value is None else number_format(value, decimal_pos=places, use_l10n=True, force_grouping=True)
+    if value is None:
+        return NOTHING
+    return number_format(_rounded(value, places), decimal_pos=places, use_l10n=True, force_grouping=True)
 
 
 def percent(share: float | Decimal | None, places: int = 1) -> str:
@@ -24,11 +26,16 @@ def percent(share: float | Decimal | None, places: int = 1) -> str:
     if share is None:
         return NOTHING
     # Translators: a percentage, such as 10.5%
-    return _("%(number)s%%") % {"number": number_format(Decimal(str(share)) * 100, decimal_pos=places, use_l10n=True)}
+    return _("%(number)s%%") % {"number": number_format(_rounded(Decimal(str(share)) * 100, places), decimal_pos=places, use_l10n=True)}
+
+
+def _rounded(value: float | Decimal, places: int) -> Decimal:
+    """Half upwards, as people round; Django's number_format cuts off instead."""
+    return Decimal(str(value)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
 def span(length: timedelta | float | None) -> str:
-    """A span of time (a timedelta or seconds) in its one or two largest units: “4 min 10 s”, “3 days”. None is a dash."""
+    """A span of time (a timedelta or seconds) in its largest units: “4 min 10 s”, “3 days”. None is a dash."""
     if length is None:
         return NOTHING
     seconds = round(length.total_seconds() if isinstance(length, timedelta) else length)
