@@ -26,7 +26,8 @@ def percent(share: float | Decimal | None, places: int = 1) -> str:
     if share is None:
         return NOTHING
     # Translators: a percentage, such as 10.5%
-    return _("%(number)s%%") % {"number": number_format(_rounded(Decimal(str(share)) * 100, places), decimal_pos=places, use_l10n=True)}
+    rounded = _rounded(Decimal(str(share)) * 100, places)
+    return _("%(number)s%%") % {"number": number_format(rounded, decimal_pos=places, use_l10n=True)}
 
 
 def _rounded(value: float | Decimal, places: int) -> Decimal:
