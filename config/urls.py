@@ -6,4 +6,5 @@ urlpatterns = [
     path("", include("kit.urls")),
     path("", include("audience.urls")),
     path("", include("lifecycle.urls")),
+    path("", include("reporting.urls")),
 ]

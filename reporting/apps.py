@@ -1,7 +1,18 @@
 """Reporting's place in Django, and what it registers."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class ReportingConfig(AppConfig):
     name = "reporting"
+
+    def ready(self) -> None:
+        from kit import jobs, navigation
+        from kit.registry import panel
+        from reporting import integrity, panels
+
+        jobs.register(integrity.JOB, integrity.run_job)
+        navigation.register(area="reports", label=_("Funnel"), url_name="report_funnel", icon="funnel", order=10)
+        navigation.register(area="operations", label=_("Ledger"), url_name="ledger", icon="scale", order=60)
+        panel("home", _("Lifecycles"), "reporting/_home_panel.html", panels.home, order=10)

@@ -15,12 +15,13 @@ from django.db import models, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from kit import installation
+from kit import installation, jobs
 from kit.sql import Sql, dicts, sql, value
 from lifecycle.models import Lifecycle
 from reporting import filling, plans
 from reporting.models import LedgerCheck
 
+JOB = "check_ledger"
 AT_MOST = 100  # findings named of each kind; the rest is counted
 
 
@@ -91,6 +92,16 @@ def run(lifecycle: Lifecycle, *, now: datetime) -> LedgerCheck:
 def run_all(now: datetime) -> list[LedgerCheck]:
     """Check every lifecycle that was ever live."""
     return [run(lifecycle, now=now) for lifecycle in plans.readable()]
+
+
+def run_job(held: jobs.Held) -> dict[str, Any]:
+    """The check as a job: a lifecycle at a time, from where it stopped."""
+    todo = plans.readable()
+    done, found = held.cursor.get("done", 0), held.cursor.get("found", 0)
+    for number, lifecycle in enumerate(todo[done:], done + 1):
+        found += run(lifecycle, now=held.now).found
+        held.progress(rows_done=number, rows_total=len(todo), cursor={"done": number, "found": found})
+    return {"lifecycles": len(todo), "findings": found}
 
 
 def _compare(lifecycle: Lifecycle) -> list[Finding]:

@@ -11,7 +11,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-LONGEST = timedelta(days=366 * 100)
+EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
+OWN = "own"  # what a form calls days that are no preset
 
 
 class Preset(models.TextChoices):
@@ -83,39 +84,50 @@ class Wish:
 
 
 def wish(asked: Mapping[str, str], *, first: date, today: date) -> Wish:
-    """Read `from` and `to` (the day behind the last one counted), or `window`.
+    """Read `window` (a preset) or `from` and `to` (the day behind the last one counted).
 
-    Never fails; the notes say what was not understood and left out.
+    A form sends all three, and as `was` the preset it showed: the part that was changed counts. Never fails; the notes
+    say what was not understood and left out.
     """
     notes: list[str] = []
-    own_start, own_end = (_day(asked.get(name, ""), notes) for name in ("from", "to"))
-    name = asked.get("window", "")
-    if name and name not in Preset.values:
+    name, was = asked.get("window", ""), asked.get("was", "")
+    if name and name not in Preset.values and name != OWN:
         notes.append(_("There is no time span called “%(name)s”; this is all time.") % {"name": name[:40]})
-    usual = name if name in Preset.values else Preset.ALL.value
-    if own_start is None and own_end is None:
+    chosen = name if name in Preset.values else ""
+    own = [_day(asked.get(end, ""), notes) for end in ("from", "to")]
+    if own == [None, None] or (chosen and was and chosen != was):
+        usual = chosen or Preset.ALL.value
         return Wish(preset(usual, first=first, today=today), usual, tuple(notes))
+    window = _own_days(own[0], own[1], preset(Preset.ALL, first=first, today=today), notes)
+    same = chosen if chosen and preset(chosen, first=first, today=today) == window else ""
+    return Wish(window, same, tuple(notes))
 
-    everything = preset(Preset.ALL, first=first, today=today)
-    start = own_start or min(everything.start, (own_end or everything.end) - timedelta(days=1))
-    end = own_end or max(everything.end, start + timedelta(days=1))
-    if end <= start:
+
+def _own_days(start: date | None, end: date | None, everything: Window, notes: list[str]) -> Window:
+    start = start or min(everything.start, (end or everything.end) - timedelta(days=1))
+    end = end or max(everything.end, start + timedelta(days=1))
+    if end < start:
         notes.append(_("The time span ended before it began; the two days were swapped."))
-        start, end = (end, start) if end < start else (start, start + timedelta(days=1))
-    if end - start > LONGEST:
-        notes.append(_("A time span has at most 100 years; this is all time."))
-        return Wish(everything, Preset.ALL.value, tuple(notes))
-    return Wish(Window(start, end), "", tuple(notes))
+        start, end = end, start
+    if end == start:
+        notes.append(_("The last day is not counted, so the time span held no day; this is the day itself."))
+        end = start + timedelta(days=1)
+    return Window(start, end)
 
 
 def _day(text: str, notes: list[str]) -> date | None:
     if not text.strip():
         return None
     try:
-        return date.fromisoformat(text.strip())
+        day = date.fromisoformat(text.strip())
     except ValueError:
         notes.append(_("“%(text)s” is no day; write it as 2025-01-31.") % {"text": text[:40]})
         return None
+    if EARLIEST <= day <= LATEST:
+        return day
+    span = {"day": text[:40], "first": EARLIEST.isoformat(), "last": LATEST.isoformat()}
+    notes.append(_("“%(day)s” was left out: days go from %(first)s to %(last)s.") % span)
+    return None
 
 
 def _quarter(day: date) -> date:

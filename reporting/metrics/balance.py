@@ -3,6 +3,8 @@
 The balance at the end of a window is that at its start, plus what came in, less what went out.
 """
 
+from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, sql
@@ -32,6 +34,14 @@ def people(question: Question, part: str = FIGURE) -> Sql:
     )
 
 
+def title(question: Question) -> str:
+    """The figure in words."""
+    stage, window = question.plan.label(question.stage), question.window
+    if question.moment == START:
+        return gettext("In “%(stage)s” at the start of %(day)s") % {"stage": stage, "day": date_format(window.start)}
+    return gettext("In “%(stage)s” at the end of %(day)s") % {"stage": stage, "day": date_format(window.last)}
+
+
 METRIC = Metric(
     name="balance",
     label=_("Balance"),
@@ -40,4 +50,6 @@ METRIC = Metric(
         "The balance at the end of a window is that at its start, plus what came in, less what went out."
     ),
     people=people,
+    title=title,
+    needs=("stage", "moment"),
 )

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, rows, sql
@@ -141,6 +142,19 @@ def _pattern(plan: Plan, origin: str, target: str, order: str) -> str:
     return f"[{''.join(letters[reached - 1 :])}]"
 
 
+def title(question: Question) -> str:
+    """The figure in words."""
+    names = {"origin": question.plan.label(question.stage), "target": question.plan.label(question.target)}
+    days = question.within
+    if question.order == Order.ANY:
+        words = gettext("From entering the lifecycle to “%(target)s” or later") % names
+    elif question.order == Order.STRICT:
+        words = gettext("From “%(origin)s” to “%(target)s” through every stage between") % names
+    else:
+        words = gettext("From “%(origin)s” to “%(target)s” or later") % names
+    return gettext("%(words)s, within %(days)s days") % {"words": words, "days": days} if days is not None else words
+
+
 METRIC = Metric(
     name="cohort_conversion",
     label=_("Cohort conversion"),
@@ -152,5 +166,7 @@ METRIC = Metric(
         "wherever they started."
     ),
     people=people,
+    title=title,
+    needs=("target",),
     parts={FIGURE: _("reached it"), BASE: _("entered"), UNFINISHED: _("unfinished: their days are not over")},
 )

@@ -3,6 +3,7 @@
 Whoever is flagged so leaves every figure of every window, past ones too; taking the flag away brings them back.
 """
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, sql, value
@@ -26,6 +27,11 @@ def people(question: Question, part: str = FIGURE) -> Sql:
     )
 
 
+def title(question: Question) -> str:
+    """The figure in words."""
+    return gettext("Left out of all figures")
+
+
 METRIC = Metric(
     name="excluded",
     label=_("Left out"),
@@ -34,5 +40,7 @@ METRIC = Metric(
         "flagged so leaves every figure of every window, past ones too; taking the flag away brings them back."
     ),
     people=people,
+    title=title,
+    needs=(),
     unit="membership",
 )

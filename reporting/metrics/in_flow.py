@@ -3,6 +3,7 @@
 Somebody who came twice counts twice.
 """
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, sql
@@ -21,6 +22,11 @@ def people(question: Question, part: str = FIGURE) -> Sql:
     return sql("SELECT entry.id FROM {} AND entry.to_stage = {}", question.entries(), question.stage)
 
 
+def title(question: Question) -> str:
+    """The figure in words."""
+    return gettext("Moves into “%(stage)s”") % {"stage": question.plan.label(question.stage)}
+
+
 METRIC = Metric(
     name="in_flow",
     label=_("In flow"),
@@ -29,4 +35,6 @@ METRIC = Metric(
         "in. Somebody who came twice counts twice."
     ),
     people=people,
+    title=title,
+    needs=("stage",),
 )

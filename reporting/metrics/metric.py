@@ -18,14 +18,18 @@ FIGURE = "figure"  # the part of a metric that is the figure itself
 class Metric:
     """One number. `people(question, part)` selects the ids of the rows behind one of its `parts`.
 
-    `definition` is the module's docstring, translated. `unit`: "entry" when the rows are stage entries, "membership"
-    when they are memberships. `days`: the SQL of each entry's duration, where the metric is about durations.
+    `title(question)` names the figure in words; `needs` are the properties of a question without which it cannot be
+    asked ("stage", "target", "moment"). `definition` is the module's docstring, translated. `unit`: "entry" when the
+    rows are stage entries, "membership" when they are memberships. `days`: the SQL of each entry's duration, where
+    the metric is about durations.
     """
 
     name: str
     label: Text
     definition: Text
     people: Callable[[Question, str], Sql]
+    title: Callable[[Question], str]
+    needs: tuple[str, ...] = ()
     parts: Mapping[str, Text] = field(default_factory=dict)
     unit: str = "entry"
     days: Callable[[Question], Sql] | None = None

@@ -3,6 +3,7 @@
 The five are counted apart and never set off against one another.
 """
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, sql
@@ -34,6 +35,13 @@ def towards(question: Question) -> Sql:
     return sql("AND entry.to_stage = ANY({})", question.plan.targets(question.stage, question.directions))
 
 
+def title(question: Question) -> str:
+    """The figure in words."""
+    words = gettext("Moves out of “%(stage)s”") % {"stage": question.plan.label(question.stage)}
+    ways = ", ".join(str(way.label) for way in question.directions)
+    return gettext("%(words)s: %(ways)s") % {"words": words, "ways": ways} if ways else words
+
+
 METRIC = Metric(
     name="out_flow",
     label=_("Out flow"),
@@ -42,4 +50,6 @@ METRIC = Metric(
         "The five are counted apart and never set off against one another."
     ),
     people=people,
+    title=title,
+    needs=("stage",),
 )

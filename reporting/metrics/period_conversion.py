@@ -4,6 +4,7 @@ The stays are those there at the start of the window plus those that came in it.
 comparable.
 """
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, sql
@@ -39,6 +40,11 @@ def people(question: Question, part: str = FIGURE) -> Sql:
     return forward
 
 
+def title(question: Question) -> str:
+    """The figure in words."""
+    return gettext("Moved forward from “%(stage)s”") % {"stage": question.plan.label(question.stage)}
+
+
 METRIC = Metric(
     name="period_conversion",
     label=_("Period conversion"),
@@ -48,6 +54,8 @@ METRIC = Metric(
         "length are not comparable."
     ),
     people=people,
+    title=title,
+    needs=("stage",),
     parts={
         FIGURE: _("moved forward"),
         BASE: _("were there or came"),

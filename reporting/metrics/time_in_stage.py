@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, rows, sql
@@ -73,6 +74,13 @@ def _statement(question: Question) -> Sql:
     )
 
 
+def title(question: Question) -> str:
+    """The figure in words."""
+    words = gettext("Days in “%(stage)s”") % {"stage": question.plan.label(question.stage)}
+    ways = ", ".join(str(way.label) for way in question.directions)
+    return gettext("%(words)s: %(ways)s") % {"words": words, "ways": ways} if ways else words
+
+
 METRIC = Metric(
     name="time_in_stage",
     label=_("Time in stage"),
@@ -82,6 +90,8 @@ METRIC = Metric(
         "dated before that of entering; it stays in and is flagged."
     ),
     people=people,
+    title=title,
+    needs=("stage",),
     parts={FIGURE: _("stays that ended"), NEGATIVE: _("left before they entered, by the dates of the facts")},
     days=lambda question: Sql("reporting_stageentry.stay_days"),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, rows, sql
@@ -63,6 +64,12 @@ def days(question: Question) -> Sql:
     )
 
 
+def title(question: Question) -> str:
+    """The figure in words."""
+    names = {"origin": question.plan.label(question.stage), "target": question.plan.label(question.target)}
+    return gettext("Days from “%(origin)s” to “%(target)s”") % names
+
+
 METRIC = Metric(
     name="velocity",
     label=_("Velocity"),
@@ -72,6 +79,8 @@ METRIC = Metric(
         "negative number means that the target's fact is dated before the stage's; it stays in and is flagged."
     ),
     people=people,
+    title=title,
+    needs=("stage", "target"),
     parts={FIGURE: _("moved"), NEGATIVE: _("reached the target before the stage, by the dates of the facts")},
     days=days,
 )

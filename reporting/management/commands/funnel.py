@@ -20,8 +20,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("lifecycle", help="the lifecycle's slug")
-        parser.add_argument("--from", dest="start", type=_day, help="the first day counted (default: that of the first move)")
-        parser.add_argument("--to", dest="end", type=_day, help="the day behind the last one counted (default: tomorrow)")
+        parser.add_argument(
+            "--from", dest="start", type=_day, help="the first day counted (default: that of the first move)"
+        )
+        parser.add_argument(
+            "--to", dest="end", type=_day, help="the day behind the last one counted (default: tomorrow)"
+        )
         parser.add_argument("--within", type=_days, help="days that a cohort is given (default: any time since)")
         parser.add_argument("--split", help="a field to split by, such as person.source")
         parser.add_argument("--json", action="store_true", help="print one line of JSON")
@@ -69,7 +73,9 @@ def _days(text: str) -> int:
 
 
 def _lines(answer: Funnel) -> list[str]:
-    head = f"{'':24} {'start':>9} {'in':>9} {'out':>9} {'end':>9} {'next step':>10} {'from first':>10} {'median days':>12}"
+    head = (
+        f"{'':24} {'start':>9} {'in':>9} {'out':>9} {'end':>9} {'next step':>10} {'from first':>10} {'median days':>12}"
+    )
     lines = [f"{answer.plan.lifecycle.name}, {answer.window}", head]
     for row in answer.everybody.rows:
         lines.append(

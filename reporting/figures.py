@@ -1,0 +1,352 @@
+"""The funnel's figures as pages show them: how each is written, what it is counted from, the door to its people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from kit import writing
+from kit.statistics import Counts, Share
+from reporting import addresses, metrics
+from reporting.funnel import Body, Bucket, Funnel, Row
+from reporting.metrics import balance
+from reporting.metrics.cohort_conversion import UNFINISHED, Order
+from reporting.metrics.metric import FIGURE
+from reporting.metrics.time_in_stage import NEGATIVE
+from reporting.plans import Direction
+from reporting.questions import Question
+
+SHOWN_BUCKETS = 60  # of a split by, say, city: the largest; the file has all
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: `text` is the link to the list of the `count` rows behind it; `note` says what it is counted from."""
+
+    text: str
+    metric: str = ""
+    count: int | None = None
+    url: str = ""
+    note: str = ""
+    value: Any = None
+
+    @property
+    def formula(self) -> str:
+        """How it is counted, in words."""
+        return str(metrics.ALL[self.metric].definition) if self.metric else ""
+
+
+NOTHING = Figure(writing.NOTHING)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: its heading, a remark on it, and its figures in the order of the columns."""
+
+    head: str
+    figures: Sequence[Figure]
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first of its heads is that of the lines."""
+
+    heads: Sequence[str]
+    lines: Sequence[Line]
+    left_over: int = 0
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of the picture: a stage of the success path, with those that reached it and their share."""
+
+    label: str
+    figure: Figure
+    share: str
+
+
+# ---- one figure ----
+
+
+def counted(question: Question, metric: str, count: int, part: str = FIGURE, note: str = "") -> Figure:
+    """A plain number."""
+    return Figure(writing.number(count), metric, count, addresses.people(question, metric, part), note, count)
+
+
+def share(question: Question, metric: str, answer: Share | None) -> Figure:
+    """A share with its base; with few in the base the interval comes first, because the rate says little."""
+    if answer is None:
+        return NOTHING
+    note = _("%(hits)s of %(of)s") % {"hits": writing.number(answer.hits), "of": writing.number(answer.of)}
+    text = writing.percent(answer.rate)
+    if answer.rate is not None and answer.few:
+        text, note = interval(answer), _("few: %(rate)s, %(base)s") % {"rate": text, "base": note}
+    return Figure(text, metric, answer.hits, addresses.people(question, metric), note, answer.rate)
+
+
+def interval(answer: Share) -> str:
+    """The 95 % interval of a share."""
+    bounds = answer.interval
+    if bounds is None:
+        return writing.NOTHING
+    return _("%(low)s to %(high)s") % {"low": writing.percent(bounds.low), "high": writing.percent(bounds.high)}
+
+
+def days(question: Question, metric: str, answer: Counts | None, value: float | None, note: str = "") -> Figure:
+    """A number of days taken from durations; the list behind it is all of them."""
+    if not answer or value is None:
+        return NOTHING
+    places = 0 if float(value).is_integer() else 1
+    url = addresses.people(question, metric)
+    return Figure(writing.number(value, places), metric, answer.count, url, note, value)
+
+
+# ---- the parts of the funnel page ----
+
+
+def headline(answer: Funnel) -> list[tuple[str, Figure]]:
+    """The few figures on top, each with its label."""
+    question, body, success = _everybody(answer), answer.everybody, answer.plan.success
+    if len(success) < 2 or body.won is None:
+        return []
+    first, last = success[0], success[-1]
+    way = question.about(stage=first.slug, target=last.slug)
+    entry, to = question.about(stage=first.slug, target=first.slug), addresses.people(way, "cohort_conversion")
+    conversion = writing.percent(body.won.rate, 2)
+    around = _("95 %%: %(interval)s") % {"interval": interval(body.won)}
+    return [
+        (_("Entered “%(stage)s”") % {"stage": first.name}, counted(entry, "cohort_conversion", body.won.of)),
+        (_("Reached “%(stage)s”") % {"stage": last.name}, counted(way, "cohort_conversion", body.won.hits)),
+        (_("Conversion"), Figure(conversion, "cohort_conversion", body.won.hits, to, around, body.won.rate)),
+        (_("Median days to “%(stage)s”") % {"stage": last.name}, _median_with_spread(way, body.first_to_last)),
+    ]
+
+
+def remarks(answer: Funnel) -> list[tuple[Figure, str]]:
+    """What to know before believing: cohorts whose days are not over, and facts dated the wrong way round."""
+    question, plan = _everybody(answer), answer.plan
+    found = []
+    for row in answer.everybody.rows:
+        onward = plan.next(row.place.slug)
+        if row.unfinished and onward:
+            asked = question.about(stage=row.place.slug, target=onward.slug)
+            words = _("entered “%(stage)s” less than %(days)s days ago: unfinished, and in no cohort.")
+            figure = counted(asked, "cohort_conversion", row.unfinished, UNFINISHED)
+            found.append((figure, words % {"stage": row.place.name, "days": question.within}))
+        if onward and row.to_next and row.to_next.negative:
+            found.append(_wrong_way(question, row.place.slug, onward.slug, row.to_next))
+    if len(plan.success) > 2 and answer.everybody.first_to_last.negative:
+        ends = (plan.success[0].slug, plan.success[-1].slug)
+        found.append(_wrong_way(question, *ends, answer.everybody.first_to_last))
+    return found
+
+
+def basis(answer: Funnel) -> str:
+    """What a conversion of cohorts is counted from, in words."""
+    words = {"window": answer.window, "days": answer.question.within}
+    if answer.question.within is None:
+        told = _("Of those that first entered a stage %(window)s: who came further, at any time since.")
+    else:
+        told = _("Of those that first entered a stage %(window)s: who came further within %(days)s days.")
+    return told % words
+
+
+def bars(answer: Funnel) -> list[Bar]:
+    """The picture: of those that entered the first stage, how many reached each stage or a later one."""
+    question, success = _everybody(answer), answer.plan.success
+    drawn = []
+    for row in answer.everybody.rows:
+        if row.cumulative is not None:
+            asked = question.about(stage=success[0].slug, target=row.place.slug)
+            figure = counted(asked, "cohort_conversion", row.cumulative.hits)
+            drawn.append(Bar(row.place.name, figure, writing.percent(row.cumulative.rate)))
+    return drawn
+
+
+def ledger(answer: Funnel) -> Table:
+    """Balance, in, out and balance of every stage, and where the moves out led."""
+    rows = answer.everybody.rows
+    ways = [way for way in Direction if any(row.out_by.get(way) for row in rows)]
+    heads = [_("Stage"), _("At the start"), _("In"), _("Out"), _("At the end"), *(str(way.label) for way in ways)]
+    return Table(heads, [Line(row.place.name, _ledger(answer, row, ways), _remark(row)) for row in rows])
+
+
+def conversions(answer: Funnel) -> Table:
+    """Every kind of conversion side by side, with its base."""
+    heads = [
+        _("Stage"),
+        _("First entries"),
+        _("To the next or later"),
+        _("From the first stage"),
+        _("Strict"),
+        _("Any order"),
+        _("Of all stays in the time span"),
+    ]
+    rows = [row for row in answer.everybody.rows if row.place.position]
+    return Table(heads, [Line(row.place.name, _conversions(answer, row)) for row in rows])
+
+
+def durations(answer: Funnel) -> Table:
+    """How long the stays were, and how long it took to the next stage."""
+    heads = [
+        _("Stage"),
+        _("Stays that ended"),
+        _("Median days"),
+        _("p90"),
+        _("Mean"),
+        _("Days to the next: median"),
+        _("p90"),
+        _("Mean"),
+    ]
+    rows = [row for row in answer.everybody.rows if not row.place.is_terminal or row.stays]
+    return Table(heads, [Line(row.place.name, _durations(answer, row)) for row in rows])
+
+
+def split(answer: Funnel, *, all_of_them: bool = False) -> Table | None:
+    """Each bucket's way along the success path, the largest first, and everybody; None when nobody is parted."""
+    question, success = answer.question, answer.plan.success
+    if question.split is None or len(success) < 2:
+        return None
+    last = success[-1].name
+    heads = [
+        question.split.label,
+        *(_("Entered “%(stage)s”") % {"stage": place.name} for place in success[:1]),
+        *(_("Reached “%(stage)s”") % {"stage": place.name} for place in success[1:]),
+        _("Conversion to “%(stage)s”") % {"stage": last},
+        _("Median days to “%(stage)s”") % {"stage": last},
+    ]
+    shown = answer.buckets if all_of_them else answer.buckets[:SHOWN_BUCKETS]
+    lines = [Line(bucket.label, _bucket(question.about(bucket=bucket.value), bucket.body)) for bucket in shown]
+    lines.append(Line(_("Everybody"), _bucket(_everybody(answer), answer.everybody)))
+    return Table(heads, lines, len(answer.buckets) - len(shown))
+
+
+# ---- one line ----
+
+
+def _everybody(answer: Funnel) -> Question:
+    return answer.question.about(split=None)
+
+
+def _ledger(answer: Funnel, row: Row, ways: Sequence[Direction]) -> list[Figure]:
+    at = _everybody(answer).about(stage=row.place.slug)
+    figures = [
+        counted(at.about(moment=balance.START), "balance", row.balance_start),
+        counted(at, "in_flow", row.in_flow),
+        counted(at, "out_flow", row.out_flow),
+        counted(at.about(moment=balance.END), "balance", row.balance_end),
+    ]
+    for way in ways:
+        count = row.out_by.get(way, 0)
+        figures.append(counted(at.about(directions=(way,)), "out_flow", count) if count else NOTHING)
+    return figures
+
+
+def _remark(row: Row) -> str:
+    if row.place.former:
+        return _("of an earlier version")
+    if row.place.is_gate:
+        return _("a gate: holds nobody")
+    if not row.place.position:
+        return _("detour")
+    return ""
+
+
+def _conversions(answer: Funnel, row: Row) -> list[Figure]:
+    question, plan = _everybody(answer), answer.plan
+    first, slug, onward = plan.success[0].slug, row.place.slug, plan.next(row.place.slug)
+    at, name = question.about(stage=slug), "cohort_conversion"
+    from_first = question.about(stage=first, target=slug)
+    return [
+        counted(at.about(target=slug), name, row.entered - row.unfinished),
+        share(at.about(target=onward.slug), name, row.next_step) if onward else NOTHING,
+        share(from_first, name, row.cumulative),
+        share(from_first.about(order=Order.STRICT.value), name, row.strict),
+        share(question.about(target=slug, order=Order.ANY.value), name, row.any_order),
+        share(at, "period_conversion", row.period),
+    ]
+
+
+def _durations(answer: Funnel, row: Row) -> list[Figure]:
+    at = _everybody(answer).about(stage=row.place.slug)
+    onward = answer.plan.next(row.place.slug)
+    figures = [counted(at, "time_in_stage", row.stays.count), *_spread(at, "time_in_stage", row.stays)]
+    to_next = row.to_next if onward else None
+    return figures + _spread(at.about(target=onward.slug if onward else ""), "velocity", to_next)
+
+
+def _spread(question: Question, metric: str, answer: Counts | None) -> list[Figure]:
+    if not answer:
+        return [NOTHING] * 3
+    of = _("of %(n)s") % {"n": writing.number(answer.count)}
+    return [
+        days(question, metric, answer, answer.median, of),
+        days(question, metric, answer, answer.p90),
+        days(question, metric, answer, answer.mean),
+    ]
+
+
+def _bucket(question: Question, body: Body) -> list[Figure]:
+    success, name = question.plan.success, "cohort_conversion"
+    first, last = success[0].slug, success[-1].slug
+    reached = [row.cumulative for row in body.rows if row.cumulative is not None]
+    figures = [
+        counted(question.about(stage=first, target=place.slug), name, answer.hits)
+        for place, answer in zip(success, reached, strict=True)
+    ]
+    way = question.about(stage=first, target=last)
+    speed = body.first_to_last
+    return [*figures, share(way, name, body.won), days(way, "velocity", speed, speed.median)]
+
+
+def _median_with_spread(question: Question, answer: Counts) -> Figure:
+    note = _("of %(n)s; mean %(mean)s, p90 %(p90)s, least %(least)s") % {
+        "n": writing.number(answer.count),
+        "mean": writing.number(answer.mean, 2),
+        "p90": writing.number(answer.p90),
+        "least": writing.number(answer.minimum),
+    }
+    return days(question, "velocity", answer, answer.median, note)
+
+
+def _wrong_way(question: Question, source: str, target: str, answer: Counts) -> tuple[Figure, str]:
+    plan = question.plan
+    figure = counted(question.about(stage=source, target=target), "velocity", answer.negative, NEGATIVE)
+    words = _("“%(target)s” dated before “%(source)s”: counted as the dates stand, not dropped.")
+    return figure, words % {"source": plan.label(source), "target": plan.label(target)}
+
+
+# ---- the file ----
+
+
+def as_rows(answer: Funnel) -> tuple[list[str], list[list[Any]]]:
+    """The funnel for a spreadsheet: a line per stage, of everybody and of each bucket, in plain numbers."""
+    heads = [
+        _("Part"), _("Stage"), _("At the start"), _("In"), _("Out"), _("At the end"),
+        _("First entries"), _("Unfinished"), _("To the next or later"), _("of"),
+        _("From the first stage"), _("of"), _("Strict"), _("Any order"), _("of"),
+        _("Forward in the time span"), _("of stays"),
+        _("Stays that ended"), _("Median days"), _("p90"), _("Mean"),
+        _("Median days to the next"),
+    ]  # fmt: skip
+    parts = [Bucket("", _("Everybody"), answer.everybody), *answer.buckets]
+    return heads, [_plain(part.label, row) for part in parts for row in part.body.rows]
+
+
+def _plain(label: str, row: Row) -> list[Any]:
+    stays, to_next = row.stays, row.to_next or Counts()
+    return [
+        label, row.place.name, row.balance_start, row.in_flow, row.out_flow, row.balance_end,
+        row.entered, row.unfinished, *_pair(row.next_step),
+        *_pair(row.cumulative), row.strict.hits if row.strict else None, *_pair(row.any_order),
+        *_pair(row.period),
+        stays.count, stays.median, stays.p90, stays.mean, to_next.median,
+    ]  # fmt: skip
+
+
+def _pair(answer: Share | None) -> list[int | None]:
+    return [answer.hits, answer.of] if answer else [None, None]

@@ -1,0 +1,37 @@
+"""Filters of the lists behind figures."""
+
+from typing import Any
+
+import django_filters
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from reporting.models import StageEntry
+
+
+class Entries(django_filters.FilterSet):
+    """Search by name, email or domain."""
+
+    q = django_filters.CharFilter(label=_("Search"), method="named", help_text=_("Name, email or domain"))
+
+    class Meta:
+        model = StageEntry
+        fields: list[str] = []
+
+    path = "membership__"
+
+    def named(self, rows: QuerySet[Any], name: str, words: str) -> QuerySet[Any]:
+        """Each word begins a part of the subject's name or is in the email or domain."""
+        columns = ("person__first_name", "person__last_name", "person__email", "account__name", "account__domain")
+        for word in words.replace("\x00", "").split()[:5]:
+            anywhere = Q()
+            for column in columns:
+                anywhere |= Q(**{f"{self.path}{column}__icontains": word})
+            rows = rows.filter(anywhere)
+        return rows
+
+
+class Memberships(Entries):
+    """The same for lists of memberships."""
+
+    path = ""

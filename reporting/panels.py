@@ -1,0 +1,88 @@
+"""What reporting shows on the home page: the lifecycles by species, with balances and what moved today."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from kit.sql import rows, sql
+from lifecycle.models import Lifecycle
+from reporting import figures, funnel, plans
+from reporting.metrics import balance
+from reporting.plans import Place, Plan
+from reporting.questions import Question
+from reporting.windows import Window
+
+
+def home(subject: None, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """Each species with its lifecycles; None as long as none was ever live. One statement counts for all of them."""
+    lifecycles = plans.readable()
+    if not lifecycles:
+        return None
+    today = funnel.today(now)
+    window = Window(today, today + timedelta(days=1))
+    there, moved = _counts(lifecycles, window)
+    shown = defaultdict(list)
+    for lifecycle in lifecycles:
+        plan = plans.read(lifecycle)
+        assert plan is not None
+        shown[lifecycle.species].append(_card(Question(plan, window, today), there[lifecycle.pk], moved[lifecycle.pk]))
+    species = [(value, label, shown[value]) for value, label in Lifecycle.Species.choices if shown[value]]
+    return {"species": species}
+
+
+def _card(question: Question, there: dict[str, int], moved: dict[str, int]) -> dict[str, Any]:
+    plan = question.plan
+    return {
+        "lifecycle": plan.lifecycle,
+        "url": f"{reverse('report_funnel')}?lifecycle={plan.lifecycle.slug}",
+        "open": sum(there.get(place.slug, 0) for place in plan.places if not place.is_terminal),
+        "largest": max([there.get(place.slug, 0) for place in plan.places], default=0),
+        "stages": [_stage(question, place, there, moved) for place in _shown(plan, there)],
+        "moved": sum(moved.values()),
+    }
+
+
+def _stage(question: Question, place: Place, there: dict[str, int], moved: dict[str, int]) -> dict[str, Any]:
+    at = question.about(stage=place.slug)
+    came = moved.get(place.slug, 0)
+    return {
+        "name": place.name,
+        "balance": figures.counted(at.about(moment=balance.END), "balance", there.get(place.slug, 0)),
+        "came": figures.counted(at, "in_flow", came) if came else None,
+    }
+
+
+def _shown(plan: Plan, there: dict[str, int]) -> list[Place]:
+    return [place for place in plan.places if not place.is_gate and not (place.former and not there.get(place.slug))]
+
+
+Counts = dict[int, dict[str, int]]
+
+
+def _counts(lifecycles: list[Lifecycle], window: Window) -> tuple[Counts, Counts]:
+    """For each lifecycle: how many are in each stage at the end of the day, and how many came into it today."""
+    statement = sql(
+        """
+        SELECT lifecycle_id, stage, sum(n)::bigint,
+               COALESCE(sum(n) FILTER (WHERE n > 0 AND day >= {}), 0)::bigint
+        FROM (
+            SELECT lifecycle_id, to_stage AS stage, day, count AS n FROM reporting_dailyflow
+            UNION ALL SELECT lifecycle_id, from_stage, day, -count FROM reporting_dailyflow
+        ) moves
+        WHERE stage <> '' AND day < {} AND lifecycle_id = ANY({}) GROUP BY 1, 2
+        """,
+        window.start,
+        window.end,
+        [lifecycle.pk for lifecycle in lifecycles],
+    )
+    there: Counts = defaultdict(dict)
+    moved: Counts = defaultdict(dict)
+    for lifecycle_id, stage, balance_now, came in rows(statement):
+        there[lifecycle_id][stage] = balance_now
+        moved[lifecycle_id][stage] = came
+    return there, moved
