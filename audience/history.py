@@ -13,13 +13,14 @@ from audience.models import Account, Person
 from kit.sql import Sql, join, name, run, sql
 
 CUSTOM = "custom"
+OBJECTS = (CUSTOM, "properties")  # values by key: what is said is laid over what was
 
 
 def differs(columns: Sequence[str], *, fill: bool = False, exact: bool = False, subject: str = "s") -> Sql:
     """True where the given values (alias `g`) would change the subject (alias `s` unless said otherwise)."""
     if not columns:
         return Sql("false")
-    new = join(", ", (_new(column, fill=fill, exact=exact, subject=subject) for column in columns))
+    new = join(", ", (new_value(column, fill=fill, exact=exact, subject=subject) for column in columns))
     old = join(", ", (sql("{}.{}", Sql(subject), name(column)) for column in columns))
     return sql("ROW({}) IS DISTINCT FROM ROW({})", new, old)
 
@@ -45,7 +46,7 @@ def update(
     pairs = join(
         ", ",
         (
-            sql("s.{} AS {}, {} AS {}", name(c), name(f"old_{c}"), _new(c, fill=fill, exact=exact), name(f"new_{c}"))
+            sql("s.{} AS {}, {} AS {}", name(c), name(f"old_{c}"), new_value(c, fill=fill, exact=exact), name(f"new_{c}"))
             for c in columns
         ),
     )
@@ -79,9 +80,10 @@ def update(
     )
 
 
-def _new(column: str, *, fill: bool, exact: bool, subject: str = "s") -> Sql:
+def new_value(column: str, *, fill: bool = False, exact: bool = False, subject: str = "s") -> Sql:
+    """What a column becomes, out of what is given (alias `g`) and what was (alias `s`)."""
     given, was = sql("g.{}", name(column)), sql("{}.{}", Sql(subject), name(column))
-    if column == CUSTOM:
+    if column in OBJECTS:
         # The right side of || wins.
         left, right = (given, was) if fill else (was, given)
         merged = sql("coalesce({} || {}, {})", left, right, was)

@@ -211,8 +211,6 @@ def _fit(column: str, target: Target, kind: Kind) -> float:
         and _words(column.partition(": ")[0]) in _OWN.get(kind.name, ())
     ):
         return 0.9
-    if any(said.endswith(f" {name}") for name in names if len(name) > 4):
-        return 0.6
     return 0.0
 
 

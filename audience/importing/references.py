@@ -23,6 +23,8 @@ ACCOUNT = (
     Target("account_name", gettext_noop("account: name"), length=300, aliases=("company", "company name", "account", "account name", "organization", "organisation", "account account name", "employer")),
 )  # fmt: skip
 
+NEVER = Sql("NULL::timestamptz")
+
 
 def account_key(work: Run, prefix: str = "account_") -> list[Derived]:
     """The column `account_key` for rows that name an account by external id, domain or name."""
@@ -39,8 +41,10 @@ def product_key(work: Run, external: str = "product_external_id", called: str = 
     return _key(work, "product_key", [("x", external), ("n", called)])
 
 
-def find_accounts(work: Run, seen: Sql, prefix: str = "account_") -> None:
-    """Fill `accounts`, if the file names any; `seen` is when a row (alias r) saw its account."""
+def find_accounts(work: Run, seen: Sql = NEVER, prefix: str = "account_", *, new: Sql | None = None) -> None:
+    """Fill `accounts`, if the file names any. `seen` is when a row (alias r) proves to have seen its account, and `new`
+    (else `seen`) when an account that is to be made was first seen.
+    """
     if not account_key(work, prefix):
         return
     external, domain, called = (work.value(f"{prefix}{each}") for each in ("external_id", "domain", "name"))
@@ -50,7 +54,7 @@ def find_accounts(work: Run, seen: Sql, prefix: str = "account_") -> None:
             """
             SELECT k.*, coalesce(i.account_id, d.id, n.id) AS id, false AS fresh FROM (
                 SELECT r.account_key AS key, max({}) AS external_id, max({}) AS domain, max({}) AS name,
-                       min({}) AS first_seen
+                       min({}) AS seen, min({}) AS first_seen
                 FROM {} r WHERE r.problem IS NULL AND r.account_key IS NOT NULL GROUP BY 1
             ) k
             LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'account' AND i.external_id = k.external_id
@@ -64,7 +68,7 @@ def find_accounts(work: Run, seen: Sql, prefix: str = "account_") -> None:
                 AND (k.domain IS NULL OR a.domain = '') AND a.erased_at IS NULL AND {}
             ) n ON i.account_id IS NULL AND d.id IS NULL AND k.name IS NOT NULL
             """,
-            external, domain, called, seen, work.table("rows"), work.source,
+            external, domain, called, seen, new or seen, work.table("rows"), work.source,
             _unnamed(work), _unnamed(work),
         ),
         "key",
@@ -82,21 +86,27 @@ def _unnamed(work: Run) -> Sql:
     )
 
 
-def find_people(work: Run, seen: Sql) -> None:
-    """Fill `people`. Who is not known and has an email can be made, unless the option `create_people` says no."""
+def find_people(work: Run, seen: Sql = NEVER, *, new: Sql | None = None) -> None:
+    """Fill `people`, if the file names any; `seen` and `new` as for accounts.
+
+    Who is not known and has an email can be made, unless the option `create_people` says no.
+    """
+    if not person_key(work):
+        return
     external, email = work.value("person_external_id"), work.value("person_email")
     work.create(
         "people",
         sql(
             """
             SELECT k.*, coalesce(i.person_id, e.id) AS id, false AS fresh FROM (
-                SELECT r.person_key AS key, max({}) AS external_id, max({}) AS email, min({}) AS first_seen
+                SELECT r.person_key AS key, max({}) AS external_id, max({}) AS email,
+                       min({}) AS seen, min({}) AS first_seen
                 FROM {} r WHERE r.problem IS NULL AND r.person_key IS NOT NULL GROUP BY 1
             ) k
             LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'person' AND i.external_id = k.external_id
             LEFT JOIN audience_person e ON lower(e.email COLLATE "C") = k.email AND e.email <> ''
             """,
-            external, email, seen, work.table("rows"), work.source,
+            external, email, seen, new or seen, work.table("rows"), work.source,
         ),
         "key",
     )  # fmt: skip
@@ -277,7 +287,7 @@ def see(work: Run) -> None:
                 sql(
                     """
                     UPDATE {} s SET first_seen_at = k.first_seen, updated_at = {} FROM (
-                        SELECT id, min(first_seen) AS first_seen FROM {} WHERE NOT fresh
+                        SELECT id, min(seen) AS first_seen FROM {} WHERE NOT fresh
                         AND id IN (SELECT {} FROM {} WHERE action IN ('create', 'update')) GROUP BY id
                     ) k WHERE s.id = k.id AND k.first_seen < s.first_seen_at AND s.erased_at IS NULL
                     """,

@@ -34,7 +34,7 @@ from kit.registry import registry
 
 JOB = "import"
 WRITTEN_AT_ONCE = 20_000  # rows; each such range is a transaction
-SAMPLE = 2_000  # rows by which columns are guessed
+SAMPLE = 500  # rows by which columns are guessed
 RIVALS = 5  # how often somebody else may write the same people meanwhile
 
 

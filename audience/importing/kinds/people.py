@@ -49,7 +49,7 @@ def derive(work: Run) -> Sequence[Derived]:
 
 def match(work: Run) -> None:
     """Who is who: by external id, else by email; the last row about somebody counts, earlier ones are repetitions."""
-    references.find_accounts(work, sql("{}::timestamptz", work.now))
+    references.find_accounts(work, new=sql("{}::timestamptz", work.now))
     references.find_owners(work)
     _read_titles(work)
     named = work.has("external_id")
@@ -136,7 +136,7 @@ def _given(work: Run, links: dict[str, Sql]) -> Sql:
         if column in values and not work.has(column):
             values[column] = sql("tt.{}", name(column))
     values |= {f"{link}_id": links[link] for link in ("account", "owner") if f"{link}_id" in values}
-    return join(", ", (sql("{} AS {}", value, name(column)) for column, value in values.items()) or [Sql("1")])
+    return join(", ", (sql("{} AS {}", value, name(column)) for column, value in values.items()))
 
 
 def _differs(work: Run, subject: str, named: bool) -> Sql:

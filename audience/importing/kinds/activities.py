@@ -1,0 +1,146 @@
+"""Rows that are activities: somebody did something, or something was done to them. What is in stays as it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+from audience.importing import references, sourced
+from audience.importing.run import Run
+from audience.importing.targets import Check, Derived, Kind, Need, Target
+from audience.importing.values import INSTANT, NUMBER
+from kit.sql import Sql, run, sql
+
+TABLE = "audience_activity"
+TARGETS = (
+    Target("external_id", _("external id of the activity"), aliases=("id", "activity id", "event id", "fivetran id")),
+    *sourced.PERSON,
+    *references.ACCOUNT,
+    Target(
+        "kind",
+        _("kind of activity"),
+        length=200,
+        aliases=("activity", "activity type", "event", "event name", "event type", "type", "type name", "action"),
+    ),
+    Target(
+        "occurred",
+        _("when"),
+        INSTANT,
+        aliases=(
+            "occurred at", "timestamp", "date", "time", "datetime", "event date", "activity date", "created at",
+            "created", "createdate", "date hit", "performed at", "created date", "createddate", "happened at", "when",
+        ),
+    ),
+    Target("channel", _("channel"), length=32, aliases=("medium", "utm medium", "marketing channel")),
+    Target("platform", _("platform"), length=32, aliases=("device", "device type", "user agent device")),
+    Target("direction", _("direction (inbound or outbound)"), length=20),
+    Target("value", _("value"), NUMBER, aliases=("score value", "amount", "revenue")),
+    Target("campaign", _("campaign"), aliases=("campaign name", "utm campaign", "campaign id")),
+)  # fmt: skip
+DIRECTIONS = {"inbound": ["inbound", "in", "incoming"], "outbound": ["outbound", "out", "outgoing"]}
+NO_SLUG = gettext_noop("is no kind of activity: it has neither a letter nor a digit")
+NO_DIRECTION = gettext_noop("is neither inbound nor outbound")
+
+
+def derive(work: Run) -> Sequence[Derived]:
+    kind, way = Sql("r.kind"), work.value("direction")
+    plain = sql("regexp_replace(lower({}), '[^[:alnum:]]+', '_', 'g')", kind)
+    short = sql("left(trim(BOTH '_' FROM {}), 64)", plain)
+    found = [Derived("kind_slug", "text", sql("trim(BOTH '_' FROM {})", short))]
+    inbound, outbound = (sql("lower({}) = ANY({})", way, words) for words in DIRECTIONS.values())
+    found.append(Derived("way", "text", sql("CASE WHEN {} THEN 'inbound' WHEN {} THEN 'outbound' END", inbound, outbound)))
+    return [*found, *references.person_key(work), *references.account_key(work)]
+
+
+def checks(work: Run) -> Sequence[Check]:
+    return [
+        Check(Sql("kind_slug = ''"), "kind", NO_SLUG),
+        Check(sql("{} IS NOT NULL AND way IS NULL", work.value("direction")), "direction", NO_DIRECTION),
+    ]
+
+
+def match(work: Run) -> None:
+    """Who did it, of what kind it was, and whether it is in already."""
+    seen = Sql("r.occurred")
+    references.find_people(work, seen)
+    references.find_accounts(work, seen)
+    work.create(
+        "kinds",
+        sql(
+            """
+            SELECT said.slug, said.label, k.id FROM (
+                SELECT kind_slug AS slug, min(kind) AS label FROM {} WHERE problem IS NULL GROUP BY 1
+            ) said LEFT JOIN audience_activitykind k ON k.slug = said.slug
+            """,
+            work.table("rows"),
+        ),
+    )
+    sourced.match(work, TABLE, {"nothing": Sql("NULL::int")}, changed=Sql("false"), may_change=False)
+
+
+def prepare(work: Run) -> Counter[str]:
+    made = references.make(work)
+    made["kinds_created"] = run(
+        sql(
+            """
+            INSERT INTO audience_activitykind (slug, label, channel, direction, is_response)
+            SELECT slug, label, '', '', false FROM {} k WHERE EXISTS (
+                SELECT FROM {} p JOIN {} r USING (row) WHERE p.action = 'create' AND r.kind_slug = k.slug)
+            ON CONFLICT (slug) DO NOTHING
+            """,
+            work.table("kinds"),
+            work.table("plan"),
+            work.table("rows"),
+        )
+    )
+    references.see(work)
+    return made
+
+
+def write(work: Run, after: int, last: int) -> Counter[str]:
+    """Write the new ones of the rows `(after, last]`. A kind's channel and direction hold where the row says none."""
+    if not sourced.count(work, after, last)["created"]:
+        return sourced.count(work, after, last)
+    properties = Sql("r.properties") if work.properties else Sql("'{}'::jsonb")
+    if work.has("campaign"):
+        properties = sql(
+            "{} || jsonb_strip_nulls(jsonb_build_object('campaign', {}))", properties, work.value("campaign")
+        )
+    of_kind = "(SELECT k.{} FROM audience_activitykind k WHERE k.slug = r.kind_slug)"
+    columns = {
+        "person_id": Sql("p.person"),
+        "account_id": Sql("p.account"),
+        "kind_id": Sql(of_kind.format("id")),
+        "channel": sql("coalesce({}, {}, '')", work.value("channel"), Sql(of_kind.format("channel"))),
+        "platform": sourced.or_else(work.value("platform"), ""),
+        "direction": sql("coalesce(r.way, {}, '')", Sql(of_kind.format("direction"))),
+        "actor": Sql("'human'"),
+        "value": sql("round({}, 4)", work.value("value")),
+        "properties": properties,
+        "occurred_at": Sql("r.occurred"),
+    }
+    return sourced.count(work, after, last, sourced.insert(work, TABLE, after, last, columns))
+
+
+KIND = Kind(
+    name="activities",
+    label=_("Activities"),
+    help=_("One row is one thing that a person or account did, or that was done to them, with its date."),
+    targets=TARGETS,
+    needs=(
+        sourced.WHO,
+        Need(("kind",), gettext_noop("The row does not say what was done.")),
+        Need(("occurred",), gettext_noop("The row has no date.")),
+    ),
+    derive=derive,
+    checks=checks,
+    match=match,
+    prepare=prepare,
+    write=write,
+    properties=True,
+    digest=True,
+    touches_people=True,
+)

@@ -1,0 +1,231 @@
+"""Rows that are deals: possible sales, open, won or lost, with the person and account they are with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+from audience.importing import planning, references, sourced
+from audience.importing.run import Run
+from audience.importing.targets import Check, Derived, Kind, Target
+from audience.importing.values import CURRENCY, DATE, INSTANT, MONEY
+from kit.sql import Sql, join, name, run, sql
+
+TABLE = "audience_deal"
+TARGETS = (
+    Target("external_id", _("external id of the deal"), aliases=("id", "deal id", "opportunity id", "dealid")),
+    Target("name", _("name"), length=300, aliases=("deal name", "dealname", "opportunity name", "opportunity")),
+    Target(
+        "amount",
+        _("amount"),
+        MONEY,
+        aliases=("value", "close value", "deal amount", "deal value", "total", "revenue", "expected revenue"),
+    ),
+    Target("currency", _("currency"), CURRENCY, aliases=("currency code", "currencyisocode", "deal currency code")),
+    Target("pipeline", _("pipeline"), length=100, aliases=("deal pipeline", "deal pipeline id")),
+    Target(
+        "stage",
+        _("pipeline stage"),
+        length=100,
+        aliases=("deal stage", "dealstage", "stage name", "stagename", "deal pipeline stage id"),
+    ),
+    Target("status", _("status (won, lost or open)"), length=100, aliases=("deal status", "outcome", "result")),
+    Target("reason", _("won or lost because"), length=300, aliases=("loss reason", "lost reason", "closed lost reason")),
+    Target(
+        "created",
+        _("created"),
+        INSTANT,
+        aliases=("created at", "createdate", "create date", "created date", "createddate", "engage date", "opened"),
+    ),
+    Target(
+        "closed",
+        _("closed"),
+        INSTANT,
+        aliases=("won date", "close date", "closedate", "closed at", "closed date", "lost date", "won at"),
+    ),
+    Target("expected_close", _("expected close"), DATE, aliases=("expected close date", "expected closing")),
+    *sourced.PERSON,
+    Target("role", _("person: role in the deal"), length=100, aliases=("contact role",)),
+    *references.ACCOUNT,
+    *sourced.PRODUCT,
+    Target("owner", _("owner (email or name of a user)"), aliases=("deal owner", "sales agent", "sales rep", "owner email")),
+)  # fmt: skip
+WON = r"\y(won|win|signed|gewonnen|success(ful)?)\y|closedwon|closed_won|成交|赢单"
+LOST = r"\y(lost|loss|verloren|abandoned|cancell?ed|dead|disqualified|rejected)\y|closedlost|closed_lost|输单"
+NO_CLOSE = gettext_noop("The deal is won or lost, and the row does not say when.")
+
+
+def derive(work: Run) -> Sequence[Derived]:
+    """Won, lost or open out of the words of the status, else of the stage; the closing date of an open deal is a hope."""
+    said = sql("lower(coalesce({}, {}))", work.value("status"), work.value("stage"))
+    state = sql("CASE WHEN {} ~ {} THEN 'won' WHEN {} ~ {} THEN 'lost' WHEN {} IS NOT NULL THEN 'open' END", said, WON, said, LOST, said)
+    over = sql("{} IN ('won', 'lost')", state)
+    expected, closed = work.value("expected_close"), work.value("closed")
+    day = sql("CASE WHEN {} THEN coalesce({}, {}::timestamptz) END", over, closed, expected)
+    hope = sql("CASE WHEN {} THEN {} ELSE coalesce({}, {}::date) END", over, expected, expected, closed)
+    return [
+        Derived("state", "text", state),
+        Derived("over_at", "timestamptz", day),
+        Derived("hoped_on", "date", hope),
+        *references.person_key(work),
+        *references.account_key(work),
+        *references.product_key(work),
+    ]
+
+
+def checks(work: Run) -> Sequence[Check]:
+    return [Check(Sql("state IN ('won', 'lost') AND over_at IS NULL"), "closed", NO_CLOSE)]
+
+
+def match(work: Run) -> None:
+    """Which deals are there, and with whom. When a deal was created proves that its people were there; its end does not."""
+    seen = work.value("created")
+    new = sql("coalesce({}, r.over_at)", seen)
+    references.find_people(work, seen, new=new)
+    references.find_accounts(work, seen, new=new)
+    references.find_products(work)
+    references.find_owners(work)
+    changed = join(" OR ", [sourced.differs(_news(work)), *_role_is_new(work)])
+    sourced.match(work, TABLE, _given(work), changed=changed)
+
+
+def prepare(work: Run) -> Counter[str]:
+    made = references.make(work)
+    references.see(work)
+    return made
+
+
+def write(work: Run, after: int, last: int) -> Counter[str]:
+    """Write the rows `(after, last]`: deals, the changes of their stages, the people on them."""
+    counts = sourced.count(work, after, last)
+    if counts["created"]:
+        counts = sourced.count(work, after, last, sourced.insert(work, TABLE, after, last, _new(work)))
+    if counts["updated"]:
+        _change(work, after, last)
+    if references.person_key(work) and (counts["created"] or counts["updated"]):
+        _take_part(work, after, last)
+    return counts
+
+
+def _given(work: Run) -> dict[str, Sql]:
+    """What a row says of a deal, by column; NULL where it says nothing."""
+    columns = ("name", "amount", "currency", "pipeline", "stage", "reason")
+    given = {column: work.value(column) for column in columns if work.has(column)}
+    if work.has("status", "stage"):
+        given |= {"status": Sql("r.state"), "closed_at": Sql("r.over_at")}
+    if work.has("expected_close", "closed"):
+        given["expected_close_on"] = Sql("r.hoped_on")
+    if work.has("created"):
+        given["opened_at"] = Sql("r.created")
+    if work.properties:
+        given["properties"] = Sql("r.properties")
+    for column, there, value in (
+        ("account_id", references.account_key(work), "aa.id"),
+        ("product_id", references.product_key(work), "pr.id"),
+        ("owner_id", work.has("owner"), "oo.id"),
+    ):
+        if there:
+            given[column] = Sql(value)
+    return given or {"pipeline": Sql("NULL::text")}
+
+
+def _news(work: Run) -> dict[str, Sql]:
+    given = _given(work)
+    if "status" not in given:
+        return sourced.news(work, given)
+    if work.fill:  # a deal always has a status, so there is no blank to fill, nor an end of its own
+        return sourced.news(work, {column: given[column] for column in given if column not in ("status", "closed_at")})
+    reopened = "CASE WHEN g.status IS NULL THEN s.closed_at WHEN g.status = 'open' THEN NULL ELSE g.closed_at END"
+    return sourced.news(work, given, closed_at=Sql(reopened))
+
+
+def _new(work: Run) -> dict[str, Sql]:
+    given = sourced.planned(_given(work))
+    texts = ("name", "currency", "pipeline", "stage", "reason")
+    columns = {column: sourced.or_else(given.get(column, Sql("NULL::text")), "") for column in texts}
+    if work.has("amount") and not work.has("currency"):
+        columns["currency"] = sql("CASE WHEN r.amount IS NULL THEN '' ELSE {} END", work.currency)
+    columns |= {column: value for column, value in given.items() if column not in columns}
+    columns["status"] = sourced.or_else(given.get("status", Sql("NULL::text")), "open")
+    columns["opened_at"] = sql("coalesce({}, r.over_at, {})", work.value("created"), work.now)
+    columns["properties"] = given.get("properties", Sql("'{}'::jsonb"))
+    return columns
+
+
+def _change(work: Run, after: int, last: int) -> None:
+    """Write what differs, with a DealStageChange where stage or status move; a closing happened on its own day."""
+    new = _news(work)
+    run(
+        sql(
+            """
+            WITH g AS MATERIALIZED ({}),
+            changed AS MATERIALIZED (
+                SELECT s.id, s.stage AS was_stage, s.status AS was_status, {}, {} AS stage_now, {} AS status_now, {} AS over_at
+                FROM g JOIN audience_deal s ON s.id = g.id WHERE {} FOR NO KEY UPDATE OF s
+            ),
+            noted AS (
+                INSERT INTO audience_dealstagechange
+                    (deal_id, from_stage, to_stage, from_status, to_status, occurred_at, recorded_at)
+                SELECT id, was_stage, stage_now, was_status, status_now,
+                       CASE WHEN status_now <> was_status THEN coalesce(over_at, {}) ELSE {} END, {} FROM changed
+                WHERE stage_now <> was_stage OR status_now <> was_status
+            )
+            UPDATE audience_deal s SET {} FROM changed WHERE s.id = changed.id
+            """,
+            sourced.rows_given(work, after, last, sourced.planned(_given(work))),
+            join(", ", (sql("{} AS {}", value, name(f"new_{column}")) for column, value in new.items())),
+            new.get("stage", Sql("s.stage")),
+            new.get("status", Sql("s.status")),
+            new.get("closed_at", Sql("s.closed_at")),
+            sourced.differs(new),
+            work.now,
+            work.now,
+            work.now,
+            join(", ", (sql("{} = changed.{}", name(column), name(f"new_{column}")) for column in new)),
+        )
+    )
+
+
+def _role_is_new(work: Run) -> list[Sql]:
+    if not references.person_key(work):
+        return []
+    role = sourced.or_else(work.value("role"), "")
+    there = sql("SELECT FROM audience_dealrole o WHERE o.deal_id = s.id AND o.person_id = pp.id AND o.role = {}", role)
+    return [sql("(pp.id IS NOT NULL AND NOT EXISTS ({}))", there)]
+
+
+def _take_part(work: Run, after: int, last: int) -> None:
+    run(
+        sql(
+            """
+            INSERT INTO audience_dealrole (deal_id, person_id, role)
+            SELECT d.id, p.person, {} FROM {} p JOIN {} r ON r.row = p.row
+            JOIN audience_deal d ON d.source = {} AND d.external_id = p.external_id
+            WHERE p.person IS NOT NULL AND p.action IN ('create', 'update') AND {} ON CONFLICT DO NOTHING
+            """,
+            sourced.or_else(work.value("role"), ""),
+            work.table("plan"),
+            work.table("rows"),
+            work.source,
+            planning.between(after, last),
+        )
+    )
+
+
+KIND = Kind(
+    name="deals",
+    label=_("Deals"),
+    help=_("One row is one possible sale, with its amount, its stage in the sales pipeline, and whether it was won or lost."),
+    targets=TARGETS,
+    derive=derive,
+    checks=checks,
+    match=match,
+    prepare=prepare,
+    write=write,
+    properties=True,
+    digest=True,
+    touches_people=True,
+)
