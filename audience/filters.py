@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import django_filters
@@ -19,6 +20,16 @@ NUMBER = re.compile(r"#?(\d{1,18})", re.ASCII)
 SIZES = ((1, 9), (10, 49), (50, 249), (250, 999), (1_000, 4_999), (5_000, None))  # employees, both ends included
 
 
+class OneOf(django_filters.Filter):
+    """One of the choices that `choices` gives when the page is drawn; none: all rows."""
+
+    field_class = forms.ChoiceField
+
+    def __init__(self, choices: Callable[[], Iterable[tuple[str, Any]]], **given: Any) -> None:
+        super().__init__(**given)
+        self.extra["choices"] = lambda: [("", _("Any")), *choices()]
+
+
 class AnyOneOf(forms.ChoiceField):
     """One of the values on offer, or any other that somebody names in the address; that one is then on offer too."""
 
@@ -32,7 +43,7 @@ class AnyOneOf(forms.ChoiceField):
         return value
 
 
-class ValueFilter(django_filters.Filter):
+class ValueFilter(OneOf):
     """A text column has this value; “(empty)” is a choice of its own. The values on offer are those in use.
 
     `path` leads to the column, over at most one relation; where the relation is missing, so is the value.
@@ -41,12 +52,12 @@ class ValueFilter(django_filters.Filter):
     field_class = AnyOneOf
 
     def __init__(self, path: str, model: type[Model], column: str, **given: Any) -> None:
-        super().__init__(field_name=path, **given)
-        self.extra["choices"] = lambda: [
-            ("", _("Any")),
-            (EMPTY, _("(empty)")),
-            *((value, value) for value in querysets.values_in_use(model, column)),
-        ]
+        super().__init__(lambda: self._in_use(model, column), field_name=path, **given)
+
+    def _in_use(self, model: type[Model], column: str) -> Iterator[tuple[str, Any]]:
+        yield EMPTY, _("(empty)")
+        for value in querysets.values_in_use(model, column):
+            yield value, value
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
         path = str(self.field_name)
@@ -119,9 +130,7 @@ class Accounts(Extended):
     industry = ValueFilter("industry", Account, "industry", label=_("Industry"))
     country = ValueFilter("country", Account, "country", label=_("Country"))
     ownership = ValueFilter("ownership", Account, "ownership", label=_("Ownership"))
-    size = django_filters.ChoiceFilter(
-        method="of_size", label=_("Employees"), empty_label=_("Any"), choices=lambda: _size_choices()
-    )
+    size = OneOf(lambda: _sizes(), method="of_size", label=_("Employees"))
     left_out = LeftOut()
 
     class Meta:
@@ -138,7 +147,7 @@ class Accounts(Extended):
         return rows.filter(employees__gte=least, **({"employees__lte": most} if most else {}))
 
 
-def _size_choices() -> list[tuple[str, Any]]:
+def _sizes() -> list[tuple[str, Any]]:
     bands = [(str(least), _band(least, most)) for least, most in SIZES]
     return [(EMPTY, _("(empty)")), *bands]
 

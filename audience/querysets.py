@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.cache import cache
-from django.db.models import Count, F, Func, Max, Min, Model, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import Count, Exists, F, Func, Max, Min, Model, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, NullIf
 from django.db.models.lookups import Contains, StartsWith
 
@@ -55,7 +55,7 @@ def people_of(account: Account) -> QuerySet[Person]:
     return (
         people()
         .filter(Q(account=account) | Q(pk__in=with_role))
-        .annotate(roles=ArraySubquery(roles.order_by("role").values("role")))
+        .annotate(roles=ArraySubquery(roles.order_by("role").values("role")), has_role=Exists(roles))
     )
 
 
@@ -115,16 +115,17 @@ def identities_of(subject: Person | Account) -> QuerySet[Identity]:
 # ---- search ----
 
 
-def find_people(rows: QuerySet[Person], text: str) -> QuerySet[Person]:
-    """Of `rows`, those where every word begins a part of the name, the email, the account's name or domain.
-
-    A word with an @ may stand anywhere in the email; an external id must begin with the word.
+def find_people(rows: QuerySet[Person], text: str, *, by_account: bool = True) -> QuerySet[Person]:
+    """Of `rows`, those where every word begins a part of the name, the email, an external id, or (unless not
+    `by_account`) the account's name or domain. A word with an @ may stand anywhere in the email.
     """
     for word in words(text):
         found = begins_word(word, "first_name", "last_name") | begins_email(word)
         if "@" in word:
             found |= Q(Contains(Folded("email"), folded(word)))
-        found |= Q(account__in=Account.objects.filter(begins_word(word, "name") | begins(word, "domain")).values("pk"))
+        if by_account:
+            of = Account.objects.filter(begins_word(word, "name") | begins(word, "domain"))
+            found |= Q(account__in=of.values("pk"))
         found |= Q(pk__in=named_elsewhere(word, "person"))
         rows = rows.filter(found)
     return rows
@@ -148,7 +149,8 @@ def quick_people(text: str, limit: int) -> list[Person]:
     named = shown.filter(begins(asked[0], "first_name", "last_name"))
     for word in asked[1:]:
         named = named.filter(begins(word, "first_name", "last_name"))
-    return _first_of([first, named, find_people(shown, text)], limit)
+    # One word that begins an account's name is answered by the account, not by all of its people.
+    return _first_of([first, named, find_people(shown, text, by_account=len(asked) > 1)], limit)
 
 
 def quick_accounts(text: str, limit: int) -> list[Account]:

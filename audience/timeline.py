@@ -23,7 +23,7 @@ from kit.sql import Sql, join, rows, sql
 
 SIZE = 25  # items at a time
 FACETS_FROM = 10_000  # the newest activities, out of which the kinds and channels on offer are read
-DETAILS = 4  # properties of an activity that are shown at once; the rest opens
+DETAILS, SHORT = 3, 60  # so many properties, each so short, are shown at once; anything more opens
 
 # In the address, and what sorts together at one instant: what happened, beside activities, whose rank is 0.
 ACTIVITY, PURCHASE, DEAL_OPENED, DEAL_CLOSED, CASE_OPENED, CASE_CLOSED = range(6)
@@ -91,6 +91,11 @@ class Item:
     person: Person | None = None
     badges: tuple[tuple[str, str], ...] = ()
     tone: str = ""
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether the details are few and short enough to be shown at once."""
+        return len(self.details) <= DETAILS and all(len(value) <= SHORT for _name, value in self.details)
 
 
 @dataclass(frozen=True)

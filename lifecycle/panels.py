@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import django_filters
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import JSONObject
@@ -16,7 +15,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from audience import listing
+from audience import filters, listing
 from audience.models import Account, Person
 from kit import installation, pages, registry
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
@@ -49,13 +48,19 @@ class Stay:
     destinations: list[Stage]
 
 
-def strip(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any]:
-    """The panel of a profile: every lifecycle that the subject is or was in, the open passes first."""
+def strip(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """The panel of a profile: every lifecycle that the subject is or was in, the open passes first.
+
+    None where there is no lifecycle of such subjects at all.
+    """
+    of = "person" if isinstance(subject, Person) else "account"
     found = (
         Membership.objects.filter(subject_id=subject.pk)
         .select_related("lifecycle", "version", "stage")
         .order_by("lifecycle__name", "-pass_number")
     )
+    if not found and not Lifecycle.objects.filter(of=of).exists():
+        return None
     memberships = sorted(found, key=lambda each: each.ended_at is not None)
     stages = _stages({each.version_id for each in memberships})
     movements = _movements(memberships)
@@ -117,11 +122,11 @@ def latest(**having: Any) -> QuerySet[Membership]:
     return Membership.objects.filter(~Exists(newer), subject_id=OuterRef("pk"), **having)
 
 
-class StageFilter(django_filters.ChoiceFilter):
+class StageFilter(filters.OneOf):
     """In this stage of this lifecycle now (the newest pass counts, ended or not), or in none."""
 
     def __init__(self, of: str) -> None:
-        super().__init__(label=gettext_lazy("Stage now"), empty_label=gettext_lazy("Any"), choices=lambda: _choices(of))
+        super().__init__(lambda: _choices(of), label=gettext_lazy("Stage now"))
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
         if not value:
@@ -159,7 +164,7 @@ def _filter_of(of: str) -> Any:
 
 
 def _choices(of: str) -> list[tuple[str, Any]]:
-    """The stages of live versions, and any other under which somebody's newest pass may still be."""
+    """The stages of live versions that hold people, by lifecycle."""
     stages = (
         Stage.objects.filter(version__lifecycle__of=of, version__state__in=LIVE)
         .exclude(kind=Stage.Kind.GATE)

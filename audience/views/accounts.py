@@ -19,7 +19,7 @@ from audience.models import Account, Field, Person
 from audience.views import people, profile
 from kit import money, pages
 
-SHOWN = 20  # people and child accounts that a profile names
+SHOWN = 10  # people and child accounts that a profile names
 
 COLUMNS = (
     pages.Column("name", _("Name"), sort="by_name", template="audience/_account_name.html", whole=True),
@@ -37,8 +37,14 @@ COLUMNS = (
     pages.Column("people_count", _("People"), template="audience/_account_people.html", align="end"),
 )
 DATES = (
-    pages.Column("first_seen_at", _("First seen"), sort="first_seen_at", desc_first=True),
-    pages.Column("created_at", _("Recorded"), sort="pk", desc_first=True),
+    pages.Column(
+        "first_seen_at",
+        _("First seen"),
+        value=lambda row: people.day(row.first_seen_at),
+        sort="first_seen_at",
+        desc_first=True,
+    ),
+    pages.Column("created_at", _("Recorded"), value=lambda row: people.day(row.created_at), sort="pk", desc_first=True),
 )
 EXPORTED = (
     pages.Column("id", _("Number"), sort="pk"),
@@ -69,6 +75,7 @@ class Accounts(pages.ListPage):
     """Every organisation that is known."""
 
     queryset = Account.objects.all()
+    template_name = "audience/list.html"
     filterset_class = filters.Accounts
     columns = (*COLUMNS, *DATES)
     title = _("Accounts")
@@ -132,7 +139,7 @@ def account(request: HttpRequest, pk: int) -> HttpResponse:
     found = _account(pk)
     context = profile.context(found, request, timezone.now()) | {"account": found}
     if not found.erased_at:
-        members = querysets.people_of(found).order_by("-pk")
+        members = querysets.people_of(found).order_by("-has_role", "-pk")
         children = Account.objects.filter(parent=found, erased_at=None).order_by("name", "pk")
         context |= {
             "members": _first(members),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -17,6 +18,12 @@ from audience.models import Field, Person
 from audience.views import profile
 from kit import pages
 
+
+def day(at: datetime) -> date:
+    """The day of an instant, in the reader's zone."""
+    return timezone.localdate(at)
+
+
 COLUMNS = (
     pages.Column("name", _("Name"), sort="by_name", template="audience/_person_name.html", whole=True),
     pages.Column("title", _("Job title"), sort="by_title"),
@@ -25,8 +32,16 @@ COLUMNS = (
     pages.Column("source", _("Original source"), sort="by_source"),
 )
 DATES = (
-    pages.Column("first_seen_at", _("First seen"), sort="first_seen_at", desc_first=True),
-    pages.Column("created_at", _("Recorded"), sort="pk", desc_first=True),  # numbers are given in order
+    pages.Column(
+        "first_seen_at",
+        _("First seen"),
+        value=lambda row: day(row.first_seen_at),
+        sort="first_seen_at",
+        desc_first=True,
+    ),
+    pages.Column(
+        "created_at", _("Recorded"), value=lambda row: day(row.created_at), sort="pk", desc_first=True
+    ),  # numbers are given in order
 )
 # What the file has: a column for each value, under the names that an import understands.
 EXPORTED = (
@@ -56,6 +71,7 @@ class People(pages.ListPage):
     """Everybody who is known, but the erased."""
 
     queryset = Person.objects.all()
+    template_name = "audience/list.html"
     filterset_class = filters.People
     columns = (*COLUMNS, *DATES)
     title = _("People")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -14,7 +15,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audience import history, names, querysets, timeline
+from audience import known, names, querysets, timeline
 from audience.models import Account, Person
 from kit import pages, panels, writing
 
@@ -31,11 +32,11 @@ def context(subject: Person | Account, request: HttpRequest, now: datetime) -> d
     contracts = list(querysets.contracts_of(subject)[: MOST + 1])
     cases = list(querysets.cases_of(subject)[: MOST + 1])
     return shown | {
-        "lines": history.fields_of(subject),
+        "lines": known.fields_of(subject),
         "identities": querysets.identities_of(subject),
         "deals": deals[:MOST],
         "more_deals": len(deals) > MOST,
-        "holdings": querysets.holdings_of(subject)[:MOST],
+        "holdings": [row | {"quantity": _quantity(row["quantity"])} for row in querysets.holdings_of(subject)[:MOST]],
         "contracts": [(each, _renewal(each, now)) for each in contracts[:MOST]],
         "more_contracts": len(contracts) > MOST,
         "cases": cases[:MOST],
@@ -61,7 +62,7 @@ def timeline_of(subject: Person | Account, request: HttpRequest) -> HttpResponse
 
 
 def told(subject: Person | Account, request: HttpRequest, *, with_choices: bool = True) -> dict[str, Any]:
-    """The variables of the timeline’s fragment for what the address asks; what is not understood is said and left out."""
+    """The variables of the timeline’s fragment for what the address asks; what is not understood is left out."""
     asked, notes = request.GET, []
     choices = timeline.choices(subject) if with_choices else None
     wanted = timeline.Wanted(asked.get("kind", "").strip()[:64], asked.get("channel", "").strip()[:32])
@@ -98,6 +99,12 @@ def _part(request: HttpRequest, template: str, shown: dict[str, Any]) -> HttpRes
 def _place(subject: Person | Account) -> str:
     """Where panels for this kind of subject are put, and what its page is called."""
     return "person" if isinstance(subject, Person) else "account"
+
+
+def _quantity(quantity: Decimal) -> str:
+    """As many decimal places as are needed."""
+    places = max(-int(quantity.normalize().as_tuple().exponent), 0)
+    return writing.number(quantity, places)
 
 
 def _renewal(contract: Any, now: datetime) -> str:

@@ -1,0 +1,163 @@
+"""What is known of one subject, field by field: the value now, its source and date, and the values before it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from django.db.models import Model
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy
+
+from audience.models import Account, Field, FieldChange, Person
+from kit import money, pages
+from kit.models import User
+
+PERSON = (
+    "email", "phone", "first_name", "last_name", "title", "title_group", "seniority", "account", "country", "region",
+    "city", "language", "zone", "source", "owner",
+)  # fmt: skip
+ACCOUNT = (
+    "name", "domain", "industry", "employees", "annual_revenue", "ownership", "parent", "country", "region", "city",
+    "owner",
+)  # fmt: skip
+CUSTOM = "custom."
+LINKS: dict[str, type[Model]] = {"account": Account, "parent": Account, "owner": User}
+LABELS = {"annual_revenue": gettext_lazy("Annual revenue")}  # where the column's own name speaks of units
+LONGEST = 50  # earlier values of one field that a page shows; the ledger keeps them all
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a field, as people read it ("" is “(empty)”), who said so, and from when until when it held."""
+
+    text: str
+    source: str
+    since: datetime
+    until: datetime | None = None
+    link: Account | None = None
+
+
+@dataclass
+class Line:
+    """One field of a subject: its value now, and the earlier ones, the newest first; `more` were left out."""
+
+    name: str
+    label: str
+    now: Value
+    before: list[Value] = field(default_factory=list)
+    more: int = 0
+
+
+def fields_of(subject: Person | Account) -> list[Line]:
+    """Every field of a person or an account, also the empty ones, in the order in which a profile shows them.
+
+    A value came with the change that ended the one before it; the first one came with the subject.
+    """
+    changes = _changes(subject)
+    of = Field.Of.PERSON if isinstance(subject, Person) else Field.Of.ACCOUNT
+    custom = {CUSTOM + each.slug: each for each in Field.objects.filter(of=of).order_by("label")}
+    linked = _linked(subject, changes)
+    currency = subject.currency if isinstance(subject, Account) else ""
+    lines = []
+    for name in (*(PERSON if isinstance(subject, Person) else ACCOUNT), *custom):
+        label = custom[name].label if name in custom else label_of(subject, name)
+        writer = _Writer(name, custom[name].type if name in custom else "", currency, linked)
+        lines.append(_line(subject, name, label, changes[name], writer))
+    return lines
+
+
+def label_of(subject: Person | Account, name: str) -> str:
+    """What a standard field is called."""
+    return str(LABELS.get(name) or capfirst(subject._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """How the values of one field are written for people."""
+
+    name: str
+    type: str
+    currency: str
+    linked: dict[tuple[str, int], Any]
+
+    def value(self, raw: Any, source: str, since: datetime, until: datetime | None) -> Value:
+        """`raw` is a current value, or the text of an old one."""
+        if raw is None or raw == "":
+            return Value("", source, since, until)
+        if self.name in LINKS:
+            link = self.linked.get((self.name, _number(raw) or 0))
+            return Value(str(link or f"#{raw}"), source, since, until, link if isinstance(link, Account) else None)
+        return Value(str(self._text(raw)), source, since, until)
+
+    def _text(self, raw: Any) -> Any:
+        number = _number(raw)
+        if (self.name == "annual_revenue" or self.type == Field.Type.MONEY) and number is not None:
+            return money.written(number, self.currency)
+        if self.name == "employees" and number is not None:
+            return pages.written(number)
+        if self.type == Field.Type.DATE:
+            return _day(str(raw))
+        if self.type == Field.Type.YES_NO and str(raw).lower() in ("true", "false"):
+            return pages.written(str(raw).lower() == "true")
+        return json.dumps(raw, ensure_ascii=False) if isinstance(raw, dict | list) else raw
+
+
+def _line(subject: Person | Account, name: str, label: str, changes: list[FieldChange], writer: _Writer) -> Line:
+    """`changes` are the newest first. A value holds until the next change; it was brought by the one before."""
+    raw: Any = _current(subject, name)
+    until: datetime | None = None
+    values = []
+    for change in changes:
+        values.append(writer.value(raw, change.source, change.occurred_at, until))
+        raw, until = change.old, change.occurred_at
+    values.append(writer.value(raw, subject.created_source, subject.created_at, until))
+    return Line(name, label, values[0], values[1 : LONGEST + 1], max(len(values) - 1 - LONGEST, 0))
+
+
+def _changes(subject: Person | Account) -> dict[str, list[FieldChange]]:
+    found: dict[str, list[FieldChange]] = defaultdict(list)
+    for change in FieldChange.objects.filter(subject_id=subject.pk).order_by("-occurred_at", "-pk"):
+        found[change.field].append(change)
+    return found
+
+
+def _linked(subject: Person | Account, changes: dict[str, list[FieldChange]]) -> dict[tuple[str, int], Any]:
+    """The rows that link fields name or named, by field and id; one query for each kind of row that is needed."""
+    wanted: dict[type[Model], set[int]] = defaultdict(set)
+    found: dict[tuple[str, int], Any] = {}
+    for name, model in LINKS.items():
+        wanted[model] |= _ids(change.old for change in changes.get(name, []))
+        if getattr(subject, f"{name}_id", None):
+            found[name, getattr(subject, f"{name}_id")] = getattr(subject, name)
+    for model, ids in wanted.items():
+        rows = model._default_manager.in_bulk(ids) if ids else {}
+        found |= {(name, pk): row for name, of in LINKS.items() if of is model for pk, row in rows.items()}
+    return found
+
+
+def _current(subject: Person | Account, name: str) -> Any:
+    if name.startswith(CUSTOM):
+        return subject.custom.get(name.removeprefix(CUSTOM))
+    return getattr(subject, f"{name}_id" if name in LINKS else name)
+
+
+def _ids(texts: Iterable[str | None]) -> set[int]:
+    return {number for text in texts if text and (number := _number(text)) is not None}
+
+
+def _number(raw: Any) -> int | None:
+    """A whole number that fits an id or an amount; None for anything else."""
+    text = str(raw)
+    return int(text) if text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 19 else None
+
+
+def _day(text: str) -> Any:
+    try:
+        return pages.written(date.fromisoformat(text[:10]))
+    except ValueError:
+        return text
