@@ -5,12 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.http import HttpRequest
+
 from kit.models import AuditEntry, User
 
 
 def actor_of(user: User | None) -> str:
     """How a user is named in ledgers; "system" when nobody asked."""
-    return user.email if user is not None and user.is_authenticated else "system"
+    return user.email if user else "system"
+
+
+def asker(request: HttpRequest) -> User | None:
+    """The signed-in user of a request, to be handed down as `by`."""
+    return request.user if isinstance(request.user, User) else None
 
 
 def record(

@@ -104,7 +104,7 @@ def _dated(subject: Person | Account, number: int, day: str, zone: ZoneInfo) -> 
 
 def _deal(subject: Person | Account, number: int, entry: dict[str, Any], zone: ZoneInfo) -> None:
     closed = _noon(entry["closed"], zone) if "closed" in entry else None
-    opened = _noon(entry["opened"], zone) if "opened" in entry else closed
+    opened = _noon(entry["opened"], zone) if "opened" in entry else closed or _noon(entry["on"], zone)
     deal = Deal.objects.create(
         status=entry.get("status", Deal.Status.OPEN),
         amount=entry.get("amount"),

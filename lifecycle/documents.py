@@ -59,7 +59,9 @@ def parse(text: str) -> dict[str, Any]:
         data = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        place = _("line %(line)s, column %(column)s") % {"line": mark.line + 1, "column": mark.column + 1} if mark else ""
+        place = (
+            _("line %(line)s, column %(column)s") % {"line": mark.line + 1, "column": mark.column + 1} if mark else ""
+        )
         raise DocumentError(place, getattr(error, "problem", None) or str(error)) from error
     document = _mapping(data, "", TOP)
     for key in ("lifecycle", "name", "species", "stages"):
@@ -155,8 +157,11 @@ def _check_cases(document: dict[str, Any], slugs: set[str]) -> None:
         _day(expected.get("on"), f"{place} › expect › on")
         for part in ("activities", "deals", "purchases"):
             for entry in _list(case.get(part, []), f"{place} › {part}"):
-                for key in DATES & set(_mapping(entry, f"{place} › {part}", HISTORY)):
-                    _day(entry[key], f"{place} › {part} › {key}")
+                told = _mapping(entry, f"{place} › {part}", HISTORY)
+                for key in DATES & set(told):
+                    _day(told[key], f"{place} › {part} › {key}")
+                if not DATES & set(told):
+                    raise DocumentError(f"{place} › {part}", _("has no day"))
 
 
 def _check_conditions(document: dict[str, Any]) -> None:
@@ -180,7 +185,8 @@ def _mapping(value: Any, place: str, known: set[str]) -> dict[str, Any]:
     for key in value:
         if key not in known:
             raise DocumentError(
-                place, _("“%(key)s” is not known here; known are %(known)s") % {"key": key, "known": ", ".join(sorted(known))}
+                place,
+                _("“%(key)s” is not known here; known are %(known)s") % {"key": key, "known": ", ".join(sorted(known))},
             )
     return value
 
@@ -207,7 +213,9 @@ def _day(value: Any, place: str) -> None:
 
 def _one_of(value: Any, known: list[str], place: str) -> None:
     if value not in known:
-        raise DocumentError(place, _("is “%(value)s”, but can be %(known)s") % {"value": value, "known": ", ".join(known)})
+        raise DocumentError(
+            place, _("is “%(value)s”, but can be %(known)s") % {"value": value, "known": ", ".join(known)}
+        )
 
 
 def _refuse_aliases(text: str) -> None:

@@ -16,7 +16,9 @@ class Members(django_filters.FilterSet):
     """Members of one lifecycle: where they are, and whether their pass has ended."""
 
     stage = django_filters.ModelChoiceFilter(queryset=_stages_asked_for, to_field_name="slug", label=_("Stage"))
-    ended = django_filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull", exclude=True, label=_("Pass has ended"))
+    ended = django_filters.BooleanFilter(
+        field_name="ended_at", lookup_expr="isnull", exclude=True, label=_("Pass has ended")
+    )
 
     class Meta:
         model = Membership

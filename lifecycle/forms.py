@@ -1,6 +1,7 @@
 """Forms of the lifecycle pages."""
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from lifecycle import documents
@@ -22,8 +23,8 @@ class Start(forms.Form):
             raise forms.ValidationError(_("Choose a playbook or a file."))
         return values
 
-    def _read(self, file: forms.FileField) -> dict[str, object] | None:
-        if file.size > documents.LIMIT_BYTES:
+    def _read(self, file: UploadedFile) -> dict[str, object] | None:
+        if (file.size or 0) > documents.LIMIT_BYTES:
             self.add_error("file", _("This file is too long for a lifecycle (500 kB at most)."))
             return None
         try:

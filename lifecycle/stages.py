@@ -7,8 +7,8 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from kit.models import User
 from kit.audit import actor_of
+from kit.models import User
 from kit.sql import Sql, run, sql
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 
@@ -128,7 +128,9 @@ def move(
     return move_many(relation, Ledgering(membership.version, kind, actor_of(by), now)) > 0
 
 
-def place(subject_id: int, version: Version, *, to: Stage, reason: str, by: User | None, at: datetime, now: datetime) -> bool:
+def place(
+    subject_id: int, version: Version, *, to: Stage, reason: str, by: User | None, at: datetime, now: datetime
+) -> bool:
     """Open a pass of a subject in a published version, in the given stage; False when one is open already."""
     passes = Membership.objects.filter(lifecycle=version.lifecycle, subject_id=subject_id)
     relation = sql(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -45,7 +44,10 @@ def draft(document: dict[str, Any], *, by: User | None, now: datetime) -> Versio
     )
     if (lifecycle.species, lifecycle.of) != (document["species"], document["of"]):
         raise PublishRefused(
-            [_("There is a lifecycle “%(slug)s” already, of another species or other subjects.") % {"slug": lifecycle.slug}]
+            [
+                _("There is a lifecycle “%(slug)s” already, of another species or other subjects.")
+                % {"slug": lifecycle.slug}
+            ]
         )
     version = Version.objects.create(
         lifecycle=lifecycle,
@@ -127,9 +129,8 @@ def publish(version: Version, *, by: User | None, now: datetime) -> Job:
     with transaction.atomic():
         siblings = Lifecycle.objects.select_for_update().get(pk=version.lifecycle_id).versions
         if siblings.filter(state__in=[Version.State.PUBLISHING, Version.State.PUBLISHED]).exists():
-            raise PublishRefused(
-                [_("Another version of “%(name)s” is live; moving its members over is not possible yet.") % {"name": version.lifecycle}]
-            )
+            refusal = _("Another version of “%(name)s” is live; moving its members over is not possible yet.")
+            raise PublishRefused([refusal % {"name": version.lifecycle}])
         if not Version.objects.filter(pk=version.pk, state=Version.State.DRAFT).update(state=Version.State.PUBLISHING):
             raise PublishRefused([_("Somebody else is publishing this version.")])
         job = jobs.enqueue(

@@ -72,12 +72,12 @@ stages:
   - {slug: won, name: Won, kind: terminal}
   - {slug: resting, name: Resting, path: detour}
 transitions:
-  - {from: any, to: won, when: {field: deal.count, where: {status: won}, op: at_least, value: 1}, reason: A deal was won}
+  - {from: any, to: won, when: {field: deal.count, where: {status: won}, op: at_least, value: 1}, reason: A deal won}
   - {from: known, to: engaged, when: {field: activity.count, days: 90, op: at_least, value: 1}, reason: Did something}
   - {from: engaged, to: checked, when: {field: activity.count, days: 30, op: at_least, value: 3}, reason: Did a lot}
   - {from: checked, to: lead, when: {field: person.country, op: is, value: DE}, reason: From Germany}
   - {from: checked, to: resting, when: {}, reason: From elsewhere}
-  - {from: engaged, to: resting, when: {field: activity.count, days: 30, op: equals, value: 0}, reason: Silent for a month}
+  - {from: engaged, to: resting, when: {field: activity.count, days: 30, op: equals, value: 0}, reason: Silent}
   - {from: resting, to: engaged, when: {field: activity.count, days: 7, op: at_least, value: 1}, reason: Came back}
   - {from: any, to: resting, by_hand: true, reason: Not now}
 """

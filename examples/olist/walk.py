@@ -1,4 +1,4 @@
-"""Imports the two Olist files by the product's commands, publishes the lifecycle beside this file, prints its funnel."""
+"""Imports the two Olist files by the product's commands, publishes the lifecycle beside it, prints its funnel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def main() -> int:
     with embedded.database():
         manage("prepare")
         if manage("count_people")["people"]:
-            sys.exit("This installation already has people: take an empty one, for instance PERENNIAL_DATA=$(mktemp -d).")
+            sys.exit(
+                "This installation already has people: take an empty one, for instance PERENNIAL_DATA=$(mktemp -d)."
+            )
         manage("import_csv", "people", leads, "--source", "olist", *mapped(LEADS), "--json")
         manage("import_csv", "deals", deals, "--source", "olist", *mapped(DEALS), "--json")
         manage("publish_lifecycle", HERE / "lifecycle.yaml", "--json")

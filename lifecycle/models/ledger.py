@@ -3,9 +3,9 @@
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 
+from audience.models import Account, Person
 from audience.models.subjects import OneSubject, one_subject
 from lifecycle.models.plan import Lifecycle, Stage, Transition, Version
 
@@ -41,6 +41,11 @@ class Membership(OneSubject):
 
     def __str__(self) -> str:
         return f"{self.subject_id} in {self.stage_id}"
+
+    @property
+    def subject(self) -> Person | Account | None:
+        """Whoever this is the membership of."""
+        return self.person or self.account
 
 
 class Movement(models.Model):

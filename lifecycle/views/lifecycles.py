@@ -1,4 +1,4 @@
-"""Pages of lifecycles: the list, starting one from a playbook, a version with its preview and publishing, its members."""
+"""Pages of lifecycles: the list, a new one from a playbook, a version with preview and publishing, its members."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from kit import jobs, pages, panels, progress
+from kit.audit import asker
+from kit.models import Job
 from lifecycle import cases, documents, filters, forms, querysets, versions
 from lifecycle.models import Lifecycle, Membership, Version
 
@@ -47,11 +49,12 @@ def start(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _list(request, form, status=400)
     try:
-        version = versions.draft(form.cleaned_data["document"], by=request.user, now=timezone.now())
+        version = versions.draft(form.cleaned_data["document"], by=asker(request), now=timezone.now())
     except versions.PublishRefused as refused:
         form.add_error(None, str(refused))
         return _list(request, form, status=409)
-    messages.success(request, _("%(version)s is a draft: nobody has moved. Look it over, preview it, publish it.") % {"version": version})
+    told = _("%(version)s is a draft: nobody has moved. Look it over, preview it, publish it.")
+    messages.success(request, told % {"version": version})
     return redirect("lifecycle_version", version.lifecycle.slug, version.number)
 
 
@@ -83,7 +86,9 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "versions": found.lifecycle.versions.order_by("-number"),
         "job": found.job,
         "progress": progress.of(found.job, now) if found.job else None,
-        "preview": found.job.result if found.job and found.job.kind == "preview" and found.job.state == "done" else None,
+        "preview": found.job.result
+        if found.job and found.job.kind == "preview" and found.job.state == "done"
+        else None,
         "panels": panels.draw("lifecycle", found.lifecycle, request, now),
         "cases": cases.run(found, now=now) if found.state == Version.State.DRAFT else [],
     }
@@ -95,7 +100,7 @@ def preview(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Ask what publishing this draft would do to the history that is there."""
     found = _version(slug, number)
     if found.state == Version.State.DRAFT and not _is_busy(found):
-        versions.preview(found, by=request.user, now=timezone.now())
+        versions.preview(found, by=asker(request), now=timezone.now())
     return redirect("lifecycle_version", slug, number)
 
 
@@ -104,7 +109,7 @@ def publish(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Publish a draft; its history is replayed by a job."""
     found = _version(slug, number)
     try:
-        versions.publish(found, by=request.user, now=timezone.now())
+        versions.publish(found, by=asker(request), now=timezone.now())
     except versions.PublishRefused as refused:
         for problem in refused.problems:
             messages.error(request, problem)
@@ -135,6 +140,11 @@ def document(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     return response
 
 
+def _preview_of(found: Version) -> dict[str, Any] | None:
+    done = found.job is not None and found.job.kind == "preview" and found.job.state == Job.State.DONE
+    return found.job.result if found.job and done else None
+
+
 def _is_busy(found: Version) -> bool:
     return bool(found.job and found.job.state in jobs.OPEN)
 
@@ -145,8 +155,13 @@ class Members(pages.ListPage):
     queryset = Membership.objects.all()
     filterset_class = filters.Members
     columns = (
-        pages.Column("subject", gettext_lazy("Who"), template="lifecycle/_member.html", value=lambda row: str(row.person or row.account)),
-        pages.Column("stage", gettext_lazy("Stage"), value=lambda row: str(row.stage or _("out"))),
+        pages.Column(
+            "subject",
+            gettext_lazy("Who"),
+            template="lifecycle/_member.html",
+            value="subject",
+        ),
+        pages.Column("stage", gettext_lazy("Stage"), value="stage"),
         pages.Column("entered_at", gettext_lazy("In it since"), sort="entered_at", desc_first=True),
         pages.Column("ended_at", gettext_lazy("Pass ended"), sort="ended_at", desc_first=True),
         pages.Column("pass_number", gettext_lazy("Pass"), sort="pass_number", align="end"),

@@ -30,9 +30,12 @@ def some_history(seed, people=12, days=115):
             deal(someone, opened, min(opened + timedelta(days=chance.randrange(30)), NOW - timedelta(hours=1)))
 
 
-def ledger():
-    fields = ("membership__subject_id", "membership__pass_number", "seq", "from_stage__slug", "to_stage__slug", "occurred_at", "evidence_at")
-    return list(Movement.objects.order_by(*fields[:3]).values_list(*fields, "reason"))
+WAY = ("membership__subject_id", "membership__pass_number", "seq")
+MOVE = (*WAY, "from_stage__slug", "to_stage__slug", "occurred_at", "evidence_at", "reason")
+
+
+def ledger(**of):
+    return list(Movement.objects.filter(**of).order_by(*WAY).values_list(*MOVE))
 
 
 def live(version, zone):
@@ -52,14 +55,12 @@ def test_replay_equals_living_through_every_midnight_with_everybody(seed, zone):
     lived = published()
     live(lived, installation.zone())
     expected = ledger()
-    assert len({stage for *_, stage, _o, _e, _r in [row[:8] for row in expected]}) >= 4
+    assert len({row[4] for row in expected}) >= 4
     from tests.factories import SMALL
 
     replayed = draft(SMALL.replace("lifecycle: small", "lifecycle: again"))
     replay.run(replayed, now=NOW)
-    mine = Movement.objects.filter(version=replayed)
-    fields = ("membership__subject_id", "membership__pass_number", "seq", "from_stage__slug", "to_stage__slug", "occurred_at", "evidence_at")
-    assert list(mine.order_by(*fields[:3]).values_list(*fields, "reason")) == expected
+    assert ledger(version=replayed) == expected
 
 
 def test_replay_in_two_halves_equals_replay_in_one():
@@ -84,10 +85,7 @@ def test_replay_in_two_halves_equals_replay_in_one():
     with pytest.raises(Killed):
         replay.run(two, now=NOW, progress=die_on_day_sixty)
     replay.run(two, now=NOW, after=reached[-1])
-    again = Movement.objects.filter(version=two).order_by("membership__subject_id", "membership__pass_number", "seq")
-    assert [(row.occurred_at, row.evidence_at, row.to_stage.slug) for row in again.select_related("to_stage")] == [
-        (row[5], row[6], row[4]) for row in whole
-    ]
+    assert ledger(version=two) == whole
 
 
 def test_a_preview_tells_what_would_happen_and_leaves_nothing():

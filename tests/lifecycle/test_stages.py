@@ -13,7 +13,10 @@ from tests.factories import NOW, days_ago, person, published
 pytestmark = pytest.mark.django_db
 
 
-def placed(version, slug="known", at=days_ago(10)):
+LONG_AGO = days_ago(10)
+
+
+def placed(version, slug="known", at=LONG_AGO):
     someone = person()
     stage = version.stages.get(slug=slug)
     assert stages.place(someone.pk, version, to=stage, reason="Test", by=None, at=at, now=NOW)
@@ -28,7 +31,12 @@ def test_a_placement_and_a_move_are_rows_with_from_to_when_why_and_by_whom():
     first, second = Movement.objects.filter(membership=membership).order_by("seq")
     assert (first.seq, first.from_stage, first.to_stage.slug, first.kind) == (1, None, "known", "placement")
     assert (second.seq, second.from_stage.slug, second.to_stage.slug, second.kind) == (2, "known", "lead", "hand")
-    assert (second.occurred_at, second.recorded_at, second.reason, second.actor) == (days_ago(3), NOW, "Called us", "system")
+    assert (second.occurred_at, second.recorded_at, second.reason, second.actor) == (
+        days_ago(3),
+        NOW,
+        "Called us",
+        "system",
+    )
     membership.refresh_from_db()
     assert (membership.stage.slug, membership.seq, membership.entered_at) == ("lead", 2, days_ago(3))
 
@@ -83,7 +91,9 @@ def test_the_second_of_two_movers_who_read_the_same_state_loses_and_can_tell_who
     read_by_one = placed(version)
     read_by_two = Membership.objects.get(pk=read_by_one.pk)
     assert stages.move(read_by_one, to=version.stages.get(slug="lead"), reason="First", by=None, at=NOW, now=NOW)
-    assert not stages.move(read_by_two, to=version.stages.get(slug="engaged"), reason="Second", by=None, at=NOW, now=NOW)
+    assert not stages.move(
+        read_by_two, to=version.stages.get(slug="engaged"), reason="Second", by=None, at=NOW, now=NOW
+    )
     assert stages.last_movement(read_by_two).reason == "First"
 
 

@@ -22,10 +22,19 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("  - {from: checked, to: resting, when: {}, reason: From elsewhere}\n", ""), "gate “Checked” has no default exit"),
-        (("{slug: won, name: Won, kind: terminal}", "{slug: won, name: Won}"), "No stage of the success path is terminal"),
+        (
+            ("  - {from: checked, to: resting, when: {}, reason: From elsewhere}\n", ""),
+            "gate “Checked” has no default exit",
+        ),
+        (
+            ("{slug: won, name: Won, kind: terminal}", "{slug: won, name: Won}"),
+            "No stage of the success path is terminal",
+        ),
         (("{slug: lead, name: Lead}", "{slug: lead, name: Lead, kind: sla}"), "SLA stage “Lead” has no limit"),
-        (("{slug: lead, name: Lead}", "{slug: lead, name: Lead}\n  - {slug: island, name: Island}"), "Nothing leads to “Island”"),
+        (
+            ("{slug: lead, name: Lead}", "{slug: lead, name: Lead}\n  - {slug: island, name: Island}"),
+            "Nothing leads to “Island”",
+        ),
     ],
 )
 def test_a_draft_with_a_fault_cannot_be_published_and_says_which(change, words):
@@ -92,7 +101,9 @@ def test_a_worker_killed_in_the_middle_of_a_replay_loses_nothing_and_writes_noth
     kills = 0
     while True:
         Job.objects.filter(pk=job.pk).update(lease_until=None)  # as if the dead worker's lease had run out
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": os.getcwd()})
+        worker = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": os.getcwd()}
+        )
         worker.stdout.readline()
         if kills < 2:
             reached = Job.objects.get(pk=job.pk).rows_done
