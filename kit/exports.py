@@ -39,7 +39,7 @@ def lines(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[str]
 
 
 def csv_response(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:
-    """A download called `name`.csv, sent while it is read; UTF-8 with a mark, so that spreadsheets show every letter."""
+    """A download called `name`.csv, sent while it is read; UTF-8 with a mark, so that spreadsheets show each letter."""
 
     def body() -> Iterator[bytes]:
         yield b"\xef\xbb\xbf"

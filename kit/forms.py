@@ -20,7 +20,7 @@ class SignIn(AuthenticationForm):
         super().__init__(*args, **kwargs)
         self.fields["username"].label = _("Email")
         self.fields["username"].widget.input_type = "email"
-        self.fields["username"].widget.attrs |= {"autocomplete": "username", "inputmode": "email", "spellcheck": "false"}
+        self.fields["username"].widget.attrs |= {"inputmode": "email", "spellcheck": "false"}
 
     def clean_username(self) -> str:
         """Emails are kept in small letters."""

@@ -5,8 +5,8 @@
         filterset_class = PersonFilters          # django-filter; a filter named `q` becomes the search box
         columns = (pages.Column("name", _("Name"), sort="name", link=True), …)
 
-The address holds the whole view, so that it can be sent to a colleague. Whatever in it is not understood is left out, and
-said on the page. Paging is by the last row's key and not by number, so that the thousandth page costs what the first does.
+The address holds the whole view, so that it can be sent to a colleague. Whatever in it is not understood is left out,
+and said on the page. Paging is by the last row's key and not by number: the thousandth page costs what the first does.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Column:
 
     `value` is a path (`account.name`), or a function of the row; by default the path is `name`.
     `sort` names a database field or annotation; None: not sortable. `desc_first`: the first click sorts downwards.
-    `template` draws the cell with `row` and `column`; the export still uses `export`, a function of the row, or `value`.
+    `template` draws the cell with `row` and `column`; the export uses `export`, a function of the row, or `value`.
     `link`: the cell leads to the row's own page (`get_absolute_url`). `align` is "start" or "end" (numbers).
     `whole`: takes the full width of a folded row on a phone.
     """
@@ -103,7 +103,7 @@ class Position:
     number: int
 
     def signed(self, order: str) -> str:
-        """As the address carries it; `order` names the list and its sort, in which alone the position means something."""
+        """As the address carries it; `order` names the list and its sort: elsewhere the position means nothing."""
         return signing.dumps([_to_json(self.value), self.pk, self.number], salt=f"{SALT}:{order}")
 
     @classmethod
@@ -150,7 +150,7 @@ class Wish:
 
 
 class ListPage(View):
-    """A list. Subclasses give `queryset`, `filterset_class`, `columns`; and the words: title, purpose, counted, empty_*."""
+    """A list. Subclasses give `queryset`, `filterset_class`, `columns`; and words: title, purpose, counted, empty_*."""
 
     queryset: QuerySet[Any]
     filterset_class: type[FilterSet] | None = None
@@ -419,9 +419,7 @@ def page_of(
     return page
 
 
-def _run(
-    rows: QuerySet[Any], sort: str, name: str, size: int, place: Position | None, backwards: bool
-) -> list[Any]:
+def _run(rows: QuerySet[Any], sort: str, name: str, size: int, place: Position | None, backwards: bool) -> list[Any]:
     falls = sort.startswith("-") != backwards
     keyed = rows.annotate(sort_value=F(name)) if name and name != "pk" else rows
     missing = bool(name) and name != "pk" and _may_miss(rows, name)
@@ -470,7 +468,7 @@ def _may_miss(rows: QuerySet[Any], name: str) -> bool:
 
 def wants_part(request: HttpRequest, target: str) -> bool:
     """Whether htmx asks for the part of the page with this id; going back in the history asks for the whole page."""
-    htmx = getattr(request, "htmx", None)
+    htmx: Any = getattr(request, "htmx", None)
     return bool(htmx) and htmx.target == target and not htmx.history_restore_request
 
 
@@ -551,4 +549,9 @@ def _from_json(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     kind, text = next(iter(value.items()))
-    return {"instant": datetime.fromisoformat, "day": date.fromisoformat, "decimal": Decimal}[kind](text)
+    readers: dict[str, Callable[[str], Any]] = {
+        "instant": datetime.fromisoformat,
+        "day": date.fromisoformat,
+        "decimal": Decimal,
+    }
+    return readers[kind](text)

@@ -38,7 +38,7 @@ def of(job: Job, now: datetime) -> Progress:
         rate=jobs.rate(job, now),
         left=jobs.time_left(job, now),
         took=(job.finished_at or now) - job.started_at if job.started_at else None,
-        figures=[(_title(name), pages.written(value)) for name, value in result.items() if _is_figure(value) and name != LINK],
+        figures=[(_title(name), pages.written(value)) for name, value in result.items() if _is_figure(name, value)],
         link=link if isinstance(link, str) and link.startswith("/") and not link.startswith("//") else "",
     )
 
@@ -51,8 +51,8 @@ def _percent(job: Job) -> int | None:
     return min(int(job.rows_done * 100 / job.rows_total), 100)
 
 
-def _is_figure(value: Any) -> bool:
-    return isinstance(value, int | float | str) and not isinstance(value, bool) and value != ""
+def _is_figure(name: str, value: Any) -> bool:
+    return name != LINK and isinstance(value, int | float | str) and not isinstance(value, bool) and value != ""
 
 
 def _title(name: str) -> str:

@@ -24,7 +24,7 @@ ICONS = (
     "calendar-days", "handshake", "file-text", "circle-check", "circle-x", "triangle-alert", "circle-alert", "info",
     "clock", "loader-circle", "chevron-right", "x", "sprout",
 )  # fmt: skip
-STATES = ("queued", "running", "done", "failed", "cancelled", "draft", "published", "retired", "attention", "won", "lost")
+STATES = ("queued", "running", "done", "failed", "cancelled", "draft", "published", "retired", "attention", "won")
 
 
 class Sample(forms.Form):

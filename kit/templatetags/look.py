@@ -71,7 +71,7 @@ def badge(text: Any, tone: str = "", icon: str = "") -> dict[str, Any]:
 
 @register.inclusion_tag("components/status.html")
 def status(state: str, text: Any = "") -> dict[str, Any]:
-    """A state by icon and word; `text` replaces the word. An unknown state is shown with a neutral icon and its own name."""
+    """A state by icon and word; `text` replaces the word. An unknown state has a neutral icon and its own name."""
     name, tone, word = STATES.get(state, ("circle", "", state))
     return {"icon": name, "tone": tone, "text": text or word, "spin": state == "running"}
 
@@ -86,10 +86,11 @@ def species(name: str, text: Any = "") -> dict[str, Any]:
 def delta(change: float | Decimal | None, text: str = "", good: str = "up") -> dict[str, Any]:
     """A change against before, with arrow and sign; `text` is how it is written, `good` says which way is welcome."""
     if not change:
-        return {"text": text or writing.NOTHING if change is None else _("unchanged"), "arrow": "", "tone": ""}
+        return {"text": text or (writing.NOTHING if change is None else _("unchanged")), "arrow": "", "tone": ""}
     up = change > 0
+    size: Any = abs(change)
     return {
-        "text": text or f"{'+' if up else '−'}{writing.number(abs(change))}",
+        "text": text or f"{'+' if up else '−'}{writing.number(size)}",
         "arrow": "arrow-up-right" if up else "arrow-down-right",
         "tone": "" if good not in ("up", "down") else "good" if up == (good == "up") else "bad",
     }
@@ -110,9 +111,9 @@ def stat(label: Any, value: Any, **given: Any) -> dict[str, Any]:
 
 @register.inclusion_tag("components/funnel_bar.html")
 def funnel_bar(label: Any, count: int | None, largest: int | None, **given: Any) -> dict[str, Any]:
-    """One row of a funnel: label, bar of `count` as a share of `largest`, the figure (a link when `url`), and `share` as text.
+    """One row of a funnel: label, bar of `count` as a share of `largest`, the figure, and `share` as text.
 
-    Also: species for the hue, metric for the figure's name in the page.
+    Also: url opens the list behind the figure, species gives the hue, metric is the figure's name in the page.
     """
     return {"label": label, "count": writing.number(count), "percent": _percent(count, largest), **given}
 
@@ -222,7 +223,7 @@ def _render(component: str, **context: Any) -> SafeString:
 
 @register.inclusion_tag("components/tabs.html")
 def tabs(items: Iterable[dict[str, Any]], label: Any) -> dict[str, Any]:
-    """Links to sibling views: each a dict of label, url, current and an optional count. `label` names the row of them."""
+    """Links to sibling views: each a dict of label, url, current and an optional count. `label` names all of them."""
     return {"items": items, "label": label}
 
 

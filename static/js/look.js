@@ -69,6 +69,15 @@ addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
+// A search field has told every letter already; that it lost the focus is no news to its list.
+addEventListener(
+  "change",
+  (event) => {
+    if (within(event, "form[hx-get] input[type=search]")) event.stopPropagation();
+  },
+  true,
+);
+
 // A request that failed is said, never swallowed.
 const say = (id) => {
   const template = document.getElementById(id);
