@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from audience.conditions import facts
 from audience.conditions.moment import Span
@@ -26,6 +28,7 @@ from kit import installation
 from kit.sql import Sql, join, sql
 
 Text = str | Promise
+Noun = Any  # lazy singular and plural, to which Django gives no type
 
 OF_PERSON: tuple[tuple[str, Text, str, str], ...] = (
     ("email", _("email"), "text", "email"),
@@ -154,8 +157,8 @@ def _choice(choice: object) -> tuple[str, str]:
 
 
 def _register_activities() -> None:
-    figures: tuple[tuple[str, Text, str, Text | None], ...] = (
-        ("count", _("number of activities"), "number", _("activities")),
+    figures: tuple[tuple[str, Text, str, Noun | None], ...] = (
+        ("count", _("number of activities"), "number", ngettext_lazy("activity", "activities")),
         ("days_since_last", _("days since the last activity"), "number", None),
         ("first", _("first activity"), "instant", None),
         ("last", _("last activity"), "instant", None),
@@ -219,8 +222,8 @@ def _product(ask: Ask, column: str) -> list[Sql]:
 
 
 def _register_purchases() -> None:
-    figures: tuple[tuple[str, Text, str, str, Text | None], ...] = (
-        ("count", _("number of purchases"), "number", "count(*)", _("purchases")),
+    figures: tuple[tuple[str, Text, str, str, Noun | None], ...] = (
+        ("count", _("number of purchases"), "number", "count(*)", ngettext_lazy("purchase", "purchases")),
         ("sum", _("amount of purchases"), "money", "sum(b.amount)", None),
         ("last", _("last purchase"), "instant", "max(b.occurred_at)", None),
         ("first", _("first purchase"), "instant", "min(b.occurred_at)", None),
@@ -272,8 +275,8 @@ def _date_matters(ask: Ask, span: Span, date: str) -> list[Sql]:
 
 
 def _register_deals() -> None:
-    figures: tuple[tuple[str, Text, str, str, Text | None], ...] = (
-        ("count", _("number of deals"), "number", "count(*)", _("deals")),
+    figures: tuple[tuple[str, Text, str, str, Noun | None], ...] = (
+        ("count", _("number of deals"), "number", "count(*)", ngettext_lazy("deal", "deals")),
         ("amount", _("amount of deals"), "money", "sum(d.amount)", None),
     )
     for slug, label, type, figure, counted in figures:
@@ -335,18 +338,26 @@ def _deals_then(ask: Ask) -> Sql:
         closed,
         moment.at,
     )
+    later = moment.later("c")
     return sql(
         """SELECT x.*, {} AS status_then,
                   CASE WHEN h.from_stage IS NOT NULL THEN h.from_stage ELSE x.stage END AS stage_then,
-                  CASE WHEN {} THEN x.closed_at ELSE x.opened_at END AS fact_at
+                  CASE WHEN {} THEN x.closed_at
+                       WHEN h.from_status IN ('won', 'lost') THEN COALESCE(h.changed_at, x.opened_at)
+                       ELSE x.opened_at END AS fact_at
            FROM audience_deal x
-           LEFT JOIN (SELECT DISTINCT ON (c.deal_id) c.deal_id, c.from_status, c.from_stage
-                      FROM audience_dealstagechange c WHERE {} ORDER BY c.deal_id, c.occurred_at, c.id) h
-               ON h.deal_id = x.id
+           LEFT JOIN (
+               SELECT c.deal_id,
+                      (array_agg(c.from_status ORDER BY c.occurred_at, c.id) FILTER (WHERE {}))[1] AS from_status,
+                      (array_agg(c.from_stage ORDER BY c.occurred_at, c.id) FILTER (WHERE {}))[1] AS from_stage,
+                      max(c.occurred_at) FILTER (WHERE NOT ({}) AND c.from_status <> c.to_status) AS changed_at
+               FROM audience_dealstagechange c GROUP BY c.deal_id) h ON h.deal_id = x.id
            WHERE {}{}""",
         before,
         closed,
-        moment.later("c"),
+        later,
+        later,
+        later,
         known,
         only,
     )
@@ -368,7 +379,7 @@ def _deals_touched(ask: Ask, span: Span) -> list[Sql]:
     deals = sql(
         "SELECT d.id FROM audience_deal d WHERE {} UNION ALL SELECT c.deal_id FROM audience_dealstagechange c WHERE {}",
         join(" OR ", dated),
-        span.within("c.occurred_at"),
+        join(" OR ", _date_matters(ask, span, "c.occurred_at")),
     )
     if ask.of == "person":
         return [sql("SELECT w.person_id FROM audience_dealrole w WHERE w.deal_id IN ({})", deals)]

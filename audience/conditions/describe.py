@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -55,14 +56,17 @@ def operand(asked: Leaf) -> str:
 def _facts(asked: Leaf) -> str:
     """What is asked, with what narrows it: activities (kind: webinar_attended) in the last 30 days."""
     counted = asked.field.counted if asked.how.counted else None
-    text = str(counted or asked.field.label)
+    text = str(counted % _how_many(asked.operand)) if counted else str(asked.field.label)
     if asked.where:
         text += " (" + ", ".join(f"{_key(key)}: {_wanted(wanted)}" for key, wanted in asked.where) + ")"
     if asked.days is not None:
-        text += " " + ngettext("in the last %(days)s day", "in the last %(days)s days", asked.days) % {
-            "days": asked.days
-        }
+        text += " " + ngettext("in the last day", "in the last %(days)s days", asked.days) % {"days": asked.days}
     return text
+
+
+def _how_many(operand: Any) -> int:
+    """The number by which a noun is in the singular or plural; of a range, its end."""
+    return math.ceil(operand[1] if isinstance(operand, tuple) else operand)
 
 
 def _key(key: str) -> str:

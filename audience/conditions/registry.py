@@ -101,8 +101,8 @@ class Field:
     `type` is a key of `operators.TYPES`. `where` names what its facts can be narrowed by ("properties" allows
     `properties.<key>`) and `where_choices` what some of these can be; `windowed` allows `days`. `zero`: a subject of
     whom nothing is found has 0 rather than an unknown value; `always`: the value is never unknown. `counted` is the
-    plural for sentences like “at least 3 activities”. `timed`: the value is an age in local days, which time alone
-    changes.
+    noun (`ngettext_lazy`) of sentences like “at least 3 activities”. `timed`: the value is an age in local days, which
+    time alone changes.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Field:
     zero: bool = False
     always: bool = False
     timed: bool = False
-    counted: Text | None = field(default=None, compare=False)
+    counted: Any = field(default=None, compare=False)
     group: Text = field(default="", compare=False)
 
     @property

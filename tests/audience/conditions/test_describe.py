@@ -60,7 +60,7 @@ DIRECTORS: dict[str, Any] = {
         ),
         (
             {"field": "activity.count", "op": "at_least", "value": 1, "days": 1},
-            "at least 1 activities in the last 1 day",
+            "at least 1 activity in the last day",
         ),
         ({"field": "person.has_account", "op": "is", "value": False}, "has an account: no"),
         ({"field": "activity.sum", "op": "more_than", "value": 2.5}, "sum of the activities' values is more than 2.5"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from audience.conditions import compile, describe, explain, tree
 from audience.conditions.tree import Node, Not
 from kit.sql import Sql, dicts, rows, run, sql
-from tests.audience.conditions.trees import trees
+from tests.audience.conditions.trees import several, trees
 from tests.audience.conditions.world import BEGIN, DAYS, ZONE, World
 
 pytestmark = pytest.mark.django_db
@@ -24,10 +24,11 @@ MIDNIGHTS = st.integers(0, DAYS).map(
     lambda day: datetime.combine((BEGIN + timedelta(days=day)).date(), datetime.min.time(), ZONE).astimezone(UTC)
 )
 INSTANTS = MIDNIGHTS | st.integers(0, DAYS * 24 * 60).map(lambda minutes: BEGIN + timedelta(minutes=minutes))
+SEVERAL = KINDS.flatmap(lambda of: st.tuples(st.just(of), several(of)))
 ASKED = KINDS.flatmap(lambda of: st.tuples(st.just(of), trees(of)))
 
 property_test = settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -48,21 +49,33 @@ def _members(node: Node, of: str, at: datetime, **more: Any) -> set[int]:
     return set(found)
 
 
+def _answers(nodes: list[Node], of: str, at: datetime, **more: Any) -> list[set[int]]:
+    """Of whom each of the conditions holds, asked together in one statement."""
+    table = compile.table({str(number): node for number, node in enumerate(nodes)}, of=of, at=at, **more)
+    found = rows(table)
+    return [{row[0] for row in found if row[number]} for number in range(1, len(nodes) + 1)]
+
+
+def _parsed(asked: Any) -> tuple[str, list[Node]]:
+    of, several = asked
+    return of, [tree.parse(data, of=of) for data in several]
+
+
 @property_test
-@given(asked=ASKED, at=INSTANTS)
+@given(asked=SEVERAL, at=INSTANTS)
 def test_the_statement_answers_what_the_timelines_say(world: World, asked: Any, at: datetime) -> None:
-    of, data = asked
-    node = tree.parse(data, of=of)
-    assert _members(node, of, at) == world.members(node, of, at)
+    of, nodes = _parsed(asked)
+    for node, answer in zip(nodes, _answers(nodes, of, at), strict=True):
+        assert answer == world.members(node, of, at), describe.sentence(node)
 
 
 @property_test
-@given(asked=ASKED, at=INSTANTS, days=st.integers(-40, 40))
+@given(asked=SEVERAL, at=INSTANTS, days=st.integers(-40, 40))
 def test_as_known_then_counts_only_what_was_recorded_by_then(world: World, asked: Any, at: datetime, days: int) -> None:
-    of, data = asked
-    node = tree.parse(data, of=of)
+    of, nodes = _parsed(asked)
     known = at + timedelta(days=days)
-    assert _members(node, of, at, known=known) == world.members(node, of, at, known)
+    for node, answer in zip(nodes, _answers(nodes, of, at, known=known), strict=True):
+        assert answer == world.members(node, of, at, known), describe.sentence(node)
 
 
 @property_test
@@ -76,6 +89,7 @@ def test_a_condition_and_its_negation_part_everybody(world: World, asked: Any, a
     held = {row[0] for row in answers if row[1]}
     assert held == _members(node, of, at), "the table and the filter say the same"
     assert all(row[2] is None for row in answers if not row[1]), "no evidence for what does not hold"
+    assert all(row[2] < at for row in answers if row[2]), "evidence lies before the instant"
 
 
 @property_test
@@ -95,15 +109,14 @@ def test_one_subject_asked_alone_gets_the_answer_it_has_in_the_set(
 
 
 @property_test
-@given(asked=ASKED, at=INSTANTS)
+@given(asked=SEVERAL, at=INSTANTS)
 def test_at_a_past_instant_nothing_later_counts(world: World, asked: Any, at: datetime) -> None:
-    of, data = asked
-    node = tree.parse(data, of=of)
-    statement = compile.table({"q": node}, of=of, at=at)
-    before = sorted(rows(statement))
+    of, nodes = _parsed(asked)
+    before = _answers(nodes, of, at)
     with transaction.atomic():
         _more_happens(at)
-        assert sorted(rows(statement)) == before
+        for node, was, answer in zip(nodes, before, _answers(nodes, of, at), strict=True):
+            assert answer == was, describe.sentence(node)
         transaction.set_rollback(True)
 
 
@@ -142,19 +155,23 @@ LATER = [
 
 
 @property_test
-@given(asked=ASKED, other=ASKED, since=INSTANTS, minutes=st.sampled_from([1, 60, 600, 1440, 1500, 4320, 60_000]))
+@given(asked=SEVERAL, since=INSTANTS, minutes=st.sampled_from([1, 60, 600, 1440, 1500, 4320, 60_000]))
 def test_whoever_is_not_touched_has_the_same_answer_at_both_instants(
-    world: World, asked: Any, other: Any, since: datetime, minutes: int
+    world: World, asked: Any, since: datetime, minutes: int
 ) -> None:
-    of, data = asked
-    nodes = [tree.parse(data, of=of)]
-    if other[0] == of:
-        nodes.append(tree.parse(other[1], of=of))
+    of, nodes = _parsed(asked)
     until = since + timedelta(minutes=minutes)
-    touched = {row[0] for row in rows(compile.touched(nodes, of=of, since=since, until=until))}
-    for node in nodes:
-        changed = _members(node, of, since) ^ _members(node, of, until)
-        assert changed <= touched
+    span: dict[str, Any] = {"of": of, "since": since, "until": until}
+    changed = [
+        before ^ after for before, after in zip(_answers(nodes, of, since), _answers(nodes, of, until), strict=True)
+    ]
+    for node, differ in zip(nodes, changed, strict=True):
+        assert differ <= _ids(compile.touched([node], **span)), describe.sentence(node)
+    assert set().union(*changed) <= _ids(compile.touched(nodes, **span))
+
+
+def _ids(statement: Sql) -> set[int]:
+    return {row[0] for row in rows(statement)}
 
 
 @property_test

@@ -128,3 +128,8 @@ def trees(of: str) -> st.SearchStrategy[Any]:
         ),
         max_leaves=12,
     )
+
+
+def several(of: str, most: int = 12) -> st.SearchStrategy[list[Any]]:
+    """Questions, and a few conditions made of them, to be asked together."""
+    return st.lists(leaves(of) | leaves(of) | trees(of), min_size=1, max_size=most)

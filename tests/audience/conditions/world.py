@@ -143,7 +143,7 @@ class World:
         }
         self.accounts = [self._account() for _ in range(accounts)]
         self.people = [self._person() for _ in range(people)]
-        self.deeds: list[Deed] = []
+        self.deeds_of: dict[int, list[Deed]] = {}
         self.sales: list[Sale] = []
         self.buys: list[Buy] = []
         self.passes: list[Pass] = []
@@ -287,7 +287,9 @@ class World:
             at,
             self.late(at),
         )
-        self.deeds.append(deed)
+        for subject in (person, account):
+            if subject:
+                self.deeds_of.setdefault(subject.pk, []).append(deed)
         made = self._write(deed)
         if choose.random() < 0.15:
             deed.reversed_at = at + timedelta(days=choose.randrange(1, 30))
@@ -494,9 +496,8 @@ class World:
         where = dict(leaf.where)
         counted = [
             each
-            for each in self.deeds
-            if (each.person if subject.of == "person" else each.account) is subject
-            and _visible(each.at, each.recorded, at, known)
+            for each in self.deeds_of.get(subject.pk, [])
+            if _visible(each.at, each.recorded, at, known)
             and not (each.reversed_at and _visible(each.reversed_at, each.reversed_at, at, known))
             and _in_window(each.at, leaf.days, at)
             and each.kind in where.get("kind", KINDS)
