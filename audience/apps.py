@@ -9,11 +9,11 @@ class AudienceConfig(AppConfig):
 
     def ready(self) -> None:
         from audience import fields, importing
-        from audience.importing.kinds import activities, deals, people
+        from audience.importing.kinds import accounts, activities, contracts, deals, people, products, purchases
         from kit import jobs, navigation, registry
 
         fields.register_all()
-        for each in (people, activities, deals):
+        for each in (people, accounts, activities, deals, products, purchases, contracts):
             registry.import_kind(each.KIND)
         jobs.register("import", importing.work, tidy=importing.tidy)
         navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)

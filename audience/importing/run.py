@@ -151,4 +151,4 @@ class Run:
             )
 
 
-TABLES = ("raw", "rows", "plan", "accounts", "people", "products", "owners", "titles", "kinds", "digests")
+TABLES = ("raw", "rows", "plan", "accounts", "people", "products", "owners", "parents", "titles", "kinds", "digests")

@@ -35,6 +35,7 @@ from kit.registry import registry
 JOB = "import"
 WRITTEN_AT_ONCE = 20_000  # rows; each such range is a transaction
 SAMPLE = 500  # rows by which columns are guessed
+ALWAYS = ("created", "updated", "unchanged", "skipped", "repeated")  # counts that are told even when they are 0
 RIVALS = 5  # how often somebody else may write the same people meanwhile
 
 
@@ -312,9 +313,14 @@ def _move(progress: Progress, phase: str, *, total: int | None = None, result: A
 
 def _answer(cursor: Mapping[str, Any]) -> dict[str, int]:
     counts = Counter(cursor.get("counts", {}))
-    always = ("created", "updated", "unchanged", "skipped", "repeated")
-    answer = {"rows": cursor.get("rows", 0), **{name: counts.pop(name, 0) for name in always}}
+    answer = {"rows": cursor.get("rows", 0), **{name: counts.pop(name, 0) for name in ALWAYS}}
     return {**answer, "rejected": cursor.get("rejected", 0), **{name: n for name, n in sorted(counts.items()) if n}}
+
+
+def counts_of(imported: Import) -> dict[str, int]:
+    """The counts of an import that has run, in the order in which they are told."""
+    order = {name: place for place, name in enumerate(("rows", *ALWAYS, "rejected"))}
+    return dict(sorted(imported.counts.items(), key=lambda each: (order.get(each[0], len(order)), each[0])))
 
 
 def _layout(imported: Import) -> sniffing.Layout:

@@ -51,7 +51,9 @@ def derive(work: Run) -> Sequence[Derived]:
     short = sql("left(trim(BOTH '_' FROM {}), 64)", plain)
     found = [Derived("kind_slug", "text", sql("trim(BOTH '_' FROM {})", short))]
     inbound, outbound = (sql("lower({}) = ANY({})", way, words) for words in DIRECTIONS.values())
-    found.append(Derived("way", "text", sql("CASE WHEN {} THEN 'inbound' WHEN {} THEN 'outbound' END", inbound, outbound)))
+    found.append(
+        Derived("way", "text", sql("CASE WHEN {} THEN 'inbound' WHEN {} THEN 'outbound' END", inbound, outbound))
+    )
     return [*found, *references.person_key(work), *references.account_key(work)]
 
 

@@ -61,7 +61,14 @@ NO_CLOSE = gettext_noop("The deal is won or lost, and the row does not say when.
 def derive(work: Run) -> Sequence[Derived]:
     """Won, lost or open out of the words of the status, else of the stage; the closing date of an open deal is a hope."""
     said = sql("lower(coalesce({}, {}))", work.value("status"), work.value("stage"))
-    state = sql("CASE WHEN {} ~ {} THEN 'won' WHEN {} ~ {} THEN 'lost' WHEN {} IS NOT NULL THEN 'open' END", said, WON, said, LOST, said)
+    state = sql(
+        "CASE WHEN {} ~ {} THEN 'won' WHEN {} ~ {} THEN 'lost' WHEN {} IS NOT NULL THEN 'open' END",
+        said,
+        WON,
+        said,
+        LOST,
+        said,
+    )
     over = sql("{} IN ('won', 'lost')", state)
     expected, closed = work.value("expected_close"), work.value("closed")
     day = sql("CASE WHEN {} THEN coalesce({}, {}::timestamptz) END", over, closed, expected)
@@ -218,7 +225,9 @@ def _take_part(work: Run, after: int, last: int) -> None:
 KIND = Kind(
     name="deals",
     label=_("Deals"),
-    help=_("One row is one possible sale, with its amount, its stage in the sales pipeline, and whether it was won or lost."),
+    help=_(
+        "One row is one possible sale, with its amount, its stage in the sales pipeline, and whether it was won or lost."
+    ),
     targets=TARGETS,
     derive=derive,
     checks=checks,

@@ -52,6 +52,7 @@ class Command(BaseCommand):
         if not file.is_file():
             raise CommandError(f"There is no file {file}.", returncode=2)
         now = timezone.now()
+        imported = None
         try:
             imported = importing.upload(file, options["kind"], source=options["source"], by=None, now=now)
             found = importing.guessed(imported)
@@ -60,6 +61,8 @@ class Command(BaseCommand):
                 imported, mapping=told, policy=options["policy"], dry_run=options["dry_run"], by=None, now=now
             )
         except importing.Refused as refusal:
+            if imported is not None:
+                importing.discard(imported)
             self._refuse(refusal.code, refusal.message, options)
         notes = [*imported.mapping["options"].get("notes", []), *found.notes]
         left_out = [column for column in imported.header if column not in told]
@@ -126,18 +129,25 @@ class Command(BaseCommand):
             self.stdout.write(f"  note: {note}")
 
     def _tell(
-        self, imported: Import, told: dict[str, list[str]], left_out: list[str], notes: list[str], options: dict[str, Any]
+        self,
+        imported: Import,
+        told: dict[str, list[str]],
+        left_out: list[str],
+        notes: list[str],
+        options: dict[str, Any],
     ) -> None:
         if options["json"]:
             answer = {
                 "import": imported.pk, "state": "done", "kind": imported.kind, "file": imported.file_name,
-                "dry_run": imported.dry_run, **imported.counts, "mapping": told, "unknown_columns": left_out, "notes": notes,
+                "dry_run": imported.dry_run, **importing.counts_of(imported), "mapping": told, "unknown_columns": left_out, "notes": notes,
             }  # fmt: skip
             self.stdout.write(json.dumps(answer, ensure_ascii=False))
             return
         if imported.dry_run:
             self.stdout.write("Dry run, nothing was written. It would be:")
-        self.stdout.write(", ".join(f"{number} {name.replace('_', ' ')}" for name, number in imported.counts.items()))
+        self.stdout.write(
+            ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in importing.counts_of(imported).items())
+        )
         for reject in imported.rejects.order_by("row")[:REJECTS_SHOWN]:
             where = f"row {reject.row}, “{reject.column}”" if reject.column else f"row {reject.row}"
             self.stdout.write(f"  rejected {where}: {reject.reason}")

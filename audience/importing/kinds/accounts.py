@@ -1,0 +1,224 @@
+"""Rows that are accounts: known by the external id of the file's source, else by domain, else by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+from audience import accounts, history
+from audience.importing import planning, references
+from audience.importing.run import Run
+from audience.importing.targets import Derived, Kind, Need, Target
+from audience.importing.values import CURRENCY, INSTANT, INTEGER, MONEY, SITE
+from audience.models import Account
+from kit.sql import Sql, join, name, run, sql
+
+TARGETS = (
+    Target(
+        "external_id",
+        _("external id"),
+        length=300,
+        aliases=("id", "account id", "company id", "accountnumber", "account number", "customer id", "record id"),
+    ),
+    Target(
+        "name",
+        _("name"),
+        length=300,
+        aliases=("account", "account name", "company", "company name", "companyname", "organization", "organisation"),
+    ),
+    Target("domain", _("domain"), SITE, 253, aliases=("website", "web site", "company domain name", "url", "web")),
+    Target("industry", _("industry"), aliases=("sector", "branch", "companyindustry")),
+    Target(
+        "employees",
+        _("employees"),
+        INTEGER,
+        aliases=("number of employees", "numberofemployees", "num employees", "numemployees", "headcount", "employee count"),
+    ),
+    Target("annual_revenue", _("annual revenue"), MONEY, aliases=("revenue", "annualrevenue", "turnover")),
+    Target("currency", _("currency"), CURRENCY, aliases=("currency code", "currencyisocode")),
+    Target("ownership", _("ownership"), length=100, aliases=("ownership type",)),
+    Target("country", _("country"), length=100, aliases=("billing country", "billingcountry", "office location", "companycountry")),
+    Target("region", _("region"), length=100, aliases=("state", "province", "billing state", "billingstate", "companystate")),
+    Target("city", _("city"), length=100, aliases=("town", "billing city", "billingcity", "companycity")),
+    Target("parent", _("parent: name"), length=300, aliases=("parent company", "subsidiary of", "parent account", "parent name")),
+    Target("parent_external_id", _("parent: external id"), length=300, aliases=("parent id", "parentid", "parent account id")),
+    Target("owner", _("owner (email or name of a user)"), aliases=("account owner", "owner email", "account manager")),
+    Target(
+        "first_seen",
+        _("first seen"),
+        INSTANT,
+        aliases=("created at", "createdate", "create date", "created date", "createddate", "created", "date added"),
+    ),
+)  # fmt: skip
+PLAIN = (
+    "name",
+    "domain",
+    "industry",
+    "employees",
+    "annual_revenue",
+    "currency",
+    "ownership",
+    "country",
+    "region",
+    "city",
+)
+
+
+def derive(work: Run) -> Sequence[Derived]:
+    return references.account_key(work, "")
+
+
+def match(work: Run) -> None:
+    """Which accounts are there; the last row about one counts."""
+    references.find_accounts(work, prefix="")
+    references.find_owners(work)
+    changed = [history.differs(_columns(work), fill=work.fill)]
+    if work.has("first_seen"):
+        changed.append(Sql("coalesce(r.first_seen < s.first_seen_at, false)"))
+    if work.has("external_id"):
+        there = "SELECT FROM audience_identity o WHERE o.account_id = s.id AND o.system = {} AND o.external_id = r.external_id"
+        changed.append(sql(f"r.external_id IS NOT NULL AND NOT EXISTS ({there})", work.source))
+    query = sql(
+        """
+        SELECT r.row, aa.id AS account, {} AS owner,
+               CASE WHEN s.id IS NULL THEN {} WHEN s.erased_at IS NOT NULL THEN 'skip' WHEN {} THEN {} ELSE {} END AS action
+        FROM {} r {} LEFT JOIN audience_account s ON s.id = aa.id CROSS JOIN LATERAL (SELECT {}) g
+        WHERE r.problem IS NULL
+        """,
+        references.links(work)["owner"],
+        "create" if work.creates else "skip",
+        join(" OR ", changed),
+        "update" if work.updates else "skip",
+        "same" if work.updates else "skip",
+        work.table("rows"),
+        references.joins(work),
+        _given(work, references.links(work)["owner"]),
+    )
+    planning.make(work, query)
+    planning.last_counts(work, Sql("p.account"))
+
+
+def write(work: Run, after: int, last: int) -> Counter[str]:
+    """Write the rows `(after, last]`: new accounts, changes with their history, names."""
+    counts = planning.counted(work, after, last)
+    if counts["created"]:
+        seen = sql("coalesce({}, {}) AS first_seen_at", work.value("first_seen"), work.now)
+        accounts.insert(_rows(work, after, last, "create", seen), _columns(work), source=work.source, now=work.now)
+    if counts["updated"]:
+        new = _rows(work, after, last, "update")
+        history.update(Account, new, _columns(work), source=work.source, at=work.now, now=work.now, fill=work.fill)
+        if work.has("first_seen"):
+            _see(work, after, last)
+    if work.has("external_id") and (counts["created"] or counts["updated"]):
+        _name(work, after, last)
+    return counts
+
+
+def conclude(work: Run) -> Counter[str]:
+    """Parents, once all accounts are there. A parent that nobody knows is counted, and left out."""
+    if not work.has("parent", "parent_external_id"):
+        return Counter()
+    wanted = sql(
+        """
+        SELECT p.account AS id, coalesce(i.account_id, n.id) AS parent_id FROM {} p JOIN {} r ON r.row = p.row
+        LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'account' AND i.external_id = {}
+        LEFT JOIN LATERAL (
+            SELECT min(a.id) AS id FROM audience_account a WHERE lower(a.name COLLATE "C") = lower({} COLLATE "C")
+        ) n ON true
+        WHERE p.action IN ('create', 'update', 'same') AND coalesce({}, {}) IS NOT NULL
+        """,
+        work.table("plan"),
+        work.table("rows"),
+        work.source,
+        work.value("parent_external_id"),
+        work.value("parent"),
+        work.value("parent"),
+        work.value("parent_external_id"),
+    )
+    work.create("parents", wanted)
+    new = sql("SELECT id, parent_id FROM {} WHERE parent_id <> id", work.table("parents"))
+    if work.updates:
+        history.update(Account, new, ["parent_id"], source=work.source, at=work.now, now=work.now, fill=work.fill)
+    unknown = run(sql("DELETE FROM {} WHERE parent_id IS NULL", work.table("parents")))
+    return Counter({"parents_unknown": unknown})
+
+
+def _columns(work: Run) -> list[str]:
+    columns = [column for column in PLAIN if work.has(column)]
+    if work.has("owner"):
+        columns.append("owner_id")
+    if work.custom:
+        columns.append("custom")
+    return columns
+
+
+def _given(work: Run, owner: Sql) -> Sql:
+    values = [sql("{} AS {}", owner if c == "owner_id" else sql("r.{}", name(c)), name(c)) for c in _columns(work)]
+    return join(", ", values or [Sql("1 AS nothing")])
+
+
+def _rows(work: Run, after: int, last: int, action: str, *more: Sql) -> Sql:
+    return sql(
+        "SELECT {} FROM {} p JOIN {} r ON r.row = p.row WHERE {} AND p.action = {}",
+        join(", ", [Sql("p.account AS id"), *more, _given(work, Sql("p.owner"))]),
+        work.table("plan"),
+        work.table("rows"),
+        planning.between(after, last),
+        action,
+    )
+
+
+def _see(work: Run, after: int, last: int) -> None:
+    run(
+        sql(
+            """
+            UPDATE audience_account s SET first_seen_at = r.first_seen, updated_at = {}
+            FROM {} p JOIN {} r ON r.row = p.row WHERE s.id = p.account AND r.first_seen < s.first_seen_at
+            AND p.action = 'update' AND {}
+            """,
+            work.now,
+            work.table("plan"),
+            work.table("rows"),
+            planning.between(after, last),
+        )
+    )
+
+
+def _name(work: Run, after: int, last: int) -> None:
+    run(
+        sql(
+            """
+            INSERT INTO audience_identity (account_id, system, kind, external_id, created_at)
+            SELECT p.account, {}, 'account', r.external_id, {} FROM {} p JOIN {} r ON r.row = p.row
+            WHERE r.external_id IS NOT NULL AND p.action IN ('create', 'update') AND {} ON CONFLICT DO NOTHING
+            """,
+            work.source,
+            work.now,
+            work.table("plan"),
+            work.table("rows"),
+            planning.between(after, last),
+        )
+    )
+
+
+KIND = Kind(
+    name="accounts",
+    label=_("Accounts"),
+    help=_("One row is one organisation, known by an external id of the source, by its domain or by its name."),
+    targets=TARGETS,
+    needs=(
+        Need(
+            ("external_id", "domain", "name"),
+            gettext_noop("The row has neither an external id nor a domain nor a name."),
+        ),
+    ),
+    derive=derive,
+    match=match,
+    write=write,
+    conclude=conclude,
+    custom="account",
+    touches_people=True,
+)
