@@ -57,6 +57,7 @@ class Table:
 
     heads: Sequence[str]
     lines: Sequence[Line]
+    sum: Line | None = None
     left_over: int = 0
 
 
@@ -100,9 +101,13 @@ def days(question: Question, metric: str, answer: Counts | None, value: float | 
     """A number of days taken from durations; the list behind it is all of them."""
     if not answer or value is None:
         return NOTHING
-    places = 0 if float(value).is_integer() else 1
     url = addresses.people(question, metric)
-    return Figure(writing.number(value, places), metric, answer.count, url, note, value)
+    return Figure(in_days(value), metric, answer.count, url, note, value)
+
+
+def in_days(value: float) -> str:
+    """A number of days, with one decimal where it is not whole."""
+    return writing.number(value, 0 if float(value).is_integer() else 1)
 
 
 # ---- the parts of the funnel page ----
@@ -116,7 +121,7 @@ def headline(answer: Funnel) -> list[tuple[str, Figure]]:
     first, last = success[0], success[-1]
     way = question.about(stage=first.slug, target=last.slug)
     entry, to = question.about(stage=first.slug, target=first.slug), addresses.people(way, "cohort_conversion")
-    conversion = writing.percent(body.won.rate, 2)
+    conversion = writing.percent(body.won.rate, 3)
     around = _("95 %%: %(interval)s") % {"interval": interval(body.won)}
     return [
         (_("Entered “%(stage)s”") % {"stage": first.name}, counted(entry, "cohort_conversion", body.won.of)),
@@ -149,9 +154,13 @@ def basis(answer: Funnel) -> str:
     """What a conversion of cohorts is counted from, in words."""
     words = {"window": answer.window, "days": answer.question.within}
     if answer.question.within is None:
-        told = _("Of those that first entered a stage %(window)s: who came further, at any time since.")
+        told = _(
+            "Of those that first entered a stage in the time span (%(window)s): who came further, at any time since."
+        )
     else:
-        told = _("Of those that first entered a stage %(window)s: who came further within %(days)s days.")
+        told = _(
+            "Of those that first entered a stage in the time span (%(window)s): who came further within %(days)s days."
+        )
     return told % words
 
 
@@ -221,8 +230,8 @@ def split(answer: Funnel, *, all_of_them: bool = False) -> Table | None:
     ]
     shown = answer.buckets if all_of_them else answer.buckets[:SHOWN_BUCKETS]
     lines = [Line(bucket.label, _bucket(question.about(bucket=bucket.value), bucket.body)) for bucket in shown]
-    lines.append(Line(_("Everybody"), _bucket(_everybody(answer), answer.everybody)))
-    return Table(heads, lines, len(answer.buckets) - len(shown))
+    everybody = Line(_("Everybody"), _bucket(_everybody(answer), answer.everybody))
+    return Table(heads, lines, everybody, len(answer.buckets) - len(shown))
 
 
 # ---- one line ----

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 from django_filters import FilterSet
 
-from kit import exports, hints, jobs, pages, progress
+from kit import exports, hints, jobs, pages, progress, writing
 from kit.models import Job
 from kit.sql import Sql, rows, sql, value
 from kit.statistics import Counts
@@ -70,6 +70,7 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         "conversions": figures.conversions(answer),
         "durations": figures.durations(answer),
         "split": figures.split(answer),
+        "last_day": writing.day(question.window.last),
         "basis": figures.basis(answer),
         "widest": answer.everybody.widest,
         "metrics": metrics.ALL.values(),
@@ -159,14 +160,15 @@ class People(pages.ListPage):
         return self.figure.metric.title(self.figure.question)
 
     def context(self) -> dict[str, Any]:
-        question = self.figure.question
+        question, days = self.figure.question, _days(self.figure, self.ids)
         return {
             "purpose": _scope(question),
             "crumbs": [(_("Reports"), ""), (_("Funnel"), addresses.funnel(question)), (self.get_title(), "")],
             "metric": self.figure.metric,
             "count": self.count,
             "parts": _parts(self.figure, self.count),
-            "days": _days(self.figure, self.ids),
+            "days": days,
+            "median": figures.in_days(days.median) if days and days.median is not None else "",
             "subjects": value(sql("SELECT count(DISTINCT subject_id) FROM ({}) whose", self._subjects())),
             "all_view": self.figure.address(),
         }

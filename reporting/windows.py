@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from django.db import models
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+
+from kit import writing
 
 EARLIEST, LATEST = date(1900, 1, 1), date(2199, 12, 31)
 OWN = "own"  # what a form calls days that are no preset
@@ -42,7 +43,9 @@ class Window:
             raise ValueError("a window ends after it starts")
 
     def __str__(self) -> str:
-        return _("%(start)s to %(last)s") % {"start": date_format(self.start), "last": date_format(self.last)}
+        if self.days == 1:
+            return writing.day(self.start)
+        return _("%(start)s – %(last)s") % {"start": writing.day(self.start), "last": writing.day(self.last)}
 
     @property
     def last(self) -> date:

@@ -3,10 +3,10 @@
 The balance at the end of a window is that at its start, plus what came in, less what went out.
 """
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from kit import writing
 from kit.sql import Sql, sql
 from reporting.flows import Flows
 from reporting.metrics.metric import FIGURE, Metric
@@ -38,8 +38,8 @@ def title(question: Question) -> str:
     """The figure in words."""
     stage, window = question.plan.label(question.stage), question.window
     if question.moment == START:
-        return gettext("In “%(stage)s” at the start of %(day)s") % {"stage": stage, "day": date_format(window.start)}
-    return gettext("In “%(stage)s” at the end of %(day)s") % {"stage": stage, "day": date_format(window.last)}
+        return gettext("In “%(stage)s” at the start of %(day)s") % {"stage": stage, "day": writing.day(window.start)}
+    return gettext("In “%(stage)s” at the end of %(day)s") % {"stage": stage, "day": writing.day(window.last)}
 
 
 METRIC = Metric(
