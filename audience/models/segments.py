@@ -32,7 +32,9 @@ class SegmentMember(OneSubject):
     class Meta:
         constraints = [
             one_subject("segment_member"),
-            models.UniqueConstraint(fields=["segment", "subject_id"], condition=Q(left_at=None), name="in_segment_once"),
+            models.UniqueConstraint(
+                fields=["segment", "subject_id"], condition=Q(left_at=None), name="in_segment_once"
+            ),
         ]
         indexes = [models.Index(fields=["subject_id"], name="segments_of_subject")]
 
