@@ -377,19 +377,18 @@ def counted(rows: QuerySet[Any]) -> Total:
     return Total(min(count, COUNTED_TO), count <= COUNTED_TO)
 
 
-def ordered(rows: QuerySet[Any], sort: str, *, backwards: bool = False) -> QuerySet[Any]:
+def ordered(rows: QuerySet[Any], sort: str) -> QuerySet[Any]:
     """The rows by `sort` ("name", "-name" or "" for the key), rows without a value last, the key breaking ties.
 
     The key runs the same way as the sort, so that one index (sort, key) serves both directions.
     """
-    name, falls = sort.removeprefix("-"), sort.startswith("-") != backwards
+    name, falls = sort.removeprefix("-"), sort.startswith("-")
     tie = "-pk" if falls else "pk"
     if not name or name == "pk":
         return rows.order_by(tie)
     if not _may_miss(rows, name):
         return rows.order_by(f"-{name}" if falls else name, tie)
-    nulls = {"nulls_first": True} if backwards else {"nulls_last": True}
-    return rows.order_by(F(name).desc(**nulls) if falls else F(name).asc(**nulls), tie)
+    return rows.order_by(F(name).desc(nulls_last=True) if falls else F(name).asc(nulls_last=True), tie)
 
 
 def page_of(
@@ -397,39 +396,38 @@ def page_of(
 ) -> Page:
     """The `size` rows behind `after`, or before `before`, or the first ones, in the order of `ordered`.
 
-    Rows with a value and rows without are read as two runs, so that each is a range of an index.
+    The order is found among the bare keys; the rows with all that the list adds to them are then read by their key,
+    so that a sort over a million rows carries no joins.
     """
     backwards = before is not None and after is None
     place = before if backwards else after
-    name = sort.removeprefix("-")
-    found = _run(rows, sort, name, size + 1, place, backwards)
-    more, found = len(found) > size, found[:size]
+    keys = _keys(rows, sort, size + 1, place, backwards)
+    more, keys = len(keys) > size, keys[:size]
     if backwards:
-        found.reverse()
+        keys.reverse()
+    by_key = {row.pk: row for row in rows.order_by().filter(pk__in=[pk for pk, _value in keys])} if keys else {}
     first = 1
     if place:
-        first = max(place.number - len(found), 1) if backwards else place.number + 1
-    page = Page(rows=found, first=first)
-    if not found:
-        return page
-    if more if backwards else after is not None:
-        page.before = _position(found[0], name, first)
-    if backwards or more:
-        page.after = _position(found[-1], name, page.last)
+        first = max(place.number - len(keys), 1) if backwards else place.number + 1
+    page = Page(rows=[by_key[pk] for pk, _value in keys if pk in by_key], first=first)
+    if keys and (more if backwards else after is not None):
+        page.before = Position(keys[0][1], keys[0][0], first)
+    if keys and (backwards or more):
+        page.after = Position(keys[-1][1], keys[-1][0], first + len(keys) - 1)
     return page
 
 
-def _run(rows: QuerySet[Any], sort: str, name: str, size: int, place: Position | None, backwards: bool) -> list[Any]:
-    falls = sort.startswith("-") != backwards
-    keyed = rows.annotate(sort_value=F(name)) if name and name != "pk" else rows
-    missing = bool(name) and name != "pk" and _may_miss(rows, name)
-    pk_beyond = "pk__lt" if falls else "pk__gt"
-    if not name or name == "pk":
-        part = keyed.filter(**{pk_beyond: place.pk}) if place else keyed
-        return list(part.order_by("-pk" if falls else "pk")[:size])
+def _keys(rows: QuerySet[Any], sort: str, size: int, place: Position | None, backwards: bool) -> list[tuple[int, Any]]:
+    """The keys of at most `size` rows with their sort values, from `place` on.
 
-    with_value = keyed.filter(sort_value__isnull=False) if missing else keyed
-    without = keyed.filter(sort_value__isnull=True) if missing else None
+    Rows with a value and rows without are two runs, so that each is a range of an index.
+    """
+    name, falls = sort.removeprefix("-") or "pk", sort.startswith("-") != backwards
+    with_value, without = rows.annotate(sort_value=F(name)), None
+    pk_beyond = "pk__lt" if falls else "pk__gt"
+    if _may_miss(rows, name):
+        without = with_value.filter(sort_value__isnull=True)
+        with_value = with_value.filter(sort_value__isnull=False)
     if place is not None and place.value is None:
         without = without.filter(**{pk_beyond: place.pk}) if without is not None else None
         with_value = with_value if backwards else with_value.none()
@@ -446,19 +444,17 @@ def _run(rows: QuerySet[Any], sort: str, name: str, size: int, place: Position |
     runs = [with_value.order_by(value_order, tie)]
     if without is not None:
         runs.insert(0 if backwards else 1, without.order_by(tie))
-    found: list[Any] = []
+    found: list[tuple[int, Any]] = []
     for run in runs:
         if len(found) < size:
-            found += run[: size - len(found)]
+            found += run.values_list("pk", "sort_value")[: size - len(found)]
     return found
-
-
-def _position(row: Any, name: str, number: int) -> Position:
-    return Position(getattr(row, "sort_value", None) if name and name != "pk" else None, row.pk, number)
 
 
 def _may_miss(rows: QuerySet[Any], name: str) -> bool:
     """Whether a row can be without a value; only a column of the table itself can promise that it never is."""
+    if name == "pk":
+        return False
     model_fields = {each.name: each for each in rows.model._meta.concrete_fields}
     return not (name in model_fields and name not in rows.query.annotations and not model_fields[name].null)
 
