@@ -20,21 +20,28 @@ NUMBER = re.compile(r"#?(\d{1,18})", re.ASCII)
 SIZES = ((1, 9), (10, 49), (50, 249), (250, 999), (1_000, 4_999), (5_000, None))  # employees, both ends included
 
 
+class Choice(forms.ChoiceField):
+    """A choice whose possibilities are asked for once for each page, and not each time that they are looked at."""
+
+    def __init__(self, *, choices: Callable[[], Iterable[tuple[str, Any]]], **given: Any) -> None:
+        super().__init__(choices=list(choices()), **given)
+
+
 class OneOf(django_filters.Filter):
     """One of the choices that `choices` gives when the page is drawn; none: all rows."""
 
-    field_class = forms.ChoiceField
+    field_class = Choice
 
     def __init__(self, choices: Callable[[], Iterable[tuple[str, Any]]], **given: Any) -> None:
         super().__init__(**given)
         self.extra["choices"] = lambda: [("", _("Any")), *choices()]
 
 
-class AnyOneOf(forms.ChoiceField):
+class AnyOneOf(Choice):
     """One of the values on offer, or any other that somebody names in the address; that one is then on offer too."""
 
     def valid_value(self, value: str) -> bool:
-        return True
+        return "\x00" not in value
 
     def clean(self, value: Any) -> Any:
         value = super().clean(value)

@@ -39,12 +39,21 @@ def people() -> QuerySet[Person]:
 
 
 def accounts() -> QuerySet[Account]:
-    """Every account but the erased, with the number of its people, and what other apps show of accounts in lists."""
+    """Every account but the erased, with the number of those whom `people_of` gives, and what other apps show of accounts in lists."""
     members = Person.objects.filter(account=OuterRef("pk"), erased_at=None).order_by().values("account")
+    others = AccountRole.objects.filter(
+        Q(person__account=None) | ~Q(person__account=F("account")),
+        account=OuterRef("pk"),
+        ends_on=None,
+        person__erased_at=None,
+    ).order_by()
     return (
         _listed(Account.objects.filter(erased_at=None), "account")
         .select_related("owner", "parent")
-        .annotate(people_count=Coalesce(Subquery(members.values(n=Count("pk"))), 0))
+        .annotate(
+            people_count=Coalesce(Subquery(members.values(n=Count("pk"))), 0)
+            + Coalesce(Subquery(others.values("account").values(n=Count("person", distinct=True))), 0)
+        )
     )
 
 
@@ -54,7 +63,7 @@ def people_of(account: Account) -> QuerySet[Person]:
     with_role = AccountRole.objects.filter(account=account, ends_on=None).values("person")
     return (
         people()
-        .filter(Q(account=account) | Q(pk__in=with_role))
+        .filter(pk__in=Person.objects.filter(account=account).values("pk").union(with_role))
         .annotate(roles=ArraySubquery(roles.order_by("role").values("role")), has_role=Exists(roles))
     )
 
