@@ -27,6 +27,7 @@ from django.urls import reverse
 from django.utils import formats
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views import View
@@ -72,8 +73,9 @@ class Column:
         return self._value(row)
 
     def text(self, row: Any) -> Any:
-        """The value as the page shows it, in the reader's language and zone."""
-        return written(self._value(row))
+        """The value as the page shows it, in the reader's language and zone; a folded row on a phone skips a dash."""
+        shown = written(self._value(row))
+        return format_html('<span class="nothing">{}</span>', shown) if shown == writing.NOTHING else shown
 
     def _value(self, row: Any) -> Any:
         if callable(self.value):

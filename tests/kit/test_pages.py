@@ -255,7 +255,7 @@ def test_a_column_shows_nothing_for_what_is_missing_on_its_path(db: None) -> Non
     job = Job(kind="import", created_at=NOW)
     by = pages.Column("by", "By", value="created_by.name")
     assert by.of(job) is None
-    assert by.text(job) == "–"
+    assert by.text(job) == '<span class="nothing">–</span>'
 
 
 def test_annotations_of_a_list_can_be_sorted_by(db: None) -> None:
