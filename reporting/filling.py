@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import transaction
 
 from kit import installation
-from kit.sql import Sql, name, run, sql, value
+from kit.sql import Sql, name, rows, run, sql, value
 from lifecycle.models import Lifecycle
 from reporting import plans
 from reporting.models import Fill
@@ -33,16 +33,18 @@ def fill(lifecycle: Lifecycle, *, now: datetime) -> Filled:
     with transaction.atomic():
         Fill.objects.get_or_create(lifecycle=lifecycle)
         reached = Fill.objects.select_for_update().get(lifecycle=lifecycle)
-        # Read before the ledger: whatever commits later has a transaction id that the next fill looks at.
-        horizon = value(Sql("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"))
+        # Read before the ledger: whatever commits later is not in it, and the next fill looks at that.
+        [(snapshot, horizon)] = rows(
+            Sql("SELECT now::text, pg_snapshot_xmin(now)::text::bigint FROM pg_current_snapshot() now")
+        )
         exclusions = value(Sql("SELECT count(*) FROM audience_fieldchange WHERE field = 'is_excluded'"))
         zone = str(installation.zone())
 
         moved = _moved(lifecycle, reached, zone, exclusions)
         filled = _refill(lifecycle, moved, zone) if moved else Filled(0, 0)
 
-        reached.through_xid, reached.exclusions_seen = horizon, exclusions
-        reached.zone, reached.filled_at = zone, now
+        reached.snapshot, reached.through_xid = snapshot, horizon
+        reached.exclusions_seen, reached.zone, reached.filled_at = exclusions, zone, now
         reached.save()
     return filled
 
@@ -58,8 +60,10 @@ def _moved(lifecycle: Lifecycle, reached: Fill, zone: str, exclusions: int) -> S
         return sql("SELECT id AS membership_id FROM lifecycle_membership WHERE lifecycle_id = {}", lifecycle.pk)
     moved = sql(
         """SELECT DISTINCT membership_id FROM lifecycle_movement
-           WHERE xid >= {} AND version_id = ANY({})""",
-        reached.through_xid,
+           WHERE xid >= {} AND NOT pg_visible_in_snapshot(xid::text::xid8, {}::pg_snapshot)
+             AND version_id = ANY({})""",
+        reached.through_xid,  # finds the blocks
+        reached.snapshot,  # a long transaction elsewhere holds the first back, not this
         list(lifecycle.versions.values_list("pk", flat=True)),
     )
     if reached.exclusions_seen != exclusions:

@@ -169,7 +169,7 @@ def _membership_finding(row: dict[str, Any]) -> Finding:
             "last": row["last_stage"] or outside,
         }
     elif row["seq"] != row["last_seq"]:
-        words = _("It says that it moved %(seq)s times, but its last move is the %(last)sth.") % {
+        words = _("It says that it moved %(seq)s times, but its last move is number %(last)s.") % {
             "seq": row["seq"],
             "last": row["last_seq"],
         }
@@ -209,7 +209,7 @@ def _chain(lifecycle: Lifecycle) -> Sql:
 def _chain_finding(row: dict[str, Any]) -> Finding:
     outside = _("outside the model")
     if row["seq"] != row["place"]:
-        words = _("It is numbered %(seq)s, but it is the %(place)sth.") % {"seq": row["seq"], "place": row["place"]}
+        words = _("It is number %(seq)s, but stands at place %(place)s.") % {"seq": row["seq"], "place": row["place"]}
     elif row["from_stage_id"] != row["before_id"]:
         words = _("It leaves “%(source)s”, but the move before it led to “%(before)s”.") % {
             "source": row["from_stage"] or outside,

@@ -80,12 +80,13 @@ class StageEntry(models.Model):
 class Fill(models.Model):
     """One row says how far the tables of one lifecycle are filled; a fill that broke off is done again.
 
-    Movements of transactions before `through_xid` are all in. `exclusions_seen` is how many changes of "left out of
-    figures" had been written; `zone` is the zone whose days the tables count.
+    Movements that `snapshot` saw are in, which are all those of transactions before `through_xid`. `exclusions_seen`
+    is how many changes of "left out of figures" had been written; `zone` is the zone whose days the tables count.
     """
 
     lifecycle = models.OneToOneField(Lifecycle, on_delete=models.CASCADE, primary_key=True)
     through_xid = models.BigIntegerField(default=0)
+    snapshot = models.TextField(default="1:1:")
     exclusions_seen = models.BigIntegerField(default=0)
     zone = models.CharField(max_length=64, blank=True)
     filled_at = models.DateTimeField(null=True)
