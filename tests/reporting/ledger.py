@@ -25,7 +25,9 @@ STAGES = (
 )
 
 
-def lifecycle(slug: str = "sales", *, of: str = "person", stages_of: Sequence[tuple[str, str, str]] = STAGES) -> Lifecycle:
+def lifecycle(
+    slug: str = "sales", *, of: str = "person", stages_of: Sequence[tuple[str, str, str]] = STAGES
+) -> Lifecycle:
     """A lifecycle with one published version."""
     made = Lifecycle.objects.create(slug=slug, name=slug.title(), species="net_new", of=of, created_at=NOW)
     version(made, stages_of=stages_of)

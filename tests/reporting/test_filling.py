@@ -19,7 +19,9 @@ COMMITTED = pytest.mark.django_db(transaction=True)
 
 def flows():
     return set(
-        rows(Sql("SELECT day, from_stage, to_stage, count, stay_days::text, stay_counts::text FROM reporting_dailyflow"))
+        rows(
+            Sql("SELECT day, from_stage, to_stage, count, stay_days::text, stay_counts::text FROM reporting_dailyflow")
+        )
     )
 
 
@@ -31,7 +33,12 @@ def entries():
 def exclude(person, excluded=True):
     Person.objects.filter(pk=person.pk).update(is_excluded=excluded)
     FieldChange.objects.create(
-        person=person, field="is_excluded", old=str(not excluded).lower(), source="tests", occurred_at=NOW, recorded_at=NOW
+        person=person,
+        field="is_excluded",
+        old=str(not excluded).lower(),
+        source="tests",
+        occurred_at=NOW,
+        recorded_at=NOW,
     )
 
 

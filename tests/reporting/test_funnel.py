@@ -3,10 +3,10 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from django.db import transaction
 from kit import installation
 from kit.statistics import Share
 from lifecycle import stages
@@ -343,7 +343,9 @@ def test_opening_plus_in_less_out_is_closing_whatever_moves(histories, start, le
         members = sales.membership_set.exclude(stage=None).count()
         assert whole.everybody.totals.balance_end == members
         before = asked(sales, date(2024, 1, 1), on(start).date())
-        assert [row.balance_end for row in before.everybody.rows] == [row.balance_start for row in answer.everybody.rows]
+        assert [row.balance_end for row in before.everybody.rows] == [
+            row.balance_start for row in answer.everybody.rows
+        ]
         for row in answer.everybody.rows:
             if row.cumulative:
                 assert row.strict.hits <= row.cumulative.hits <= row.cumulative.of == row.strict.of

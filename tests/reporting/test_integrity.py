@@ -90,7 +90,8 @@ def test_a_move_that_is_missing_is_named(sales, member):
 
 def test_a_move_that_happened_before_the_one_before_it_is_named(sales, member):
     in_the_ledger(
-        "UPDATE lifecycle_movement SET occurred_at = '2024-12-01T12:00Z' WHERE membership_id = {} AND seq = 2", member.pk
+        "UPDATE lifecycle_movement SET occurred_at = '2024-12-01T12:00Z' WHERE membership_id = {} AND seq = 2",
+        member.pk,
     )
     assert "It happened at 2024-12-01" in found(sales)["chain", f"membership {member.pk}, move 2"]
 
