@@ -62,12 +62,21 @@ class Server:
         return f"postgres://{ROLE}@{quote(str(self._sockets), safe='')}/{DATABASE}"
 
     def adopt(self) -> bool:
-        """Take over the server that runs on this cluster, if one answers."""
-        pid, sockets = self._note()
-        if not sockets or not self._answers(sockets):
-            return False
-        self._pid, self._sockets = pid, sockets
-        return True
+        """Take over the server that runs on this cluster. False when none does.
+
+        One that is starting or stopping is waited for. One that stays silent hangs or lost its socket, and is stopped.
+        """
+
+        def settled() -> bool:
+            self._pid, self._sockets = self._note()
+            return not self._is_ours(self._pid) or self._answers(self._sockets)
+
+        if not _until(settled, START_SECONDS):
+            self.stop()
+        if self._is_ours(self._pid):
+            return True
+        self._pid, self._sockets = 0, None
+        return False
 
     def start(self) -> None:
         """Initialise the cluster if it is new, start the server, and return when it answers. Raises `Unavailable`."""
@@ -160,9 +169,8 @@ class Server:
         What still uses the cluster is found by PostgreSQL itself, by its shared memory.
         """
         pid, _ = self._note()
-        with suppress(psutil.NoSuchProcess):
-            if pid and psutil.Process(pid).name() != "postgres":
-                (self._cluster / "postmaster.pid").unlink()
+        if pid and psutil.pid_exists(pid) and not self._is_ours(pid):
+            (self._cluster / "postmaster.pid").unlink()
 
     def _make_database(self) -> None:
         with _connected(self._sockets) as connection, connection.cursor() as cursor:
@@ -170,8 +178,18 @@ class Server:
             if not cursor.fetchone():
                 cursor.execute(f"CREATE DATABASE {DATABASE}")
 
+    def _is_ours(self, pid: int) -> bool:
+        """Whether this process is a living server on our cluster, which is where a server works."""
+        try:
+            process = psutil.Process(pid)
+            return process.name() == "postgres" and process.cwd() == str(self._cluster)
+        except psutil.Error:
+            return False
+
     def _answers(self, sockets: Path | None) -> bool:
         """Whether a server answers there and works on our cluster."""
+        if sockets is None:
+            return False
         try:
             with _connected(sockets) as connection, connection.cursor() as cursor:
                 cursor.execute("SHOW data_directory")

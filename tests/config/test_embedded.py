@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,14 +26,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    path = tmp_path_factory.mktemp("embedded")
-    for parent in (path, path.parent, path.parent.parent):
-        parent.chmod(0o711)
-    yield path
-    if (path / "postgres" / embedded.MAJOR / "postmaster.pid").exists():
-        with embedded.running(path):
-            pass  # adopts a server that the test left, and stops it
+def folder() -> Iterator[Path]:
+    # Not in pytest's own folder: each run of pytest by the same user closes that to the account the server runs as.
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name)
+        path.chmod(0o711)
+        yield path
+        if (path / "postgres" / embedded.MAJOR / "postmaster.pid").exists():
+            with embedded.running(path):
+                pass  # adopts a server that the test left, and stops it
 
 
 def ask(url: str, question: str) -> Any:
@@ -124,6 +128,30 @@ def test_a_pid_file_whose_number_another_program_has_now_does_not_look_alive(fol
     finally:
         other.kill()
         other.wait()
+
+
+def test_a_server_whose_socket_directory_was_swept_away_is_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with embedded.running(folder, durable=False) as lost:
+        assert lost._sockets
+        shutil.rmtree(lost._sockets)
+        monkeypatch.setattr(embedded, "START_SECONDS", 2.0)
+        other = embedded.Server(folder, durable=False)
+        assert not other.adopt()
+        assert not lost.runs()
+        monkeypatch.undo()
+        other.start()
+        assert ask(other.url, "SELECT 1") == 1
+
+
+def test_a_server_that_is_still_starting_is_waited_for(folder: Path) -> None:
+    with embedded.running(folder, durable=False) as server:
+        os.kill(server._pid, signal.SIGSTOP)
+        threading.Timer(3, os.kill, [server._pid, signal.SIGCONT]).start()
+        other = embedded.Server(folder, durable=False)
+        assert other.adopt()
+        assert ask(other.url, "SELECT 1") == 1
 
 
 def test_a_first_start_that_was_killed_leaves_nothing_half_made(folder: Path) -> None:
