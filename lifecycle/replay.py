@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,6 +14,8 @@ from kit import installation
 from kit.sql import Sql, dicts, name, sql, value
 from lifecycle import rules
 from lifecycle.models import Movement, Version
+
+LONGEST_STRIDE = 512  # days
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,29 @@ def run(
     """
     asked = rules.read(version)
     end = until or now + timedelta(microseconds=1)
-    moved = 0
-    days = list(_days(asked, end, after, among))
-    for number, (day, begins, ends) in enumerate(days, 1):
+    first = _first_day(asked, among)
+    if first is None:
+        return 0
+    last = installation.day_before(end, asked.zone)
+    day = first if after is None else max(first, after + timedelta(days=1))
+    moved, stride = 0, 1
+    while day <= last:
+        begins = installation.midnight(day, asked.zone)
+        ends = min(installation.midnight(day + timedelta(days=stride), asked.zone), end)
+        touched = _touched(asked, begins, ends, among)
+        if stride > 1:
+            # Quiet days are passed over by ever longer strides; nobody touched in a span is touched in a part of it.
+            if value(sql("SELECT EXISTS ({})", touched)):
+                stride //= 2
+            else:
+                day, stride = day + timedelta(days=stride), min(stride * 2, LONGEST_STRIDE)
+            continue
         with transaction.atomic():
-            moved += rules.run_pass(
-                asked,
-                among=_touched(asked, begins, ends, among),
-                at=ends,
-                now=now,
-                kind=Movement.Kind.REPLAY,
-            )
+            moves = rules.run_pass(asked, among=touched, at=ends, now=now, kind=Movement.Kind.REPLAY)
+            moved += moves
             if progress:
-                progress(Day(day, number, len(days), moved))
+                progress(Day(day, (day - first).days + 1, (last - first).days + 1, moved))
+        day, stride = day + timedelta(days=1), 1 if moves else 2
     return moved
 
 
@@ -72,23 +84,12 @@ def preview(version: Version, *, now: datetime, progress: Progress | None = None
     return summary
 
 
-def _days(
-    asked: rules.Rules, end: datetime, after: date | None, among: Sql | None
-) -> Iterator[tuple[date, datetime, datetime]]:
-    """The local days from the first subject on, each with the instants it begins and is looked at."""
-    whose = sql("id IN ({})", among) if among else Sql("true")
+def _first_day(asked: rules.Rules, among: Sql | None) -> date | None:
+    """The local day on which the first of the subjects was seen; None without any."""
     table = name("audience_person" if asked.of == "person" else "audience_account")
+    whose = sql("id IN ({})", among) if among else Sql("true")
     first = value(sql("SELECT min(first_seen_at) FROM {} WHERE erased_at IS NULL AND {}", table, whose))
-    if first is None:
-        return
-    day = first.astimezone(asked.zone).date()
-    if after is not None:
-        day = max(day, after + timedelta(days=1))
-    begins = installation.midnight(day, asked.zone)
-    while begins < end:
-        ends = min(installation.midnight(day + timedelta(days=1), asked.zone), end)
-        yield day, begins, ends
-        day, begins = day + timedelta(days=1), ends
+    return first and first.astimezone(asked.zone).date()
 
 
 def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | None) -> Sql:

@@ -94,20 +94,18 @@ def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, ki
     """
     with transaction.atomic():
         run(Sql(TABLES))
-        _note_subjects(among)
-        if not _ask(rules, at, among is not None):
+        if among is not None and not _note_subjects(among):
             return 0
-        if not _walk(rules):
+        if not (_ask(rules, at, among is not None) and _walk(rules)):
             return 0
         _date(rules, at)
         return stages.move_many(_moves(rules), stages.Ledgering(rules.version, kind, _("rules"), now))
 
 
-def _note_subjects(among: Sql | None) -> None:
-    if among is None:
-        return
-    run(sql("INSERT INTO pass_subject SELECT DISTINCT subject_id FROM ({}) among", among))
+def _note_subjects(among: Sql) -> int:
+    found = run(sql("INSERT INTO pass_subject SELECT DISTINCT subject_id FROM ({}) among", among))
     run(Sql("ANALYZE pass_subject"))
+    return found
 
 
 def _ask(rules: Rules, at: datetime, some: bool) -> int:

@@ -15,9 +15,17 @@ HERE = Path(__file__).resolve().parent
 MANAGE = HERE.parent.parent / "manage.py"
 LIFECYCLE = "olist_sellers"
 
-LEADS = ["mql_id=external_id", "first_contact_date=first_seen", "origin=source", "landing_page_id=custom.landing_page"]
-DEALS = ["mql_id=person_external_id", "seller_id=external_id", "won_date=closed", "business_segment=properties.segment",
-         "lead_type=properties.lead_type", "status==won"]  # fmt: skip
+LEADS = [
+    "mql_id=external_id",
+    "first_contact_date=first_seen",
+    "origin=source",
+]
+DEALS = [
+    "seller_id=external_id",
+    "mql_id=person_external_id",
+    "won_date=closed",
+    "status==won",
+]
 
 
 def main() -> int:
@@ -29,11 +37,9 @@ def main() -> int:
     deals = find(wanted.folder, "olist_closed_deals_dataset.csv")
     with embedded.database():
         manage("prepare")
-        if manage("count_people")["people"]:
-            sys.exit(
-                "This installation already has people: take an empty one, for instance PERENNIAL_DATA=$(mktemp -d)."
-            )
-        manage("import_csv", "people", leads, "--source", "olist", *mapped(LEADS), "--json")
+        brought = manage("import_csv", "people", leads, "--source", "olist", *mapped(LEADS), "--json")
+        if brought["created"] != brought["rows"]:
+            sys.exit("This installation has people already: start from an empty one (PERENNIAL_DATA names its folder).")
         manage("import_csv", "deals", deals, "--source", "olist", *mapped(DEALS), "--json")
         manage("publish_lifecycle", HERE / "lifecycle.yaml", "--json")
         funnel = manage("funnel", LIFECYCLE, "--split", "person.source", "--json")
@@ -63,11 +69,28 @@ def manage(*words: str | Path) -> dict[str, Any]:
 
 
 def summary(funnel: dict[str, Any]) -> dict[str, Any]:
-    return funnel
+    """The figures of the funnel under the names that the README promises."""
+    days = funnel["first_to_won_days"]
+    return {
+        "leads": funnel["entered"],
+        "won": funnel["won"],
+        "conversion": funnel["conversion"],
+        "by_origin": {
+            each["bucket"]: {"leads": each["entered"], "won": each["won"]} for each in funnel["split"]["buckets"]
+        },
+        "median_days": days["median"],
+        "won_before_first_contact": days["negative"],
+    }
 
 
 def table(figures: dict[str, Any]) -> str:
-    return json.dumps(figures, indent=2)
+    rows = [f"{'origin':20} {'leads':>7} {'won':>5} {'share':>8}"]
+    for origin, found in {**figures["by_origin"], "all": figures}.items():
+        share = found["won"] / found["leads"]
+        rows.append(f"{origin:20} {found['leads']:7,} {found['won']:5,} {share:8.3%}")
+    rows.append(f"median {figures['median_days']} days from first contact to won")
+    rows.append(f"{figures['won_before_first_contact']} won before its first contact")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":
