@@ -16,7 +16,7 @@ from reporting.metrics import balance
 from reporting.metrics.cohort_conversion import Order
 from reporting.metrics.metric import FIGURE, Metric
 from reporting.plans import Direction, Plan
-from reporting.questions import Question
+from reporting.questions import Question, ask
 from reporting.splits import Split
 
 WITHIN = (7, 14, 30, 60, 90, 180, 365)
@@ -84,7 +84,7 @@ def read(given: Mapping[str, str], plan: Plan, today: date) -> Asked:
     wish = windows.wish(
         {name: reading.text(name) for name in ("window", "was", "from", "to")}, first=first, today=today
     )
-    question = Question(plan, wish.window, today, within=_within(reading), split=_split(reading, plan))
+    question = ask(plan, wish.window, today, within=_within(reading), split=_split(reading, plan))
     return Asked(question, wish.preset, (*wish.notes, *reading.notes))
 
 

@@ -25,7 +25,7 @@ from reporting.metrics.cohort_conversion import Cohorts, Order
 from reporting.metrics.time_in_stage import Stays
 from reporting.models import Fill
 from reporting.plans import OUTSIDE, Direction, Place, Plan
-from reporting.questions import Question
+from reporting.questions import Question, ask
 from reporting.splits import EMPTY, Split
 from reporting.windows import Window
 
@@ -160,11 +160,16 @@ def funnel(
     plan = plans.read(lifecycle)
     if plan is None:
         raise NeverPublished(lifecycle.slug)
-    question = Question(plan, Window(start, end), today, within=within)
-    everybody = _bodies(question).get("") or _body(plan, None, None, None, {})
-    buckets = _buckets(question.about(split=split), split) if split else ()
-    filled_at = Fill.objects.filter(lifecycle=lifecycle).values_list("filled_at", flat=True).first()
-    return Funnel(question.about(split=split), everybody, buckets, excluded.compute(question), filled_at)
+    return answer(ask(plan, Window(start, end), today, within=within, split=split))
+
+
+def answer(question: Question) -> Funnel:
+    """The funnel that a question asks for."""
+    whole, plan = question.about(split=None), question.plan
+    everybody = _bodies(whole).get("") or _body(plan, None, None, None, {})
+    buckets = _buckets(question, question.split) if question.split else ()
+    filled_at = Fill.objects.filter(lifecycle=plan.lifecycle).values_list("filled_at", flat=True).first()
+    return Funnel(question, everybody, buckets, excluded.compute(whole), filled_at)
 
 
 def today(now: datetime) -> date:

@@ -14,7 +14,7 @@ from lifecycle.models import Lifecycle
 from reporting import figures, funnel, plans
 from reporting.metrics import balance
 from reporting.plans import Place, Plan
-from reporting.questions import Question
+from reporting.questions import Question, ask
 from reporting.windows import Window
 
 
@@ -30,7 +30,7 @@ def home(subject: None, request: HttpRequest, now: datetime) -> dict[str, Any] |
     for lifecycle in lifecycles:
         plan = plans.read(lifecycle)
         assert plan is not None
-        shown[lifecycle.species].append(_card(Question(plan, window, today), there[lifecycle.pk], moved[lifecycle.pk]))
+        shown[lifecycle.species].append(_card(ask(plan, window, today), there[lifecycle.pk], moved[lifecycle.pk]))
     species = [(value, label, shown[value]) for value, label in Lifecycle.Species.choices if shown[value]]
     return {"species": species}
 

@@ -17,7 +17,7 @@ class Question:
     """A lifecycle and a window, and for one figure of it a stage and what else tells it from the others.
 
     `today` is the local day on which it is asked; `within` the days a cohort is given (None: any time since);
-    `bucket` one value of `split` (empty: the unknown; None: everybody).
+    `bucket` one value of `split` (empty: the unknown; None: everybody). Made by `ask`.
     """
 
     plan: Plan
@@ -25,6 +25,7 @@ class Question:
     today: date
     within: int | None = None
     split: Split | None = None
+    buckets: Sql = Sql("")
     bucket: str | None = None
     stage: str = ""
     target: str = ""
@@ -51,7 +52,7 @@ class Question:
 
     def joined(self) -> Sql:
         """The join that gives each entry its bucket; nothing when nobody is parted."""
-        return sql("JOIN ({}) part USING (membership_id)", self._buckets()) if self.split else Sql("")
+        return sql("JOIN ({}) part USING (membership_id)", self.buckets) if self.split else Sql("")
 
     def in_bucket(self) -> Sql:
         """A further condition that keeps to the bucket asked for, if one is."""
@@ -62,7 +63,11 @@ class Question:
         """The bucket of an entry, as SQL; one bucket for all when nobody is parted."""
         return Sql("part.bucket") if self.split else Sql("''")
 
-    def _buckets(self) -> Sql:
-        assert self.split is not None
-        at = installation.midnight(self.window.end, installation.zone())
-        return self.split.buckets(self.plan.lifecycle, at)
+
+def ask(plan: Plan, window: Window, today: date, *, within: int | None = None, split: Split | None = None) -> Question:
+    """A question about a whole funnel; a split parts everybody by the value at the end of the window."""
+    question = Question(plan, window, today, within=within)
+    if split is None:
+        return question
+    at = installation.midnight(window.end, installation.zone())
+    return question.about(split=split, buckets=split.buckets(plan.lifecycle, at))

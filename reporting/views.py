@@ -46,14 +46,7 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
     assert plan is not None
     asked = addresses.read(request.GET, plan, funnels.today(now))
     question = asked.question
-    answer = funnels.funnel(
-        lifecycle,
-        start=question.window.start,
-        end=question.window.end,
-        today=question.today,
-        split=question.split,
-        within=question.within,
-    )
+    answer = funnels.answer(question)
     if request.GET.get("export") == "csv":
         return exports.csv_response(f"funnel-{lifecycle.slug}", *figures.as_rows(answer))
     _bring_up_to_date(lifecycle, answer.filled_at, now)

@@ -15,6 +15,7 @@ from tests import factories
 
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
+Kind = tuple[str, str, str]  # slug, path, kind
 STAGES = (
     ("lead", "success", "inventory"),
     ("mql", "success", "inventory"),
@@ -25,16 +26,14 @@ STAGES = (
 )
 
 
-def lifecycle(
-    slug: str = "sales", *, of: str = "person", stages_of: Sequence[tuple[str, str, str]] = STAGES
-) -> Lifecycle:
+def lifecycle(slug: str = "sales", *, of: str = "person", stages_of: Sequence[Kind] = STAGES) -> Lifecycle:
     """A lifecycle with one published version."""
     made = Lifecycle.objects.create(slug=slug, name=slug.title(), species="net_new", of=of, created_at=NOW)
     version(made, stages_of=stages_of)
     return made
 
 
-def version(of: Lifecycle, *, stages_of: Sequence[tuple[str, str, str]] = STAGES) -> Version:
+def version(of: Lifecycle, *, stages_of: Sequence[Kind] = STAGES) -> Version:
     """One more version, published; those before are retired."""
     of.versions.update(state=Version.State.RETIRED)
     made = Version.objects.create(lifecycle=of, number=of.versions.count() + 1, created_at=NOW)

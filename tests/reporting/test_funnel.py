@@ -1,6 +1,6 @@
 """The funnel against tables counted by hand, and the ledger's identity for whatever moves there are."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from django.db import transaction
@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit import installation
+from kit.sql import sql
 from kit.statistics import Share
 from lifecycle import stages
 from lifecycle.models import Movement
@@ -53,7 +54,8 @@ def test_the_ledger_of_january_is_that_counted_by_hand():
 
 
 def test_moves_out_are_told_apart_by_where_they_led():
-    found = rows(asked(january(), 1, 32))
+    sales = january()
+    found = rows(asked(sales, 1, 32))
     ways = {slug: {way.value: n for way, n in row.out_by.items() if n} for slug, row in found.items()}
     assert ways == {
         "lead": {"direct": 3, "skip": 2, "exit": 1},
@@ -63,14 +65,8 @@ def test_moves_out_are_told_apart_by_where_they_led():
         "recycled": {},
         "lost": {},
     }
-    february = rows(asked(lifecycle_of(found), 32, 60))
+    february = rows(asked(sales, 32, 60))
     assert february["recycled"].out_by[Direction.RETURN] == 1
-
-
-def lifecycle_of(found):
-    from lifecycle.models import Lifecycle
-
-    return Lifecycle.objects.get()
 
 
 def test_period_conversion_is_forward_moves_of_all_stays():
@@ -225,8 +221,6 @@ def test_a_move_between_two_editions_of_a_stage_is_no_move():
 
 
 def migrate(member, to_version, day):
-    from kit.sql import sql
-
     member.refresh_from_db()
     relation = sql(
         """SELECT {}::bigint AS subject_id, {}::bigint AS membership_id, {}::int AS seq, {}::int AS pass_number,
@@ -248,19 +242,19 @@ def migrate(member, to_version, day):
     ("zone", "last_moment", "first_moment", "day"),
     [
         # A day of 23 hours, and the one after it.
-        ("Europe/Berlin", datetime(2025, 3, 29, 22, 59, tzinfo=UTC), datetime(2025, 3, 29, 23, 0, tzinfo=UTC), date(2025, 3, 30)),
-        ("Europe/Berlin", datetime(2025, 3, 30, 21, 59, tzinfo=UTC), datetime(2025, 3, 30, 22, 0, tzinfo=UTC), date(2025, 3, 31)),
+        ("Europe/Berlin", "2025-03-29T22:59Z", "2025-03-29T23:00Z", date(2025, 3, 30)),
+        ("Europe/Berlin", "2025-03-30T21:59Z", "2025-03-30T22:00Z", date(2025, 3, 31)),
         # A day of 25 hours.
-        ("Europe/Berlin", datetime(2024, 10, 27, 22, 59, tzinfo=UTC), datetime(2024, 10, 27, 23, 0, tzinfo=UTC), date(2024, 10, 28)),
+        ("Europe/Berlin", "2024-10-27T22:59Z", "2024-10-27T23:00Z", date(2024, 10, 28)),
         # A day without a midnight: the clock goes from 24:00 to 01:00.
-        ("Africa/Cairo", datetime(2025, 4, 24, 21, 59, tzinfo=UTC), datetime(2025, 4, 24, 22, 0, tzinfo=UTC), date(2025, 4, 25)),
+        ("Africa/Cairo", "2025-04-24T21:59Z", "2025-04-24T22:00Z", date(2025, 4, 25)),
     ],
-)  # fmt: skip
+)
 def test_a_window_begins_and_ends_at_local_midnights(zone, last_moment, first_moment, day):
     installation.put("zone", zone)
     sales = lifecycle()
-    walk(sales, ("lead", last_moment))
-    walk(sales, ("lead", first_moment))
+    for instant in (last_moment, first_moment):
+        walk(sales, ("lead", datetime.fromisoformat(instant)))
     yesterday, today = day - timedelta(days=1), day + timedelta(days=1)
     assert rows(asked(sales, yesterday, day))["lead"].in_flow == 1
     of_the_day = rows(asked(sales, day, today))["lead"]
