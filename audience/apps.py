@@ -8,11 +8,12 @@ class AudienceConfig(AppConfig):
     name = "audience"
 
     def ready(self) -> None:
-        from audience import fields, importing
+        from audience import fields, holders, importing
         from audience.importing.kinds import accounts, activities, contracts, deals, people, products, purchases
         from kit import jobs, navigation, registry
 
         fields.register_all()
+        holders.register_all()
         for each in (people, accounts, activities, deals, products, purchases, contracts):
             registry.import_kind(each.KIND)
         jobs.register("import", importing.work, tidy=importing.tidy)

@@ -7,6 +7,9 @@ from celery.schedules import crontab
 SCHEDULE: dict[str, dict[str, Any]] = {
     # every few seconds: rows that wait for a worker, whether or not their hint arrived
     "sweep jobs": {"task": "kit.tasks.sweep_jobs", "schedule": 5.0, "options": {"expires": 5}},
+    # twice a minute: what moved since is in the figures
+    "fill reports": {"task": "reporting.tasks.fill_reports", "schedule": 30.0, "options": {"expires": 30}},
     # every night (UTC)
     "forget old": {"task": "kit.tasks.forget_old", "schedule": crontab(hour=3, minute=17)},
+    "check ledgers": {"task": "reporting.tasks.check_ledgers", "schedule": crontab(hour=3, minute=47)},
 }

@@ -8,7 +8,11 @@ class KitConfig(AppConfig):
     name = "kit"
 
     def ready(self) -> None:
-        from kit import navigation
+        from kit import models, navigation, registry
 
+        registry.holder(models.Task, "tasks", personal=("title", "body"))
+        registry.holder(models.Note, "notes", personal=("body",))
+        registry.holder(models.AuditEntry, "audit", personal=("before", "after"))
+        registry.holder(models.Notice, "notices", personal=("title", "body"))
         navigation.register(area="main", label=_("Home"), url_name="home", icon="house", order=10)
         navigation.register(area="operations", label=_("Jobs"), url_name="jobs", icon="list-checks", order=10)

@@ -11,12 +11,13 @@ class LifecycleConfig(AppConfig):
         from kit import jobs, navigation
         from kit.registry import holder, panel
         from lifecycle import fields, panels, versions
-        from lifecycle.models import Membership
+        from lifecycle.models import Membership, Movement
 
         fields.register_all()
         panels.register()
         jobs.register("replay", versions.replay_job)
         jobs.register("preview", versions.preview_job)
         holder(Membership, "memberships")
+        holder(Movement, "movements", personal=("reason",))
         panel("start", _("Publish a lifecycle"), "lifecycle/_first_step.html", versions.first_step, order=20)
         navigation.register(area="main", label=_("Lifecycles"), url_name="lifecycles", icon="route", order=20)

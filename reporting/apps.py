@@ -9,9 +9,11 @@ class ReportingConfig(AppConfig):
 
     def ready(self) -> None:
         from kit import jobs, navigation
-        from kit.registry import panel
+        from kit.registry import holder, panel
         from reporting import integrity, panels
+        from reporting.models import StageEntry
 
+        holder(StageEntry, "first entries into stages")
         jobs.register(integrity.JOB, integrity.run_job)
         navigation.register(area="reports", label=_("Funnel"), url_name="report_funnel", icon="funnel", order=10)
         navigation.register(area="operations", label=_("Ledger"), url_name="ledger", icon="scale", order=60)
