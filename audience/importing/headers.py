@@ -11,11 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property, lru_cache
 from typing import Any
 
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
+from audience import addresses
 from audience.importing import values
 from audience.importing.refusals import Refused
 from audience.importing.run import WIDE, Mapped
@@ -41,15 +43,28 @@ LONGEST_CUSTOM = 2000
 
 @dataclass
 class Column:
-    """One column of a file: its name, some values, what it seems to be and how sure that is (0 to 1)."""
+    """One column of a file: its name, some cells, what it seems to be and how sure that is (0 to 1)."""
 
     name: str
     place: int
-    examples: list[str]
+    cells: list[str]
     guess: str = ""
     score: float = 0.0
-    custom_type: str = Field.Type.TEXT
-    order: str = ""  # of dates with the year last: "dmy", "mdy" or "" when there are none
+
+    @cached_property
+    def examples(self) -> list[str]:
+        """The first few different values."""
+        return list(dict.fromkeys(cell[:80] for cell in self.cells if cell.strip()))[:SHOWN]
+
+    @cached_property
+    def order(self) -> str:
+        """Of dates with the year last: "dmy" or "mdy"; "" when there are none."""
+        return _order(self.cells)
+
+    @cached_property
+    def custom_type(self) -> str:
+        """The type that the column would have as a custom field: what all of its values are."""
+        return _custom_type_of(self)
 
 
 @dataclass
@@ -71,10 +86,7 @@ class Guess:
 
 def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) -> Guess:
     """What the columns are, by their names, as far as their values do not speak against it."""
-    columns = [
-        Column(name, place, _examples(place, sample), order=_order([row[place] for row in sample]))
-        for place, name in enumerate(header)
-    ]
+    columns = [Column(name, place, [row[place] for row in sample]) for place, name in enumerate(header)]
     answer = Guess(columns)
     offers = sorted(
         (
@@ -85,19 +97,17 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) ->
         key=lambda offer: (-offer[0], -offer[1], offer[2]),
     )
     offers = [offer for offer in offers if offer[0] >= LIKELY]
-    wrong = _wrong_shares([(place, target.type) for _score, _order, place, target in offers], columns, sample)
     taken: set[str] = set()
     for score, _rank, place, target in offers:
         column = columns[place]
         if column.guess or target.name in taken:
             continue
-        if wrong[place, target.type.name] > MOST_WRONG:
+        if _wrong_share(column, target.type) > MOST_WRONG:
             note = _("“%(column)s” sounds like “%(field)s”, but what stands in it is none.")
             answer.notes.append(note % {"column": column.name, "field": target.label})
             continue
         column.guess, column.score = target.name, score
         taken.add(target.name)
-    _guess_types(columns, sample)
     return answer
 
 
@@ -187,6 +197,7 @@ def _custom_name(mapped: Mapped) -> str:
     return next(name for name, of_type in CUSTOM_TYPES.items() if of_type.name == mapped.type.name)
 
 
+@lru_cache(maxsize=4096)
 def _words(text: str) -> str:
     """A name as its words in lower case: “property_firstName” and “First name” are both “first name”."""
     text = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text.removesuffix("__c"))
@@ -217,11 +228,6 @@ def _fit(column: str, target: Target, kind: Kind) -> float:
 _OWN = {"people": ("contact", "lead", "person"), "accounts": ("account", "company"), "deals": ("opportunity", "deal")}
 
 
-def _examples(place: int, sample: Sequence[Sequence[str]]) -> list[str]:
-    distinct = dict.fromkeys(row[place][:80] for row in sample if row[place].strip())
-    return list(distinct)[:SHOWN]
-
-
 def _order(cells: Sequence[str]) -> str:
     """Whether dates with the year last begin with the day or the month. Where nothing tells, dots mean the day."""
     parts = [re.match(r"\s*(\d{1,2})([/.-])(\d{1,2})\2\d{4}", cell) for cell in cells]
@@ -235,45 +241,33 @@ def _order(cells: Sequence[str]) -> str:
     return "dmy" if found[0][2] == "." else "mdy"
 
 
-def _wrong_shares(
-    asked: Sequence[tuple[int, Type]], columns: Sequence[Column], sample: Sequence[Sequence[str]]
-) -> dict[tuple[int, str], float]:
-    """For columns and types: the share of values that are none of the type, by the very expressions of the import."""
-    asked = list({(place, of_type.name): (place, of_type) for place, of_type in asked}.values())
-    if not asked or not sample:
-        return {(place, of_type.name): 0.0 for place, of_type in asked}
-    shares: dict[tuple[int, str], float] = {}
-    for place, of_type in asked:
-        if of_type.name == "text":
-            shares[place, of_type.name] = 0.0
-            continue
-        cells = [row[place][:1000] for row in sample]
-        dated = values.dated(of_type, columns[place].order or "mdy") if of_type.name in ("instant", "date") else of_type
-        [(said, read_)] = rows(
-            sql(
-                "SELECT count(n), count(v) FROM (SELECT n, {} AS v FROM (SELECT {} AS n FROM unnest({}::text[]) c OFFSET 0) a) b",
-                dated.read(Sql("n")), dated.clean(Sql("c")), cells,
-            )
-        )  # fmt: skip
-        shares[place, of_type.name] = (said - read_) / said if said else 0.0
-    return shares
+def _wrong_share(column: Column, of_type: Type) -> float:
+    """The share of a column's values that are none of a type, by the very expressions of the import."""
+    if of_type.name == "text" or not column.examples:
+        return 0.0
+    dated = values.dated(of_type, column.order or "mdy") if of_type.name in ("instant", "date") else of_type
+    [(said, good)] = rows(
+        sql(
+            "SELECT count(n), count(v) FROM (SELECT n, {} AS v FROM "
+            "(SELECT {} AS n FROM unnest({}::text[]) c OFFSET 0) cleaned) told",
+            dated.read(Sql("n")),
+            dated.clean(Sql("c")),
+            [
+                addresses.ascii_domain(cell[:1000]) if of_type.name in ("email", "domain") else cell[:1000]
+                for cell in column.cells
+            ],
+        )
+    )
+    return (said - good) / said if said else 0.0
 
 
-def _guess_types(columns: Sequence[Column], sample: Sequence[Sequence[str]]) -> None:
-    """The type that a column would have as a custom field: what all of its values are."""
-    free = [column for column in columns if not column.guess]
+def _custom_type_of(column: Column) -> str:
+    if not column.examples:
+        return str(Field.Type.TEXT)
     tried = ((Field.Type.YES_NO, values.YES_NO), (Field.Type.NUMBER, values.NUMBER), (Field.Type.DATE, values.DATE))
-    wrong = _wrong_shares([(column.place, of_type) for column in free for _name, of_type in tried], columns, sample)
-    for column in free:
-        if not column.examples:
-            continue
-        for name, of_type in tried:
-            if wrong[column.place, of_type.name] == 0:
-                column.custom_type = name
-                break
-        if column.custom_type == Field.Type.YES_NO and set(column.examples) <= {"0", "1"}:
-            column.custom_type = Field.Type.NUMBER
-        if column.custom_type == Field.Type.NUMBER and any(
-            re.fullmatch(r"0\d+|\d{12,}", each) for each in column.examples
-        ):
-            column.custom_type = Field.Type.TEXT  # codes and ids: a leading zero means something
+    found = next((name for name, of_type in tried if not _wrong_share(column, of_type)), Field.Type.TEXT)
+    if found == Field.Type.YES_NO and set(column.examples) <= {"0", "1"}:
+        found = Field.Type.NUMBER
+    if found == Field.Type.NUMBER and any(re.fullmatch(r"0\d+|\d{12,}", each) for each in column.examples):
+        found = Field.Type.TEXT  # codes and ids: a leading zero means something
+    return str(found)

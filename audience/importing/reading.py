@@ -99,7 +99,7 @@ class _Reading:
         self._seen: list[str] = []  # lines of the record now going through it
         self._length = 0
         self._out = io.StringIO()
-        self._writer = csv.writer(self._out, delimiter=self._delimiter, lineterminator="\n")
+        self._writer = csv.writer(self._out, delimiter=self._delimiter)  # ends lines by CR LF, and so quotes both
 
     def batches(self, after: int) -> Iterator[Batch]:
         batch, row = Batch(after), 0
@@ -217,7 +217,7 @@ class _Reading:
             cells if self._pick is None else [*(cells[i] for i in self._pick), json.dumps(cells, ensure_ascii=False)]
         )
         self._writer.writerow([row, *picked])
-        batch.lines.append(self._out.getvalue())
+        batch.lines.append(self._out.getvalue()[:-2] + "\n")
         batch.characters += len(batch.lines[-1])
         self._out.seek(0)
         self._out.truncate()

@@ -6,13 +6,15 @@ Further tables hold what the rows refer to (accounts, people, products), one row
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from audience.importing import values
 from audience.importing.reading import Layout
@@ -141,14 +143,20 @@ class Run:
         there = value(sql("SELECT to_regclass({}) IS NOT NULL", f"work.import_{self.imported.pk}_rows"))
         return bool(there and value(sql("SELECT count(*) FROM {}", self.table("rows"))) == expected)
 
-    def settle(self) -> None:
-        """Set the transaction up: local dates are the installation's, and big steps may use memory."""
-        with connection.cursor() as cursor:
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """A transaction in which local dates are the installation's and big statements may use memory.
+
+        The zone is set back before it ends: whoever reads times in the same transaction takes the session for UTC.
+        """
+        with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('TimeZone', %s, true), set_config('jit', 'off', true), "
                 "set_config('work_mem', '64MB', true)",
                 [self.zone],
             )
+            yield
+            cursor.execute("SELECT set_config('TimeZone', 'UTC', true)")
 
 
 TABLES = ("raw", "rows", "plan", "accounts", "people", "products", "owners", "parents", "titles", "kinds", "digests")

@@ -212,23 +212,23 @@ def _read(work: Run, progress: Progress) -> None:
             _move(progress, "read", read=1, rows=0, staged=0, rejected=0)
     rows, staged, refused = (progress.cursor[name] for name in ("rows", "staged", "rejected"))
     characters = 0
-    for batch in reading.batches(work.path, work.layout, after=progress.cursor["read"], pick=work.picked):
-        with transaction.atomic():
-            work.settle()
+    batches = reading.batches(
+        work.path, work.layout, after=progress.cursor["read"], pick=work.picked, rows=reading.BATCH_ROWS
+    )
+    for batch in batches:
+        with work.step():
             refused += staging.take(work, batch)
             rows, staged, characters = rows + batch.rows, staged + len(batch.lines), characters + batch.characters
             total = max(rows, round(work.imported.size * rows / max(characters, 1)))
             _move(progress, "read", read=batch.last, rows=rows, staged=staged, rejected=refused, total=total)
-    with transaction.atomic():
-        work.settle()
+    with work.step():
         staging.finish(work)
         _move(progress, "match")
 
 
 def _match(work: Run, progress: Progress) -> None:
     """Decide for all rows at once. What an earlier decision refused is decided anew."""
-    with transaction.atomic():
-        work.settle()
+    with work.step():
         work.drop("plan", "accounts", "people", "products", "owners", "titles", "kinds", "digests")
         staging.forget_refused_later(work)
         work.kind.match(work)
@@ -244,8 +244,7 @@ def _write(work: Run, progress: Progress) -> None:
         last = progress.cursor["last"]
         while (after := progress.cursor.get("written", 0)) < last:
             until = min(after + WRITTEN_AT_ONCE, last)
-            with transaction.atomic():
-                work.settle()
+            with work.step():
                 counts = Counter(progress.cursor.get("counts", {})) + work.kind.write(work, after, until)
                 _move(progress, "write", written=until, counts=dict(counts))
     except IntegrityError:
@@ -263,15 +262,13 @@ def _write(work: Run, progress: Progress) -> None:
 def _prepare(work: Run, progress: Progress) -> None:
     if progress.cursor.get("prepared"):
         return
-    with transaction.atomic():
-        work.settle()
+    with work.step():
         counts = Counter(progress.cursor.get("counts", {})) + work.kind.prepare(work)
         _move(progress, "write", prepared=True, counts=dict(counts), last=planning.last_row(work))
 
 
 def _finish(work: Run, progress: Progress) -> None:
-    with transaction.atomic():
-        work.settle()
+    with work.step():
         imported, cursor = work.imported, progress.cursor
         if not imported.dry_run:
             made = Counter(cursor.get("counts", {})) + work.kind.conclude(work)

@@ -69,8 +69,11 @@ def look(path: Path) -> Layout:
     if not text.strip():
         raise Refused("empty", _("The file is empty."))
     _refuse_garbled(text)
-    escape = "\\" if '\\"' in text and _reads_better_with_escapes(text) else ""
-    delimiter = _delimiter(text, escape)
+    delimiter, escape = _delimiter(text, ""), ""
+    if '\\"' in text and _records(text, delimiter, "", 100, strict=True)[1]:
+        escaped = _delimiter(text, "\\")
+        if not _records(text, escaped, "\\", 100, strict=True)[1]:
+            delimiter, escape = escaped, "\\"
     raw = _first_record(text, delimiter, escape)
     if len(raw) > MOST_COLUMNS:
         reason = _(
@@ -181,13 +184,6 @@ def _evenness(text: str, delimiter: str, escape: str) -> tuple[float, int]:
         return (0.0, 0)
     usual, often = Counter(widths).most_common(1)[0]
     return ((often / len(widths)) if usual == widths[0] else 0.1, widths[0])
-
-
-def _reads_better_with_escapes(text: str) -> bool:
-    return any(
-        _records(text, each, "", 100, strict=True)[1] and not _records(text, each, "\\", 100, strict=True)[1]
-        for each in DELIMITERS
-    )
 
 
 def _records(

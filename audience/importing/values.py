@@ -65,10 +65,19 @@ def _as_it_is(text: Sql) -> Sql:
 
 
 def _email(text: Sql) -> Sql:
+    host = sql("substr({}, position('@' IN {}))", text, text)
     fits = sql(
-        "{} ~ {} AND length({}) <= 254 AND position('@' IN {}) <= 65 AND NOT (length({}) > 63 AND {} ~ {})",
-        text, addresses.EMAIL, text, text, text, text, addresses.LONG_LABEL,
-    )  # fmt: skip
+        "{} ~ {} AND length({}) <= {} AND position('@' IN {}) <= {} AND NOT (length({}) > 63 AND {} ~ {})",
+        text,
+        addresses.EMAIL,
+        text,
+        addresses.LONGEST,
+        text,
+        addresses.LONGEST_LOCAL + 1,
+        text,
+        host,
+        addresses.LONG_LABEL,
+    )
     return sql("CASE WHEN {} THEN {} END", fits, text)
 
 

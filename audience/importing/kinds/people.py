@@ -136,7 +136,7 @@ def _given(work: Run, links: dict[str, Sql]) -> Sql:
         if column in values and not work.has(column):
             values[column] = sql("tt.{}", name(column))
     values |= {f"{link}_id": links[link] for link in ("account", "owner") if f"{link}_id" in values}
-    return join(", ", (sql("{} AS {}", value, name(column)) for column, value in values.items()))
+    return join(", ", [Sql("1 AS nothing"), *(sql("{} AS {}", value, name(c)) for c, value in values.items())])
 
 
 def _differs(work: Run, subject: str, named: bool) -> Sql:
