@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from audience.conditions import compile, tree
-from audience.models import Account, Deal, FieldChange, Person
+from audience.models import Account, Deal, Field, FieldChange, Person
 from kit import installation
 from kit.sql import Sql, dicts, rows, sql
 from tests import factories
@@ -347,6 +347,11 @@ def test_a_person_s_account_field_holds_since_the_latest_of_person_link_and_valu
 # What may have changed
 
 
+def touched(data: Any, since: datetime = NOW, days: float = 1, of: str = "person") -> set[int]:
+    until = since + timedelta(days=days)
+    return {row[0] for row in rows(compile.touched([tree.parse(data, of=of)], of=of, since=since, until=until))}
+
+
 def test_with_nothing_asked_only_the_newly_seen_are_touched() -> None:
     factories.person(first_seen_at=days_ago(20))
     new = factories.person(first_seen_at=days_ago(1))
@@ -361,17 +366,57 @@ def test_time_touches_those_alone_whom_it_changes() -> None:
     people = {days: factories.person() for days in (29, 30, 31, 60)}
     for days, person in people.items():
         factories.activity(person, days_ago(days) + timedelta(hours=1))
-    day = {"of": "person", "since": NOW, "until": NOW + timedelta(days=1)}
+    count = {"field": "activity.count", "op": "at_least", "value": 1}
+    assert touched(count | {"days": 30}) == {people[30].pk}
+    assert touched(count) == set()
+    assert touched({"field": "activity.days_since_last", "op": "at_least", "value": 31}) == {people[30].pk}
+    assert touched({"field": "activity.last", "op": "days_ago_at_most", "value": 29}) == {people[29].pk}
+    seen = {"field": "person.created", "op": "days_ago_at_least"}
+    assert touched(seen | {"value": 101}) == {each.pk for each in people.values()}
+    assert touched(seen | {"value": 300}) == set()
 
-    def touched(**asked: Any) -> set[int]:
-        return {row[0] for row in rows(compile.touched([tree.parse(asked)], **day))}
 
-    assert touched(field="activity.count", op="at_least", value=1, days=30) == {people[30].pk}
-    assert touched(field="activity.days_since_last", op="at_least", value=31) == {people[30].pk}
-    assert touched(field="activity.last", op="days_ago_at_most", value=29) == {people[29].pk}
-    assert touched(field="activity.count", op="at_least", value=1) == set()
-    assert touched(field="person.created", op="days_ago_at_least", value=101) == {each.pk for each in people.values()}
-    assert touched(field="person.created", op="days_ago_at_least", value=300) == set()
+def test_a_date_that_comes_near_touches_when_it_enters_and_when_it_has_passed() -> None:
+    installation.put("zone", "UTC")
+    Field.objects.create(of="person", slug="renews", label="Renews", type="date", created_at=NOW)
+    on = {day: factories.person(custom={"renews": f"2025-06-{day}"}).pk for day in (14, 15, 16, 17, 18, 19)}
+    asked = {"field": "person.custom.renews", "op": "within_next_days", "value": 2}
+    assert touched(asked) == {on[15], on[18]}, "on the 16th the 15th is over and the 18th is two days away"
+    assert touched(asked | {"op": "days_ago_at_most", "value": 1}) == {on[14], on[16]}
+    assert touched(asked, days=0.1) == set(), "within one day time changes nothing"
+
+
+def test_purchases_and_deals_that_leave_the_window_touch() -> None:
+    installation.put("zone", "UTC")
+    buyer, dealer, other = (factories.person() for _ in range(3))
+    factories.purchase(buyer, days_ago(29.5))
+    factories.deal(dealer, days_ago(60), closed=days_ago(29.5))
+    factories.purchase(other, days_ago(40))
+    asked = {"op": "at_least", "value": 1, "days": 30}
+    assert touched(asked | {"field": "purchase.count"}) == {buyer.pk}
+    assert touched(asked | {"field": "deal.count"}) == {dealer.pk}
+    last = {"field": "purchase.last", "op": "days_ago_at_least", "value": 31}
+    assert touched(last) == {buyer.pk}
+
+
+def test_what_happens_touches_those_it_happens_to() -> None:
+    old, new = factories.account(industry="Retail"), factories.account(industry="Software")
+    stays, left, far = factories.person(account=old), factories.person(account=new), factories.person()
+    changed(left, "account", str(old.pk), days_ago(2))
+    FieldChange.objects.create(
+        account=old, field="industry", old="", source="tests", occurred_at=days_ago(10), recorded_at=NOW
+    )
+    industry = {"field": "account.industry", "op": "is", "value": "Retail"}
+    assert touched(industry, days_ago(10)) == {stays.pk, left.pk}, "who is in the account now or was before"
+    assert touched(industry, days_ago(3), days=2) == {left.pk}
+    assert touched(industry, days_ago(10), of="account") == {old.pk}
+    visit = factories.activity(far, days_ago(8))
+    factories.activity(far, days_ago(6), reversal_of=visit)
+    visits = {"field": "activity.count", "op": "at_least", "value": 1, "where": {"kind": "page_visited"}}
+    assert touched(visits, days_ago(8)) == {far.pk}
+    assert touched(visits, days_ago(7)) == set()
+    assert touched(visits, days_ago(6)) == {far.pk}
+    assert touched(visits | {"where": {"kind": "demo_requested"}}, days_ago(8)) == set()
 
 
 def test_many_questions_share_one_scan_of_activities() -> None:
