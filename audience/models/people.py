@@ -1,5 +1,7 @@
 """People and accounts, with their current values, and the names other systems know them by."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -10,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from audience.models.subjects import Folded, NextSubjectId, OneSubject, one_subject
 
 
-def _text(label: str, length: int = 200) -> models.CharField:
+def _text(label: Any, length: int = 200) -> models.CharField:
     """A text value; the empty string is "(empty)"."""
     return models.CharField(label, max_length=length, blank=True, default="", db_default="")
 
