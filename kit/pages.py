@@ -167,6 +167,7 @@ class ListPage(View):
     empty_text: Text = ""
     empty_icon: str = "inbox"
     default_sort: str = ""
+    parameters: Sequence[str] = ()  # what in the address says which list this is; no filter, and kept by every link
     file_name: str = "list"
     template_name: str = "kit/list.html"
     extra_context: ClassVar[dict[str, Any]] = {}
@@ -294,7 +295,7 @@ class ListPage(View):
 
     def _misunderstood(self, filterset: FilterSet | None) -> list[str]:
         """Notes on parameters that are no filter of this list, and on filters with values that make no sense."""
-        known = set(OWN_PARAMETERS)
+        known = {*OWN_PARAMETERS, *self.parameters}
         notes = []
         for bound in filterset.form if filterset else ():
             known.update(_names_of(bound))
@@ -339,7 +340,8 @@ class ListPage(View):
 
     def _kept(self, wish: Wish) -> list[tuple[str, str]]:
         """What the filter form must not forget."""
-        kept = [("sort", wish.sort)] if wish.sort != self.default_sort else []
+        kept = [(name, self.request.GET[name]) for name in self.parameters if self.request.GET.get(name)]
+        kept += [("sort", wish.sort)] if wish.sort != self.default_sort else []
         return kept + ([("size", str(wish.size))] if wish.size != SIZES[0] else [])
 
     def _head(self, column: Column, sort: str) -> dict[str, Any]:

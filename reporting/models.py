@@ -4,6 +4,8 @@ Stages are named by their slug, which is the same across versions; the empty slu
 first placement comes from and an exit leads to. A move between two editions of one stage is no move here.
 """
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -12,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from lifecycle.models import Lifecycle, Membership, Version
 
 
-def _stage(label: str) -> models.SlugField:
+def _stage(label: Any) -> models.SlugField:
     """A stage's slug; empty is outside the model. Looked for together with a lifecycle and a day, never alone."""
     return models.SlugField(label, max_length=64, blank=True, db_index=False)
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 from django_filters import FilterSet
 
 from kit import exports, hints, jobs, pages, progress, writing
-from kit.models import Job
+from kit.models import Job, User
 from kit.sql import Sql, rows, sql, value
 from kit.statistics import Counts
 from lifecycle.models import Lifecycle, Membership, Version
@@ -114,6 +114,7 @@ class People(pages.ListPage):
     empty_text = gettext_lazy("The figure is 0: nobody is behind it in this time span.")
     empty_icon = "users"
     file_name = "people"
+    parameters = addresses.PARAMETERS
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
@@ -175,20 +176,8 @@ class People(pages.ListPage):
             self.ids,
         )
 
-    # The question is no filter: it says which list this is, and every link within the list keeps it.
-
     def _misunderstood(self, filterset: FilterSet | None) -> list[str]:
-        asked = self.request.GET
-        self.request.GET = asked.copy()  # type: ignore[misc]
-        for name in addresses.PARAMETERS:
-            self.request.GET.pop(name, None)
-        notes = super()._misunderstood(filterset)
-        self.request.GET = asked  # type: ignore[misc]
-        return [*self.notes, *notes]
-
-    def _kept(self, wish: pages.Wish) -> list[tuple[str, str]]:
-        given = [(name, self.request.GET[name]) for name in addresses.PARAMETERS if self.request.GET.get(name)]
-        return given + super()._kept(wish)
+        return [*self.notes, *super()._misunderstood(filterset)]
 
 
 def _entry_columns(plan: plans.Plan, *, with_days: bool) -> tuple[pages.Column, ...]:
@@ -283,6 +272,7 @@ def check_ledger(request: HttpRequest) -> HttpResponse:
     if Job.objects.filter(kind=integrity.JOB, state__in=jobs.OPEN).exists():
         messages.info(request, _("A check is under way already."))
     else:
-        jobs.enqueue(integrity.JOB, {}, by=request.user, now=timezone.now(), title=_("Ledger check"))
+        by = request.user if isinstance(request.user, User) else None
+        jobs.enqueue(integrity.JOB, {}, by=by, now=timezone.now(), title=_("Ledger check"))
         messages.success(request, _("The check has begun; this page shows how far it is."))
     return redirect(reverse("ledger"))
