@@ -45,8 +45,9 @@ class AnyOneOf(Choice):
 
     def clean(self, value: Any) -> Any:
         value = super().clean(value)
-        if value and value not in dict(self.choices):
-            self.choices = [*self.choices, (value, value)]
+        offered = list(self.choices)  # type: ignore[arg-type]
+        if value and value not in dict(offered):
+            self.choices = [*offered, (value, value)]
         return value
 
 

@@ -7,7 +7,22 @@ from typing import Any, TypeVar
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.cache import cache
-from django.db.models import Count, Exists, F, Func, Max, Min, Model, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import (
+    Count,
+    Exists,
+    F,
+    Func,
+    Max,
+    Min,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    TextField,
+    Value,
+)
 from django.db.models.functions import Coalesce, NullIf
 from django.db.models.lookups import Contains, StartsWith
 
@@ -39,7 +54,7 @@ def people() -> QuerySet[Person]:
 
 
 def accounts() -> QuerySet[Account]:
-    """Every account but the erased, with the number of those whom `people_of` gives, and what other apps show of accounts in lists."""
+    """Every account but the erased, with the number of those whom `people_of` gives, and what other apps show."""
     members = Person.objects.filter(account=OuterRef("pk"), erased_at=None).order_by().values("account")
     others = AccountRole.objects.filter(
         Q(person__account=None) | ~Q(person__account=F("account")),
@@ -57,7 +72,7 @@ def accounts() -> QuerySet[Account]:
     )
 
 
-def people_of(account: Account) -> QuerySet[Person]:
+def people_of(account: Account) -> QuerySet[Any]:
     """The people whose account it is and those with a role in it, each with the roles held in it now."""
     roles = AccountRole.objects.filter(person=OuterRef("pk"), account=account, ends_on=None).exclude(role="")
     with_role = AccountRole.objects.filter(account=account, ends_on=None).values("person")
@@ -91,7 +106,7 @@ def deals_of(subject: Person | Account) -> QuerySet[Deal]:
     return found.filter(pk__in=roles.values("deal")).annotate(roles=ArraySubquery(mine))
 
 
-def holdings_of(subject: Person | Account) -> QuerySet[Purchase, dict[str, Any]]:
+def holdings_of(subject: Person | Account) -> QuerySet[Purchase, Any]:
     """What was bought, a row for each product and currency: how often, how many, for how much, first and last when."""
     return (
         Purchase.objects.filter(subject_id__in=_with_people(subject))
@@ -125,45 +140,43 @@ def identities_of(subject: Person | Account) -> QuerySet[Identity]:
 
 
 def find_people(rows: QuerySet[Person], text: str, *, by_account: bool = True) -> QuerySet[Person]:
-    """Of `rows`, those where every word begins a part of the name, the email, an external id, or (unless not
-    `by_account`) the account's name or domain. A word with an @ may stand anywhere in the email.
+    """Of `rows`, those where every word begins a word of the name, the email, or an external id; or, unless not
+    `by_account`, of the account's name or domain. A word with an @ may stand anywhere in the email.
     """
     for word in words(text):
-        found = begins_word(word, "first_name", "last_name") | begins_email(word)
+        found = _begins_a_word(word, "first_name", "last_name", "email")
         if "@" in word:
             found |= Q(Contains(Folded("email"), folded(word)))
         if by_account:
-            of = Account.objects.filter(begins_word(word, "name") | begins(word, "domain"))
+            of = Account.objects.filter(_begins_a_word(word, "name", "domain"))
             found |= Q(account__in=of.values("pk"))
-        found |= Q(pk__in=named_elsewhere(word, "person"))
-        rows = rows.filter(found)
+        rows = rows.filter(found | _named_elsewhere(word, "person"))
     return rows
 
 
 def find_accounts(rows: QuerySet[Account], text: str) -> QuerySet[Account]:
-    """Of `rows`, those where every word begins a part of the name, the domain, or an external id."""
+    """Of `rows`, those where every word begins a word of the name, the domain, or an external id."""
     for word in words(text):
-        found = begins_word(word, "name") | begins(word, "domain") | Q(pk__in=named_elsewhere(word, "account"))
-        rows = rows.filter(found)
+        rows = rows.filter(_begins_a_word(word, "name", "domain") | _named_elsewhere(word, "account"))
     return rows
 
 
 def quick_people(text: str, limit: int) -> list[Person]:
-    """The first few people for a search box: whose email or name begins with the text, then whoever else matches."""
+    """The first few people for a search box: those whose email begins with the text, then any that match.
+
+    One word that begins an account's name is answered by the account, and not by all of its people.
+    """
     asked = words(text)
     if not asked:
         return []
     shown = Person.objects.filter(erased_at=None).select_related("account").annotate(external_id=external_id("person"))
-    first = shown.filter(begins_email(asked[0])) if len(asked) == 1 else shown.none()
-    named = shown.filter(begins(asked[0], "first_name", "last_name"))
-    for word in asked[1:]:
-        named = named.filter(begins(word, "first_name", "last_name"))
-    # One word that begins an account's name is answered by the account, not by all of its people.
-    return _first_of([first, named, find_people(shown, text, by_account=len(asked) > 1)], limit)
+    if len(asked) > 1:
+        return _first_of([find_people(shown, text)], limit)
+    return _first_of([shown.filter(begins_email(asked[0])), find_people(shown, text, by_account=False)], limit)
 
 
 def quick_accounts(text: str, limit: int) -> list[Account]:
-    """The first few accounts for a search box: whose name or domain begins with the text, then whoever else matches."""
+    """The first few accounts for a search box: those whose name or domain begins with the text, then any that match."""
     asked = words(text)
     if not asked:
         return []
@@ -187,21 +200,9 @@ def begins(word: str, *columns: str) -> Q:
     return _any(Q(StartsWith(Folded(column), form)) for column in columns for form in _forms(word))
 
 
-def begins_word(word: str, *columns: str) -> Q:
-    """A word within one of the columns begins with `word`."""
-    inside = (Q(Contains(Folded(column), f" {form}")) for column in columns for form in _forms(word))
-    return begins(word, *columns) | _any(inside)
-
-
 def begins_email(word: str) -> Q:
     """The email begins with the word; the first half names the index's condition, so that it may serve."""
     return ~Q(email="") & begins(word, "email")
-
-
-def named_elsewhere(word: str, of: str) -> QuerySet[Identity, Any]:
-    """Ids of subjects that another system knows by a name that begins with the word."""
-    found = Identity.objects.filter(external_id__startswith=word, **{f"{of}__isnull": False})
-    return found.values("subject_id")
 
 
 def external_id(of: str) -> Subquery:
@@ -245,6 +246,27 @@ def _with_people(subject: Person | Account) -> QuerySet[Any, Any]:
         return Person.objects.filter(pk=subject.pk).values("pk")
     own = Account.objects.filter(pk=subject.pk).values("pk")
     return own.union(Person.objects.filter(account=subject).values("pk"), all=True)
+
+
+class _Line(Func):
+    """Columns as one folded line of words, each behind a space: read once, however many columns there are."""
+
+    template = "lower((' ' || %(expressions)s) COLLATE \"C\")"
+    arg_joiner = " || ' ' || "
+    output_field = TextField()
+
+
+def _begins_a_word(word: str, *columns: str) -> Q:
+    """A word within one of the columns begins with `word`."""
+    return _any(Q(Contains(_Line(*columns), f" {form}")) for form in _forms(word))
+
+
+def _named_elsewhere(word: str, of: str) -> Q:
+    """Another system knows the subject by an id that begins with the word; a word without a digit is no id."""
+    if not any(letter.isdigit() for letter in word):
+        return Q(pk__in=[])
+    found = Identity.objects.filter(external_id__startswith=word, **{f"{of}__isnull": False})
+    return Q(pk__in=found.values("subject_id"))
 
 
 def _any(conditions: Iterable[Q]) -> Q:

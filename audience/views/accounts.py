@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -77,7 +78,7 @@ class Accounts(pages.ListPage):
     queryset = Account.objects.all()
     template_name = "audience/list.html"
     filterset_class = filters.Accounts
-    columns = (*COLUMNS, *DATES)
+    columns: Sequence[pages.Column] = (*COLUMNS, *DATES)
     title = _("Accounts")
     purpose = _("The organisations that your people belong to, and those that you sell to or with.")
     counted = ngettext_lazy("%(shown)s account", "%(shown)s accounts", "count")

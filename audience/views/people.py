@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -73,7 +74,7 @@ class People(pages.ListPage):
     queryset = Person.objects.all()
     template_name = "audience/list.html"
     filterset_class = filters.People
-    columns = (*COLUMNS, *DATES)
+    columns: Sequence[pages.Column] = (*COLUMNS, *DATES)
     title = _("People")
     purpose = _("Everybody you know of, with where they came from and where they are now.")
     counted = ngettext_lazy("%(shown)s person", "%(shown)s people", "count")

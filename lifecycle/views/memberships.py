@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from kit import writing
+from kit.models import User
 from lifecycle import panels, stages
 from lifecycle.models import Membership, Stage
 
@@ -60,12 +61,13 @@ def move(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _move(request: HttpRequest, membership: Membership, to: Stage | None, form: Move) -> None:
     now = timezone.now()
+    by = request.user if isinstance(request.user, User) else None
     read = form.cleaned_data["seq"]
     if membership.seq != read:
         messages.warning(request, _lost(membership, now))
         return
     try:
-        won = stages.move(membership, to=to, reason=form.cleaned_data["reason"], by=request.user, at=now, now=now)
+        won = stages.move(membership, to=to, reason=form.cleaned_data["reason"], by=by, at=now, now=now)
     except stages.MoveRefused as refused:
         messages.error(request, _("Not moved: %(why)s") % {"why": refused})
         return
