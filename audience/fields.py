@@ -326,12 +326,12 @@ def _deals_then(ask: Ask) -> Sql:
     moment = ask.moment
     known = sql("x.recorded_at < {}", moment.known) if moment.known else Sql("true")
     closed = sql("(x.status <> 'open' AND x.closed_at < {}{})", moment.at, _closing_known(ask))
-    if ask.of == "account":
-        only = ask.only("x.account_id")
+    mine = Sql("")
+    if ask.chosen and ask.of == "account":
+        mine = sql("SELECT o.id FROM audience_deal o WHERE o.account_id IN ({})", ask.chosen)
     elif ask.chosen:
-        only = sql(" AND x.id IN (SELECT o.deal_id FROM audience_dealrole o WHERE o.person_id IN ({}))", ask.chosen)
-    else:
-        only = Sql("")
+        mine = sql("SELECT o.deal_id FROM audience_dealrole o WHERE o.person_id IN ({})", ask.chosen)
+    only, of_mine = (sql(f" AND {column} IN ({{}})", mine) if mine else mine for column in ("x.id", "c.deal_id"))
     before = sql(
         "CASE WHEN {} THEN x.status WHEN COALESCE(h.from_status, '') IN ('won', 'lost') THEN h.from_status "
         "WHEN x.opened_at < {} THEN 'open' END",
@@ -351,13 +351,14 @@ def _deals_then(ask: Ask) -> Sql:
                       (array_agg(c.from_status ORDER BY c.occurred_at, c.id) FILTER (WHERE {}))[1] AS from_status,
                       (array_agg(c.from_stage ORDER BY c.occurred_at, c.id) FILTER (WHERE {}))[1] AS from_stage,
                       max(c.occurred_at) FILTER (WHERE NOT ({}) AND c.from_status <> c.to_status) AS changed_at
-               FROM audience_dealstagechange c GROUP BY c.deal_id) h ON h.deal_id = x.id
+               FROM audience_dealstagechange c WHERE true{} GROUP BY c.deal_id) h ON h.deal_id = x.id
            WHERE {}{}""",
         before,
         closed,
         later,
         later,
         later,
+        of_mine,
         known,
         only,
     )

@@ -117,14 +117,7 @@ def _days_in(alias: str, ask: Ask) -> Sql:
 
 
 def _moved(slug: str, span: Span) -> list[Sql]:
-    return [
-        sql(
-            "SELECT m.subject_id FROM lifecycle_membership m JOIN lifecycle_movement v ON v.membership_id = m.id "
-            "WHERE {} AND {}",
-            _passes(slug),
-            span.within("v.occurred_at"),
-        )
-    ]
+    return [_with_movement(slug, span.within("v.occurred_at"))]
 
 
 def _aged(slug: str, ask: Ask, span: Span) -> list[Sql]:
@@ -133,14 +126,15 @@ def _aged(slug: str, ask: Ask, span: Span) -> list[Sql]:
     Any movement that old is taken, which is complete and needs no ordering.
     """
     crosses = span.instant_crosses("v.occurred_at", ask.operator.ages(ask.operand))
-    if crosses is None:
-        return _moved(slug, span)
-    return [
-        *_moved(slug, span),
-        sql(
-            "SELECT m.subject_id FROM lifecycle_membership m JOIN lifecycle_movement v ON v.membership_id = m.id "
-            "WHERE {} AND {}",
-            _passes(slug),
-            crosses,
-        ),
-    ]
+    return [*_moved(slug, span), _with_movement(slug, crosses)] if crosses else _moved(slug, span)
+
+
+def _with_movement(slug: str, when: Sql) -> Sql:
+    """The subjects with a movement of that time, by the index on version and time."""
+    return sql(
+        "SELECT m.subject_id FROM lifecycle_movement v JOIN lifecycle_membership m ON m.id = v.membership_id "
+        "WHERE {} AND v.version_id IN (SELECT e.id FROM lifecycle_version e JOIN lifecycle_lifecycle c "
+        "ON c.id = e.lifecycle_id WHERE c.slug = {})",
+        when,
+        slug,
+    )
