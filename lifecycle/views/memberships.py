@@ -98,4 +98,4 @@ def _back(request: HttpRequest, membership: Membership) -> HttpResponse:
     if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
         return redirect(wanted)
     of = "person" if membership.person_id else "account"
-    return redirect(reverse(of, args=[membership.subject_id]) + "#lifecycles")
+    return redirect(reverse(of, args=[membership.subject_id]))  # its top, where the answer is told
