@@ -16,10 +16,8 @@ is. A worker that lost its lease cannot commit a chunk, because `progress` then 
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,8 +29,7 @@ from django.utils.translation import gettext as _
 from kit import hints, leases
 from kit.models import Job, User
 
-LEASE = timedelta(seconds=30)
-RENEW_EVERY = 10.0  # seconds: two renewals may fail before the lease is over
+LEASE = timedelta(seconds=30)  # two renewals may fail
 ATTEMPTS = 3  # in a row without progress; then the job stops and says why
 PAUSE = timedelta(seconds=5)  # before the next attempt, times the attempts so far
 OPEN = (Job.State.QUEUED, Job.State.RUNNING)
@@ -167,6 +164,10 @@ class Held:
         """The job's row while it is still ours."""
         return Job.objects.filter(pk=self.job.pk, state=Job.State.RUNNING, owner=self._owner)
 
+    def renew(self) -> None:
+        """Prolong the lease, if it is still ours. Whether a chunk counts is for `progress` to say, in its transaction."""
+        self.row.update(lease_until=leases.until(LEASE))
+
     def progress(self, **reached: Any) -> None:
         """Write down what is reached: any of `rows_done`, `rows_total`, `phase`, `cursor`, `result`. Renews the lease.
 
@@ -181,34 +182,6 @@ class Held:
             raise Cancelled if self.row.exists() else LeaseLost
         for name, value in reached.items():
             setattr(self.job, name, value)
-
-
-@contextmanager
-def _kept(held: Held) -> Iterator[None]:
-    """Keeps the lease while the work is busy.
-
-    A thread with a connection of its own: one statement of a set-based job may well take longer than a lease, and no
-    code of the work runs meanwhile. It only prolongs; whether a chunk counts is decided by `Held.progress` in its
-    transaction. Work that hangs for ever is ended by the task's time limit.
-    """
-    over = threading.Event()
-    thread = threading.Thread(target=_renew, args=[held, over], name=f"lease of job {held.job.pk}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _renew(held: Held, over: threading.Event) -> None:
-    while not over.wait(RENEW_EVERY):
-        try:
-            held.row.update(lease_until=leases.until(LEASE))
-        except DatabaseError as error:
-            logger.warning("could not renew the lease of job %s: %s", held.job.pk, error)
-        finally:
-            connection.close()
 
 
 def _claim(job_id: int, owner: str) -> bool:
@@ -226,7 +199,7 @@ def _claim(job_id: int, owner: str) -> bool:
 
 def _work(held: Held) -> None:
     try:
-        with _kept(held):
+        with leases.kept(held.renew, f"job {held.job.pk}"):
             result = _kinds[held.job.kind].run(held)
     except Cancelled:
         _end(held, Job.State.CANCELLED)

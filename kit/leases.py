@@ -1,9 +1,17 @@
 """Leases and heartbeats, on the database's clock alone, so that machines with different clocks agree on them."""
 
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
+from django.db import DatabaseError, connection
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Func, Q, Value
 
+RENEW_EVERY = 10.0  # seconds; a lease should last at least three times as long
+
+logger = logging.getLogger(__name__)
 CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())
 
 
@@ -20,3 +28,30 @@ def free(column: str = "lease_until") -> Q:
 def coalesced(column: str) -> Func:
     """The column, or the database's clock where it is still empty."""
     return Func(F(column), CLOCK, function="coalesce", output_field=DateTimeField())
+
+
+@contextmanager
+def kept(renew: Callable[[], object], what: str) -> Iterator[None]:
+    """Call `renew` every few seconds for as long as the block lasts.
+
+    From a thread with a connection of its own: one statement of set-based work may well take longer than a lease, and
+    no code of the work runs meanwhile. Work that hangs for ever is ended by its task's time limit.
+    """
+    over = threading.Event()
+    thread = threading.Thread(target=_renew, args=[renew, what, over], name=f"lease of {what}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _renew(renew: Callable[[], object], what: str, over: threading.Event) -> None:
+    while not over.wait(RENEW_EVERY):
+        try:
+            renew()
+        except DatabaseError as error:
+            logger.warning("could not renew the lease of %s: %s", what, error)
+        finally:
+            connection.close()

@@ -20,11 +20,11 @@ def sweep_jobs() -> None:
 
 @shared_task
 def forget_old() -> None:
-    """Once a day: turns of last month, hints and heartbeats of yesterday."""
+    """Once a day: turns of the day before yesterday, hints and heartbeats of yesterday."""
     ticks.once("forget_old", timedelta(days=1), timezone.now(), _forget)
 
 
 def _forget(now: datetime) -> None:
-    ticks.forget(now - timedelta(days=30))
+    ticks.forget(now - timedelta(days=2))
     hints.forget(older_than=timedelta(days=1))
     heartbeats.forget(older_than=timedelta(days=1))

@@ -1,18 +1,20 @@
 """Turns of periodic work: however many clocks ring, each turn is taken once.
 
 A turn is a row (job, slot). Whoever inserts it holds it for a lease on the database's clock and works after that is
-committed; a turn whose holder died is free again when the lease is over.
+committed; a turn whose holder died is free again when the lease is over. Turns of one job never overlap: while one is
+at work, the next is passed over.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from kit import leases
 from kit.models import Tick
 
-LEASE = timedelta(minutes=10)
+LEASE = timedelta(minutes=1)
 
 
 def slot(now: datetime, every: timedelta) -> datetime:
@@ -21,19 +23,24 @@ def slot(now: datetime, every: timedelta) -> datetime:
     return now - (now - epoch) % every
 
 
-def claim(job: str, turn: datetime, *, lease: timedelta = LEASE) -> bool:
+def claim(job: str, turn: datetime) -> bool:
     """Take a turn. True for one caller only, until the lease is over and the turn is still unfinished.
 
-    Commits before it returns, so it must not be called within a transaction.
+    False too while another turn of the job is at work. Commits before it returns, so never within a transaction.
     """
     with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('kit_tick'), hashtext(%s))", [job])
         cursor.execute(
             """
-            INSERT INTO kit_tick AS tick (job, slot, lease_until) VALUES (%s, %s, clock_timestamp() + %s::interval)
+            INSERT INTO kit_tick AS tick (job, slot, lease_until)
+            SELECT %s, %s, clock_timestamp() + %s::interval
+            WHERE NOT EXISTS (
+                SELECT FROM kit_tick WHERE job = %s AND finished_at IS NULL AND lease_until > clock_timestamp()
+            )
             ON CONFLICT (job, slot) DO UPDATE SET lease_until = excluded.lease_until
             WHERE tick.finished_at IS NULL AND tick.lease_until < clock_timestamp()
             """,
-            [job, turn, str(lease)],
+            [job, turn, str(LEASE), job],
         )
         return bool(cursor.rowcount)
 
@@ -44,11 +51,21 @@ def finish(job: str, turn: datetime) -> None:
 
 
 def once(job: str, every: timedelta, now: datetime, work: Callable[[datetime], object]) -> bool:
-    """Call `work(now)` when this turn is still free. An error leaves the turn to the next caller after the lease."""
+    """Call `work(now)` when this turn is free, and keep it for as long as that takes. True when this call did it.
+
+    An error passes through and gives the turn back to the next caller.
+    """
     turn = slot(now, every)
     if not claim(job, turn):
         return False
-    work(now)
+    held = Tick.objects.filter(job=job, slot=turn, finished_at=None)
+    try:
+        with leases.kept(lambda: held.update(lease_until=leases.until(LEASE)), job):
+            work(now)
+    except BaseException:
+        with suppress(DatabaseError):  # when not even that can be written, the lease ends by itself
+            held.update(lease_until=leases.CLOCK)
+        raise
     finish(job, turn)
     return True
 

@@ -209,7 +209,7 @@ def test_the_lease_is_kept_while_one_statement_takes_longer_than_it(
     transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "LEASE", timedelta(seconds=0.5))
-    monkeypatch.setattr(jobs, "RENEW_EVERY", 0.1)
+    monkeypatch.setattr(leases, "RENEW_EVERY", 0.1)
     rivals = []
 
     def one_long_statement(held: jobs.Held) -> None:

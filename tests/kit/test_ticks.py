@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -59,14 +60,45 @@ def test_work_is_called_once_per_turn_and_again_in_the_next(db: None) -> None:
     assert called == [NOW, NOW + HOUR]
 
 
-def test_work_that_fails_leaves_its_turn_open(db: None) -> None:
+def test_work_that_fails_leaves_its_turn_to_the_next_caller(db: None) -> None:
     with pytest.raises(ZeroDivisionError):
         ticks.once("nightly", HOUR, NOW, lambda now: 1 / 0)
     assert Tick.objects.get().finished_at is None
+    assert ticks.once("nightly", HOUR, NOW, lambda now: None)
+
+
+def test_a_turn_is_passed_over_while_the_one_before_is_at_work(db: None) -> None:
+    def overtaken(now: datetime) -> None:
+        assert not ticks.once("nightly", HOUR, now + HOUR, lambda later: 1 / 0)
+        assert ticks.once("hourly", HOUR, now, lambda later: None)
+
+    assert ticks.once("nightly", HOUR, NOW, overtaken)
+    assert ticks.once("nightly", HOUR, NOW + HOUR, lambda now: None)
+
+
+def test_a_turn_is_kept_for_as_long_as_its_work_takes(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticks, "LEASE", timedelta(seconds=0.5))
+    monkeypatch.setattr(leases, "RENEW_EVERY", 0.1)
+    took: list[bool] = []
+
+    def rival() -> None:
+        time.sleep(1)
+        took.append(ticks.claim("nightly", ticks.slot(NOW, HOUR)))
+        connection.close()
+
+    def one_long_statement(now: datetime) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(1.5)")
+
+    other = threading.Thread(target=rival)
+    other.start()
+    assert ticks.once("nightly", HOUR, NOW, one_long_statement)
+    other.join()
+    assert took == [False]
 
 
 def test_old_turns_are_forgotten(db: None) -> None:
-    ticks.claim("nightly", NOW - 40 * HOUR)
-    ticks.claim("nightly", NOW)
+    for now in (NOW - 40 * HOUR, NOW):
+        ticks.once("nightly", HOUR, now, lambda now: None)
     assert ticks.forget(NOW - HOUR) == 1
     assert Tick.objects.count() == 1
