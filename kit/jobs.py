@@ -165,7 +165,7 @@ class Held:
         return Job.objects.filter(pk=self.job.pk, state=Job.State.RUNNING, owner=self._owner)
 
     def renew(self) -> None:
-        """Prolong the lease, if it is still ours. Whether a chunk counts is for `progress` to say, in its transaction."""
+        """Prolong the lease, if it is still ours. Whether a chunk counts is for `progress` to say."""
         self.row.update(lease_until=leases.until(LEASE))
 
     def progress(self, **reached: Any) -> None:
