@@ -28,7 +28,7 @@ SEVERAL = KINDS.flatmap(lambda of: st.tuples(st.just(of), several(of)))
 ASKED = KINDS.flatmap(lambda of: st.tuples(st.just(of), trees(of)))
 
 property_test = settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
