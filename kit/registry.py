@@ -61,7 +61,9 @@ def import_kind(kind: Any) -> None:
     registry.import_kinds[kind.name] = kind
 
 
-def panel(place: str, title: Any, template: str, context: Callable[..., dict[str, Any] | None], order: int = 100) -> None:
+def panel(
+    place: str, title: Any, template: str, context: Callable[..., dict[str, Any] | None], order: int = 100
+) -> None:
     """Register a part of the profile or home page."""
     registry.panels.append(Panel(place, title, template, context, order))
     registry.panels.sort(key=lambda each: each.order)

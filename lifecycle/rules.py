@@ -77,8 +77,7 @@ def _has_own_date(node: tree.Node) -> bool:
 def _changes_by_time(node: tree.Node) -> bool:
     """Whether it can come to hold without a fact, so that no fact's date says since when it holds."""
     if isinstance(node, tree.Leaf):
-        falls = node.days is not None and not (node.how.least(node.operand) or 0) > 0
-        return falls or node.how.timed or node.field.timed
+        return node.comes_by_time
     if isinstance(node, tree.Not):
         return True
     return any(_changes_by_time(part) for part in node.parts)
