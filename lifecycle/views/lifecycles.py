@@ -42,9 +42,10 @@ def _list(request: HttpRequest, form: forms.Start, status: int = 200) -> HttpRes
     return render(request, "lifecycle/lifecycle_list.html", context, status=status)
 
 
-@require_POST
 def start(request: HttpRequest) -> HttpResponse:
-    """A new draft from a playbook or a file."""
+    """A new draft from a playbook or a file; a reload of a refused one leads back to the list."""
+    if request.method != "POST":
+        return redirect("lifecycles")
     form = forms.Start(request.POST, request.FILES)
     if not form.is_valid():
         return _list(request, form, status=400)
