@@ -84,9 +84,14 @@ class Guess:
         return [column.name for column in self.columns if not column.guess]
 
 
+def look(header: Sequence[str], sample: Sequence[Sequence[str]]) -> list[Column]:
+    """The columns with their cells, nothing guessed yet."""
+    return [Column(name, place, [row[place] for row in sample]) for place, name in enumerate(header)]
+
+
 def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) -> Guess:
     """What the columns are, by their names, as far as their values do not speak against it."""
-    columns = [Column(name, place, [row[place] for row in sample]) for place, name in enumerate(header)]
+    columns = look(header, sample)
     answer = Guess(columns)
     offers = sorted(
         (
@@ -112,17 +117,18 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) ->
 
 
 def read(
-    kind: Kind, header: Sequence[str], told: Mapping[str, str | Sequence[str]], found: Guess, options: Mapping[str, Any]
+    kind: Kind, columns: Sequence[Column], told: Mapping[str, str | Sequence[str]], options: Mapping[str, Any]
 ) -> list[Mapped]:
-    """The mapping as the engine takes it. Raises Refused for an unknown column or field, or one that is needed and missing."""
+    """The mapping as the engine takes it. Raises Refused for a column or field that is not there, or one that is needed."""
+    header = [column.name for column in columns]
     mapped: list[Mapped] = []
     for said, fields in told.items():
-        constant = said[1:] if said.startswith("=") and said not in header else None
+        constant = said[1:].strip() if said.startswith("=") and said not in header else None
         if constant is None and said not in header:
             reason = _("The file has no column called “%(column)s”. It has: %(columns)s.")
             raise Refused("unknown_column", reason % {"column": said, "columns": ", ".join(header[:50])})
         for name in [fields] if isinstance(fields, str) else fields:
-            column = None if constant is not None else found.columns[header.index(said)]
+            column = None if constant is not None else columns[header.index(said)]
             mapped.append(_mapped(kind, name, column, constant, options))
     twice = [each.target for i, each in enumerate(mapped) if each.target in [other.target for other in mapped[:i]]]
     if twice:
@@ -246,16 +252,16 @@ def _wrong_share(column: Column, of_type: Type) -> float:
     if of_type.name == "text" or not column.examples:
         return 0.0
     dated = values.dated(of_type, column.order or "mdy") if of_type.name in ("instant", "date") else of_type
+    cells = [cell[:1000] for cell in column.cells if cell]
+    if of_type.name in ("email", "domain"):
+        cells = [addresses.ascii_domain(cell) for cell in cells]  # as the import does before it looks at them
     [(said, good)] = rows(
         sql(
             "SELECT count(n), count(v) FROM (SELECT n, {} AS v FROM "
             "(SELECT {} AS n FROM unnest({}::text[]) c OFFSET 0) cleaned) told",
             dated.read(Sql("n")),
             dated.clean(Sql("c")),
-            [
-                addresses.ascii_domain(cell[:1000]) if of_type.name in ("email", "domain") else cell[:1000]
-                for cell in column.cells
-            ],
+            cells,
         )
     )
     return (said - good) / said if said else 0.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from audience.importing.run import Run
-from kit.sql import Sql, rows, run, sql
+from kit.sql import Sql, name, rows, run, sql
 
 COUNTED = {"create": "created", "update": "updated", "same": "unchanged", "skip": "skipped", "repeat": "repeated"}
 
@@ -19,20 +19,42 @@ def make(work: Run, query: Sql) -> None:
     work.create("plan", query, "row")
 
 
-def last_counts(work: Run, key: Sql) -> None:
-    """Of rows (p in `plan`, r in `rows`) with one key only the last counts; the earlier are repetitions."""
+def last_counts(work: Run, column: str) -> None:
+    """Of rows with one value in this column of `rows` only the last counts; the earlier are repetitions."""
+    key = sql("r.{}", name(column))
+    often = sql(
+        "SELECT {} AS key FROM {} r WHERE problem IS NULL GROUP BY 1 HAVING count(*) > 1", key, work.table("rows")
+    )
+    if work.create("repeated", sql("{} AND {} IS NOT NULL", often, key)):
+        _repeat(work, key, sql("JOIN {} often ON often.key = {}", work.table("repeated"), key))
+    work.drop("repeated")
+
+
+def last_counts_of(work: Run, column: str) -> None:
+    """Of rows with one value in this column of `plan` only the last counts."""
+    _repeat(work, sql("p.{}", name(column)), Sql(""))
+
+
+def _repeat(work: Run, key: Sql, only: Sql) -> None:
     run(
         sql(
             """
             UPDATE {} p SET action = 'repeat' FROM {} r, (
-                SELECT {} AS key, max(p.row) AS last FROM {} p JOIN {} r ON r.row = p.row
+                SELECT {} AS key, max(p.row) AS last FROM {} p JOIN {} r ON r.row = p.row {}
                 WHERE p.action IN ('create', 'update', 'same') AND {} IS NOT NULL GROUP BY 1 HAVING count(*) > 1
             ) twice
             WHERE r.row = p.row AND {} = twice.key AND p.row < twice.last AND p.action IN ('create', 'update', 'same')
             """,
-            work.table("plan"), work.table("rows"), key, work.table("plan"), work.table("rows"), key, key,
+            work.table("plan"),
+            work.table("rows"),
+            key,
+            work.table("plan"),
+            work.table("rows"),
+            only,
+            key,
+            key,
         )
-    )  # fmt: skip
+    )
 
 
 def between(after: int, last: int) -> Sql:

@@ -22,6 +22,7 @@ BLOCK = 1 << 19  # characters read at once
 BATCH_ROWS = 50_000
 BATCH_CHARACTERS = 16 << 20
 LONGEST_ROW = 4 << 20  # characters
+BLANKS = " \t\r\n\u00a0\u3000\u200b\ufeff"  # what is cut off at both ends of a cell
 SHOWN = 2000  # characters of a cell that are kept of a row that cannot be read
 
 UNEVEN = gettext_noop("The row has another number of cells than the header.")
@@ -62,7 +63,7 @@ def batches(
 ) -> Iterator[Batch]:
     """The rows after row number `after`, in batches. Every record counts, blank ones too, as a spreadsheet numbers them.
 
-    With `pick` only those columns are written, followed by one cell with all of the row as JSON.
+    Cells have no blanks at their ends. With `pick` only those columns are written, followed by one cell with all of the row as JSON.
     """
     errors = "surrogateescape" if layout.encoding.startswith("utf-8") else "replace"
     with path.open(encoding=layout.encoding, errors=errors, newline="") as file:
@@ -155,6 +156,8 @@ class _Reading:
                 return None
         if not block.isascii() and _damaged(block):
             return None
+        if self._has_loose_blanks(block):
+            return None
         lines = block.split("\n")
         if not lines[-1]:
             lines.pop()
@@ -162,6 +165,14 @@ class _Reading:
         if any(line.count(delimiter) != separators for line in lines) or (not separators and "" in lines):
             return None
         return lines
+
+    def _has_loose_blanks(self, block: str) -> bool:
+        """Whether a cell may begin or end with a blank: then the cells are taken apart and trimmed one by one."""
+        blanks = BLANKS if not block.isascii() else " \t"
+        edges = (self._delimiter, "\n")
+        return block[0] in blanks or any(
+            edge + blank in block or blank + edge in block for blank in blanks if blank not in edges for edge in edges
+        )
 
     def _open(self, block: str) -> None:
         self._lines, self._next = list(io.StringIO(block, newline="")), 0
@@ -200,6 +211,7 @@ class _Reading:
 
     def _take(self, made: tuple[list[str], str], row: int, batch: Batch) -> None:
         cells, reason = made
+        cells = [cell.strip(BLANKS) for cell in cells]
         if not reason and not any(cells):
             return  # a blank row
         if len(cells) > self._width and not any(cells[self._width :]):

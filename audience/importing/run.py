@@ -159,4 +159,17 @@ class Run:
             cursor.execute("SELECT set_config('TimeZone', 'UTC', true)")
 
 
-TABLES = ("raw", "rows", "plan", "accounts", "people", "products", "owners", "parents", "titles", "kinds", "digests")
+TABLES = (
+    "raw",
+    "rows",
+    "plan",
+    "accounts",
+    "people",
+    "products",
+    "owners",
+    "parents",
+    "titles",
+    "kinds",
+    "digests",
+    "repeated",
+)

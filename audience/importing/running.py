@@ -113,9 +113,7 @@ def upload(
 
 def guessed(imported: Import) -> Guess:
     """What the columns of an import's file seem to be."""
-    layout = _layout(imported)
-    rows = reading.sample(Path(imported.path), layout, SAMPLE)
-    return headers.guess(kind_of(imported.kind), layout.header, rows)
+    return headers.guess(kind_of(imported.kind), imported.header, _sample(imported))
 
 
 @transaction.atomic
@@ -139,10 +137,9 @@ def begin(
         raise Refused("busy", _("This import is under way."))
     if locked.finished_at and not locked.dry_run:
         raise Refused("done", _("This file has been brought in already. Upload it again to bring it in once more."))
-    found = guessed(imported)
-    told = dict(found.mapping if mapping is None else mapping)
+    told = dict(guessed(imported).mapping if mapping is None else mapping)
     chosen = {**imported.mapping.get("options", {}), **(options or {})}
-    mapped = headers.read(kind, imported.header, told, found, chosen)
+    mapped = headers.read(kind, headers.look(imported.header, _sample(imported)), told, chosen)
     if not dry_run and kind.custom:
         headers.define(kind, mapped, _labels(told), now)
     job = jobs.enqueue(JOB, {"import": imported.pk}, by=by, now=now, title=_title(imported, kind, dry_run=dry_run))
@@ -194,7 +191,10 @@ def run(import_id: int, progress: Progress) -> dict[str, Any]:
         raise Refused("file_gone", _("The uploaded file is no longer there. Upload it again."))
     told, options = imported.mapping["columns"], imported.mapping["options"]
     work = Run(
-        imported, kind, headers.read(kind, imported.header, told, guessed(imported), options), imported.created_at
+        imported,
+        kind,
+        headers.read(kind, headers.look(imported.header, _sample(imported)), told, options),
+        imported.created_at,
     )
     cursor = progress.cursor
     if cursor.get("phase") in ("read", "match", "write") and not work.is_staged(cursor.get("staged", 0)):
@@ -318,6 +318,11 @@ def counts_of(imported: Import) -> dict[str, int]:
     """The counts of an import that has run, in the order in which they are told."""
     order = {name: place for place, name in enumerate(("rows", *ALWAYS, "rejected"))}
     return dict(sorted(imported.counts.items(), key=lambda each: (order.get(each[0], len(order)), each[0])))
+
+
+def _sample(imported: Import) -> list[list[str]]:
+    """The cells of the first rows, by which columns are guessed and dates are read."""
+    return reading.sample(Path(imported.path), _layout(imported), SAMPLE)
 
 
 def _layout(imported: Import) -> sniffing.Layout:

@@ -96,7 +96,7 @@ def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_
     numbers = sql("SELECT row FROM {} WHERE action = 'nobody' ORDER BY row", work.table("plan"))
     staging.refuse_later(work, numbers, staging.column_of(work, "person_external_id"), NOBODY)
     if work.has("external_id"):
-        planning.last_counts(work, Sql("p.external_id"))
+        planning.last_counts(work, "external_id")
 
 
 def insert(work: Run, table: str, after: int, last: int, columns: Mapping[str, Sql]) -> int:

@@ -44,7 +44,9 @@ def take(work: Run, batch: Batch) -> int:
 def finish(work: Run) -> None:
     """All rows are there: make them quick to find by their number."""
     run(sql("CREATE INDEX ON {} USING brin (row) WITH (pages_per_range = 16)", work.table("rows")))
-    run(sql("ANALYZE {}", work.table("rows")))
+    keys = ("external_id", "email", "account_key", "person_key", "product_key", "digest")
+    known = [name(column) for column, _type in _columns(work) if column in keys]
+    run(sql("ANALYZE {} ({})", work.table("rows"), join(", ", [Sql("row"), *known])))
     work.drop("raw")
 
 
@@ -92,14 +94,18 @@ def _columns(work: Run) -> list[tuple[str, str]]:
 
 def _checked(work: Run, raw: Sql) -> Sql:
     """Typed rows in, the refused with their reason beside: clean, read, name, derive, check, each worked out once."""
-    places = range(len(work.mapped))
     digest = [Sql("digest")] if work.kind.digest else []
-    clean = [sql("{} AS {}", each.type.clean(_cell(each)), Sql(f"n{i}")) for i, each in enumerate(work.mapped)]
+    typed = [(i, each) for i, each in enumerate(work.mapped) if each.type.name != "text"]
+    plain = [
+        sql("{} AS {}", _cell(each), Sql(f"v{i}")) for i, each in enumerate(work.mapped) if each.type.name == "text"
+    ]
+    texts = [Sql(f"v{i}") for i, each in enumerate(work.mapped) if each.type.name == "text"]
+    clean = [sql("{} AS {}", each.type.clean(_cell(each)), Sql(f"n{i}")) for i, each in typed]
     if digest:
         clean.append(sql("{} AS digest", _digest(work)))
-    read = [sql("{} AS {}", each.type.read(Sql(f"n{i}")), Sql(f"v{i}")) for i, each in enumerate(work.mapped)]
-    query = _level(clean, raw)
-    query = _level([*(Sql(f"n{i}") for i in places), *read, *digest], sql("({})", query))
+    read = [sql("{} AS {}", each.type.read(Sql(f"n{i}")), Sql(f"v{i}")) for i, each in typed]
+    query = _level([*plain, *clean], raw)
+    query = _level([*texts, *(Sql(f"n{i}") for i, _each in typed), *read, *digest], sql("({})", query))
     query = _level([*_named(work), *digest, sql("{} AS problem", _cell_problem(work))], sql("({})", query))
     derived = [sql("{} AS {}", each.value, name(each.name)) for each in work.kind.derive(work)]
     if derived:
@@ -195,7 +201,8 @@ def _cell_problem(work: Run) -> Sql:
     for i, each in enumerate(work.mapped):
         text, value = Sql(f"n{i}"), Sql(f"v{i}")
         if each.type.name == "text":
-            cases.append(sql("WHEN length({}) > {} THEN {}", text, each.length, 2 * i + 1))
+            long = sql("octet_length({}) > {} AND length({}) > {}", value, each.length, value, each.length)
+            cases.append(sql("WHEN {} THEN {}", long, 2 * i + 1))
             continue
         cases.append(sql("WHEN {} IS NULL AND {} IS NOT NULL THEN {}", value, text, 2 * i))
         if each.type.name in ("instant", "date") and work.zone != "UTC":

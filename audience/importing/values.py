@@ -1,7 +1,7 @@
 """What a cell may be: per type, how its text is cleaned, read and refused, as expressions of SQL.
 
-A cell goes through two steps: `clean` makes one form of the many in which people write the same thing (or NULL for an
-empty cell), `read` turns that form into a value, NULL when it is none. A cell that is there but gives no value is
+A cell (NULL when it is empty, without blanks at its ends) goes through two steps: `clean` makes one form of the many in
+which people write the same thing, `read` turns that form into a value, NULL when it is none. A cell that is there but gives no value is
 refused with the type's reason. Nothing here raises: a cast is only reached by text that it takes.
 
 The session's time zone is the installation's while these run: a bare date is its local start, a time without an
@@ -17,8 +17,6 @@ from django.utils.translation import gettext_noop as _
 
 from audience import addresses
 from kit.sql import Sql, sql
-
-BLANKS = " \t\r\n\u00a0\u3000\u200b\ufeff"
 
 DAY = (
     r"[12]\d{3}-(?:(?:0?[13578]|1[02])-(?:0?[1-9]|[12]\d|3[01])|(?:0?[469]|11)-(?:0?[1-9]|[12]\d|30)"
@@ -52,12 +50,8 @@ class Type:
     read: Callable[[Sql], Sql]
 
 
-def _trimmed(cell: Sql) -> Sql:
-    return sql("nullif(btrim({}, {}), '')", cell, BLANKS)
-
-
 def _lower(cell: Sql) -> Sql:
-    return sql('lower({} COLLATE "C")', _trimmed(cell))
+    return sql('lower({} COLLATE "C")', cell)
 
 
 def _as_it_is(text: Sql) -> Sql:
@@ -96,13 +90,13 @@ def _written_date(order: str) -> Callable[[Sql], Sql]:
     day, month = ("1", "2") if order == "dmy" else ("2", "1")
 
     def clean(cell: Sql) -> Sql:
-        text = _trimmed(cell)
+        text = cell
         last = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})"
         first = r"^(\d{4})[/.](\d{1,2})[/.](\d{1,2})"
         named = r"^(\d{1,2})[ .-]+([A-Za-z]{3})[a-z]*[ .,-]+(\d{4})"
         english = r"^([A-Za-z]{3})[a-z]*[ .]+(\d{1,2})(?:st|nd|rd|th)?,? +(\d{4})"
         return sql(
-            """CASE WHEN {} IS NULL OR {} ~ '^[12]\\d{{3}}-' THEN {}
+            """CASE WHEN {} IS NULL OR {} LIKE '____-%%' THEN {}
                  WHEN {} ~ {} THEN regexp_replace({}, {}, {})
                  WHEN {} ~ {} THEN regexp_replace({}, {}, '\\1-\\2-\\3')
                  WHEN {} ~ {} THEN (SELECT m[3] || '-' || {} || '-' || m[1] || m[4] FROM regexp_match({}, {}) m)
@@ -153,7 +147,7 @@ def skipped_by_clocks(text: Sql, value: Sql) -> Sql:
 
 
 def _written_number(cell: Sql) -> Sql:
-    text = _trimmed(cell)
+    text = cell
     bare = sql(
         "regexp_replace({}, {}, '', 'g')",
         text,
@@ -192,8 +186,8 @@ def _currency(text: Sql) -> Sql:
     return sql("CASE WHEN {} ~ '^[a-z]{{3}}$' THEN upper({}) END", text, text)
 
 
-TEXT = Type("text", "text", _("is too long"), _trimmed, _as_it_is)
-SLUG = Type("slug", "text", _("is too long"), _trimmed, _as_it_is)
+TEXT = Type("text", "text", _("is too long"), _as_it_is, _as_it_is)
+SLUG = Type("slug", "text", _("is too long"), _as_it_is, _as_it_is)
 EMAIL_ADDRESS = Type("email", "text", _("is no email address"), _lower, _email)
 SITE = Type("domain", "text", _("is no domain"), _site, _domain)
 NUMBER = Type("number", "numeric", _("is no number, or too large a one"), _written_number, _number)

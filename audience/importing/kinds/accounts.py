@@ -98,7 +98,7 @@ def match(work: Run) -> None:
         _given(work, references.links(work)["owner"]),
     )
     planning.make(work, query)
-    planning.last_counts(work, Sql("p.account"))
+    planning.last_counts_of(work, "account")
 
 
 def write(work: Run, after: int, last: int) -> Counter[str]:

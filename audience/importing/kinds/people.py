@@ -88,8 +88,9 @@ def match(work: Run) -> None:
     )
     for target in ("external_id", "email"):
         if work.has(target):
-            planning.last_counts(work, sql("r.{}", name(target)))
-    planning.last_counts(work, Sql("p.person"))
+            planning.last_counts(work, target)
+    if both:
+        planning.last_counts_of(work, "person")
 
 
 def prepare(work: Run) -> Counter[str]:

@@ -50,7 +50,7 @@ def match(work: Run) -> None:
         join(", ", (sql("{} AS {}", value, name(column)) for column, value in given.items())),
     )
     planning.make(work, query)
-    planning.last_counts(work, Sql("p.product"))
+    planning.last_counts_of(work, "product")
 
 
 def write(work: Run, after: int, last: int) -> Counter[str]:
