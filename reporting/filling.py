@@ -10,9 +10,9 @@ from datetime import datetime
 from django.db import transaction
 
 from kit import installation
-from kit.sql import Sql, name, rows, run, sql, value
+from kit.sql import Sql, join, name, rows, run, sql, value
 from lifecycle.models import Lifecycle
-from reporting import plans
+from reporting import cohorts, plans
 from reporting.models import Fill
 
 
@@ -28,7 +28,8 @@ def fill(lifecycle: Lifecycle, *, now: datetime) -> Filled:
     """Bring the tables of one lifecycle up to the ledger. What is committed when it begins is in when it returns.
 
     One transaction under a lock of the lifecycle's row in `Fill`: two fills wait for each other, one that broke off
-    leaves nothing. The cost follows the memberships that moved, not the total; a change of the zone looks at all.
+    leaves nothing. The cost follows the memberships that moved, not the total; a change of the zone or of the success
+    path looks at all.
     """
     with transaction.atomic():
         Fill.objects.get_or_create(lifecycle=lifecycle)
@@ -39,12 +40,15 @@ def fill(lifecycle: Lifecycle, *, now: datetime) -> Filled:
         )
         exclusions = value(Sql("SELECT count(*) FROM audience_fieldchange WHERE field = 'is_excluded'"))
         zone = str(installation.zone())
+        path = _path(lifecycle)
 
-        moved = _moved(lifecycle, reached, zone, exclusions)
-        filled = _refill(lifecycle, moved, zone) if moved else Filled(0, 0)
+        moved = _moved(lifecycle, reached, zone, path, exclusions)
+        if path != reached.path:
+            run(sql("DELETE FROM reporting_dailycohort WHERE lifecycle_id = {}", lifecycle.pk))
+        filled = _refill(lifecycle, moved, zone, path, before=reached.path) if moved else Filled(0, 0)
 
         reached.snapshot, reached.through_xid = snapshot, horizon
-        reached.exclusions_seen, reached.zone, reached.filled_at = exclusions, zone, now
+        reached.exclusions_seen, reached.zone, reached.path, reached.filled_at = exclusions, zone, path, now
         reached.save()
     return filled
 
@@ -54,9 +58,15 @@ def fill_all(now: datetime) -> dict[str, Filled]:
     return {lifecycle.slug: fill(lifecycle, now=now) for lifecycle in plans.readable()}
 
 
-def _moved(lifecycle: Lifecycle, reached: Fill, zone: str, exclusions: int) -> Sql | None:
+def _path(lifecycle: Lifecycle) -> list[str]:
+    """The stages of the success path, in order, as reports show them now."""
+    plan = plans.read(lifecycle)
+    return [place.slug for place in plan.success] if plan else []
+
+
+def _moved(lifecycle: Lifecycle, reached: Fill, zone: str, path: list[str], exclusions: int) -> Sql | None:
     """The ids of the memberships whose rows may be out of date; None when there are none."""
-    if reached.zone != zone:
+    if (reached.zone, reached.path) != (zone, path):
         return sql("SELECT id AS membership_id FROM lifecycle_membership WHERE lifecycle_id = {}", lifecycle.pk)
     moved = sql(
         """SELECT DISTINCT membership_id FROM lifecycle_movement
@@ -84,23 +94,27 @@ def _left_out_or_back_in(lifecycle: Lifecycle) -> Sql:
     )
 
 
-def _refill(lifecycle: Lifecycle, moved: Sql, zone: str) -> Filled:
+def _refill(lifecycle: Lifecycle, moved: Sql, zone: str, path: list[str], *, before: list[str]) -> Filled:
     with (
         _work_table(f"fill_moved_{lifecycle.pk}", moved) as looked_at,
-        _work_table(f"fill_fresh_{lifecycle.pk}", _entries(looked_at, zone)) as fresh,
+        _work_table(f"fill_moves_{lifecycle.pk}", _entries(looked_at, zone, path), index=True) as moves,
+        _work_table(f"fill_fresh_{lifecycle.pk}", _ways(moves, len(path))) as fresh,
         _work_table(f"fill_days_{lifecycle.pk}", Sql("SELECT NULL::date AS day WHERE false")) as days,
+        _work_table(f"fill_cohorts_{lifecycle.pk}", cohorts.differences(looked_at, fresh, path, before)) as differences,
     ):
         _write_entries(lifecycle, looked_at, fresh, days)
         run(sql("ANALYZE {}", days))
         _write_flows(lifecycle, days)
+        with _work_table(f"fill_sums_{lifecycle.pk}", cohorts.summed(lifecycle, differences)) as sums:
+            cohorts.write(lifecycle, differences, sums)
         return Filled(
             memberships=value(sql("SELECT count(*) FROM {}", looked_at)),
             days=value(sql("SELECT count(DISTINCT day) FROM {}", days)),
         )
 
 
-def _entries(looked_at: Sql, zone: str) -> Sql:
-    """The rows as they should be, out of the ledger."""
+def _entries(looked_at: Sql, zone: str, path: list[str]) -> Sql:
+    """The moves that count, out of the ledger, each with its place along the success path (0: off it)."""
     return sql(
         """
         WITH moves AS (
@@ -122,13 +136,69 @@ def _entries(looked_at: Sql, zone: str) -> Sql:
                CASE WHEN from_stage <> '' THEN lag(day) OVER along END AS since_day,
                CASE WHEN from_stage <> '' THEN evidence_day - lag(evidence_day) OVER along END AS stay_days,
                CASE WHEN to_stage <> '' THEN lead(day) OVER along END AS until_day,
-               to_stage <> '' AND row_number() OVER (PARTITION BY membership_id, to_stage ORDER BY seq) = 1 AS is_first
+               to_stage <> '' AND row_number() OVER (PARTITION BY membership_id, to_stage ORDER BY seq) = 1 AS is_first,
+               COALESCE(array_position({}::text[], to_stage::text), 0) AS position
         FROM moves WINDOW along AS (PARTITION BY membership_id ORDER BY seq)
         """,
         zone,
         zone,
         looked_at,
+        path,
     )
+
+
+def _ways(moves: Sql, stages: int) -> Sql:
+    """The rows as they should be: the moves, each with how soon the stages of the success path were reached from it."""
+    return sql(
+        """
+        WITH RECURSIVE begun AS (
+            SELECT membership_id, seq, day FROM {} moves WHERE (is_first AND position > 0) OR seq = 1
+        ), reached AS (
+            SELECT begun.membership_id, begun.seq, {} AS reached
+            FROM begun
+            LEFT JOIN {} later ON later.membership_id = begun.membership_id AND later.seq >= begun.seq
+            GROUP BY begun.membership_id, begun.seq, begun.day
+        ), along AS (
+            SELECT membership_id, seq AS start, day AS begun, position, seq, day FROM {} moves
+            WHERE is_first AND position > 0
+            UNION ALL
+            SELECT along.membership_id, along.start, along.begun, onward.position, onward.seq, onward.day
+            FROM along CROSS JOIN LATERAL (
+                SELECT position, seq, day FROM {} onward
+                WHERE onward.membership_id = along.membership_id AND onward.position = along.position + 1
+                  AND onward.seq > along.seq
+                ORDER BY onward.seq LIMIT 1
+            ) onward
+        ), strict AS (
+            SELECT membership_id, start AS seq, {} AS strict FROM along GROUP BY membership_id, start, begun
+        )
+        SELECT moves.*, reached.reached, strict.strict,
+               moves.evidence_day - previous.evidence_day AS from_previous,
+               moves.evidence_day - first.evidence_day AS from_first
+        FROM {} moves
+        LEFT JOIN reached USING (membership_id, seq)
+        LEFT JOIN strict USING (membership_id, seq)
+        LEFT JOIN {} previous ON moves.is_first AND moves.position > 1 AND previous.membership_id = moves.membership_id
+            AND previous.position = moves.position - 1 AND previous.is_first AND previous.seq < moves.seq
+        LEFT JOIN {} first ON moves.is_first AND moves.position > 1 AND first.membership_id = moves.membership_id
+            AND first.position = 1 AND first.is_first AND first.seq < moves.seq
+        """,
+        moves,
+        _days_to(stages, "later.day", "later.position >=", "begun.day"),
+        moves,
+        moves,
+        moves,
+        _days_to(stages, "day", "position =", "begun"),
+        moves,
+        moves,
+        moves,
+    )
+
+
+def _days_to(stages: int, day: str, reaches: str, begun: str) -> Sql:
+    """An array over the success path: the days from `begun` to the first day that reaches each stage."""
+    each = [sql(f"min({day}) FILTER (WHERE {reaches} {{}}) - {begun}", number) for number in range(1, stages + 1)]
+    return sql("ARRAY[{}]::int[]", join(", ", each))
 
 
 def _write_entries(lifecycle: Lifecycle, looked_at: Sql, fresh: Sql, days: Sql) -> None:
@@ -159,11 +229,16 @@ def _write_entries(lifecycle: Lifecycle, looked_at: Sql, fresh: Sql, days: Sql) 
             days,
         )
     )
-    # When a stay ended is no part of any day's flow: the leaving move is a row of its own.
+    # What came after a move is no part of any day's flow: each later move is a row of its own.
     run(
         sql(
-            """UPDATE reporting_stageentry entry SET until_day = fresh.until_day FROM {} fresh
-               WHERE {} AND entry.until_day IS DISTINCT FROM fresh.until_day""",
+            """UPDATE reporting_stageentry entry
+               SET until_day = fresh.until_day, reached = fresh.reached, strict = fresh.strict,
+                   from_previous = fresh.from_previous, from_first = fresh.from_first
+               FROM {} fresh
+               WHERE {} AND (entry.until_day, entry.reached, entry.strict, entry.from_previous, entry.from_first)
+                   IS DISTINCT FROM
+                   (fresh.until_day, fresh.reached, fresh.strict, fresh.from_previous, fresh.from_first)""",
             fresh,
             same,
         )
@@ -174,9 +249,11 @@ def _write_entries(lifecycle: Lifecycle, looked_at: Sql, fresh: Sql, days: Sql) 
             WITH written AS (
                 INSERT INTO reporting_stageentry
                     (membership_id, lifecycle_id, version_id, seq, from_stage, to_stage, occurred_at, day,
-                     evidence_day, since_day, stay_days, until_day, is_first)
+                     evidence_day, since_day, stay_days, until_day, is_first, reached, strict, from_previous,
+                     from_first)
                 SELECT membership_id, {}, version_id, seq, from_stage, to_stage, occurred_at, day,
-                       evidence_day, since_day, stay_days, until_day, is_first
+                       evidence_day, since_day, stay_days, until_day, is_first, reached, strict, from_previous,
+                       from_first
                 FROM {} fresh
                 WHERE NOT EXISTS (SELECT FROM reporting_stageentry entry WHERE {})
                 ORDER BY day, membership_id, seq
@@ -225,11 +302,13 @@ def _slugs(lifecycle: Lifecycle) -> list[str]:
 
 
 @contextmanager
-def _work_table(table: str, content: Sql) -> Iterator[Sql]:
+def _work_table(table: str, content: Sql, *, index: bool = False) -> Iterator[Sql]:
     """A table of passing work for the length of the block; the fill's lock keeps its name free. Gone after an error
     too, with the transaction."""
     full = sql("work.{}", name(table))
     run(sql("CREATE UNLOGGED TABLE {} AS {}", full, content))
+    if index:
+        run(sql("CREATE INDEX ON {} (membership_id, position, seq)", full))
     run(sql("ANALYZE {}", full))
     yield full
     run(sql("DROP TABLE {}", full))

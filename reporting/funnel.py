@@ -189,19 +189,11 @@ def _bodies(question: Question) -> dict[str, Body]:
     moved = flows.by_bucket(question)
     cohorts = cohort_conversion.by_bucket(question)
     stays = time_in_stage.by_bucket(question)
-    speeds = velocity.by_bucket(question, _pairs(plan))
+    speeds = velocity.by_bucket(question)
     return {
         bucket: _body(plan, moved.get(bucket), cohorts.get(bucket), stays.get(bucket), speeds.get(bucket, {}))
         for bucket in moved.keys() | cohorts.keys()
     }
-
-
-def _pairs(plan: Plan) -> list[velocity.Pair]:
-    """Each stage of the success path with the next, and the first with the last."""
-    slugs = [place.slug for place in plan.success]
-    pairs = list(zip(slugs, slugs[1:], strict=False))
-    ends = [(slugs[0], slugs[-1])] if len(slugs) > 2 else []
-    return pairs + ends
 
 
 def _body(
@@ -211,7 +203,7 @@ def _body(
     stays: Stays | None,
     speeds: Mapping[velocity.Pair, Counts],
 ) -> Body:
-    moved, cohorts, stays = moved or flows.Flows(plan), cohorts or Cohorts(plan), stays or Stays(plan)
+    moved, cohorts, stays = moved or flows.Flows(plan), cohorts or Cohorts(), stays or Stays(plan)
     ends = (plan.success[0].slug, plan.success[-1].slug) if plan.success else (OUTSIDE, OUTSIDE)
     return Body(
         rows=tuple(_row(plan, place, moved, cohorts, stays, speeds) for place in plan.places),

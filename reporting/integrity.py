@@ -18,8 +18,8 @@ from django.utils.translation import gettext_lazy
 from kit import installation, jobs
 from kit.sql import Sql, dicts, sql, value
 from lifecycle.models import Lifecycle
-from reporting import filling, plans
-from reporting.models import LedgerCheck
+from reporting import cohorts, filling, plans
+from reporting.models import Fill, LedgerCheck
 
 JOB = "check_ledger"
 AT_MOST = 100  # findings named of each kind; the rest is counted
@@ -32,6 +32,7 @@ class Kind(models.TextChoices):
     CHAIN = "chain", gettext_lazy("A move does not follow from the one before it")
     FLOWS = "flows", gettext_lazy("A day's flow is not the number of its moves")
     ENTRIES = "entries", gettext_lazy("The rows behind a day's flow are not its moves")
+    COHORTS = "cohorts", gettext_lazy("A day's cohort is not what its rows tell")
     BALANCE = "balance", gettext_lazy("A day's balance is not that of the day before, plus in, less out")
     TODAY = "today", gettext_lazy("The present balance is not the number of memberships in the stage")
 
@@ -124,6 +125,7 @@ def _comparisons(lifecycle: Lifecycle, zone: str) -> Sequence[Comparison]:
         (_chain(lifecycle), _chain_finding),
         (_flows(lifecycle, moves), _flow_finding),
         (_entry_rows(lifecycle, moves), _entries_finding),
+        (_cohorts(lifecycle), _cohort_finding),
         (_balances(lifecycle, moves), _balance_finding),
         (_present(lifecycle), _present_finding),
     )
@@ -337,6 +339,37 @@ def _entries_finding(row: dict[str, Any]) -> Finding:
         words = _("The lists behind the figures tell this move otherwise than the ledger.")
     where = _("membership %(id)s, move %(seq)s") % {"id": row["membership_id"], "seq": row["seq"]}
     return _of_membership(Kind.ENTRIES, row["membership_id"], where, words)
+
+
+def _cohorts(lifecycle: Lifecycle) -> Sql:
+    path = Fill.objects.filter(lifecycle=lifecycle).values_list("path", flat=True).first() or []
+    rows = sql("SELECT * FROM reporting_stageentry WHERE lifecycle_id = {}", lifecycle.pk)
+    return sql(
+        """
+        SELECT kind, day, origin, target, COALESCE(sum(n) FILTER (WHERE here), 0) AS told,
+               COALESCE(sum(n) FILTER (WHERE NOT here), 0) AS counted
+        FROM (
+            SELECT kind, day, origin, target, days.days, days.n, true AS here
+            FROM reporting_dailycohort cohort, unnest(cohort.days, cohort.counts) days(days, n) WHERE lifecycle_id = {}
+            UNION ALL SELECT kind, day, origin, target, days, n, false FROM ({}) counted
+        ) both_of_them
+        GROUP BY kind, day, origin, target, days
+        HAVING COALESCE(sum(n) FILTER (WHERE here), 0) <> COALESCE(sum(n) FILTER (WHERE NOT here), 0)
+        ORDER BY day, kind, origin, target
+        """,
+        lifecycle.pk,
+        cohorts.told(rows, path),
+    )
+
+
+def _cohort_finding(row: dict[str, Any]) -> Finding:
+    where = _("%(day)s, %(kind)s, “%(source)s” to “%(target)s”") % {
+        "day": row["day"].isoformat(),
+        "kind": row["kind"],
+        "source": row["origin"] or _("outside the model"),
+        "target": row["target"],
+    }
+    return Finding(Kind.COHORTS, where, _("The roll-up has %(told)s, the rows tell %(counted)s.") % row)
 
 
 def _balances(lifecycle: Lifecycle, moves: Sql) -> Sql:

@@ -52,6 +52,11 @@ class StageEntry(models.Model):
     `day` is the local day of the move, `evidence_day` that of the fact. `since_day` and `stay_days` tell of the stay
     that this move ended: the day it began, and its length between the days of the two facts. `until_day` is the day
     on which the stay that began here ended. `is_first`: the membership had never been in this stage before.
+
+    For first entries along the success path, and for the entry into the lifecycle: `reached[i]` is how many days later
+    its ith stage or a later one was reached, `strict[i]` the same through every stage between, in order; both 0 for
+    the stage itself and empty for what was not reached. `from_previous` and `from_first` are the days, between the
+    facts, since the first entry into the stage before it and into the first.
     """
 
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, db_index=False)
@@ -67,6 +72,10 @@ class StageEntry(models.Model):
     stay_days = models.IntegerField(_("days"), null=True)
     until_day = models.DateField(_("left"), null=True)
     is_first = models.BooleanField(_("for the first time"))
+    reached = ArrayField(models.IntegerField(null=True), null=True)
+    strict = ArrayField(models.IntegerField(null=True), null=True)
+    from_previous = models.IntegerField(null=True)
+    from_first = models.IntegerField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["membership", "seq"], name="stage_entry_of_movement")]
@@ -79,11 +88,41 @@ class StageEntry(models.Model):
         return f"{self.membership_id}#{self.seq} {self.from_stage or '·'} → {self.to_stage or '·'}"
 
 
+class DailyCohort(models.Model):
+    """One row is the cohort of one day and stage, and how many days its members took to reach another.
+
+    `days` are ascending and distinct, `counts` says how often each. The empty origin is the entry into the lifecycle.
+    """
+
+    class Kind(models.TextChoices):
+        ENTERED = "entered", _("entered")  # the cohort itself: no target, no days
+        REACHED = "reached", _("reached the target or a later stage")
+        STRICT = "strict", _("reached the target through every stage between")
+        VELOCITY = "velocity", _("reached the target on this day, so long after the origin")
+
+    lifecycle = models.ForeignKey(Lifecycle, on_delete=models.CASCADE, db_index=False)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    day = models.DateField()
+    origin = _stage(_("from"))
+    target = _stage(_("to"))
+    days = ArrayField(models.IntegerField())
+    counts = ArrayField(models.IntegerField())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lifecycle", "kind", "day", "origin", "target"], name="daily_cohort_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.kind} {self.origin or '·'} → {self.target}"
+
+
 class Fill(models.Model):
     """One row says how far the tables of one lifecycle are filled; a fill that broke off is done again.
 
     Movements that `snapshot` saw are in, which are all those of transactions before `through_xid`. `exclusions_seen`
-    is how many changes of "left out of figures" had been written; `zone` is the zone whose days the tables count.
+    is how many changes of "left out of figures" had been written; `zone` is the zone whose days the tables count,
+    `path` the success path along which they count.
     """
 
     lifecycle = models.OneToOneField(Lifecycle, on_delete=models.CASCADE, primary_key=True)
@@ -91,6 +130,7 @@ class Fill(models.Model):
     snapshot = models.TextField(default="1:1:")
     exclusions_seen = models.BigIntegerField(default=0)
     zone = models.CharField(max_length=64, blank=True)
+    path = ArrayField(models.CharField(max_length=64), default=list)
     filled_at = models.DateTimeField(null=True)
 
     class Meta:

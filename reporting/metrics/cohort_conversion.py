@@ -7,21 +7,18 @@ entered the lifecycle in the window, those that reached the target or a later st
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 
 from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from kit.sql import Sql, rows, sql
+from kit.sql import Sql, join, rows, sql
 from kit.statistics import Share
 from reporting.metrics.metric import FIGURE, Metric
-from reporting.plans import OUTSIDE, Plan
 from reporting.questions import Question
 
 BASE, UNFINISHED = "base", "unfinished"
-FIRST_LETTER = 256  # a way is written with one letter per stage; from here on all are plain letters to a pattern
 
 
 class Order(models.TextChoices):
@@ -33,113 +30,129 @@ class Order(models.TextChoices):
 
 
 class Cohorts:
-    """Those who entered each stage first in the window, by the way they went from there (one letter per stage)."""
+    """Those who first entered each stage in the window, and how many of the mature ones reached which others."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._ways: dict[tuple[str, bool], list[tuple[str, int]]] = defaultdict(list)
+    def __init__(self) -> None:
+        self._entered: dict[tuple[str, bool], int] = defaultdict(int)
+        self._reached: dict[tuple[str, str, bool], int] = defaultdict(int)
 
-    def add(self, origin: str, mature: bool, way: str, count: int) -> None:
-        """So many went this way."""
-        self._ways[origin, mature].append((way, count))
+    def add_entered(self, origin: str, mature: int, unfinished: int) -> None:
+        """So many entered; the empty origin is the lifecycle itself."""
+        self._entered[origin, True] += mature
+        self._entered[origin, False] += unfinished
+
+    def add_reached(self, origin: str, target: str, count: int, *, strict: bool) -> None:
+        """So many of the mature ones reached the target, or a later stage unless strict."""
+        self._reached[origin, target, strict] += count
 
     def entered(self, origin: str) -> int:
         """All that first entered the stage in the window, finished or not."""
-        return self._total(origin, True) + self._total(origin, False)
+        return self._entered[origin, True] + self._entered[origin, False]
 
     def unfinished(self, origin: str) -> int:
         """Those whose days are not over yet."""
-        return self._total(origin, False)
+        return self._entered[origin, False]
 
     def conversion(self, origin: str, target: str, order: str = Order.REACHED) -> Share:
-        """The share of the mature; for any order the origin is `OUTSIDE`, the entry into the lifecycle."""
-        pattern = re.compile(_pattern(self._plan, origin, target, order))
-        hits = sum(count for way, count in self._ways[origin, True] if pattern.search(way))
-        return Share(hits, self._total(origin, True))
-
-    def _total(self, origin: str, mature: bool) -> int:
-        return sum(count for _, count in self._ways[origin, mature])
+        """The share of the mature; for any order the origin is empty: the entry into the lifecycle."""
+        return Share(self._reached[origin, target, order == Order.STRICT], self._entered[origin, True])
 
 
 def by_bucket(question: Question) -> dict[str, Cohorts]:
     """The cohorts of every stage of the success path and of the lifecycle itself, for each bucket: one statement."""
-    base = sql(
-        """SELECT entry.id, entry.membership_id, entry.seq, entry.day, {} AS bucket, entry.to_stage AS origin
-           FROM {} AND entry.is_first AND entry.to_stage = ANY({})
-           UNION ALL
-           SELECT entry.id, entry.membership_id, entry.seq, entry.day, {} AS bucket, '' AS origin
-           FROM {} AND entry.seq = 1""",
-        question.bucket_column,
-        question.entries(),
-        [place.slug for place in question.plan.success],
-        question.bucket_column,
-        question.entries(),
-    )
-    statement = sql(
-        "SELECT bucket, origin, mature, way, count(*) FROM ({}) walked GROUP BY 1, 2, 3, 4", _walked(question, base)
-    )
-    found: dict[str, Cohorts] = defaultdict(lambda: Cohorts(question.plan))
-    for bucket, origin, mature, way, count in rows(statement):
-        found[bucket].add(origin, mature, way, count)
+    found: dict[str, Cohorts] = defaultdict(Cohorts)
+    if question.split is None:
+        for kind, origin, target, mature, unfinished in rows(_of_everybody(question)):
+            if kind == "entered":
+                found[""].add_entered(origin, int(mature), int(unfinished))
+            else:
+                found[""].add_reached(origin, target, int(mature), strict=kind == "strict")
+        return found
+    path = [place.slug for place in question.plan.success]
+    for bucket, origin, mature, unfinished, reached, strict in rows(_of_buckets(question)):
+        found[bucket].add_entered(origin, mature, unfinished)
+        for target, of_any, of_strict in zip(path, reached, strict, strict=True):
+            found[bucket].add_reached(origin, target, of_any, strict=False)
+            found[bucket].add_reached(origin, target, of_strict, strict=True)
     return found
+
+
+def _of_everybody(question: Question) -> Sql:
+    within = sql("days.days <= {}", question.within) if question.within is not None else Sql("true")
+    return sql(
+        """SELECT kind, origin, target, COALESCE(sum(n) FILTER (WHERE {} AND {}), 0),
+                  COALESCE(sum(n) FILTER (WHERE NOT {}), 0)
+           FROM reporting_dailycohort cohort, unnest(cohort.days, cohort.counts) days(days, n)
+           WHERE lifecycle_id = {} AND kind IN ('entered', 'reached', 'strict') AND day >= {} AND day < {}
+           GROUP BY 1, 2, 3""",
+        _mature(question, "day"),
+        within,
+        _mature(question, "day"),
+        question.plan.lifecycle.pk,
+        question.window.start,
+        question.window.end,
+    )
+
+
+def _of_buckets(question: Question) -> Sql:
+    mature = _mature(question, "entry.day")
+    return sql(
+        """SELECT {} AS bucket, begun.origin, count(*) FILTER (WHERE {}), count(*) FILTER (WHERE NOT {}), {}, {}
+           FROM {}
+           AND entry.reached IS NOT NULL
+           GROUP BY 1, 2""",
+        question.bucket_column,
+        mature,
+        mature,
+        _counts(question, "reached"),
+        _counts(question, "strict"),
+        question.entries(
+            Sql(
+                """CROSS JOIN LATERAL (
+                       SELECT entry.to_stage AS origin WHERE entry.strict IS NOT NULL
+                       UNION ALL SELECT '' WHERE entry.seq = 1
+                   ) begun"""
+            )
+        ),
+    )
+
+
+def _counts(question: Question, way: str) -> Sql:
+    """An array over the success path: how many of the mature ones reached each stage."""
+    stages = range(1, len(question.plan.success) + 1)
+    mature = _mature(question, "entry.day")
+    each = [sql("count(*) FILTER (WHERE {} AND {})", mature, _reached(question, way, stage)) for stage in stages]
+    return sql("ARRAY[{}]::bigint[]", join(", ", each))
+
+
+def _mature(question: Question, day: str) -> Sql:
+    """The cohort's days are over."""
+    if question.within is None:
+        return Sql("true")
+    return sql(f"{day} < {{}}::date - {{}}", question.today, question.within)
+
+
+def _reached(question: Question, way: str, stage: int) -> Sql:
+    """The stage (its place along the path) was reached in time."""
+    if question.within is None:
+        return sql(f"entry.{way}[{{}}] IS NOT NULL", stage)
+    return sql(f"entry.{way}[{{}}] <= {{}}", stage, question.within)
 
 
 def people(question: Question, part: str = FIGURE) -> Sql:
     """The first entries into the stage (or into the lifecycle) of those that converted, of the base, or unfinished."""
-    which = (
-        Sql("entry.seq = 1")
-        if question.order == Order.ANY
-        else sql("entry.is_first AND entry.to_stage = {}", question.stage)
-    )
-    base = sql(
-        """SELECT entry.id, entry.membership_id, entry.seq, entry.day, '' AS bucket, '' AS origin
-           FROM {} AND {}""",
-        question.entries(),
-        which,
-    )
-    origin = OUTSIDE if question.order == Order.ANY else question.stage
+    if question.order == Order.ANY:
+        base = Sql("entry.seq = 1")
+    else:
+        base = sql("entry.is_first AND entry.to_stage = {}", question.stage)
+    mature = _mature(question, "entry.day")
+    way = "strict" if question.order == Order.STRICT else "reached"
     kept = {
-        FIGURE: sql("mature AND way ~ {}", _pattern(question.plan, origin, question.target, question.order)),
-        BASE: Sql("mature"),
-        UNFINISHED: Sql("NOT mature"),
+        FIGURE: sql("{} AND {}", mature, _reached(question, way, question.plan.place(question.target).position)),
+        BASE: mature,
+        UNFINISHED: sql("NOT {}", mature),
     }[part]
-    return sql("SELECT id FROM ({}) walked WHERE {}", _walked(question, base), kept)
-
-
-def _walked(question: Question, base: Sql) -> Sql:
-    """Each entry of the base with the stages of the success path visited from it on, within the days given."""
-    success = question.plan.success
-    within = sql("AND step.day - base.day <= {}", question.within) if question.within is not None else Sql("")
-    mature = (
-        sql("base.day < {}::date - {}", question.today, question.within) if question.within is not None else Sql("true")
-    )
-    return sql(
-        """
-        SELECT base.id, base.bucket, base.origin, {} AS mature,
-               COALESCE(string_agg(chr({} + path.position), '' ORDER BY step.seq), '') AS way
-        FROM ({}) base
-        LEFT JOIN (
-            reporting_stageentry step
-            JOIN unnest({}::text[], {}::int[]) path(slug, position) ON path.slug = step.to_stage
-        ) ON step.membership_id = base.membership_id AND step.seq >= base.seq {}
-        GROUP BY base.id, base.bucket, base.origin, base.day
-        """,
-        mature,
-        FIRST_LETTER,
-        base,
-        [place.slug for place in success],
-        [place.position for place in success],
-        within,
-    )
-
-
-def _pattern(plan: Plan, origin: str, target: str, order: str) -> str:
-    """What a way that counts looks like: the same expression for Python and for the database."""
-    letters = [chr(FIRST_LETTER + place.position) for place in plan.success]
-    reached = plan.place(target).position
-    if order == Order.STRICT:
-        return ".*".join(letters[plan.place(origin).position - 1 : reached])
-    return f"[{''.join(letters[reached - 1 :])}]"
+    return sql("SELECT entry.id FROM {} AND {} AND {}", question.entries(), base, kept)
 
 
 def title(question: Question) -> str:

@@ -20,24 +20,48 @@ NEGATIVE = "negative"
 Pair = tuple[str, str]
 
 
-def by_bucket(question: Question, pairs: list[Pair]) -> dict[str, dict[Pair, Counts]]:
-    """The days of each pair of stages, for each bucket: one statement."""
-    statement = sql(
-        """SELECT {}, start.to_stage, entry.to_stage, entry.evidence_day - start.evidence_day, count(*)
-           FROM unnest({}::text[], {}::text[]) pair(source, target), reporting_stageentry start, {}
-             AND entry.is_first AND entry.to_stage = pair.target
-             AND start.is_first AND start.to_stage = pair.source
-             AND start.membership_id = entry.membership_id AND start.seq < entry.seq
-           GROUP BY 1, 2, 3, 4""",
-        question.bucket_column,
-        [pair[0] for pair in pairs],
-        [pair[1] for pair in pairs],
-        question.entries(),
-    )
+def by_bucket(question: Question) -> dict[str, dict[Pair, Counts]]:
+    """The days from each stage of the success path to the next, and from its first to its last, for each bucket."""
     found: dict[str, dict[Pair, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
-    for bucket, source, target, days, count in rows(statement):
-        found[bucket][source, target].append((days, count))
+    for bucket, source, target, days, count in rows(_statement(question)):
+        found[bucket][source, target].append((days, int(count)))
     return {bucket: {pair: Counts(days) for pair, days in speeds.items()} for bucket, speeds in found.items()}
+
+
+def _statement(question: Question) -> Sql:
+    if question.split is None:
+        return sql(
+            """SELECT '', origin, target, days.days, sum(days.n)
+               FROM reporting_dailycohort cohort, unnest(cohort.days, cohort.counts) days(days, n)
+               WHERE lifecycle_id = {} AND kind = 'velocity' AND day >= {} AND day < {} GROUP BY 1, 2, 3, 4""",
+            question.plan.lifecycle.pk,
+            question.window.start,
+            question.window.end,
+        )
+    path = [place.slug for place in question.plan.success]
+    return sql(
+        """SELECT {}, speed.source, entry.to_stage, speed.days, count(*)
+           FROM {} AND speed.days IS NOT NULL GROUP BY 1, 2, 3, 4""",
+        question.bucket_column,
+        question.entries(_speeds(path)),
+    )
+
+
+def _speeds(path: list[str]) -> Sql:
+    """The one or two durations of each entry, with the stage they began in."""
+    place = sql("array_position({}::text[], entry.to_stage::text)", path)
+    return sql(
+        """CROSS JOIN LATERAL (
+               SELECT ({}::text[])[{} - 1] AS source, entry.from_previous AS days
+               UNION ALL SELECT ({}::text[])[1], entry.from_first WHERE {} = {} AND {} > 2
+           ) speed""",
+        path,
+        place,
+        path,
+        place,
+        len(path),
+        len(path),
+    )
 
 
 def people(question: Question, part: str = FIGURE) -> Sql:

@@ -11,8 +11,8 @@ from kit import installation
 from kit.sql import Sql, rows, run
 from reporting import filling
 from reporting.filling import Filled
-from reporting.models import DailyFlow, Fill, StageEntry
-from tests.reporting.ledger import NOW, lifecycle, move, walk
+from reporting.models import DailyCohort, DailyFlow, Fill, StageEntry
+from tests.reporting.ledger import NOW, STAGES, lifecycle, move, version, walk
 
 COMMITTED = pytest.mark.django_db(transaction=True)
 
@@ -27,6 +27,16 @@ def flows():
 
 def entries():
     columns = "membership_id, seq, from_stage, to_stage, day, evidence_day, since_day, stay_days, until_day, is_first"
+    return set(rows(Sql(f"SELECT {columns} FROM reporting_stageentry")))
+
+
+def cohorts():
+    columns = "kind, day, origin, target, days::text, counts::text"
+    return set(rows(Sql(f"SELECT {columns} FROM reporting_dailycohort")))
+
+
+def ways():
+    columns = "membership_id, seq, reached::text, strict::text, from_previous, from_first"
     return set(rows(Sql(f"SELECT {columns} FROM reporting_stageentry")))
 
 
@@ -75,15 +85,45 @@ def test_step_by_step_gives_what_one_fill_gives():
     members = [walk(sales, ("lead", day)) for day in (1, 1, 2)]
     for number, member in enumerate(members, 3):
         filling.fill(sales, now=NOW)
-        move(member, "mql", number)
-        filling.fill(sales, now=NOW)
-        move(member, "recycled", number + 2)
+        for slug in ("sql", "recycled", "mql", "sql"):
+            move(member, slug, number)
+            filling.fill(sales, now=NOW)
+            number += 2
+    exclude(members[0].person)
     filling.fill(sales, now=NOW)
-    by_steps = flows(), entries()
-    for model in (StageEntry, DailyFlow, Fill):
+    by_steps = flows(), entries(), cohorts(), ways()
+    for model in (StageEntry, DailyFlow, DailyCohort, Fill):
         model.objects.all().delete()
     filling.fill(sales, now=NOW)
-    assert (flows(), entries()) == by_steps
+    assert (flows(), entries(), cohorts(), ways()) == by_steps
+
+
+@COMMITTED
+def test_each_entry_knows_how_soon_the_rest_of_the_success_path_was_reached():
+    sales = lifecycle()
+    walk(sales, ("lead", 1), ("sql", 4), ("mql", 6), ("sql", 9), ("won", 7))
+    filling.fill(sales, now=NOW)
+    lead, sql_stage, mql, again, won = StageEntry.objects.order_by("seq")
+    assert (lead.reached, lead.strict) == ([0, 3, 3, 8], [0, 5, 8, 8])
+    assert (sql_stage.reached, sql_stage.strict) == ([0, 0, 0, 5], [None, None, 0, 5])
+    assert (mql.reached, mql.strict) == ([0, 0, 3, 3], [None, 0, 3, 3])
+    assert (again.reached, again.strict) == (None, None)  # not for the first time
+    assert (won.from_previous, won.from_first) == (3, 6)  # by the facts: won on the seventh, recorded after the ninth
+    assert ("reached", date(2025, 1, 1), "lead", "won", "{8}", "{1}") in cohorts()
+    assert ("velocity", date(2025, 1, 9), "lead", "won", "{6}", "{1}") in cohorts()
+
+
+@COMMITTED
+def test_another_success_path_counts_all_cohorts_again():
+    sales = lifecycle()
+    walk(sales, ("lead", 1), ("won", 4))
+    filling.fill(sales, now=NOW)
+    version(sales, stages_of=[stage for stage in STAGES if stage[0] not in ("mql", "sql")])
+    filling.fill(sales, now=NOW)
+    assert {row[2:4] for row in cohorts() if row[0] == "reached"} == {
+        ("", "lead"), ("", "won"), ("lead", "lead"), ("lead", "won"), ("won", "won"),
+    }  # fmt: skip
+    assert StageEntry.objects.get(seq=1).reached == [0, 3]
 
 
 @COMMITTED
@@ -153,6 +193,8 @@ def test_people_left_out_of_figures_are_in_no_row_and_come_back():
     exclude(tester)
     assert filling.fill(sales, now=NOW) == Filled(memberships=1, days=2)
     assert flows() == {(date(2025, 1, 1), "", "lead", 1, "{}", "{}")}
+    assert ("entered", date(2025, 1, 1), "lead", "", "{0}", "{1}") in cohorts()
+    assert not [row for row in cohorts() if "mql" in row]
     exclude(tester, False)
     filling.fill(sales, now=NOW)
     assert len(entries()) == 3

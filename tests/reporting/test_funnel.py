@@ -310,6 +310,37 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_stages_or_peo
         funnel(sales, start=date(2025, 1, 1), end=date(2025, 2, 1), today=TODAY)
 
 
+PATH = ["lead", "mql", "sql", "won"]
+
+
+def paths(of):
+    """Each membership's moves, as stage and day."""
+    for member in of.membership_set.all():
+        moves = member.movement_set.order_by("seq").select_related("to_stage")
+        yield [(each.to_stage.slug if each.to_stage else "", each.occurred_at.date()) for each in moves]
+
+
+def by_hand(walked, origin, target, start, length, days, strict=False):
+    """A cohort's conversion, by walking every path one move at a time."""
+    hits = of = 0
+    for path in walked:
+        begins = 0 if not origin else next((n for n, (slug, _) in enumerate(path) if slug == origin), None)
+        if begins is None or not on(start).date() <= path[begins][1] < on(start + length).date():
+            continue
+        day = path[begins][1]
+        if days is not None and day + timedelta(days=days) >= TODAY:
+            continue
+        of += 1
+        seen = [slug for slug, at in path[begins:] if days is None or (at - day).days <= days]
+        if strict:
+            wanted = PATH[PATH.index(origin) : PATH.index(target) + 1]
+            onward = iter(seen)
+            hits += all(slug in onward for slug in wanted)
+        else:
+            hits += any(slug in PATH[PATH.index(target) :] for slug in seen)
+    return Share(hits, of)
+
+
 SLUGS = ["lead", "mql", "sql", "won", "recycled", "lost", ""]
 HISTORIES = st.lists(
     st.lists(st.tuples(st.sampled_from(SLUGS), st.integers(0, 40)), min_size=1, max_size=6), min_size=1, max_size=6
@@ -340,7 +371,13 @@ def test_opening_plus_in_less_out_is_closing_whatever_moves(histories, start, le
         assert [row.balance_end for row in before.everybody.rows] == [
             row.balance_start for row in answer.everybody.rows
         ]
-        for row in answer.everybody.rows:
-            if row.cumulative:
-                assert row.strict.hits <= row.cumulative.hits <= row.cumulative.of == row.strict.of
+        for days in (None, 5):
+            told = rows(asked(sales, start, start + length, within=days))
+            walked = list(paths(sales))
+            for slug in PATH:
+                assert told[slug].cumulative == by_hand(walked, "lead", slug, start, length, days)
+                assert told[slug].strict == by_hand(walked, "lead", slug, start, length, days, strict=True)
+                assert told[slug].any_order == by_hand(walked, "", slug, start, length, days)
+            for slug, onward in zip(PATH, PATH[1:], strict=False):
+                assert told[slug].next_step == by_hand(walked, slug, onward, start, length, days)
         transaction.set_rollback(True)
