@@ -19,3 +19,4 @@ class AudienceConfig(AppConfig):
         jobs.register("import", importing.work, tidy=importing.tidy)
         navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)
+        navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)

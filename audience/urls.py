@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from audience.views import accounts, people, search
+from audience.views import accounts, imports, people, search
 
 urlpatterns = [
     path("people/", people.People.as_view(), name="people"),
@@ -13,4 +13,10 @@ urlpatterns = [
     path("accounts/<int:pk>/people/", accounts.PeopleOf.as_view(), name="account_people"),
     path("accounts/<int:pk>/timeline/", accounts.account_timeline, name="account_timeline"),
     path("search/", search.search, name="search"),
+    path("imports/", imports.Imports.as_view(), name="imports"),
+    path("imports/new/", imports.new, name="import_new"),
+    path("imports/<int:pk>/", imports.one, name="import"),
+    path("imports/<int:pk>/map/", imports.mapping, name="import_map"),
+    path("imports/<int:pk>/go/", imports.go, name="import_go"),
+    path("imports/<int:pk>/rejects/", imports.rejects, name="import_rejects"),
 ]

@@ -17,7 +17,9 @@ WORKLOADS = sorted(path.stem.upper() for path in Path(__file__).parent.glob("w[0
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
-    parser.add_argument("workloads", nargs="+", type=str.upper, choices=WORKLOADS, metavar="W", help=", ".join(WORKLOADS))
+    parser.add_argument(
+        "workloads", nargs="+", type=str.upper, choices=WORKLOADS, metavar="W", help=", ".join(WORKLOADS)
+    )
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--activities", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3, help="of ours and of the reference, taking turns")

@@ -19,7 +19,13 @@ WORK = (
 ROLES = ("Manager", "Officer", "Specialist", "Analyst", "Engineer", "Assistant")
 FIRST = ("Amara", "Jonas", "Mei", "Diego", "Aisha", "Lucas", "Sofia", "Noah", "Yuki", "Priya", "Oskar", "Zoë")
 LAST = ("Okafor", "Lindqvist", "Chen", "Fernández", "Khan", "Müller", "Rossi", "Silva", "Tanaka", "Patel", "Novak")
-PLACES = (("DE", "Berlin", "de"), ("FR", "Paris", "fr"), ("US", "New York", "en"), ("BR", "São Paulo", "pt"), ("", "", ""))
+PLACES = (
+    ("DE", "Berlin", "de"),
+    ("FR", "Paris", "fr"),
+    ("US", "New York", "en"),
+    ("BR", "São Paulo", "pt"),
+    ("", "", ""),
+)
 SOURCES = ("organic_search", "paid_search", "social", "email", "referral", "")
 
 

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Protocol
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -282,7 +283,8 @@ def _finish(work: Run, progress: Progress) -> None:
         after = {"import": imported.pk, "kind": imported.kind, "source": imported.source, **answer}
         audit.record(action, imported.file_name, by=imported.created_by, now=work.now, after=after)
         work.drop()
-        _move(progress, "done", counts=cursor.get("counts", {}), result=answer)
+        link = reverse("import", args=[imported.pk])
+        _move(progress, "done", counts=cursor.get("counts", {}), result={**answer, "link": link})
 
 
 PHASES = {"read": _read, "match": _match, "write": _write, "finish": _finish}

@@ -108,7 +108,7 @@ def test_money_is_kept_in_minor_units_of_its_currency() -> None:
 
 ADDRESSES = [
     ("A@B.de", "a@b.de"),
-    (" x.y+z@ex-ample.co.uk ", "x.y+z@ex-ample.co.uk"),
+    ("x.y+z@ex-ample.co.uk", "x.y+z@ex-ample.co.uk"),
     ("jeff@xn--bcher-kva.de", "jeff@xn--bcher-kva.de"),
     ("a" * 64 + "@b.de", "a" * 64 + "@b.de"),
     ("a" * 65 + "@b.de", None),
@@ -134,7 +134,7 @@ def test_an_email_is_kept_in_one_form_or_refused(text: str, kept: str | None) ->
 
 @pytest.mark.parametrize("text, kept", ADDRESSES)
 def test_python_and_the_database_agree_on_emails(text: str, kept: str | None) -> None:
-    assert addresses.email(text) == kept
+    assert addresses.email(f" {text} ") == kept
 
 
 def test_domains_in_other_scripts_become_punycode_and_local_parts_are_never_rewritten() -> None:

@@ -1,0 +1,197 @@
+"""Pages of imports: the list, a new file, what its columns become, what became of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import django_filters
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from audience import forms, importing
+from audience.models import Import
+from kit import exports, pages, progress
+from kit.models import User
+
+REJECTS_SHOWN = 50
+WORDS = {
+    "rows": gettext_lazy("Rows read"),
+    "created": gettext_lazy("Created"),
+    "updated": gettext_lazy("Updated"),
+    "unchanged": gettext_lazy("Unchanged"),
+    "skipped": gettext_lazy("Skipped by the policy"),
+    "repeated": gettext_lazy("Repeated in the file"),
+    "rejected": gettext_lazy("Rejected"),
+    "people_created": gettext_lazy("People created beside"),
+    "accounts_created": gettext_lazy("Accounts created beside"),
+    "products_created": gettext_lazy("Products created beside"),
+    "kinds_created": gettext_lazy("Kinds of activity created"),
+    "parents_unknown": gettext_lazy("Parents that nobody knows"),
+}
+
+
+def _kind(row: Import) -> Any:
+    return importing.kind_of(row.kind).label
+
+
+def _count(name: str) -> Any:
+    return lambda row: row.counts.get(name)
+
+
+class Filters(django_filters.FilterSet):
+    """Imports by file, kind and source."""
+
+    q = django_filters.CharFilter(field_name="file_name", lookup_expr="icontains", label=gettext_lazy("Search"))
+    kind = django_filters.AllValuesFilter(label=gettext_lazy("Rows are"), empty_label=gettext_lazy("Any"))
+    source = django_filters.AllValuesFilter(label=gettext_lazy("Source"), empty_label=gettext_lazy("Any"))
+
+    class Meta:
+        model = Import
+        fields: ClassVar[list[str]] = []
+
+
+class Imports(pages.ListPage):
+    """All files that were brought in, the newest first."""
+
+    queryset = Import.objects.select_related("job", "created_by")
+    filterset_class = Filters
+    columns = (
+        pages.Column("file_name", gettext_lazy("File"), sort="file_name", template="audience/_import_name.html"),
+        pages.Column("kind", gettext_lazy("Rows are"), sort="kind", value=_kind),
+        pages.Column("source", gettext_lazy("Source"), sort="source"),
+        pages.Column("state", gettext_lazy("State"), template="audience/_import_state.html", value="job.state"),
+        pages.Column("rows", gettext_lazy("Rows"), value=_count("rows"), align="end"),
+        pages.Column("created", gettext_lazy("Created"), value=_count("created"), align="end"),
+        pages.Column("updated", gettext_lazy("Updated"), value=_count("updated"), align="end"),
+        pages.Column("rejected", gettext_lazy("Rejected"), value=_count("rejected"), align="end"),
+        pages.Column("created_by", gettext_lazy("By")),
+        pages.Column("created_at", gettext_lazy("When"), sort="created_at", desc_first=True),
+    )
+    title = gettext_lazy("Imports")
+    purpose = gettext_lazy(
+        "Files that brought people, accounts, activities and commerce in, and what became of their rows."
+    )
+    counted = ngettext_lazy("%(shown)s import", "%(shown)s imports", "count")
+    default_sort = "-created_at"
+    file_name = "imports"
+    action = pages.Action(gettext_lazy("Import a file"), "import_new", "upload")
+    empty_title = gettext_lazy("Nothing was brought in yet")
+    empty_text = gettext_lazy("Start with the people that you know: any CSV file with an email or an id will do.")
+    empty_icon = "upload"
+
+
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """Choose a file and say what its rows are."""
+    form = forms.Upload(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        file = form.cleaned_data["file"]
+        try:
+            imported = importing.upload(
+                file,
+                form.cleaned_data["kind"],
+                source=form.cleaned_data["source"],
+                by=_user(request),
+                now=timezone.now(),
+                name=file.name,
+            )
+        except importing.Refused as refusal:
+            form.add_error("file", refusal.message)
+        else:
+            return redirect("import_map", imported.pk)
+    return render(request, "audience/import_new.html", {"form": form})
+
+
+@require_http_methods(["GET", "POST"])
+def mapping(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what each column becomes; try it without writing, or do it."""
+    imported = get_object_or_404(Import, pk=pk)
+    if imported.finished_at and not imported.dry_run:
+        return redirect("import", pk)
+    guess = importing.guessed(imported)
+    kind = importing.kind_of(imported.kind)
+    form = forms.Mapping(kind, guess, imported, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            importing.begin(
+                imported,
+                mapping=form.told(),
+                policy=form.cleaned_data["policy"],
+                dry_run="import" not in request.POST,
+                options=form.options(),
+                by=_user(request),
+                now=timezone.now(),
+            )
+        except importing.Refused as refusal:
+            form.add_error(None, refusal.message)
+        else:
+            return redirect("import", pk)
+    notes = [*imported.mapping["options"].get("notes", []), *guess.notes]
+    context = {"imported": imported, "kind": kind, "form": form, "guess": guess, "notes": notes}
+    return render(request, "audience/import_map.html", context)
+
+
+@require_GET
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    """How far an import is, and what became of its rows. htmx asks for the part that changes while it runs."""
+    imported = get_object_or_404(Import.objects.select_related("job", "created_by"), pk=pk)
+    if imported.job is None:
+        return redirect("import_map", pk)
+    now = timezone.now()
+    rejects = list(imported.rejects.order_by("row", "pk")[:REJECTS_SHOWN])
+    for reject in rejects:
+        reject.reason = _(reject.reason)
+    context = {
+        "imported": imported,
+        "kind": importing.kind_of(imported.kind),
+        "job": imported.job,
+        "progress": progress.of(imported.job, now),
+        "counts": [(name, WORDS.get(name, name), number) for name, number in importing.counts_of(imported).items()],
+        "rejects": rejects,
+        "shown": REJECTS_SHOWN,
+        "mapping": [(column, fields) for column, fields in imported.mapping["columns"].items()],
+    }
+    return pages.part(request, f"import-{pk}", "audience/_import.html", "audience/import_page.html", context)
+
+
+@require_POST
+def go(request: HttpRequest, pk: int) -> HttpResponse:
+    """After a dry run: bring the rows in, mapped as they were tried."""
+    imported = get_object_or_404(Import, pk=pk)
+    try:
+        importing.begin(
+            imported,
+            mapping=imported.mapping["columns"],
+            policy=imported.policy,
+            options=imported.mapping["options"],
+            by=_user(request),
+            now=timezone.now(),
+        )
+    except importing.Refused as refusal:
+        messages.warning(request, refusal.message)
+    return redirect("import", pk)
+
+
+@require_GET
+def rejects(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The rejected rows as a file: the columns as they were, with number, column and reason before them."""
+    imported = get_object_or_404(Import, pk=pk)
+    header = [_("row"), _("column"), _("reason"), *imported.header]
+
+    def lines() -> Iterator[list[Any]]:
+        found = imported.rejects.order_by("row", "pk").values_list("row", "column", "reason", "raw")
+        for row, column, reason, raw in found.iterator(2000):
+            yield [row, column, _(reason), *raw]
+
+    return exports.csv_response(f"rejected-{pk}", header, lines())
+
+
+def _user(request: HttpRequest) -> User | None:
+    return request.user if isinstance(request.user, User) else None
