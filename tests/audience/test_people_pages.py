@@ -463,3 +463,10 @@ def test_a_profile_takes_the_same_queries_however_much_there_is(browser, django_
         live(days)
     with django_assert_num_queries(20):
         page(browser, reverse("person", args=[someone.pk]))
+
+
+@pytest.mark.parametrize("name", ["people", "accounts"])
+def test_an_empty_list_says_how_to_fill_it_and_leads_there(browser, name):
+    content = page(browser, reverse(name))
+    assert "come with a file" in content
+    assert f'href="{reverse("import_new")}"' in content
