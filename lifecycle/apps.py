@@ -9,14 +9,15 @@ class LifecycleConfig(AppConfig):
 
     def ready(self) -> None:
         from kit import jobs, navigation
-        from kit.registry import holder, panel
-        from lifecycle import fields, panels, versions
+        from kit.registry import holder, import_kind, panel
+        from lifecycle import fields, importing, panels, versions
         from lifecycle.models import Membership, Movement
 
         fields.register_all()
         panels.register()
         jobs.register("replay", versions.replay_job)
         jobs.register("preview", versions.preview_job)
+        import_kind(importing.KIND)
         holder(Membership, "memberships")
         holder(Movement, "movements", personal=("reason",))
         panel("start", _("Publish a lifecycle"), "lifecycle/_first_step.html", versions.first_step, order=20)

@@ -107,7 +107,7 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) ->
         column = columns[place]
         if column.guess or target.name in taken:
             continue
-        if _wrong_share(column, target.type) > MOST_WRONG:
+        if _wrong_share(column, target.type) > MOST_WRONG or (target.name == "title" and _are_forms_of_address(column)):
             note = _("“%(column)s” sounds like “%(field)s”, but what stands in it is none.")
             answer.notes.append(note % {"column": column.name, "field": target.label})
             continue
@@ -232,6 +232,12 @@ def _fit(column: str, target: Target, kind: Kind) -> float:
 
 
 _OWN = {"people": ("contact", "lead", "person"), "accounts": ("account", "company"), "deals": ("opportunity", "deal")}
+
+
+def _are_forms_of_address(column: Column) -> bool:
+    """A title may be Mr or Mrs, and then it is no job."""
+    forms = {"mr", "mrs", "ms", "miss", "dr", "mx", "prof", "herr", "frau", "sir"}
+    return bool(column.examples) and all(example.lower().rstrip(".") in forms for example in column.examples)
 
 
 def _order(cells: Sequence[str]) -> str:

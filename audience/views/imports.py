@@ -156,7 +156,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         "counts": [(name, WORDS.get(name, name), number) for name, number in importing.counts_of(imported).items()],
         "rejects": rejects,
         "shown": REJECTS_SHOWN,
-        "mapping": [(column, fields) for column, fields in imported.mapping["columns"].items()],
+        "mapping": _became(imported),
     }
     return pages.part(request, f"import-{pk}", "audience/_import.html", "audience/import_page.html", context)
 
@@ -191,6 +191,18 @@ def rejects(request: HttpRequest, pk: int) -> HttpResponseBase:
             yield [row, column, _(reason), *raw]
 
     return exports.csv_response(f"rejected-{pk}", header, lines())
+
+
+def _became(imported: Import) -> list[tuple[str, str]]:
+    """Each column of the file, in its order, with the labels of what it became; fixed values after them."""
+    told, known = imported.mapping["columns"], importing.kind_of(imported.kind).by_name
+
+    def label(field: str) -> str:
+        return str(known[field].label) if field in known else field.partition(":")[0]
+
+    order = [*imported.header, *(name for name in told if name not in imported.header)]
+    left_out = _("left out")
+    return [(name, ", ".join(map(label, told[name])) if name in told else left_out) for name in order]
 
 
 def _user(request: HttpRequest) -> User | None:

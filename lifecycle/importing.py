@@ -1,0 +1,203 @@
+"""Rows that are stage movements: a history of stages kept elsewhere, written into the ledger with its true dates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+from audience.importing import planning, references, sourced, staging
+from audience.importing.run import Run
+from audience.importing.targets import Derived, Kind, Need, Target
+from audience.importing.values import INSTANT
+from kit.audit import actor_of
+from kit.sql import Sql, rows, sql
+from lifecycle import stages
+from lifecycle.models import Movement, Version
+
+TARGETS = (
+    *sourced.PERSON,
+    *references.ACCOUNT,
+    Target("lifecycle", _("lifecycle"), length=200, aliases=("lifecycle name", "model", "process")),
+    Target(
+        "stage",
+        _("stage"),
+        aliases=("to stage", "lifecycle stage", "lifecyclestage", "new stage", "to", "status", "new value"),
+    ),
+    Target(
+        "occurred",
+        _("when"),
+        INSTANT,
+        aliases=(
+            "date",
+            "occurred at",
+            "moved at",
+            "changed at",
+            "timestamp",
+            "entered at",
+            "created at",
+            "updated at",
+        ),
+    ),
+    Target("reason", _("reason"), length=500, aliases=("why", "comment", "note")),
+)
+REFUSALS = {
+    "no_lifecycle": ("lifecycle", gettext_noop("No published lifecycle is called so.")),
+    "other_subject": ("lifecycle", gettext_noop("The lifecycle is of the other kind of subject than the row names.")),
+    "no_stage": ("stage", gettext_noop("The lifecycle has no stage that is called so.")),
+    "gate": ("stage", gettext_noop("Nobody can be in a gate; name the stage behind it.")),
+    "interleaves": (
+        "occurred",
+        gettext_noop("The ledger has a later move of the same subject already; it only grows."),
+    ),
+    "ended": ("occurred", gettext_noop("The subject's pass through the lifecycle had ended before.")),
+}
+
+
+def derive(work: Run) -> Sequence[Derived]:
+    return [*references.person_key(work), *references.account_key(work)]
+
+
+def match(work: Run) -> None:
+    """Order the moves of each subject by their dates, and refuse what the ledger can no longer take.
+
+    `row` of the plan is the place in that order, not the row of the file, so that ranges keep it.
+    """
+    references.find_people(work, Sql("r.occurred"))
+    references.find_accounts(work, Sql("r.occurred"))
+    links = references.links(work)
+    subject = sql("CASE WHEN l.of = 'person' THEN {} ELSE {} END", links["person"], links["account"])
+    query = sql(
+        """
+        SELECT row_number() OVER (ORDER BY found.version, found.subject, found.occurred, found.file_row) AS row, found.*
+        FROM (
+            SELECT r.row AS file_row, r.occurred, {} AS person, {} AS account, {} AS subject,
+                   v.id AS version, v.lifecycle_id AS lifecycle, g.id AS stage, g.kind AS stage_kind, l.of
+            FROM {} r {}
+            LEFT JOIN lifecycle_lifecycle l ON lower(r.lifecycle) IN (l.slug, lower(l.name))
+            LEFT JOIN lifecycle_version v ON v.lifecycle_id = l.id AND v.state = 'published'
+            LEFT JOIN lifecycle_stage g ON g.version_id = v.id AND lower(r.stage) IN (g.slug, lower(g.name))
+            WHERE r.problem IS NULL
+        ) found
+        """,
+        links["person"],
+        links["account"],
+        subject,
+        work.table("rows"),
+        references.joins(work),
+    )
+    planning.make(work, _judged(query))
+    for action, (target, reason) in {**REFUSALS, "nobody": ("person_external_id", sourced.NOBODY)}.items():
+        refused = sql("SELECT file_row FROM {} WHERE action = {} ORDER BY 1", work.table("plan"), action)
+        staging.refuse_later(work, refused, staging.column_of(work, target), reason)
+
+
+def _judged(ordered: Sql) -> Sql:
+    """What is to become of each move, knowing the stage before it, in the file or in the ledger."""
+    return sql(
+        """
+        WITH ordered AS ({}),
+        placed AS (
+            SELECT ordered.*, m.entered_at, m.stage_id AS stage_now,
+                   coalesce(bool_or(ordered.stage_kind = 'terminal') OVER before, false) OR m.ended_at IS NOT NULL AS over,
+                   EXISTS (
+                       SELECT FROM lifecycle_movement known JOIN lifecycle_membership whose ON whose.id = known.membership_id
+                       JOIN lifecycle_stage there ON there.id = known.to_stage_id
+                       JOIN lifecycle_stage asked ON asked.id = ordered.stage
+                       WHERE whose.lifecycle_id = ordered.lifecycle AND whose.subject_id = ordered.subject
+                       AND there.slug = asked.slug AND known.evidence_at = ordered.occurred
+                   ) AS is_known
+            FROM ordered
+            LEFT JOIN LATERAL (
+                SELECT * FROM lifecycle_membership m WHERE m.lifecycle_id = ordered.lifecycle
+                AND m.subject_id = ordered.subject ORDER BY m.pass_number DESC LIMIT 1
+            ) m ON true
+            WINDOW before AS (PARTITION BY ordered.version, ordered.subject ORDER BY ordered.row
+                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ),
+        judged AS (
+            SELECT *,
+                   CASE WHEN version IS NULL THEN 'no_lifecycle'
+                        WHEN stage IS NULL THEN 'no_stage'
+                        WHEN stage_kind = 'gate' THEN 'gate'
+                        WHEN subject IS NULL AND coalesce(person, account) IS NOT NULL THEN 'other_subject'
+                        WHEN subject IS NULL THEN 'nobody'
+                        WHEN is_known THEN 'same'
+                        WHEN over THEN 'ended'
+                        WHEN occurred < entered_at THEN 'interleaves'
+                        ELSE 'create' END AS action
+            FROM placed
+        )
+        SELECT row, file_row, occurred, person, account, subject, version, lifecycle, stage,
+               CASE WHEN action = 'create' AND stage = coalesce(
+                   lag(stage) OVER (PARTITION BY version, subject, action ORDER BY row), stage_now
+               ) THEN 'same' ELSE action END AS action
+        FROM judged
+        """,
+        ordered,
+    )
+
+
+def prepare(work: Run) -> Counter[str]:
+    made = references.make(work)
+    references.see(work)
+    return made
+
+
+def write(work: Run, after: int, last: int) -> Counter[str]:
+    """Write the moves `(after, last]` by the ledger's one statement, lifecycle by lifecycle."""
+    counts = planning.counted(work, after, last)
+    if not counts["created"]:
+        return counts
+    ranged = sql("{} p WHERE p.action = 'create' AND p.row > {} AND p.row <= {}", work.table("plan"), after, last)
+    written = 0
+    for (version_id,) in rows(sql("SELECT DISTINCT p.version FROM {} ORDER BY 1", ranged)):
+        version = Version.objects.select_related("lifecycle").get(pk=version_id)
+        actor = actor_of(work.imported.created_by)
+        relation = sql(
+            """
+            SELECT p.subject AS subject_id, m.id AS membership_id, coalesce(m.seq, 0) AS seq,
+                   coalesce(m.pass_number, 1) AS pass_number,
+                   (row_number() OVER passes)::int AS step,
+                   coalesce(lag(p.stage) OVER passes, m.stage_id) AS from_stage, p.stage AS to_stage,
+                   p.occurred AS occurred_at, p.occurred AS evidence_at, NULL::bigint AS transition_id,
+                   coalesce({}, '') AS reason
+            FROM {} p JOIN {} r ON r.row = p.file_row
+            LEFT JOIN lifecycle_membership m
+                ON m.lifecycle_id = p.lifecycle AND m.subject_id = p.subject AND m.ended_at IS NULL
+            WHERE p.action = 'create' AND p.version = {} AND p.row > {} AND p.row <= {}
+            WINDOW passes AS (PARTITION BY p.subject ORDER BY p.row)
+            """,
+            work.value("reason"),
+            work.table("plan"),
+            work.table("rows"),
+            version_id,
+            after,
+            last,
+        )
+        written += stages.move_many(relation, stages.Ledgering(version, Movement.Kind.IMPORT, actor, work.now))
+    # Who was moved meanwhile by somebody else stays there.
+    counts["unchanged"] += counts["created"] - written
+    counts["created"] = written
+    return counts
+
+
+KIND = Kind(
+    name="stage_movements",
+    label=_("Stage movements"),
+    help=_("One row is one move of a person or account to a stage of a published lifecycle, with its date."),
+    targets=TARGETS,
+    needs=(
+        sourced.WHO,
+        Need(("lifecycle",), gettext_noop("The row does not say which lifecycle.")),
+        Need(("stage",), gettext_noop("The row does not say which stage.")),
+        Need(("occurred",), gettext_noop("The row has no date.")),
+    ),
+    derive=derive,
+    match=match,
+    prepare=prepare,
+    write=write,
+    touches_people=True,
+)
