@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 from audience.importing import planning, references, sourced, staging
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Kind, Need, Target
-from audience.importing.values import INSTANT
+from audience.importing.values import EMAIL_ADDRESS, INSTANT
 from kit.audit import actor_of
 from kit.sql import Sql, rows, sql
 from lifecycle import stages
@@ -74,7 +74,7 @@ def match(work: Run) -> None:
         SELECT row_number() OVER (ORDER BY found.version, found.subject, found.occurred, found.file_row) AS row, found.*
         FROM (
             SELECT r.row AS file_row, r.occurred, {} AS person, {} AS account, {} AS subject,
-                   v.id AS version, v.lifecycle_id AS lifecycle, g.id AS stage, g.kind AS stage_kind, l.of
+                   v.id AS version, v.lifecycle_id AS lifecycle, {} AS no_email, g.id AS stage, g.kind AS stage_kind, l.of
             FROM {} r {}
             LEFT JOIN lifecycle_lifecycle l ON lower(r.lifecycle) IN (l.slug, lower(l.name))
             LEFT JOIN lifecycle_version v ON v.lifecycle_id = l.id AND v.state = 'published'
@@ -85,11 +85,13 @@ def match(work: Run) -> None:
         links["person"],
         links["account"],
         subject,
+        Sql("coalesce(pp.no_email, false)") if references.person_key(work) else Sql("false"),
         work.table("rows"),
         references.joins(work),
     )
     planning.make(work, _judged(query))
-    for action, (target, reason) in {**REFUSALS, "nobody": ("person_external_id", sourced.NOBODY)}.items():
+    people = {"nobody": ("person_external_id", sourced.NOBODY), "no_email": ("person_email", EMAIL_ADDRESS.wrong)}
+    for action, (target, reason) in {**REFUSALS, **people}.items():
         refused = sql("SELECT file_row FROM {} WHERE action = {} ORDER BY 1", work.table("plan"), action)
         staging.refuse_later(work, refused, staging.column_of(work, target), reason)
 
@@ -122,6 +124,7 @@ def _judged(ordered: Sql) -> Sql:
                    CASE WHEN version IS NULL THEN 'no_lifecycle'
                         WHEN stage IS NULL THEN 'no_stage'
                         WHEN stage_kind = 'gate' THEN 'gate'
+                        WHEN no_email THEN 'no_email'
                         WHEN subject IS NULL AND coalesce(person, account) IS NOT NULL THEN 'other_subject'
                         WHEN subject IS NULL THEN 'nobody'
                         WHEN is_known THEN 'same'

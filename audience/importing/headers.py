@@ -181,6 +181,8 @@ def _mapped(kind: Kind, told: str, column: Column | None, constant: str | None, 
 
 
 def _dated(of_type: Type, column: Column | None, options: Mapping[str, Any]) -> Type:
+    if of_type is values.EMAIL_ADDRESS:
+        return values.UNCHECKED_EMAIL
     if of_type.name not in ("instant", "date"):
         return of_type
     return values.dated(of_type, options.get("date_order") or (column.order if column else "") or "mdy")

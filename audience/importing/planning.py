@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from audience.importing import staging
 from audience.importing.run import Run
 from kit.sql import Sql, name, rows, run, sql
 
@@ -17,6 +18,12 @@ COUNTED = {"create": "created", "update": "updated", "same": "unchanged", "skip"
 def make(work: Run, query: Sql) -> None:
     """Fill `plan` from a query with `row`, `action` and whatever the kind needs for writing."""
     work.create("plan", query, "row")
+
+
+def refuse(work: Run, action: str, target: str, reason: str) -> int:
+    """Refuse the rows whose action says so, under the column that became this field."""
+    numbers = sql("SELECT row FROM {} WHERE action = {} ORDER BY row", work.table("plan"), action)
+    return staging.refuse_later(work, numbers, staging.column_of(work, target), reason)
 
 
 def last_counts(work: Run, column: str) -> None:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Target
-from audience.importing.values import SITE
+from audience.importing.values import SITE, is_email
 from kit.sql import Sql, join, name, run, sql
 
 ACCOUNT = (
@@ -98,7 +98,9 @@ def find_people(work: Run, seen: Sql = NEVER, *, new: Sql | None = None) -> None
         "people",
         sql(
             """
-            SELECT k.*, coalesce(i.person_id, e.id) AS id, false AS fresh FROM (
+            SELECT k.*, coalesce(i.person_id, e.id) AS id, false AS fresh,
+                   coalesce(k.email IS NOT NULL AND e.id IS NULL AND NOT {}, false) AS no_email
+            FROM (
                 SELECT r.person_key AS key, max({}) AS external_id, max({}) AS email,
                        min({}) AS seen, min({}) AS first_seen
                 FROM {} r WHERE r.problem IS NULL AND r.person_key IS NOT NULL GROUP BY 1
@@ -106,7 +108,7 @@ def find_people(work: Run, seen: Sql = NEVER, *, new: Sql | None = None) -> None
             LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'person' AND i.external_id = k.external_id
             LEFT JOIN audience_person e ON lower(e.email COLLATE "C") = k.email AND e.email <> ''
             """,
-            external, email, seen, new or seen, work.table("rows"), work.source,
+            is_email(Sql("k.email")), external, email, seen, new or seen, work.table("rows"), work.source,
         ),
         "key",
     )  # fmt: skip
@@ -117,7 +119,8 @@ def find_people(work: Run, seen: Sql = NEVER, *, new: Sql | None = None) -> None
             """
             UPDATE {} people SET id = made.id, fresh = true FROM (
                 SELECT email, nextval('audience_subject_seq') AS id FROM (
-                    SELECT email FROM {} WHERE id IS NULL AND email IS NOT NULL GROUP BY email ORDER BY email
+                    SELECT email FROM {} WHERE id IS NULL AND email IS NOT NULL AND NOT no_email
+                    GROUP BY email ORDER BY email
                 ) unknown
             ) made WHERE people.id IS NULL AND people.email = made.email
             """,

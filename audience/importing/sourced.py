@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from django.utils.translation import gettext_noop
 
 from audience import history
-from audience.importing import planning, references, staging
+from audience.importing import planning, references
 from audience.importing.run import Run
 from audience.importing.targets import Need, Target
 from audience.importing.values import EMAIL_ADDRESS
@@ -64,12 +64,13 @@ def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_
     """
     _tell_alike_apart(work)
     links = references.links(work)
-    nobody = Sql("r.person_key IS NOT NULL AND pp.id IS NULL") if references.person_key(work) else Sql("false")
+    named = bool(references.person_key(work))
+    nobody = Sql("r.person_key IS NOT NULL AND pp.id IS NULL") if named else Sql("false")
     updates = work.updates and may_change
     query = sql(
         """
         SELECT r.row, x.external_id, s.id AS known, {} AS person, {} AS account, {} AS product, {} AS owner,
-               CASE WHEN {} THEN 'nobody' WHEN s.id IS NULL THEN {} WHEN {} THEN {} ELSE {} END AS action
+               CASE WHEN {} THEN 'no_email' WHEN {} THEN 'nobody' WHEN s.id IS NULL THEN {} WHEN {} THEN {} ELSE {} END AS action
         FROM {} r {} {} CROSS JOIN LATERAL (SELECT {} AS external_id) x
         LEFT JOIN {} s ON s.source = {} AND s.external_id = x.external_id
         CROSS JOIN LATERAL (SELECT {}) g
@@ -79,6 +80,7 @@ def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_
         links["account"],
         links["product"],
         links["owner"],
+        Sql("pp.no_email") if named else Sql("false"),
         nobody,
         "create" if work.creates else "skip",
         changed if may_change else Sql("false"),
@@ -93,8 +95,8 @@ def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_
         join(", ", (sql("{} AS {}", value, name(column)) for column, value in given.items())),
     )
     planning.make(work, query)
-    numbers = sql("SELECT row FROM {} WHERE action = 'nobody' ORDER BY row", work.table("plan"))
-    staging.refuse_later(work, numbers, staging.column_of(work, "person_external_id"), NOBODY)
+    planning.refuse(work, "nobody", "person_external_id", NOBODY)
+    planning.refuse(work, "no_email", "person_email", EMAIL_ADDRESS.wrong)
     if work.has("external_id"):
         planning.last_counts(work, "external_id")
 

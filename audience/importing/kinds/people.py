@@ -9,10 +9,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from audience import history, people, titles
-from audience.importing import planning, references, staging
+from audience.importing import planning, references
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Kind, Need, Target
-from audience.importing.values import EMAIL_ADDRESS, INSTANT
+from audience.importing.values import EMAIL_ADDRESS, INSTANT, is_email
 from audience.models import Person
 from kit.sql import Sql, join, name, run, sql
 
@@ -67,12 +67,13 @@ def match(work: Run) -> None:
     query = sql(
         """
         SELECT r.row, coalesce({}.id, nextval('audience_subject_seq')) AS person, {} AS account, {} AS owner,
-               CASE WHEN {} THEN 'taken' WHEN {}.id IS NULL THEN {} WHEN {}.erased_at IS NOT NULL THEN 'skip'
+               CASE WHEN {} THEN 'no_email' WHEN {} THEN 'taken' WHEN {}.id IS NULL THEN {} WHEN {}.erased_at IS NOT NULL THEN 'skip'
                     WHEN {} THEN {} ELSE {} END AS action
         FROM {} r {} {} {} {} {} CROSS JOIN LATERAL (SELECT {}) g
         WHERE r.problem IS NULL
         """,
         Sql(subject), references.links(work)["account"], references.links(work)["owner"],
+        _is_no_email(work),
         Sql("i.person_id <> e.id") if both else Sql("false"), Sql(subject), "create" if work.creates else "skip",
         Sql(subject), _differs(work, subject, named), "update" if work.updates else "skip",
         "same" if work.updates else "skip",
@@ -80,12 +81,8 @@ def match(work: Run) -> None:
         references.joins(work), _titles(work), _given(work, references.links(work)),
     )  # fmt: skip
     planning.make(work, query)
-    staging.refuse_later(
-        work,
-        sql("SELECT row FROM {} WHERE action = 'taken' ORDER BY row", work.table("plan")),
-        staging.column_of(work, "email"),
-        TAKEN,
-    )
+    for action, reason in (("no_email", EMAIL_ADDRESS.wrong), ("taken", TAKEN)):
+        planning.refuse(work, action, "email", reason)
     for target in ("external_id", "email"):
         if work.has(target):
             planning.last_counts(work, target)
@@ -138,6 +135,13 @@ def _given(work: Run, links: dict[str, Sql]) -> Sql:
             values[column] = sql("tt.{}", name(column))
     values |= {f"{link}_id": links[link] for link in ("account", "owner") if f"{link}_id" in values}
     return join(", ", [Sql("1 AS nothing"), *(sql("{} AS {}", value, name(c)) for c, value in values.items())])
+
+
+def _is_no_email(work: Run) -> Sql:
+    """What somebody has already is an email; anything else is looked at."""
+    if not work.has("email"):
+        return Sql("false")
+    return sql("r.email IS NOT NULL AND e.id IS NULL AND NOT {}", is_email(Sql("r.email")))
 
 
 def _differs(work: Run, subject: str, named: bool) -> Sql:
