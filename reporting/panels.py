@@ -32,7 +32,8 @@ def home(subject: None, request: HttpRequest, now: datetime) -> dict[str, Any] |
         assert plan is not None
         shown[lifecycle.species].append(_card(ask(plan, window, today), there[lifecycle.pk], moved[lifecycle.pk]))
     species = [(value, label, shown[value]) for value, label in Lifecycle.Species.choices if shown[value]]
-    return {"species": species}
+    missing = [(value, label) for value, label in Lifecycle.Species.choices if not shown[value]]
+    return {"species": species, "missing": missing}
 
 
 def _card(question: Question, there: dict[str, int], moved: dict[str, int]) -> dict[str, Any]:

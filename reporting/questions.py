@@ -11,8 +11,6 @@ from reporting.plans import Direction, Plan
 from reporting.splits import Split
 from reporting.windows import Window
 
-NOTHING = Sql("")
-
 
 @dataclass(frozen=True)
 class Question:
@@ -39,14 +37,13 @@ class Question:
         """The same question about something else."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
-    def entries(self, also: Sql = NOTHING, *, day_before: bool = False) -> Sql:
-        """FROM (`also` another join) and WHERE over `reporting_stageentry entry`, of this lifecycle and bucket, in the
-        window; with `day_before` everything before its end."""
+    def entries(self, *, day_before: bool = False) -> Sql:
+        """FROM and WHERE over `reporting_stageentry entry`, of this lifecycle and bucket, in the window; with
+        `day_before` everything before its end."""
         return sql(
-            """reporting_stageentry entry {} {}
+            """reporting_stageentry entry {}
                WHERE entry.lifecycle_id = {} AND entry.day < {} {} {}""",
             self.joined(),
-            also,
             self.plan.lifecycle.pk,
             self.window.end,
             Sql("") if day_before else sql("AND entry.day >= {}", self.window.start),

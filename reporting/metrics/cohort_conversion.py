@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from kit.sql import Sql, join, rows, sql
 from kit.statistics import Share
 from reporting.metrics.metric import FIGURE, Metric
+from reporting.plans import OUTSIDE
 from reporting.questions import Question
 
 BASE, UNFINISHED = "base", "unfinished"
@@ -69,11 +70,12 @@ def by_bucket(question: Question) -> dict[str, Cohorts]:
                 found[""].add_reached(origin, target, int(mature), strict=kind == "strict")
         return found
     path = [place.slug for place in question.plan.success]
-    for bucket, origin, mature, unfinished, reached, strict in rows(_of_buckets(question)):
-        found[bucket].add_entered(origin, mature, unfinished)
-        for target, of_any, of_strict in zip(path, reached, strict, strict=True):
-            found[bucket].add_reached(origin, target, of_any, strict=False)
-            found[bucket].add_reached(origin, target, of_strict, strict=True)
+    for bucket, stage, begins, mature, unfinished, reached, strict in rows(_of_buckets(question)):
+        for origin in [stage] * bool(stage) + [OUTSIDE] * begins:
+            found[bucket].add_entered(origin, mature, unfinished)
+            for target, of_any, of_strict in zip(path, reached, strict, strict=True):
+                found[bucket].add_reached(origin, target, of_any, strict=False)
+                found[bucket].add_reached(origin, target, of_strict, strict=True)
     return found
 
 
@@ -95,25 +97,18 @@ def _of_everybody(question: Question) -> Sql:
 
 
 def _of_buckets(question: Question) -> Sql:
+    """By bucket, stage entered first (empty: off the path) and whether that was the entry into the lifecycle."""
     mature = _mature(question, "entry.day")
     return sql(
-        """SELECT {} AS bucket, begun.origin, count(*) FILTER (WHERE {}), count(*) FILTER (WHERE NOT {}), {}, {}
-           FROM {}
-           AND entry.reached IS NOT NULL
-           GROUP BY 1, 2""",
+        """SELECT {}, CASE WHEN entry.strict IS NOT NULL THEN entry.to_stage ELSE '' END, entry.seq = 1,
+                  count(*) FILTER (WHERE {}), count(*) FILTER (WHERE NOT {}), {}, {}
+           FROM {} AND entry.reached IS NOT NULL GROUP BY 1, 2, 3""",
         question.bucket_column,
         mature,
         mature,
         _counts(question, "reached"),
         _counts(question, "strict"),
-        question.entries(
-            Sql(
-                """CROSS JOIN LATERAL (
-                       SELECT entry.to_stage AS origin WHERE entry.strict IS NOT NULL
-                       UNION ALL SELECT '' WHERE entry.seq = 1
-                   ) begun"""
-            )
-        ),
+        question.entries(),
     )
 
 

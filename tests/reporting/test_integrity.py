@@ -125,11 +125,8 @@ def test_a_row_missing_behind_a_figure_is_named(sales, member):
 
 
 def test_a_cohort_of_another_size_than_its_rows_tell_is_named(sales):
-    run(
-        Sql(
-            "UPDATE reporting_dailycohort SET counts = '{4}' WHERE kind = 'reached' AND origin = 'lead' AND target = 'won'"
-        )
-    )
+    which = "kind = 'reached' AND origin = 'lead' AND target = 'won'"
+    run(Sql(f"UPDATE reporting_dailycohort SET counts = '{{4}}' WHERE {which}"))
     where = "2025-01-01, reached, “lead” to “won”"
     assert found(sales) == {("cohorts", where): "The roll-up has 4, the rows tell 1."}
 
