@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,10 +20,32 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+_remembered: ContextVar[dict[str, Any] | None] = ContextVar("remembered", default=None)
+
+
 def get(key: str) -> Any:
     """The setting's value, or its default. Raises KeyError for an unknown setting."""
     default = DEFAULTS[key]
+    remembered = _remembered.get()
+    if remembered is not None:
+        if key not in remembered:
+            remembered[key] = _read(key, default)
+        return remembered[key]
+    return _read(key, default)
+
+
+def _read(key: str, default: Any) -> Any:
     return Setting.objects.filter(key=key).values_list("value", flat=True).first() or default
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Within it each setting is read once: for work of many steps that must all go by the same."""
+    token = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
 
 
 def put(key: str, value: Any) -> None:

@@ -32,6 +32,7 @@ class Day:
 Progress = Callable[[Day], None]
 
 
+@installation.remembering()
 def run(
     version: Version,
     *,
@@ -54,7 +55,7 @@ def run(
         return 0
     last = installation.day_before(end, asked.zone)
     day = first if after is None else max(first, after + timedelta(days=1))
-    moved, stride = 0, 1
+    moved, stride, counted = 0, 1, 0
     while day <= last:
         begins = installation.midnight(day, asked.zone)
         ends = min(installation.midnight(day + timedelta(days=stride), asked.zone), end)
@@ -71,6 +72,9 @@ def run(
             moved += moves
             if progress:
                 progress(Day(day, (day - first).days + 1, (last - first).days + 1, moved))
+        if moved > 4 * counted + 1000:
+            rules.count_ledger()
+            counted = moved
         day, stride = day + timedelta(days=1), 1 if moves else 2
     return moved
 

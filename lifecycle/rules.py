@@ -23,13 +23,12 @@ OWN_DATE = ("deal.", "purchase.", "contract.")
 
 # Tables of the session, so that each step of a pass is planned with knowledge of how many it concerns.
 TABLES = """
-CREATE TEMPORARY TABLE IF NOT EXISTS pass_subject (subject_id bigint PRIMARY KEY);
-CREATE TEMPORARY TABLE IF NOT EXISTS pass_truth (subject_id bigint PRIMARY KEY, held bigint[] NOT NULL)
-   ;
+CREATE TEMPORARY TABLE IF NOT EXISTS pass_subject (subject_id bigint NOT NULL);
+CREATE TEMPORARY TABLE IF NOT EXISTS pass_truth (subject_id bigint NOT NULL, held bigint[] NOT NULL);
 CREATE TEMPORARY TABLE IF NOT EXISTS pass_step (
-    subject_id bigint NOT NULL, membership_id bigint, seq int NOT NULL, pass_number int NOT NULL, step int NOT NULL,
-    from_stage bigint, to_stage bigint NOT NULL, transition_id bigint, evidence_at timestamptz, occurred_at timestamptz,
-    PRIMARY KEY (subject_id, step));
+    subject_id bigint NOT NULL, membership_id bigint, seq int NOT NULL, pass_number int NOT NULL,
+    step int NOT NULL, from_stage bigint, to_stage bigint NOT NULL, transition_id bigint, evidence_at timestamptz,
+    occurred_at timestamptz);
 TRUNCATE pass_subject, pass_truth, pass_step;
 """
 
@@ -68,6 +67,11 @@ def read(version: Version) -> Rules:
         length=version.stages.count(),
         zone=installation.zone(),
     )
+
+
+def count_ledger() -> None:
+    """Tell the planner how many are in the ledger by now; its last count may be from before a replay filled it."""
+    run(Sql("ANALYZE lifecycle_membership, lifecycle_movement"))
 
 
 def _has_own_date(node: tree.Node) -> bool:
@@ -181,8 +185,7 @@ def _walk(rules: Rules) -> int:
             rules.length,
         )
     )
-    if found:
-        run(Sql("ANALYZE pass_step"))
+    run(Sql("ANALYZE pass_step"))
     return found
 
 
