@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from kit import installation, jobs
 from kit.sql import Sql, dicts, sql, value
+from kit.sql import run as run_sql
 from lifecycle.models import Lifecycle
 from reporting import cohorts, filling, plans
 from reporting.models import Fill, LedgerCheck
@@ -110,6 +111,7 @@ def _compare(lifecycle: Lifecycle) -> list[Finding]:
     zone = str(installation.zone())
     found: list[Finding] = []
     with transaction.atomic():
+        run_sql(Sql("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"))
         for statement, finding in _comparisons(lifecycle, zone):
             found += [finding(row) for row in dicts(sql("{} LIMIT {}", statement, AT_MOST))]
     return found
