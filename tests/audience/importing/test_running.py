@@ -108,10 +108,7 @@ def ask_for_second() -> Import:
 
 
 def in_a_process(job: int, fatal: int, when: str) -> subprocess.CompletedProcess[str]:
-    database = connection.settings_dict
-    url = (
-        f"postgres://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
-    )
+    url = os.environ["DATABASE_URL"].rpartition("/")[0] + "/" + connection.settings_dict["NAME"]
     environment = {**os.environ, "DATABASE_URL": url, "PYTHONPATH": str(settings.BASE_DIR)}
     return subprocess.run(
         [sys.executable, "-c", CHILD, str(job), str(fatal), when, str(settings.UPLOADS)],
