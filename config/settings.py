@@ -108,7 +108,6 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-MEDIA_ROOT = DATA_DIR / "files"  # uploads under generated names; never served as they are
 UPLOADS = DATA_DIR / "uploads"  # files to be brought in, under generated names, until they are
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000  # a file of a thousand columns is mapped in one form
 IMPORT_MAX_BYTES = int(os.environ.get("IMPORT_MAX_BYTES", 2 << 30))
