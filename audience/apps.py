@@ -8,15 +8,16 @@ class AudienceConfig(AppConfig):
     name = "audience"
 
     def ready(self) -> None:
-        from audience import fields, holders, importing
-        from audience.importing.kinds import accounts, activities, contracts, deals, people, products, purchases
+        from audience import fields, holders, importing, people
+        from audience.importing import kinds
         from kit import jobs, navigation, registry
 
         fields.register_all()
         holders.register_all()
-        for each in (people, accounts, activities, deals, products, purchases, contracts):
-            registry.import_kind(each.KIND)
+        for kind in kinds.ALL:
+            registry.import_kind(kind)
         jobs.register("import", importing.work, tidy=importing.tidy)
+        registry.panel("start", _("Bring your history"), "audience/_first_step.html", people.first_step, order=10)
         navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)
         navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)

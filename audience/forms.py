@@ -34,6 +34,7 @@ class Upload(forms.Form):
     source = forms.CharField(
         label=_("Source system"),
         max_length=64,
+        initial="file",
         help_text=_(
             "Where the file is from, such as hubspot or webshop. External ids belong to it, and so does the history."
         ),

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from audience import addresses, history, titles
@@ -200,3 +201,8 @@ def _empty(column: str) -> Sql:
 
 def _next_id() -> int:
     return int(value_of(Sql("SELECT nextval('audience_subject_seq')")))
+
+
+def first_step(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
+    """What the home page shows while nobody is known yet: nothing more than its words."""
+    return None if Person.objects.exists() else {}
