@@ -237,7 +237,7 @@ class ListPage(View):
             "kept": self._kept(wish),
             "sizes": [(size, self._view(size="" if size == SIZES[0] else size), size == wish.size) for size in SIZES],
             "view": self._view(after=self.request.GET.get("after"), before=self.request.GET.get("before")),
-            "all_view": self.request.path,
+            "all_view": self._all_view(),
             "first_view": self._view(),
             "before_view": self._view(before=page.before.signed(self._order(wish))) if page.before else "",
             "after_view": self._view(after=page.after.signed(self._order(wish))) if page.after else "",
@@ -326,6 +326,14 @@ class ListPage(View):
             asked.pop(name, None)
             if value not in (None, ""):
                 asked[name] = str(value)
+        return self.request.path + (f"?{asked.urlencode()}" if asked else "")
+
+    def _all_view(self) -> str:
+        """The address of the list without filters: with what says which list it is."""
+        asked = self._asked()
+        for name in list(asked):
+            if name not in self.parameters:
+                del asked[name]
         return self.request.path + (f"?{asked.urlencode()}" if asked else "")
 
     def _asked(self) -> QueryDict:

@@ -49,10 +49,6 @@ class Figure:
     metric: Metric
     part: str = FIGURE
 
-    def address(self) -> str:
-        """Where its people are listed."""
-        return people(self.question, self.metric.name, self.part)
-
 
 @dataclass
 class _Reading:

@@ -66,7 +66,8 @@ Counts = dict[int, dict[str, int]]
 
 
 def _counts(lifecycles: list[Lifecycle], window: Window) -> tuple[Counts, Counts]:
-    """For each lifecycle: how many are in each stage at the end of the day, and how many came into it today."""
+    """For each lifecycle: how many are in each stage at the end of the day, and how many came into it today; those that
+    left the model today under the empty stage."""
     statement = sql(
         """
         SELECT lifecycle_id, stage, sum(n)::bigint,
@@ -75,7 +76,7 @@ def _counts(lifecycles: list[Lifecycle], window: Window) -> tuple[Counts, Counts
             SELECT lifecycle_id, to_stage AS stage, day, count AS n FROM reporting_dailyflow
             UNION ALL SELECT lifecycle_id, from_stage, day, -count FROM reporting_dailyflow
         ) moves
-        WHERE stage <> '' AND day < {} AND lifecycle_id = ANY({}) GROUP BY 1, 2
+        WHERE day < {} AND lifecycle_id = ANY({}) GROUP BY 1, 2
         """,
         window.start,
         window.end,

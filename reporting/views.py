@@ -164,7 +164,6 @@ class People(pages.ListPage):
             "days": days,
             "median": figures.in_days(days.median) if days and days.median is not None else "",
             "subjects": value(sql("SELECT count(DISTINCT subject_id) FROM ({}) whose", self._subjects())),
-            "all_view": self.figure.address(),
         }
 
     def _subjects(self) -> Sql:
