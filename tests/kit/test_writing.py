@@ -1,6 +1,7 @@
 """Figures as people write them."""
 
 import pytest
+
 from kit import writing
 
 
