@@ -78,7 +78,7 @@ def summary(funnel: dict[str, Any]) -> dict[str, Any]:
         "by_origin": {
             each["bucket"]: {"leads": each["entered"], "won": each["won"]} for each in funnel["split"]["buckets"]
         },
-        "median_days": days["median"],
+        "median_days": int(days["median"]) if days["median"] % 1 == 0 else days["median"],
         "won_before_first_contact": days["negative"],
     }
 
