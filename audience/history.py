@@ -46,8 +46,9 @@ def update(
     pairs = join(
         ", ",
         (
-            sql("s.{} AS {}, {} AS {}", name(c), name(f"old_{c}"), new_value(c, fill=fill, exact=exact), name(f"new_{c}"))
+            sql("s.{} AS {}, {} AS {}", name(c), name(f"old_{c}"), new, name(f"new_{c}"))
             for c in columns
+            for new in [new_value(c, fill=fill, exact=exact)]
         ),
     )
     return run(

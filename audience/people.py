@@ -162,7 +162,7 @@ def _text(field: str, value: Any) -> str:
     text = str(value or "").strip()
     if "\x00" in text:
         raise BadValue(field, _("A text may not hold a NUL character."))
-    longest = Person._meta.get_field(field).max_length or 0
+    longest = getattr(Person._meta.get_field(field), "max_length", None) or 0
     if len(text) > longest:
         raise BadValue(field, _("This is longer than %(most)s characters.") % {"most": longest})
     return text

@@ -8,31 +8,95 @@ from __future__ import annotations
 
 from kit.sql import Sql, join, sql
 
+
+def words(*alternatives: str) -> str:
+    """The pattern of any of these words, each from edge to edge."""
+    return rf"\y({'|'.join(alternatives)})\y"
+
+
 # The first that fits wins. Values are stored as they stand here; pages translate them.
 SENIORITY = (
-    ("entry", r"\yassistant (to|of)\y"),
-    ("vp", r"\y(s?e?vp|a?vp|vice[ -]president)\y"),
-    ("c_level", r"\y(chief|c[efiormt]o|cmo|cdo|cxo|ciso|cpo|cro|president|founder|co-?founder|owner|proprietor|chair(man|woman|person)?|partner|ceo)\y(?!.*\y(assistant|vice|manager|marketing manager|account)\y)"),
-    ("director", r"\y(director|head|principal|dean|general manager|managing)\y"),
-    ("manager", r"\y(manager|mgr|lead|leader|supervisor|team ?lead(er)?|superintendent|foreman|controller)\y"),
-    ("entry", r"\y(intern|trainee|apprentice|student|working student|junior|jr|assistant|graduate)\y"),
-    ("senior", r"\y(senior|sr|staff|expert|architect|fellow)\y"),
+    ("entry", words("assistant (to|of)")),
+    ("vp", words("s?e?vp", "a?vp", "vice[ -]president")),
+    (
+        "c_level",
+        words(
+            "chief", "c[efiormt]o", "cmo", "cdo", "cxo", "ciso", "cpo", "cro", "president", "founder", "co-?founder",
+            "owner", "proprietor", "chair(man|woman|person)?", "partner",
+        )
+        + r"(?!.*\y(assistant|vice|manager|account)\y)",
+    ),
+    ("director", words("director", "head", "principal", "dean", "general manager", "managing")),
+    (
+        "manager",
+        words("manager", "mgr", "lead", "leader", "supervisor", "team ?lead(er)?", "foreman", "controller"),
+    ),
+    ("entry", words("intern", "trainee", "apprentice", "(working )?student", "junior", "jr", "assistant", "graduate")),
+    ("senior", words("senior", "sr", "staff", "expert", "architect", "fellow")),
 )  # fmt: skip
 GROUPS = (
-    ("marketing", r"\y(marketing|brand|growth|demand|communications?|content|seo|sem|cmo|pr|public relations|advertising|media|events?)\y"),
-    ("sales", r"\y(sales|business development|account (executive|manager)|bdr|sdr|cro|revenue|commercial|partnerships?)\y"),
-    ("customer", r"\y(customer|client|success|support|service desk|care)\y"),
-    ("product", r"\y(product|ux|ui|designer|design)\y"),
-    ("engineering", r"\y(engineer(ing)?|developer|programmer|software|devops|architect|cto|r&d|research|scientist|technical|technology|qa)\y"),
-    ("it", r"\y(it|information|systems?|network|security|infrastructure|cio|ciso|data|database|administrator)\y"),
-    ("finance", r"\y(finance|financial|accounting|accountant|controller|cfo|treasur(er|y)|audit(or)?|tax|billing)\y"),
-    ("people", r"\y(hr|human resources|people|talent|recruit(er|ing|ment)|chro|training)\y"),
-    ("purchasing", r"\y(purchas(ing|er)|procurement|buyer|sourcing|supply)\y"),
-    ("operations", r"\y(operations?|coo|logistics|facilit(y|ies)|manufacturing|production|plant|quality|warehouse|office)\y"),
-    ("legal", r"\y(legal|counsel|lawyer|attorney|compliance|paralegal|privacy)\y"),
-    ("medical", r"\y(doctor|physician|nurse|medical|clinical|pharmac(y|ist)|therapist|dentist|surgeon)\y"),
-    ("education", r"\y(teacher|professor|lecturer|student|education|school|university|academic|tutor)\y"),
-    ("management", r"\y(ceo|president|founder|co-?founder|owner|chief executive|chair(man|woman|person)?|general manager|managing director|partner|executive)\y"),
+    (
+        "marketing",
+        words(
+            "marketing", "brand", "growth", "demand", "communications?", "content", "seo", "sem", "cmo", "pr",
+            "public relations", "advertising", "media", "events?",
+        ),
+    ),
+    (
+        "sales",
+        words(
+            "sales", "business development", "account (executive|manager)", "bdr", "sdr", "cro", "revenue",
+            "commercial", "partnerships?",
+        ),
+    ),
+    ("customer", words("customer", "client", "success", "support", "service desk", "care")),
+    ("product", words("product", "ux", "ui", "designer", "design")),
+    (
+        "engineering",
+        words(
+            "engineer(ing)?", "developer", "programmer", "software", "devops", "architect", "cto", "r&d", "research",
+            "scientist", "technical", "technology", "qa",
+        ),
+    ),
+    (
+        "it",
+        words(
+            "it", "information", "systems?", "network", "security", "infrastructure", "cio", "ciso", "data", "database",
+            "administrator",
+        ),
+    ),
+    (
+        "finance",
+        words(
+            "finance", "financial", "accounting", "accountant", "controller", "cfo", "treasur(er|y)", "audit(or)?",
+            "tax", "billing",
+        ),
+    ),
+    ("people", words("hr", "human resources", "people", "talent", "recruit(er|ing|ment)", "chro", "training")),
+    ("purchasing", words("purchas(ing|er)", "procurement", "buyer", "sourcing", "supply")),
+    (
+        "operations",
+        words(
+            "operations?", "coo", "logistics", "facilit(y|ies)", "manufacturing", "production", "plant", "quality",
+            "warehouse", "office",
+        ),
+    ),
+    ("legal", words("legal", "counsel", "lawyer", "attorney", "compliance", "paralegal", "privacy")),
+    (
+        "medical",
+        words("doctor", "physician", "nurse", "medical", "clinical", "pharmac(y|ist)", "dentist", "surgeon"),
+    ),
+    (
+        "education",
+        words("teacher", "professor", "lecturer", "student", "education", "school", "university", "academic", "tutor"),
+    ),
+    (
+        "management",
+        words(
+            "ceo", "president", "founder", "co-?founder", "owner", "chief executive", "chair(man|woman|person)?",
+            "general manager", "managing director", "partner", "executive",
+        ),
+    ),
 )  # fmt: skip
 OTHER = "other"
 

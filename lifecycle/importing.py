@@ -74,7 +74,8 @@ def match(work: Run) -> None:
         SELECT row_number() OVER (ORDER BY found.version, found.subject, found.occurred, found.file_row) AS row, found.*
         FROM (
             SELECT r.row AS file_row, r.occurred, {} AS person, {} AS account, {} AS subject,
-                   v.id AS version, v.lifecycle_id AS lifecycle, {} AS no_email, g.id AS stage, g.kind AS stage_kind, l.of
+                   v.id AS version, v.lifecycle_id AS lifecycle, {} AS no_email,
+                   g.id AS stage, g.kind AS stage_kind, l.of
             FROM {} r {}
             LEFT JOIN lifecycle_lifecycle l ON lower(r.lifecycle) IN (l.slug, lower(l.name))
             LEFT JOIN lifecycle_version v ON v.lifecycle_id = l.id AND v.state = 'published'
@@ -103,9 +104,11 @@ def _judged(ordered: Sql) -> Sql:
         WITH ordered AS ({}),
         placed AS (
             SELECT ordered.*, m.entered_at, m.stage_id AS stage_now,
-                   coalesce(bool_or(ordered.stage_kind = 'terminal') OVER before, false) OR m.ended_at IS NOT NULL AS over,
+                   coalesce(bool_or(ordered.stage_kind = 'terminal') OVER before, false)
+                       OR m.ended_at IS NOT NULL AS over,
                    EXISTS (
-                       SELECT FROM lifecycle_movement known JOIN lifecycle_membership whose ON whose.id = known.membership_id
+                       SELECT FROM lifecycle_movement known
+                       JOIN lifecycle_membership whose ON whose.id = known.membership_id
                        JOIN lifecycle_stage there ON there.id = known.to_stage_id
                        JOIN lifecycle_stage asked ON asked.id = ordered.stage
                        WHERE whose.lifecycle_id = ordered.lifecycle AND whose.subject_id = ordered.subject

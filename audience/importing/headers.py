@@ -1,4 +1,4 @@
-"""Which column becomes which field: guessed from names and values, written down by people, checked before anything runs.
+"""Which column becomes which field: guessed from names and values, told by people, checked before anything runs.
 
 A mapping is told as `{column: field}` or `{column: [field, field]}`; a column that begins with "=" is a fixed value
 (`{"=won": "status"}`). A field is one of the kind's, `custom.<slug>` or `properties.<key>`; a custom field that is not
@@ -119,7 +119,7 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) ->
 def read(
     kind: Kind, columns: Sequence[Column], told: Mapping[str, str | Sequence[str]], options: Mapping[str, Any]
 ) -> list[Mapped]:
-    """The mapping as the engine takes it. Raises Refused for a column or field that is not there, or one that is needed."""
+    """The mapping as the engine takes it. Raises Refused for a column or field that is not there, or is needed."""
     header = [column.name for column in columns]
     mapped: list[Mapped] = []
     for said, fields in told.items():

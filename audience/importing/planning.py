@@ -1,7 +1,7 @@
 """What is to become of every row: one narrow table, `plan`, that the writing follows range by range.
 
-`action` is create, update, same (nothing new), skip (the policy says so), repeat (a later row is about the same), or the
-name of a reason to refuse the row.
+`action` is create, update, same (nothing new), skip (the policy says so), repeat (a later row is about the same), or
+the name of a reason to refuse the row.
 """
 
 from __future__ import annotations
@@ -17,7 +17,18 @@ COUNTED = {"create": "created", "update": "updated", "same": "unchanged", "skip"
 
 def make(work: Run, query: Sql) -> None:
     """Fill `plan` from a query with `row`, `action` and whatever the kind needs for writing."""
-    work.create("plan", query, "row")
+    work.create("plan", query)
+
+
+def ready(work: Run) -> None:
+    """The plan stands: where there is something to write, make its ranges quick to find."""
+    if writes(work):
+        run(sql("CREATE INDEX ON {} (row)", work.table("plan")))
+
+
+def writes(work: Run) -> bool:
+    """Whether any row is to be written."""
+    return bool(rows(sql("SELECT 1 FROM {} WHERE action IN ('create', 'update') LIMIT 1", work.table("plan"))))
 
 
 def refuse(work: Run, action: str, target: str, reason: str) -> int:
@@ -28,12 +39,13 @@ def refuse(work: Run, action: str, target: str, reason: str) -> int:
 
 def last_counts(work: Run, column: str) -> None:
     """Of rows with one value in this column of `rows` only the last counts; the earlier are repetitions."""
-    key = sql("r.{}", name(column))
+    key, mark = sql("r.{}", name(column)), sql("hashtextextended(r.{}, 0)", name(column))
+    # Numbers group faster than texts; two texts of one number are told apart below.
     often = sql(
-        "SELECT {} AS key FROM {} r WHERE problem IS NULL GROUP BY 1 HAVING count(*) > 1", key, work.table("rows")
+        "SELECT {} AS mark FROM {} r WHERE problem IS NULL GROUP BY 1 HAVING count(*) > 1", mark, work.table("rows")
     )
-    if work.create("repeated", sql("{} AND {} IS NOT NULL", often, key)):
-        _repeat(work, key, sql("JOIN {} often ON often.key = {}", work.table("repeated"), key))
+    if work.create("repeated", sql("{} AND {} IS NOT NULL", often, mark)):
+        _repeat(work, key, sql("JOIN {} often ON often.mark = {}", work.table("repeated"), mark))
     work.drop("repeated")
 
 

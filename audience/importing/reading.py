@@ -61,9 +61,10 @@ class Batch:
 def batches(
     path: Path, layout: Layout, *, after: int = 1, pick: Sequence[int] | None = None, rows: int = BATCH_ROWS
 ) -> Iterator[Batch]:
-    """The rows after row number `after`, in batches. Every record counts, blank ones too, as a spreadsheet numbers them.
+    """The rows after row number `after`, in batches. Every record counts, blank ones too, as spreadsheets number them.
 
-    Cells have no blanks at their ends. With `pick` only those columns are written, followed by one cell with all of the row as JSON.
+    Cells have no blanks at their ends. With `pick` only those columns are written, followed by one cell with all of the
+    row as JSON.
     """
     errors = "surrogateescape" if layout.encoding.startswith("utf-8") else "replace"
     with path.open(encoding=layout.encoding, errors=errors, newline="") as file:
@@ -168,10 +169,11 @@ class _Reading:
 
     def _has_loose_blanks(self, block: str) -> bool:
         """Whether a cell may begin or end with a blank: then the cells are taken apart and trimmed one by one."""
-        blanks = BLANKS if not block.isascii() else " \t"
         edges = (self._delimiter, "\n")
-        return block[0] in blanks or any(
-            edge + blank in block or blank + edge in block for blank in blanks if blank not in edges for edge in edges
+        return block[0] in BLANKS or any(
+            blank in block and any(edge + blank in block or blank + edge in block for edge in edges)
+            for blank in BLANKS
+            if blank not in edges and blank != "\r"
         )
 
     def _open(self, block: str) -> None:

@@ -18,9 +18,16 @@ from audience.importing.values import SITE, is_email
 from kit.sql import Sql, join, name, run, sql
 
 ACCOUNT = (
-    Target("account_external_id", gettext_noop("account: external id"), aliases=("company id", "account id", "accountid", "organization id", "associatedcompanyid")),
-    Target("account_domain", gettext_noop("account: domain"), SITE, 253, aliases=("company domain", "website", "web site", "company website", "domain")),
-    Target("account_name", gettext_noop("account: name"), length=300, aliases=("company", "company name", "account", "account name", "organization", "organisation", "account account name", "employer")),
+    Target("account_external_id", gettext_noop("account: external id"), aliases=(
+        "company id", "account id", "accountid", "organization id", "associatedcompanyid",
+    )),
+    Target("account_domain", gettext_noop("account: domain"), SITE, 253, aliases=(
+        "company domain", "website", "web site", "company website", "domain",
+    )),
+    Target("account_name", gettext_noop("account: name"), length=300, aliases=(
+        "company", "company name", "account", "account name", "organization", "organisation",
+        "account account name", "employer",
+    )),
 )  # fmt: skip
 
 NEVER = Sql("NULL::timestamptz")
@@ -310,7 +317,7 @@ def _key(work: Run, column: str, ways: Sequence[tuple[str, str]]) -> list[Derive
 
 
 def _number(work: Run, which: str, ways: Sequence[tuple[str, str]], next_id: str) -> None:
-    """Give ids to what was not found: what is named the weaker way (later in `ways`) joins what the stronger way knows."""
+    """Give ids to what was not found: what is named a weaker way (later in `ways`) joins what a stronger way knows."""
     table = work.table(which)
     before: list[str] = []
     for mark, same in ways:
@@ -322,7 +329,8 @@ def _number(work: Run, which: str, ways: Sequence[tuple[str, str]], next_id: str
                         SELECT {} AS said, min(id) AS id FROM {} WHERE left(key, 1) = ANY({}) GROUP BY 1
                     ) strong WHERE weak.id IS NULL AND left(weak.key, 1) = {} AND {} = strong.said
                     """,
-                    table, Sql(same), table, before, mark, Sql(same.replace("(name", "(weak.name").replace("domain", "weak.domain")),
+                    table, Sql(same), table, before, mark,
+                    Sql(same.replace("(name", "(weak.name").replace("domain", "weak.domain")),
                 )
             )  # fmt: skip
         run(

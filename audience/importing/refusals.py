@@ -6,7 +6,7 @@ from kit import jobs
 
 
 class Refused(jobs.Refused):
-    """The whole file or its mapping cannot be taken; nothing was written. `code` is for programs, the message for people."""
+    """The file or its mapping cannot be taken; nothing was written. `code` is for programs, the message for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -152,7 +152,7 @@ class Run:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('TimeZone', %s, true), set_config('jit', 'off', true), "
-                "set_config('work_mem', '64MB', true)",
+                "set_config('work_mem', '64MB', true), set_config('default_statistics_target', '20', true)",
                 [self.zone],
             )
             yield

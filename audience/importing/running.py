@@ -233,6 +233,7 @@ def _match(work: Run, progress: Progress) -> None:
         work.drop("plan", "accounts", "people", "products", "owners", "titles", "kinds", "digests")
         staging.forget_refused_later(work)
         work.kind.match(work)
+        planning.ready(work)
         _move(progress, "write", prepared=False, rejected=work.imported.rejects.count())
     if work.imported.dry_run:
         with transaction.atomic():
@@ -244,7 +245,7 @@ def _write(work: Run, progress: Progress) -> None:
         _prepare(work, progress)
         last = progress.cursor["last"]
         while (after := progress.cursor.get("written", 0)) < last:
-            until = min(after + WRITTEN_AT_ONCE, last)
+            until = min(after + WRITTEN_AT_ONCE, last) if progress.cursor["writes"] else last
             with work.step():
                 counts = Counter(progress.cursor.get("counts", {})) + work.kind.write(work, after, until)
                 _move(progress, "write", written=until, counts=dict(counts))
@@ -265,7 +266,8 @@ def _prepare(work: Run, progress: Progress) -> None:
         return
     with work.step():
         counts = Counter(progress.cursor.get("counts", {})) + work.kind.prepare(work)
-        _move(progress, "write", prepared=True, counts=dict(counts), last=planning.last_row(work))
+        last, writes = planning.last_row(work), planning.writes(work)
+        _move(progress, "write", prepared=True, counts=dict(counts), last=last, writes=writes)
 
 
 def _finish(work: Run, progress: Progress) -> None:
@@ -350,7 +352,7 @@ def _title(imported: Import, kind: Kind, *, dry_run: bool) -> str:
 
 
 def _store(file: BinaryIO | Path | str, path: Path) -> int:
-    """Copy what is uploaded; a path may be gzipped. The size. Raises Refused beyond the limit, before the disk is full."""
+    """Copy what is uploaded; a path may be gzipped. The size. Raises Refused beyond the limit, so no disk fills up."""
     if not isinstance(file, Path | str):
         return _copy(file, path)
     opened = gzip.open if str(file).endswith(".gz") else open

@@ -1,4 +1,4 @@
-"""Rows that become rows of a table which names each by (source, external id): activities, deals, purchases and the like.
+"""Rows of tables that name each row by (source, external id): activities, deals, purchases and the like.
 
 A row without an id of its own is known by what it says (its digest) and, when several rows say the same, by which of
 them it is: the same file brought in twice brings nothing twice.
@@ -59,8 +59,8 @@ def external_id(work: Run) -> Sql:
 def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_change: bool = True) -> None:
     """Plan: what is there already by (source, external id), what each row refers to, and who is not known at all.
 
-    `given` are the values by column, over rows r and references aa, pp, pr, oo; `changed` holds when they (alias g) would
-    change what is there (alias s).
+    `given` are the values by column, over rows r and references aa, pp, pr, oo; `changed` holds when they (alias g)
+    would change what is there (alias s).
     """
     _tell_alike_apart(work)
     links = references.links(work)
@@ -70,7 +70,8 @@ def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_
     query = sql(
         """
         SELECT r.row, x.external_id, s.id AS known, {} AS person, {} AS account, {} AS product, {} AS owner,
-               CASE WHEN {} THEN 'no_email' WHEN {} THEN 'nobody' WHEN s.id IS NULL THEN {} WHEN {} THEN {} ELSE {} END AS action
+               CASE WHEN {} THEN 'no_email' WHEN {} THEN 'nobody' WHEN s.id IS NULL THEN {}
+                    WHEN {} THEN {} ELSE {} END AS action
         FROM {} r {} {} CROSS JOIN LATERAL (SELECT {} AS external_id) x
         LEFT JOIN {} s ON s.source = {} AND s.external_id = x.external_id
         CROSS JOIN LATERAL (SELECT {}) g
@@ -102,7 +103,7 @@ def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_
 
 
 def insert(work: Run, table: str, after: int, last: int, columns: Mapping[str, Sql]) -> int:
-    """Write the new rows of `(after, last]`; `columns` over rows r and plan p. What came in meanwhile stays as it is."""
+    """Write the new rows of `(after, last]`; `columns` over rows r and plan p. What came in meanwhile stays."""
     return run(
         sql(
             """
@@ -123,7 +124,7 @@ def insert(work: Run, table: str, after: int, last: int, columns: Mapping[str, S
 
 
 def update(work: Run, table: str, after: int, last: int, given: Mapping[str, Sql], new: Mapping[str, Sql]) -> int:
-    """Write what differs of the known rows of `(after, last]`. `given` over r and p, `new` over given g and stored s."""
+    """Write what differs of the known rows of `(after, last]`: `given` over r and p, `new` over given g, stored s."""
     return run(
         sql(
             "WITH g AS MATERIALIZED ({}) UPDATE {} s SET {} FROM g WHERE s.id = g.id AND {}",
@@ -166,6 +167,12 @@ def planned(value: Mapping[str, Sql]) -> dict[str, Sql]:
 def or_else(value: Sql, otherwise: str) -> Sql:
     """The value, or a text where the row says nothing."""
     return sql("coalesce({}, {})", value, otherwise)
+
+
+def currency_of(work: Run, amount: str) -> Sql:
+    """A new row's currency: what it says, else the installation's when it has an amount."""
+    said, there = work.value("currency"), work.value(amount)
+    return sql("coalesce({}, CASE WHEN {} IS NULL THEN '' ELSE {} END)", said, there, work.currency)
 
 
 def count(work: Run, after: int, last: int, created: int | None = None) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""From a batch of lines to typed rows: COPY as text, one statement that reads and checks every cell, the refused apart."""
+"""From a batch of lines to typed rows: COPY as text, one statement that reads and checks all, the refused apart."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from kit.sql import Sql, join, name, rows, run, sql
 
 REJECT_COLUMNS = ("imported_id", "row", "column", "reason", "raw")
 TOO_LONG = gettext_noop("is too long")
+AT_ONCE = 500  # lines handed over at once
 NEEDS, CHECKS = 10_000, 20_000  # where the numbers of such problems begin; a cell's are twice its place, and 1 more
 
 
@@ -36,7 +37,8 @@ def take(work: Run, batch: Batch) -> int:
     raw = work.table("raw")
     run(sql("TRUNCATE {}", raw))
     columns = ["row", *work.staged, *(["cells"] if work.picked is not None else [])]
-    copying.load(raw, columns, batch.lines, delimiter=work.layout.delimiter)
+    lines = ("".join(batch.lines[at : at + AT_ONCE]) for at in range(0, len(batch.lines), AT_ONCE))
+    copying.load(raw, columns, lines, delimiter=work.layout.delimiter)
     _punycode(work, raw)
     return run(_checked(work, raw)) + refuse(work, batch.bad)
 
@@ -46,7 +48,7 @@ def finish(work: Run) -> None:
     run(sql("CREATE INDEX ON {} USING brin (row) WITH (pages_per_range = 16)", work.table("rows")))
     keys = ("external_id", "email", "account_key", "person_key", "product_key", "digest")
     known = [name(column) for column, _type in _columns(work) if column in keys]
-    run(sql("ANALYZE {} ({})", work.table("rows"), join(", ", [Sql("row"), *known])))
+    run(sql("ANALYZE {} ({})", work.table("rows"), join(", ", [Sql("row"), Sql("problem"), *known])))
     work.drop("raw")
 
 

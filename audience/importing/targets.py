@@ -43,7 +43,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Derived:
-    """A column worked out of the row's own values (alias `r`), such as a deal's status out of the words of its stage."""
+    """A column worked out of the row's own values (alias `r`), as a deal's status out of the words of its stage."""
 
     name: str
     column: str

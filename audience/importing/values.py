@@ -1,8 +1,8 @@
 """What a cell may be: per type, how its text is cleaned, read and refused, as expressions of SQL.
 
-A cell (NULL when it is empty, without blanks at its ends) goes through two steps: `clean` makes one form of the many in
-which people write the same thing, `read` turns that form into a value, NULL when it is none. A cell that is there but gives no value is
-refused with the type's reason. Nothing here raises: a cast is only reached by text that it takes.
+A cell (NULL when it is empty, without blanks at its ends) goes through two steps: `clean` makes one form of the many
+in which people write the same thing, `read` turns that form into a value, NULL when it is none. A cell that is there
+but gives no value is refused with the type's reason. Nothing here raises: a cast is only reached by text that it takes.
 
 The session's time zone is the installation's while these run: a bare date is its local start, a time without an
 offset is local time.
@@ -180,7 +180,9 @@ def _written_number(cell: Sql) -> Sql:
              WHEN n ~ {} THEN replace(n, ',', '.')
              ELSE n END FROM (SELECT {} AS n OFFSET 0) written) END""",
         text, text, PLAIN_NUMBER, text,
-        r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$", r"^[+-]?\d{1,3}(\.\d{3})+,\d+$|^[+-]?\d{1,3}(\.\d{3}){2,}$", r"^[+-]?\d+,\d+$",
+        r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$",
+        r"^[+-]?\d{1,3}(\.\d{3})+,\d+$|^[+-]?\d{1,3}(\.\d{3}){2,}$",
+        r"^[+-]?\d+,\d+$",
         signed,
     )  # fmt: skip
 

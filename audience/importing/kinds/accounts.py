@@ -35,16 +35,27 @@ TARGETS = (
         "employees",
         _("employees"),
         INTEGER,
-        aliases=("number of employees", "numberofemployees", "num employees", "numemployees", "headcount", "employee count"),
+        aliases=(
+            "number of employees", "numberofemployees", "num employees", "numemployees", "headcount",
+            "employee count",
+        ),
     ),
     Target("annual_revenue", _("annual revenue"), MONEY, aliases=("revenue", "annualrevenue", "turnover")),
     Target("currency", _("currency"), CURRENCY, aliases=("currency code", "currencyisocode")),
     Target("ownership", _("ownership"), length=100, aliases=("ownership type",)),
-    Target("country", _("country"), length=100, aliases=("billing country", "billingcountry", "office location", "companycountry")),
-    Target("region", _("region"), length=100, aliases=("state", "province", "billing state", "billingstate", "companystate")),
+    Target("country", _("country"), length=100, aliases=(
+        "billing country", "billingcountry", "office location", "companycountry",
+    )),
+    Target("region", _("region"), length=100, aliases=(
+        "state", "province", "billing state", "billingstate", "companystate",
+    )),
     Target("city", _("city"), length=100, aliases=("town", "billing city", "billingcity", "companycity")),
-    Target("parent", _("parent: name"), length=300, aliases=("parent company", "subsidiary of", "parent account", "parent name")),
-    Target("parent_external_id", _("parent: external id"), length=300, aliases=("parent id", "parentid", "parent account id")),
+    Target("parent", _("parent: name"), length=300, aliases=(
+        "parent company", "subsidiary of", "parent account", "parent name",
+    )),
+    Target("parent_external_id", _("parent: external id"), length=300, aliases=(
+        "parent id", "parentid", "parent account id",
+    )),
     Target("owner", _("owner (email or name of a user)"), aliases=("account owner", "owner email", "account manager")),
     Target(
         "first_seen",
@@ -79,12 +90,14 @@ def match(work: Run) -> None:
     if work.has("first_seen"):
         changed.append(Sql("coalesce(r.first_seen < s.first_seen_at, false)"))
     if work.has("external_id"):
-        there = "SELECT FROM audience_identity o WHERE o.account_id = s.id AND o.system = {} AND o.external_id = r.external_id"
+        same = "o.account_id = s.id AND o.system = {} AND o.external_id = r.external_id"
+        there = f"SELECT FROM audience_identity o WHERE {same}"
         changed.append(sql(f"r.external_id IS NOT NULL AND NOT EXISTS ({there})", work.source))
     query = sql(
         """
         SELECT r.row, aa.id AS account, {} AS owner,
-               CASE WHEN s.id IS NULL THEN {} WHEN s.erased_at IS NOT NULL THEN 'skip' WHEN {} THEN {} ELSE {} END AS action
+               CASE WHEN s.id IS NULL THEN {} WHEN s.erased_at IS NOT NULL THEN 'skip'
+                    WHEN {} THEN {} ELSE {} END AS action
         FROM {} r {} LEFT JOIN audience_account s ON s.id = aa.id CROSS JOIN LATERAL (SELECT {}) g
         WHERE r.problem IS NULL
         """,

@@ -30,8 +30,9 @@ TARGETS = (
         _("when"),
         INSTANT,
         aliases=(
-            "occurred at", "timestamp", "date", "time", "datetime", "event date", "activity date", "created at",
-            "created", "createdate", "date hit", "performed at", "created date", "createddate", "happened at", "when",
+            "occurred at", "timestamp", "date", "time", "datetime", "event date", "activity date",
+            "created at", "created", "createdate", "date hit", "performed at", "created date", "createddate",
+            "happened at", "when",
         ),
     ),
     Target("channel", _("channel"), length=32, aliases=("medium", "utm medium", "marketing channel")),

@@ -16,17 +16,27 @@ from kit.sql import Sql, sql
 
 TABLE = "audience_contract"
 TARGETS = (
-    Target("external_id", _("external id of the contract"), aliases=("id", "contract id", "subscription id", "contract number")),
+    Target("external_id", _("external id of the contract"), aliases=(
+        "id", "contract id", "subscription id", "contract number",
+    )),
     Target("name", _("name"), length=300, aliases=("contract", "contract name", "plan", "plan name")),
     *sourced.PERSON,
     *references.ACCOUNT,
     *sourced.PRODUCT,
-    Target("starts_on", _("starts"), DATE, aliases=("start", "start date", "starts", "starts at", "current period start", "created")),
-    Target("renews_on", _("renews"), DATE, aliases=("renewal", "renewal date", "renews", "current period end", "next renewal")),
+    Target("starts_on", _("starts"), DATE, aliases=(
+        "start", "start date", "starts", "starts at", "current period start", "created",
+    )),
+    Target("renews_on", _("renews"), DATE, aliases=(
+        "renewal", "renewal date", "renews", "current period end", "next renewal",
+    )),
     Target("notice_on", _("notice by"), DATE, aliases=("notice", "notice date", "cancel by")),
-    Target("ends_on", _("ended"), DATE, aliases=("end", "end date", "ends", "ended at", "cancelled at", "canceled at", "cancel date")),
+    Target("ends_on", _("ended"), DATE, aliases=(
+        "end", "end date", "ends", "ended at", "cancelled at", "canceled at", "cancel date",
+    )),
     Target("auto_renew", _("renews by itself"), YES_NO, aliases=("auto renew", "auto renewal", "autorenew")),
-    Target("annual_value", _("annual value"), MONEY, aliases=("acv", "arr", "annual contract value", "value", "amount")),
+    Target("annual_value", _("annual value"), MONEY, aliases=(
+        "acv", "arr", "annual contract value", "value", "amount",
+    )),
     Target("currency", _("currency"), CURRENCY, aliases=("currency code",)),
 )  # fmt: skip
 PLAIN = ("name", "starts_on", "renews_on", "notice_on", "ends_on", "auto_renew", "annual_value", "currency")
@@ -55,12 +65,11 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
     counts = sourced.count(work, after, last)
     given = _given(work)
     if counts["created"]:
-        value, currency = work.value("annual_value"), work.value("currency")
         columns = sourced.planned(given) | {
             "person_id": Sql("CASE WHEN p.account IS NULL THEN p.person END"),
             "account_id": Sql("p.account"),
             "name": sourced.or_else(work.value("name"), ""),
-            "currency": sql("coalesce({}, CASE WHEN {} IS NULL THEN '' ELSE {} END)", currency, value, work.currency),
+            "currency": sourced.currency_of(work, "annual_value"),
             "auto_renew": sql("coalesce({}, false)", work.value("auto_renew")),
             "properties": given.get("properties", Sql("'{}'::jsonb")),
         }

@@ -33,7 +33,9 @@ TARGETS = (
         aliases=("deal stage", "dealstage", "stage name", "stagename", "deal pipeline stage id"),
     ),
     Target("status", _("status (won, lost or open)"), length=100, aliases=("deal status", "outcome", "result")),
-    Target("reason", _("won or lost because"), length=300, aliases=("loss reason", "lost reason", "closed lost reason")),
+    Target("reason", _("won or lost because"), length=300, aliases=(
+        "loss reason", "lost reason", "closed lost reason",
+    )),
     Target(
         "created",
         _("created"),
@@ -51,7 +53,9 @@ TARGETS = (
     Target("role", _("person: role in the deal"), length=100, aliases=("contact role",)),
     *references.ACCOUNT,
     *sourced.PRODUCT,
-    Target("owner", _("owner (email or name of a user)"), aliases=("deal owner", "sales agent", "sales rep", "owner email")),
+    Target("owner", _("owner (email or name of a user)"), aliases=(
+        "deal owner", "sales agent", "sales rep", "owner email",
+    )),
 )  # fmt: skip
 WON = r"\y(won|win|signed|gewonnen|success(ful)?)\y|closedwon|closed_won|成交|赢单"
 LOST = r"\y(lost|loss|verloren|abandoned|cancell?ed|dead|disqualified|rejected)\y|closedlost|closed_lost|输单"
@@ -59,7 +63,7 @@ NO_CLOSE = gettext_noop("The deal is won or lost, and the row does not say when.
 
 
 def derive(work: Run) -> Sequence[Derived]:
-    """Won, lost or open out of the words of the status, else of the stage; the closing date of an open deal is a hope."""
+    """Won, lost or open by the words of the status, else of the stage; the closing date of an open deal is a hope."""
     said = sql("lower(coalesce({}, {}))", work.value("status"), work.value("stage"))
     state = sql(
         "CASE WHEN {} ~ {} THEN 'won' WHEN {} ~ {} THEN 'lost' WHEN {} IS NOT NULL THEN 'open' END",
@@ -88,7 +92,7 @@ def checks(work: Run) -> Sequence[Check]:
 
 
 def match(work: Run) -> None:
-    """Which deals are there, and with whom. When a deal was created proves that its people were there; its end does not."""
+    """Which deals are there, and with whom. That a deal was created proves its people were there; its end does not."""
     seen = work.value("created")
     new = sql("coalesce({}, r.over_at)", seen)
     references.find_people(work, seen, new=new)
@@ -153,8 +157,7 @@ def _new(work: Run) -> dict[str, Sql]:
     given = sourced.planned(_given(work))
     texts = ("name", "currency", "pipeline", "stage", "reason")
     columns = {column: sourced.or_else(given.get(column, Sql("NULL::text")), "") for column in texts}
-    if work.has("amount") and not work.has("currency"):
-        columns["currency"] = sql("CASE WHEN r.amount IS NULL THEN '' ELSE {} END", work.currency)
+    columns["currency"] = sourced.currency_of(work, "amount")
     columns |= {column: value for column, value in given.items() if column not in columns}
     columns["status"] = sourced.or_else(given.get("status", Sql("NULL::text")), "open")
     columns["opened_at"] = sql("coalesce({}, r.over_at, {})", work.value("created"), work.now)
@@ -170,7 +173,8 @@ def _change(work: Run, after: int, last: int) -> None:
             """
             WITH g AS MATERIALIZED ({}),
             changed AS MATERIALIZED (
-                SELECT s.id, s.stage AS was_stage, s.status AS was_status, {}, {} AS stage_now, {} AS status_now, {} AS over_at
+                SELECT s.id, s.stage AS was_stage, s.status AS was_status, {},
+                       {} AS stage_now, {} AS status_now, {} AS over_at
                 FROM g JOIN audience_deal s ON s.id = g.id WHERE {} FOR NO KEY UPDATE OF s
             ),
             noted AS (
@@ -225,9 +229,7 @@ def _take_part(work: Run, after: int, last: int) -> None:
 KIND = Kind(
     name="deals",
     label=_("Deals"),
-    help=_(
-        "One row is one possible sale, with its amount, its stage in the sales pipeline, and whether it was won or lost."
-    ),
+    help=_("One row is one possible sale: its amount, its stage in the sales pipeline, whether it was won or lost."),
     targets=TARGETS,
     derive=derive,
     checks=checks,

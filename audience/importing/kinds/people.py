@@ -17,22 +17,45 @@ from audience.models import Person
 from kit.sql import Sql, join, name, run, sql
 
 TARGETS = (
-    Target("external_id", _("external id"), length=300, aliases=("id", "mql id", "lead id", "contact id", "customer id", "person id", "prospect id", "user id", "person external id", "record id", "vid", "lead number")),
-    Target("email", _("email"), EMAIL_ADDRESS, aliases=("e-mail", "email address", "e-mail address", "mail", "work email", "business email", "contact email")),
-    Target("first_name", _("first name"), aliases=("firstname", "given name", "forename", "contact first name", "vorname")),
-    Target("last_name", _("last name"), aliases=("lastname", "surname", "family name", "contact last name", "nachname")),
-    Target("phone", _("phone"), length=50, aliases=("phone number", "telephone", "mobile", "mobile phone", "contact phone", "telefon")),
+    Target("external_id", _("external id"), length=300, aliases=(
+        "id", "mql id", "lead id", "contact id", "customer id", "person id", "prospect id", "user id",
+        "person external id", "record id", "vid", "lead number",
+    )),
+    Target("email", _("email"), EMAIL_ADDRESS, aliases=(
+        "e-mail", "email address", "e-mail address", "mail", "work email", "business email", "contact email",
+    )),
+    Target("first_name", _("first name"), aliases=(
+        "firstname", "given name", "forename", "contact first name", "vorname",
+    )),
+    Target("last_name", _("last name"), aliases=(
+        "lastname", "surname", "family name", "contact last name", "nachname",
+    )),
+    Target("phone", _("phone"), length=50, aliases=(
+        "phone number", "telephone", "mobile", "mobile phone", "contact phone", "telefon",
+    )),
     Target("title", _("job title"), aliases=("jobtitle", "job title", "position", "contact title", "role title")),
     Target("title_group", _("title group"), length=50),
     Target("seniority", _("seniority"), length=50, aliases=("job level", "seniority level")),
     Target("language", _("language"), length=35, aliases=("locale", "preferred language", "lang", "preferred locale")),
     Target("zone", _("time zone"), length=64, aliases=("timezone", "time zone", "tz")),
-    Target("source", _("original source"), aliases=("lead source", "leadsource", "origin", "original source", "signup source", "utm source")),
-    Target("country", _("country"), length=100, aliases=("country name", "mailing country", "mailingcountry", "country region")),
-    Target("region", _("region"), length=100, aliases=("state", "province", "state region", "mailingstate", "mailing state", "bundesland")),
+    Target("source", _("original source"), aliases=(
+        "lead source", "leadsource", "origin", "original source", "signup source", "utm source",
+    )),
+    Target("country", _("country"), length=100, aliases=(
+        "country name", "mailing country", "mailingcountry", "country region",
+    )),
+    Target("region", _("region"), length=100, aliases=(
+        "state", "province", "state region", "mailingstate", "mailing state", "bundesland",
+    )),
     Target("city", _("city"), length=100, aliases=("town", "mailingcity", "mailing city", "stadt")),
-    Target("owner", _("owner (email or name of a user)"), aliases=("owner email", "contact owner", "lead owner", "sales rep", "account manager")),
-    Target("first_seen", _("first seen"), INSTANT, aliases=("first contact date", "first contact", "created at", "createdate", "create date", "created", "created date", "createddate", "signup date", "date added", "registered at", "date created", "timestamp signup", "first seen at")),
+    Target("owner", _("owner (email or name of a user)"), aliases=(
+        "owner email", "contact owner", "lead owner", "sales rep", "account manager",
+    )),
+    Target("first_seen", _("first seen"), INSTANT, aliases=(
+        "first contact date", "first contact", "created at", "createdate", "create date", "created",
+        "created date", "createddate", "signup date", "date added", "registered at", "date created",
+        "timestamp signup", "first seen at",
+    )),
     *references.ACCOUNT,
     Target("account_role", _("account: role"), length=100, aliases=("role", "buying role", "contact role")),
 )  # fmt: skip
@@ -67,7 +90,8 @@ def match(work: Run) -> None:
     query = sql(
         """
         SELECT r.row, coalesce({}.id, nextval('audience_subject_seq')) AS person, {} AS account, {} AS owner,
-               CASE WHEN {} THEN 'no_email' WHEN {} THEN 'taken' WHEN {}.id IS NULL THEN {} WHEN {}.erased_at IS NOT NULL THEN 'skip'
+               CASE WHEN {} THEN 'no_email' WHEN {} THEN 'taken' WHEN {}.id IS NULL THEN {}
+                    WHEN {}.erased_at IS NOT NULL THEN 'skip'
                     WHEN {} THEN {} ELSE {} END AS action
         FROM {} r {} {} {} {} {} CROSS JOIN LATERAL (SELECT {}) g
         WHERE r.problem IS NULL

@@ -16,18 +16,25 @@ from kit.sql import Sql, sql
 
 TABLE = "audience_purchase"
 TARGETS = (
-    Target("external_id", _("external id of the purchase"), aliases=("id", "order id", "purchase id", "transaction id", "invoice id")),
+    Target("external_id", _("external id of the purchase"), aliases=(
+        "id", "order id", "purchase id", "transaction id", "invoice id",
+    )),
     *sourced.PERSON,
     *references.ACCOUNT,
     *sourced.PRODUCT,
     Target("quantity", _("quantity"), NUMBER, aliases=("qty", "units", "number of items")),
-    Target("amount", _("amount"), MONEY, aliases=("total", "total price", "price", "order total", "value", "revenue", "subtotal price")),
+    Target("amount", _("amount"), MONEY, aliases=(
+        "total", "total price", "price", "order total", "value", "revenue", "subtotal price",
+    )),
     Target("currency", _("currency"), CURRENCY, aliases=("currency code",)),
     Target(
         "occurred",
         _("when"),
         INSTANT,
-        aliases=("date", "order date", "purchase date", "created at", "processed at", "purchased at", "created", "invoice date", "timestamp"),
+        aliases=(
+            "date", "order date", "purchase date", "created at", "processed at", "purchased at", "created",
+            "invoice date", "timestamp",
+        ),
     ),
 )  # fmt: skip
 
@@ -58,7 +65,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
         columns = sourced.planned(given) | {
             "person_id": Sql("p.person"),
             "account_id": Sql("CASE WHEN p.person IS NULL THEN p.account END"),
-            "currency": sql("coalesce({}, CASE WHEN {} IS NULL THEN '' ELSE {} END)", work.value("currency"), work.value("amount"), work.currency),
+            "currency": sourced.currency_of(work, "amount"),
             "quantity": sql("coalesce(round({}, 4), 1)", work.value("quantity")),
             "properties": given.get("properties", Sql("'{}'::jsonb")),
         }  # fmt: skip

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
@@ -52,17 +52,20 @@ class Command(BaseCommand):
         if not file.is_file():
             raise CommandError(f"There is no file {file}.", returncode=2)
         now = timezone.now()
-        imported = None
         try:
             imported = importing.upload(file, options["kind"], source=options["source"], by=None, now=now)
+        except importing.Refused as refusal:
+            self._refuse(refusal.code, refusal.message, options)
+        try:
             found = importing.guessed(imported)
             told = _mapping({} if options["only"] else found.mapping, options["map"], imported.header)
             importing.begin(
                 imported, mapping=told, policy=options["policy"], dry_run=options["dry_run"], by=None, now=now
             )
-        except importing.Refused as refusal:
-            if imported is not None:
-                importing.discard(imported)
+        except (importing.Refused, CommandError) as refusal:
+            importing.discard(imported)
+            if isinstance(refusal, CommandError):
+                raise
             self._refuse(refusal.code, refusal.message, options)
         notes = [*imported.mapping["options"].get("notes", []), *found.notes]
         left_out = [column for column in imported.header if column not in told]
@@ -139,7 +142,8 @@ class Command(BaseCommand):
         if options["json"]:
             answer = {
                 "import": imported.pk, "state": "done", "kind": imported.kind, "file": imported.file_name,
-                "dry_run": imported.dry_run, **importing.counts_of(imported), "mapping": told, "unknown_columns": left_out, "notes": notes,
+                "dry_run": imported.dry_run, **importing.counts_of(imported), "mapping": told,
+                "unknown_columns": left_out, "notes": notes,
             }  # fmt: skip
             self.stdout.write(json.dumps(answer, ensure_ascii=False))
             return
@@ -154,7 +158,7 @@ class Command(BaseCommand):
         if (more := imported.counts["rejected"] - REJECTS_SHOWN) > 0:
             self.stdout.write(f"  … and {more} more; the page of import {imported.pk} has them as a file")
 
-    def _refuse(self, code: str, message: str, options: dict[str, Any]) -> None:
+    def _refuse(self, code: str, message: str, options: dict[str, Any]) -> NoReturn:
         if options["json"]:
             self.stdout.write(json.dumps({"state": "refused", "code": code, "detail": message}, ensure_ascii=False))
             sys.exit(1)

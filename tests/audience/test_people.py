@@ -1,0 +1,118 @@
+"""People one at a time: created, changed with history, found by the key that a system has for them."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from audience import accounts, people
+from audience.models import Account, Field, FieldChange, Identity, Person
+from kit.models import AuditEntry, User
+
+NOW = datetime(2025, 6, 15, 10, 0, tzinfo=UTC)
+LATER = NOW + timedelta(days=1)
+
+
+@pytest.mark.django_db
+def test_a_person_is_created_with_what_the_title_says() -> None:
+    user = User.objects.create_user("ops@example.com", "x")
+    person = people.create(
+        {"email": " Ann@Bücher.DE ", "title": "Senior Sales Manager", "external_id": "7"},
+        source="crm",
+        by=user,
+        now=NOW,
+    )
+    assert (person.email, person.title_group, person.seniority) == ("ann@xn--bcher-kva.de", "sales", "manager")
+    assert (person.first_seen_at, person.created_source) == (NOW, "crm")
+    assert Identity.objects.get(system="crm", external_id="7").person == person
+    assert AuditEntry.objects.get().actor == "ops@example.com"
+
+
+@pytest.mark.django_db
+def test_a_change_keeps_what_was_and_the_same_again_is_none() -> None:
+    Field.objects.create(of="person", slug="tier", label="Tier", created_at=NOW)
+    acme = accounts.create({"name": "Acme"}, source="crm", by=None, now=NOW)
+    person = people.create(
+        {"email": "a@x.de", "title": "CEO", "custom": {"tier": "gold"}}, source="crm", by=None, now=NOW
+    )
+    new = {"title": "Buyer", "country": "DE", "account": acme, "custom": {"tier": None}}
+    assert people.change(person, new, source="hand", by=None, now=LATER)
+    assert (person.title, person.account, person.custom, person.updated_at) == ("Buyer", acme, {}, LATER)
+    kept = dict(FieldChange.objects.filter(source="hand").values_list("field", "old"))
+    assert kept == {
+        "title": "CEO", "title_group": "management", "seniority": "c_level", "country": "", "account": None, "custom.tier": "gold",
+    }  # fmt: skip
+    assert not people.change(person, new, source="hand", by=None, now=LATER)
+    assert people.change(person, {"country": ""}, source="hand", by=None, now=LATER)
+    assert FieldChange.objects.filter(field="country", old="DE").exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "values, field",
+    [
+        ({"email": "a..b@c.d"}, "email"),
+        ({"email": "taken@x.de"}, "email"),
+        ({"first_name": "x" * 201}, "first_name"),
+        ({"first_name": "a\x00b"}, "first_name"),
+        ({"is_staff": True}, "is_staff"),
+        ({"custom": {"unknown": 1}}, "custom.unknown"),
+    ],
+)
+def test_what_no_person_can_have_is_refused_by_field(values: dict[str, object], field: str) -> None:
+    people.create({"email": "taken@x.de"}, source="crm", by=None, now=NOW)
+    with pytest.raises(people.BadValue) as refusal:
+        people.create(values, source="crm", by=None, now=NOW)
+    assert refusal.value.field == field and str(refusal.value)
+    assert Person.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_an_upsert_finds_by_external_id_then_by_email_and_joins_the_two() -> None:
+    person, new = people.upsert({"email": "a@x.de"}, source="shop", by=None, now=NOW)
+    assert new
+    same, new = people.upsert({"email": "A@x.de", "external_id": "7", "city": "Bonn"}, source="crm", by=None, now=LATER)
+    assert (same.pk, new) == (person.pk, False)
+    again, new = people.upsert({"external_id": "7", "email": "b@x.de"}, source="crm", by=None, now=LATER)
+    assert (again.pk, new, again.email, again.city) == (person.pk, False, "b@x.de", "Bonn")
+    with pytest.raises(people.BadValue):
+        people.upsert({"first_name": "Nobody"}, source="crm", by=None, now=NOW)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_callers_with_one_email_make_one_person() -> None:
+    made: list[bool] = []
+    wrong: list[BaseException] = []
+
+    def call(number: int) -> None:
+        try:
+            values = {"email": "a@x.de", "external_id": str(number % 2), "first_name": f"Caller {number}"}
+            made.append(people.upsert(values, source="crm", by=None, now=NOW)[1])
+        except BaseException as error:
+            wrong.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=call, args=[number]) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert made.count(True) == 1 and len(made) == 16
+    assert Person.objects.count() == 1 and Identity.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_accounts_are_created_and_changed_with_their_history() -> None:
+    account = accounts.create({"name": "Acme", "domain": "Bücher.de", "employees": 5}, source="crm", by=None, now=NOW)
+    parent = accounts.create({"name": "Mother"}, source="crm", by=None, now=NOW)
+    assert account.domain == "xn--bcher-kva.de"
+    assert accounts.change(account, {"employees": None, "parent": parent}, source="hand", by=None, now=LATER)
+    assert set(FieldChange.objects.values_list("field", "old")) == {("employees", "5"), ("parent", None)}
+    assert Account.objects.get(pk=account.pk).employees is None
+    with pytest.raises(people.BadValue):
+        accounts.create({"industry": "none"}, source="crm", by=None, now=NOW)
