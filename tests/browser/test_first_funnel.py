@@ -47,6 +47,7 @@ def figure(page: Any, metric: str) -> int:
 
 def test_from_an_empty_installation_to_the_people_behind_a_number(page: Any, worker: None) -> None:
     User.objects.create_user("mo@perennial.example", PASSWORD, name="Mo Lind", role=User.Role.ADMIN)
+    page.set_default_timeout(60_000)  # there is real work to wait for
     page.goto("/")
     page.get_by_label("Email").fill("mo@perennial.example")
     page.get_by_label("Password").fill(PASSWORD)
@@ -72,7 +73,7 @@ def test_from_an_empty_installation_to_the_people_behind_a_number(page: Any, wor
     page.get_by_text("What publishing would do").wait_for()
     assert not Membership.objects.exists()
     page.get_by_role("button", name="Publish with its history").click()
-    page.get_by_role("link", name="Open the result").click(timeout=60_000)
+    page.get_by_role("link", name="Open the result").click()
     page.get_by_text("Published", exact=True).wait_for()
     assert Membership.objects.count() == 60
 
