@@ -88,7 +88,9 @@ DATABASES = {
 }
 # The server notices within a second that a worker was killed in a long statement, and lets go of the rows it locked.
 # Compiling a statement costs more than it saves in passes and pages, which are many and short.
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c client_connection_check_interval=1s -c jit=off")
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault(
+    "options", "-c client_connection_check_interval=1s -c jit=off"
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "kit.User"
 
