@@ -21,3 +21,4 @@ class AudienceConfig(AppConfig):
         navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)
         navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)
+        navigation.register(area="data", label=_("Left out"), url_name="left_out", icon="eye-off", order=80)

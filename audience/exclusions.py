@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from audience import addresses
 from kit import installation
 from kit.sql import Sql, run, sql
 
@@ -31,13 +32,16 @@ def refresh(now: datetime) -> int:
         return _refresh("person", domains, now) + _refresh("account", domains, now)
 
 
+def name_domains(domains: list[str], now: datetime) -> int:
+    """Name the installation's own domains and flag by them at once. Returns how many people and accounts changed."""
+    with transaction.atomic():
+        installation.put("own_domains", domains)
+        return refresh(now)
+
+
 def _plain(domain: str) -> str:
     """A domain as addresses are kept: lower case, punycode, without a leading @ or dot."""
-    bare = domain.strip().lower().lstrip("@.")
-    try:
-        return bare.encode("idna").decode()
-    except UnicodeError:
-        return bare
+    return addresses.ascii_domain(domain.strip().lower().lstrip("@."))
 
 
 def _refresh(of: str, domains: list[str], now: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from django import forms
 from django.forms.boundfield import BoundField
 from django.utils.translation import gettext_lazy as _
 
+from audience import addresses
 from audience.importing.headers import Column, Guess, slug_of
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind
 from audience.models import Field, Import
@@ -45,6 +47,26 @@ class Upload(forms.Form):
         kinds = [(name, kind.label) for name, kind in registry.import_kinds.items()]
         self.fields["kind"].choices = kinds  # type: ignore[attr-defined]
         self.fields["kind"].initial = kinds[0][0] if kinds else None
+
+
+class OwnDomains(forms.Form):
+    """The domains whose people and accounts are left out of every figure, one in a line."""
+
+    domains = forms.CharField(
+        label=_("Own domains"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+        help_text=_("One in a line, such as example.com. Whoever has an address there, or below it, is left out."),
+    )
+
+    def clean_domains(self) -> list[str]:
+        """The domains as addresses are kept."""
+        told = [line.strip().lower().lstrip("@.") for line in self.cleaned_data["domains"].splitlines()]
+        plain = [addresses.ascii_domain(line) for line in told if line]
+        wrong = [line for line in plain if not re.fullmatch(addresses.DOMAIN[1:-1], line)]
+        if wrong:
+            raise forms.ValidationError(_("These are no domains: %(wrong)s") % {"wrong": ", ".join(wrong)[:300]})
+        return sorted(set(plain))
 
 
 class Mapping(forms.Form):

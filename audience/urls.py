@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from audience.views import accounts, imports, people, search
+from audience.views import accounts, exclusions, imports, people, search
 
 urlpatterns = [
     path("people/", people.People.as_view(), name="people"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("accounts/<int:pk>/people/", accounts.PeopleOf.as_view(), name="account_people"),
     path("accounts/<int:pk>/timeline/", accounts.account_timeline, name="account_timeline"),
     path("search/", search.search, name="search"),
+    path("left-out/", exclusions.left_out, name="left_out"),
     path("imports/", imports.Imports.as_view(), name="imports"),
     path("imports/new/", imports.new, name="import_new"),
     path("imports/<int:pk>/", imports.one, name="import"),

@@ -13,5 +13,6 @@ urlpatterns = [
     path("operations/jobs/<int:pk>/", views.job, name="job"),
     path("operations/jobs/<int:pk>/cancel/", views.job_cancel, name="job_cancel"),
     path("operations/jobs/<int:pk>/retry/", views.job_retry, name="job_retry"),
+    path("operations/settings/", views.settings_page, name="settings"),
     path("styleguide/", views.styleguide, name="styleguide"),
 ]

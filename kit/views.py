@@ -6,6 +6,8 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.views import LoginView
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,10 +17,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from kit import filters, forms, jobs, pages, panels, progress, samples, writing
-from kit.models import Job
+from kit import audit, filters, forms, installation, jobs, pages, panels, progress, samples, writing
+from kit.models import Job, User
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -111,6 +113,25 @@ def job_retry(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.warning(request, _("Only a failed or cancelled job can be tried again."))
     return redirect(_next(request, pk))
+
+
+@require_http_methods(["GET", "POST"])
+def settings_page(request: HttpRequest) -> HttpResponse:
+    """What is set for the whole installation; for administrators."""
+    if (asker := audit.asker(request)) is None or asker.role != User.Role.ADMIN:
+        raise PermissionDenied
+    before = {name: installation.get(name) for name in forms.Installation.base_fields}
+    form = forms.Installation(request.POST or None, initial=before)
+    if form.is_valid():
+        with transaction.atomic():
+            for name, value in form.cleaned_data.items():
+                installation.put(name, value)
+            audit.record(
+                "settings.change", "settings", by=asker, now=timezone.now(), before=before, after=form.cleaned_data
+            )
+        messages.success(request, _("The settings are kept."))
+        return redirect("settings")
+    return render(request, "kit/settings.html", {"form": form}, status=400 if form.is_bound else 200)
 
 
 @require_GET

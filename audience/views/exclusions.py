@@ -1,0 +1,41 @@
+"""The page on which own domains are named, and with them who is left out of every figure."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods
+
+from audience import exclusions
+from audience.forms import OwnDomains
+from audience.models import Account, Person
+from kit import audit, installation
+from kit.models import User
+
+MAY_CHANGE = (User.Role.ADMIN, User.Role.MARKETER, User.Role.OPS)
+
+
+@require_http_methods(["GET", "POST"])
+def left_out(request: HttpRequest) -> HttpResponse:
+    """Own domains, and how many they leave out."""
+    asker = audit.asker(request)
+    may_change = asker is not None and asker.role in MAY_CHANGE
+    before = installation.get("own_domains")
+    form = OwnDomains(request.POST or None, initial={"domains": "\n".join(before)})
+    if request.method == "POST":
+        if not may_change:
+            raise PermissionDenied
+        if form.is_valid():
+            now, after = timezone.now(), form.cleaned_data["domains"]
+            changed = exclusions.name_domains(after, now)
+            audit.record("own_domains.change", "own domains", by=asker, now=now, before={"is": before}, after=after)
+            told = ngettext("%(n)s was left out or taken back in.", "%(n)s were left out or taken back in.", changed)
+            messages.success(request, told % {"n": changed})
+            return redirect("left_out")
+    counts = {of.__name__.lower(): of.objects.filter(is_excluded=True).count() for of in (Person, Account)}
+    context = {"form": form, "may_change": may_change, **counts}
+    return render(request, "audience/left_out.html", context, status=400 if form.is_bound else 200)

@@ -1,0 +1,45 @@
+"""Naming own domains in the browser leaves their people out of figures, and the page counts them."""
+
+import pytest
+
+from audience.models import FieldChange, Person
+from kit import installation
+from kit.models import AuditEntry, User
+from tests.factories import person
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def signed_in(client):
+    client.force_login(User.objects.create_user("ada@example.com", "x", role=User.Role.MARKETER))
+
+
+def test_naming_a_domain_leaves_its_people_out_at_once_and_taking_it_away_brings_them_back(client):
+    ours, theirs = person(email="tester@xn--bcher-kva.example"), person(email="lead@shop.example")
+    client.post("/left-out/", {"domains": "@BÜCHER.example\n\n"})
+    assert installation.get("own_domains") == ["xn--bcher-kva.example"]
+    assert list(Person.objects.filter(is_excluded=True)) == [ours]
+    page = client.get("/left-out/").content.decode()
+    assert 'data-metric="people_left_out">1<' in page
+    listed = client.get("/people/?left_out=yes").content.decode()
+    assert f'href="/people/{ours.pk}/"' in listed and f'href="/people/{theirs.pk}/"' not in listed
+    assert FieldChange.objects.filter(person=ours, field="is_excluded").count() == 1
+    client.post("/left-out/", {"domains": ""})
+    assert not Person.objects.filter(is_excluded=True).exists()
+    assert AuditEntry.objects.count() == 2
+
+
+def test_what_is_no_domain_is_refused_by_name_and_nothing_changes(client):
+    answer = client.post("/left-out/", {"domains": "good.example\nnot a domain\n<script>"})
+    assert answer.status_code == 400
+    page = answer.content.decode()
+    assert "These are no domains: not a domain, &lt;script&gt;" in page
+    assert installation.get("own_domains") == []
+
+
+def test_a_viewer_sees_the_page_and_cannot_change_it(client):
+    client.force_login(User.objects.create_user("vi@example.com", "x", role=User.Role.VIEWER))
+    assert "Keep these domains" not in client.get("/left-out/").content.decode()
+    assert client.post("/left-out/", {"domains": "shop.example"}).status_code == 403
+    assert installation.get("own_domains") == []
