@@ -43,6 +43,7 @@ PRODUCT = (
         aliases=("product id", "productid", "sku", "item id", "variant id"),
     ),
 )
+NO_JOINS = Sql("")
 SUBJECT_NAMES = ("person_external_id", "person_email", "account_external_id", "account_domain", "account_name")
 WHO = Need(SUBJECT_NAMES, gettext_noop("The row names neither a person nor an account."))
 NOBODY = gettext_noop("Nobody is known by this external id, and the row has no email to make somebody of.")
@@ -102,13 +103,13 @@ def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_
         planning.last_counts(work, "external_id")
 
 
-def insert(work: Run, table: str, after: int, last: int, columns: Mapping[str, Sql]) -> int:
-    """Write the new rows of `(after, last]`; `columns` over rows r and plan p. What came in meanwhile stays."""
+def insert(work: Run, table: str, after: int, last: int, columns: Mapping[str, Sql], joins: Sql = NO_JOINS) -> int:
+    """Write the new rows of `(after, last]`, `columns` over rows r, plan p, `joins`; what came in meanwhile stays."""
     return run(
         sql(
             """
             INSERT INTO {} (source, external_id, recorded_at, {}) SELECT {}, p.external_id, {}, {}
-            FROM {} p JOIN {} r ON r.row = p.row WHERE p.action = 'create' AND {}
+            FROM {} p JOIN {} r ON r.row = p.row {} WHERE p.action = 'create' AND {}
             ON CONFLICT (source, external_id) DO NOTHING
             """,
             name(table),
@@ -118,6 +119,7 @@ def insert(work: Run, table: str, after: int, last: int, columns: Mapping[str, S
             join(", ", columns.values()),
             work.table("plan"),
             work.table("rows"),
+            joins,
             planning.between(after, last),
         )
     )

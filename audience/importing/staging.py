@@ -153,7 +153,10 @@ def _digest(work: Run) -> Sql:
     constants = [sql("{}::text", f"{each.target}={each.constant}") for each in work.mapped if each.constant is not None]
     when = [sql("{}::text", f"{each.target}={each.column}") for each in work.mapped if each.target == "occurred"]
     parts = join(", ", [*constants, *when, *(Sql(column) for column in work.staged)])
-    return sql("left(encode(sha256(convert_to(array_to_string(ARRAY[{}], chr(31), ''), 'UTF8')), 'hex'), 32)", parts)
+    text = sql("array_to_string(ARRAY[{}], chr(31), '')", parts)
+    made = sql("left(encode(sha256(convert_to({}, 'UTF8')), 'hex'), 32)", text)
+    own = work.named.get("external_id")
+    return sql("CASE WHEN {} IS NULL THEN {} END", _cell(own), made) if own else made
 
 
 def _named(work: Run) -> list[Sql]:

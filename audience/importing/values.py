@@ -125,23 +125,27 @@ def _month(group: int) -> Sql:
 
 def _is_date(text: Sql) -> Sql:
     """Most dates are plain and early in their month, which a few comparisons tell; a regular expression costs more."""
+    day = sql(
+        """substr({}, 9, 2) COLLATE "C" BETWEEN '01' AND '28' AND substr({}, 6, 2) COLLATE "C" BETWEEN '01' AND '12'
+           AND left({}, 1) IN ('1', '2') AND octet_length(replace({}, '-', '')) = octet_length({}) - 2""",
+        *[text] * 5,
+    )
+    clock = sql(
+        """octet_length(replace({}, ':', '')) = 17 AND substr({}, 12, 2) COLLATE "C" <= '23'
+           AND substr({}, 15, 2) COLLATE "C" <= '59' AND substr({}, 18, 2) COLLATE "C" <= '59'""",
+        *[text] * 4,
+    )
     plain = sql(
-        """octet_length({}) = 10 AND {} LIKE '____-__-__' AND octet_length(replace({}, '-', '')) = 8 AND {} !~ '[^0-9-]'
-           AND substr({}, 9, 2) COLLATE "C" BETWEEN '01' AND '28' AND substr({}, 6, 2) COLLATE "C" BETWEEN '01' AND '12'
-           AND left({}, 1) IN ('1', '2')""".replace("%", "%%"),
-        *[text] * 7,
+        """CASE octet_length({}) WHEN 10 THEN {} LIKE '____-__-__' AND {} !~ '[^0-9-]' AND {}
+             WHEN 19 THEN {} LIKE '____-__-__ __:__:__' AND {} !~ '[^0-9 :-]' AND {} AND {} ELSE false END""",
+        *[text, text, text, day, text, text, day, clock],
     )
     year = sql("left({}, 4)::int", text)
     leap = sql("({} %% 4 = 0 AND ({} %% 100 <> 0 OR {} %% 400 = 0))", year, year, year)
     return sql(
         "CASE WHEN {} THEN true WHEN {} ~ {} THEN true WHEN {} ~ {} THEN {} ELSE false END",
-        plain,
-        text,
-        IS_DAY,
-        text,
-        IS_LEAP_DAY,
-        leap,
-    )
+        plain, text, IS_DAY, text, IS_LEAP_DAY, leap,
+    )  # fmt: skip
 
 
 def _instant(text: Sql) -> Sql:

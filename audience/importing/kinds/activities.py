@@ -47,22 +47,19 @@ NO_DIRECTION = gettext_noop("is neither inbound nor outbound")
 
 
 def derive(work: Run) -> Sequence[Derived]:
-    kind, way = Sql("r.kind"), work.value("direction")
-    plain = sql("regexp_replace(lower({}), '[^[:alnum:]]+', '_', 'g')", kind)
-    short = sql("left(trim(BOTH '_' FROM {}), 64)", plain)
-    found = [Derived("kind_slug", "text", sql("trim(BOTH '_' FROM {})", short))]
-    inbound, outbound = (sql("lower({}) = ANY({})", way, words) for words in DIRECTIONS.values())
-    found.append(
-        Derived("way", "text", sql("CASE WHEN {} THEN 'inbound' WHEN {} THEN 'outbound' END", inbound, outbound))
-    )
+    found = []
+    if work.has("direction"):
+        inbound, outbound = (sql("lower(r.direction) = ANY({})", words) for words in DIRECTIONS.values())
+        way = sql("CASE WHEN {} THEN 'inbound' WHEN {} THEN 'outbound' END", inbound, outbound)
+        found.append(Derived("way", "text", way))
     return [*found, *references.person_key(work), *references.account_key(work)]
 
 
 def checks(work: Run) -> Sequence[Check]:
-    return [
-        Check(Sql("kind_slug = ''"), "kind", NO_SLUG),
-        Check(sql("{} IS NOT NULL AND way IS NULL", work.value("direction")), "direction", NO_DIRECTION),
-    ]
+    found = [Check(Sql("kind !~ '[[:alnum:]]'"), "kind", NO_SLUG)]
+    if work.has("direction"):
+        found.append(Check(Sql("direction IS NOT NULL AND way IS NULL"), "direction", NO_DIRECTION))
+    return found
 
 
 def match(work: Run) -> None:
@@ -70,17 +67,9 @@ def match(work: Run) -> None:
     seen = Sql("r.occurred")
     references.find_people(work, seen)
     references.find_accounts(work, seen)
-    work.create(
-        "kinds",
-        sql(
-            """
-            SELECT said.slug, said.label, k.id FROM (
-                SELECT kind_slug AS slug, min(kind) AS label FROM {} WHERE problem IS NULL GROUP BY 1
-            ) said LEFT JOIN audience_activitykind k ON k.slug = said.slug
-            """,
-            work.table("rows"),
-        ),
-    )
+    slug = r"trim(BOTH '_' FROM left(trim(BOTH '_' FROM regexp_replace(lower(said), '[^[:alnum:]]+', '_', 'g')), 64))"
+    distinct = sql("SELECT DISTINCT kind AS said FROM {} WHERE problem IS NULL", work.table("rows"))
+    work.create("kinds", sql("SELECT said, {} AS slug FROM ({}) told", Sql(slug), distinct))
     sourced.match(work, TABLE, {"nothing": Sql("NULL::int")}, changed=Sql("false"), may_change=False)
 
 
@@ -90,9 +79,9 @@ def prepare(work: Run) -> Counter[str]:
         sql(
             """
             INSERT INTO audience_activitykind (slug, label, channel, direction, is_response)
-            SELECT slug, label, '', '', false FROM {} k WHERE EXISTS (
-                SELECT FROM {} p JOIN {} r USING (row) WHERE p.action = 'create' AND r.kind_slug = k.slug)
-            ON CONFLICT (slug) DO NOTHING
+            SELECT slug, min(said), '', '', false FROM {} WHERE said IN (
+                SELECT r.kind FROM {} p JOIN {} r USING (row) WHERE p.action = 'create')
+            GROUP BY slug ORDER BY slug ON CONFLICT (slug) DO NOTHING
             """,
             work.table("kinds"),
             work.table("plan"),
@@ -112,20 +101,22 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
         properties = sql(
             "{} || jsonb_strip_nulls(jsonb_build_object('campaign', {}))", properties, work.value("campaign")
         )
-    of_kind = "(SELECT k.{} FROM audience_activitykind k WHERE k.slug = r.kind_slug)"
     columns = {
         "person_id": Sql("p.person"),
         "account_id": Sql("p.account"),
-        "kind_id": Sql(of_kind.format("id")),
-        "channel": sql("coalesce({}, {}, '')", work.value("channel"), Sql(of_kind.format("channel"))),
+        "kind_id": Sql("k.id"),
+        "channel": sql("coalesce({}, k.channel)", work.value("channel")),
         "platform": sourced.or_else(work.value("platform"), ""),
-        "direction": sql("coalesce(r.way, {}, '')", Sql(of_kind.format("direction"))),
+        "direction": Sql("coalesce(r.way, k.direction)") if work.has("direction") else Sql("k.direction"),
         "actor": Sql("'human'"),
         "value": sql("round({}, 4)", work.value("value")),
         "properties": properties,
         "occurred_at": Sql("r.occurred"),
     }
-    return sourced.count(work, after, last, sourced.insert(work, TABLE, after, last, columns))
+    kinds = sql(
+        "JOIN {} said ON said.said = r.kind JOIN audience_activitykind k ON k.slug = said.slug", work.table("kinds")
+    )
+    return sourced.count(work, after, last, sourced.insert(work, TABLE, after, last, columns, kinds))
 
 
 KIND = Kind(
