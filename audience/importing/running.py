@@ -37,6 +37,7 @@ JOB = "import"
 WRITTEN_AT_ONCE = 20_000  # rows; each such range is a transaction
 SAMPLE = 500  # rows by which columns are guessed
 ALWAYS = ("created", "updated", "unchanged", "skipped", "repeated")  # counts that are told even when they are 0
+WORTH_COUNTING = 1_000  # rows in the file, above which the planner must know of them before anybody asks
 RIVALS = 5  # how often somebody else may write the same people meanwhile
 
 
@@ -278,6 +279,8 @@ def _finish(work: Run, progress: Progress) -> None:
             cursor = {**cursor, "counts": dict(made)}
             if work.kind.touches_people:
                 exclusions.refresh(work.now)
+            if cursor.get("last", 0) > WORTH_COUNTING:
+                work.tell_planner()
         answer = _answer(cursor)
         imported.counts, imported.finished_at = answer, work.now
         imported.save(update_fields=["counts", "finished_at"])
