@@ -138,7 +138,7 @@ class Run:
         return made
 
     def tell_planner(self) -> None:
-        """Have the database count what imports fill: whoever asks next (a replay) must not be planned as for nothing."""
+        """Have the database count what imports fill, so that whoever asks next is not planned as for nothing."""
         run(sql("ANALYZE {}", Sql(", ".join(FILLED))))
 
     def drop(self, *which: str) -> None:
