@@ -15,33 +15,13 @@ from audience.models import Account, Identity
 from audience.people import BadValue, custom_values
 from kit import audit
 from kit.models import User
-from kit.sql import Sql, join, name, run, sql
+from kit.sql import Sql, join, name, sql
 from kit.sql import value as value_of
 
 TEXTS = ("name", "domain", "industry", "currency", "ownership", "country", "region", "city")
 NUMBERS = ("employees", "annual_revenue")
 LINKS = ("parent_id", "owner_id")
 COLUMNS = (*TEXTS, *NUMBERS, *LINKS, history.CUSTOM)
-
-
-def insert(rows: Sql, columns: Sequence[str], *, source: str, now: datetime) -> int:
-    """Write new accounts out of a relation with `id`, `first_seen_at` and `columns`; NULL is "(empty)". How many."""
-    return run(
-        sql(
-            """
-            INSERT INTO audience_account (id, first_seen_at, created_at, created_source, updated_at {} {})
-            SELECT g.id, g.first_seen_at, {}, {}, {} {} {} FROM ({}) g
-            """,
-            Sql("," if columns else ""),
-            join(", ", (name(column) for column in columns)),
-            now,
-            source,
-            now,
-            Sql("," if columns else ""),
-            join(", ", (_or_empty(column) for column in columns)),
-            rows,
-        )
-    )
 
 
 @transaction.atomic
@@ -54,7 +34,7 @@ def create(values: Mapping[str, Any], *, source: str, by: User | None, now: date
         raise BadValue("name", _("An account needs a name, a domain or an external id to be known by."))
     columns = [column for column in COLUMNS if column in given]
     account_id = int(value_of(Sql("SELECT nextval('audience_subject_seq')")))
-    insert(_one(account_id, given, columns, seen), columns, source=source, now=now)
+    history.insert(Account, _one(account_id, given, columns, seen), columns, source=source, now=now)
     if external:
         Identity.objects.create(
             account_id=account_id, system=source, kind="account", external_id=external, created_at=now
@@ -114,10 +94,3 @@ def _one(account_id: int, given: Mapping[str, Any], columns: Sequence[str], seen
             value, kind = json.dumps(value), "jsonb"
         pieces.append(sql("{}::{} AS {}", value, Sql(kind), name(column)))
     return sql("SELECT {}", join(", ", pieces))
-
-
-def _or_empty(column: str) -> Sql:
-    given = sql("g.{}", name(column))
-    if column in (*NUMBERS, *LINKS):
-        return given
-    return sql("coalesce({}, {})", given, Sql("'{}'::jsonb") if column == history.CUSTOM else Sql("''"))

@@ -25,6 +25,31 @@ def differs(columns: Sequence[str], *, fill: bool = False, exact: bool = False, 
     return sql("ROW({}) IS DISTINCT FROM ROW({})", new, old)
 
 
+def insert(
+    model: type[Person] | type[Account], rows: Sql, columns: Sequence[str], *, source: str, now: datetime
+) -> int:
+    """Write new subjects out of a relation with `id`, `first_seen_at` and `columns`; NULL is "(empty)". How many."""
+    return run(
+        sql(
+            "INSERT INTO {} ({}) SELECT {} FROM ({}) g",
+            name(model._meta.db_table),
+            join(", ", map(name, ("id", "first_seen_at", "created_at", "created_source", "updated_at", *columns))),
+            join(
+                ", ",
+                (
+                    Sql("g.id"),
+                    Sql("g.first_seen_at"),
+                    sql("{}", now),
+                    sql("{}", source),
+                    sql("{}", now),
+                    *(_or_empty(model, column) for column in columns),
+                ),
+            ),
+            rows,
+        )
+    )
+
+
 def update(
     model: type[Person] | type[Account],
     rows: Sql,
@@ -94,6 +119,14 @@ def new_value(column: str, *, fill: bool = False, exact: bool = False, subject: 
     if fill:
         return sql("CASE WHEN coalesce({}::text, '') = '' THEN coalesce({}, {}) ELSE {} END", was, given, was, was)
     return sql("coalesce({}, {})", given, was)
+
+
+def _or_empty(model: type[Person] | type[Account], column: str) -> Sql:
+    """What is given, or what stands for nothing in that column: NULL where it may, else an empty text or object."""
+    given = sql("g.{}", name(column))
+    if model._meta.get_field(column).null:
+        return given
+    return sql("coalesce({}, {})", given, Sql("'{}'::jsonb") if column in OBJECTS else Sql("''"))
 
 
 def _was(column: str) -> Sql:

@@ -35,29 +35,6 @@ class BadValue(ValueError):
         self.message = message
 
 
-def insert(rows: Sql, columns: Sequence[str], *, source: str, now: datetime) -> int:
-    """Write new people out of a relation with `id`, `first_seen_at` and `columns`; NULL is "(empty)". How many."""
-    values = (
-        sql("coalesce(g.{}, {})", name(c), _empty(c)) if c not in LINKS else sql("g.{}", name(c)) for c in columns
-    )
-    return run(
-        sql(
-            """
-            INSERT INTO audience_person (id, first_seen_at, created_at, created_source, updated_at {} {})
-            SELECT g.id, g.first_seen_at, {}, {}, {} {} {} FROM ({}) g
-            """,
-            Sql("," if columns else ""),
-            join(", ", (name(column) for column in columns)),
-            now,
-            source,
-            now,
-            Sql("," if columns else ""),
-            join(", ", values),
-            rows,
-        )
-    )
-
-
 @transaction.atomic
 def create(values: Mapping[str, Any], *, source: str, by: User | None, now: datetime) -> Person:
     """A new person. `values` by column name, `external_id` among them; `custom` is an object by slug.
@@ -72,7 +49,7 @@ def create(values: Mapping[str, Any], *, source: str, by: User | None, now: date
     seen = given.pop("first_seen_at", None) or now
     columns = [column for column in COLUMNS if column in given]
     person_id = _next_id()
-    insert(_one(person_id, given, columns, first_seen_at=seen), columns, source=source, now=now)
+    history.insert(Person, _one(person_id, given, columns, first_seen_at=seen), columns, source=source, now=now)
     if external:
         Identity.objects.create(person_id=person_id, system=source, kind="person", external_id=external, created_at=now)
     person = Person.objects.get(pk=person_id)
@@ -193,10 +170,6 @@ def _one(subject_id: int, given: Mapping[str, Any], columns: Sequence[str], **mo
         else:
             pieces.append(sql("{}::text AS {}", value, name(column)))
     return sql("SELECT {}", join(", ", pieces))
-
-
-def _empty(column: str) -> Sql:
-    return Sql("'{}'::jsonb") if column == history.CUSTOM else Sql("''")
 
 
 def _next_id() -> int:

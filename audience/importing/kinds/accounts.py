@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience import accounts, history
-from audience.importing import planning, references
+from audience import history
+from audience.importing import planning, references, subjects
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Kind, Need, Target
 from audience.importing.values import CURRENCY, INSTANT, INTEGER, MONEY, SITE
@@ -115,19 +115,8 @@ def match(work: Run) -> None:
 
 
 def write(work: Run, after: int, last: int) -> Counter[str]:
-    """Write the rows `(after, last]`: new accounts, changes with their history, names."""
-    counts = planning.counted(work, after, last)
-    if counts["created"]:
-        seen = sql("coalesce({}, {}) AS first_seen_at", work.value("first_seen"), work.now)
-        accounts.insert(_rows(work, after, last, "create", seen), _columns(work), source=work.source, now=work.now)
-    if counts["updated"]:
-        new = _rows(work, after, last, "update")
-        history.update(Account, new, _columns(work), source=work.source, at=work.now, now=work.now, fill=work.fill)
-        if work.has("first_seen"):
-            _see(work, after, last)
-    if work.has("external_id") and (counts["created"] or counts["updated"]):
-        _name(work, after, last)
-    return counts
+    """Write the rows `(after, last]`."""
+    return subjects.write(work, Account, _rows, _columns(work), after, last)
 
 
 def conclude(work: Run) -> Counter[str]:
@@ -181,39 +170,6 @@ def _rows(work: Run, after: int, last: int, action: str, *more: Sql) -> Sql:
         work.table("rows"),
         planning.between(after, last),
         action,
-    )
-
-
-def _see(work: Run, after: int, last: int) -> None:
-    run(
-        sql(
-            """
-            UPDATE audience_account s SET first_seen_at = r.first_seen, updated_at = {}
-            FROM {} p JOIN {} r ON r.row = p.row WHERE s.id = p.account AND r.first_seen < s.first_seen_at
-            AND p.action = 'update' AND {}
-            """,
-            work.now,
-            work.table("plan"),
-            work.table("rows"),
-            planning.between(after, last),
-        )
-    )
-
-
-def _name(work: Run, after: int, last: int) -> None:
-    run(
-        sql(
-            """
-            INSERT INTO audience_identity (account_id, system, kind, external_id, created_at)
-            SELECT p.account, {}, 'account', r.external_id, {} FROM {} p JOIN {} r ON r.row = p.row
-            WHERE r.external_id IS NOT NULL AND p.action IN ('create', 'update') AND {} ON CONFLICT DO NOTHING
-            """,
-            work.source,
-            work.now,
-            work.table("plan"),
-            work.table("rows"),
-            planning.between(after, last),
-        )
     )
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience import history, people, titles
-from audience.importing import planning, references
+from audience import history, titles
+from audience.importing import planning, references, subjects
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Kind, Need, Target
 from audience.importing.values import EMAIL_ADDRESS, INSTANT, is_email
@@ -121,19 +121,9 @@ def prepare(work: Run) -> Counter[str]:
 
 
 def write(work: Run, after: int, last: int) -> Counter[str]:
-    """Write the rows `(after, last]`: new people, changes with their history, names, roles."""
-    counts = planning.counted(work, after, last)
-    columns = _columns(work)
-    if counts["created"]:
-        seen = sql("coalesce({}, {}) AS first_seen_at", work.value("first_seen"), work.now)
-        people.insert(_rows(work, after, last, "create", seen), columns, source=work.source, now=work.now)
-    if counts["updated"]:
-        new = _rows(work, after, last, "update")
-        history.update(Person, new, columns, source=work.source, at=work.now, now=work.now, fill=work.fill)
-        if work.has("first_seen"):
-            _see(work, after, last)
+    """Write the rows `(after, last]`, and the roles in accounts."""
+    counts = subjects.write(work, Person, _rows, _columns(work), after, last)
     if counts["created"] or counts["updated"]:
-        _name(work, after, last)
         _take_roles(work, after, last)
     return counts
 
@@ -207,41 +197,6 @@ def _rows(work: Run, after: int, last: int, action: str, *more: Sql) -> Sql:
         planning.between(after, last),
         action,
     )
-
-
-def _see(work: Run, after: int, last: int) -> None:
-    """Who was seen earlier than we knew, was."""
-    run(
-        sql(
-            """
-            UPDATE audience_person s SET first_seen_at = r.first_seen, updated_at = {}
-            FROM {} p JOIN {} r ON r.row = p.row WHERE s.id = p.person AND r.first_seen < s.first_seen_at
-            AND p.action = 'update' AND {}
-            """,
-            work.now,
-            work.table("plan"),
-            work.table("rows"),
-            planning.between(after, last),
-        )
-    )
-
-
-def _name(work: Run, after: int, last: int) -> None:
-    if work.has("external_id"):
-        run(
-            sql(
-                """
-                INSERT INTO audience_identity (person_id, system, kind, external_id, created_at)
-                SELECT p.person, {}, 'person', r.external_id, {} FROM {} p JOIN {} r ON r.row = p.row
-                WHERE r.external_id IS NOT NULL AND p.action IN ('create', 'update') AND {} ON CONFLICT DO NOTHING
-                """,
-                work.source,
-                work.now,
-                work.table("plan"),
-                work.table("rows"),
-                planning.between(after, last),
-            )
-        )
 
 
 def _take_roles(work: Run, after: int, last: int) -> None:
