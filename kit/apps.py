@@ -16,4 +16,6 @@ class KitConfig(AppConfig):
         registry.holder(models.Notice, "notices", personal=("title", "body"))
         navigation.register(area="main", label=_("Home"), url_name="home", icon="house", order=10)
         navigation.register(area="operations", label=_("Jobs"), url_name="jobs", icon="list-checks", order=10)
-        navigation.register(area="operations", label=_("Settings"), url_name="settings", icon="settings", order=90)
+        navigation.register(
+            area="operations", label=_("Settings"), url_name="settings", icon="settings", order=90, right="administer"
+        )

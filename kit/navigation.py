@@ -11,6 +11,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from kit import rights
+
 Text = str | Promise
 
 # In the order of the sidebar. The first has no heading.
@@ -31,6 +33,7 @@ class Entry:
     url_name: str
     icon: str
     order: int
+    right: str = ""
 
     @property
     def url(self) -> str:
@@ -50,21 +53,25 @@ class Group:
 _entries: dict[str, Entry] = {}
 
 
-def register(*, area: str, label: Text, url_name: str, icon: str, order: int = 100) -> None:
-    """Adds one entry; call it in `AppConfig.ready`. Registering the same `url_name` again replaces the entry."""
+def register(*, area: str, label: Text, url_name: str, icon: str, order: int = 100, right: str = "") -> None:
+    """Adds one entry; call it in `AppConfig.ready`. Registering the same `url_name` again replaces the entry.
+
+    With `right` only those who have it (`kit.rights`) see the entry.
+    """
     if area not in AREAS:
         raise ValueError(f"{area!r} is no area of the sidebar; there are: {', '.join(AREAS)}.")
-    _entries[url_name] = Entry(area, label, url_name, icon, order)
+    _entries[url_name] = Entry(area, label, url_name, icon, order, right)
 
 
-def groups(path: str) -> list[Group]:
+def groups(path: str, user: Any = None) -> list[Group]:
     """The areas that have entries, in order, with the entry marked whose address is the longest beginning of `path`."""
-    urls = {entry.url_name: entry.url for entry in _entries.values()}
-    inside = [entry for entry in _entries.values() if _leads_to(urls[entry.url_name], path)]
+    shown = [entry for entry in _entries.values() if not entry.right or rights.may(user, entry.right)]
+    urls = {entry.url_name: entry.url for entry in shown}
+    inside = [entry for entry in shown if _leads_to(urls[entry.url_name], path)]
     current = max(inside, key=lambda entry: len(urls[entry.url_name]), default=None)
     found = []
     for slug, label in AREAS.items():
-        entries = sorted((e for e in _entries.values() if e.area == slug), key=lambda e: (e.order, e.url_name))
+        entries = sorted((e for e in shown if e.area == slug), key=lambda e: (e.order, e.url_name))
         if entries:
             found.append(Group(slug, label, entries, current))
     return found

@@ -33,7 +33,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views import View
 from django_filters import FilterSet
 
-from kit import exports, writing
+from kit import exports, rights, writing
 
 Text = str | Promise
 
@@ -90,6 +90,7 @@ class Action:
     label: Text
     url_name: str
     icon: str = "plus"
+    right: str = ""
 
     @property
     def url(self) -> str:
@@ -186,6 +187,12 @@ class ListPage(View):
         """More variables for the template."""
         return {}
 
+    def _action(self) -> Action | None:
+        """The list's action, for those who have the right to it."""
+        if self.action and self.action.right and not rights.may(self.request.user, self.action.right):
+            return None
+        return self.action
+
     def get_title(self) -> Text:
         return self.title
 
@@ -222,7 +229,7 @@ class ListPage(View):
             "title": self.get_title(),
             "purpose": self.purpose,
             "crumbs": self.get_crumbs(),
-            "action": self.action,
+            "action": self._action(),
             "page": page,
             "total": total,
             "total_words": self.counted % shown,

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.views import LoginView
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -19,8 +18,8 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from kit import audit, filters, forms, installation, jobs, pages, panels, progress, samples, writing
-from kit.models import Job, User
+from kit import audit, filters, forms, installation, jobs, pages, panels, progress, rights, samples, writing
+from kit.models import Job
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -94,6 +93,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@rights.needs("operate")
 def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask a job to stop."""
     get_object_or_404(Job, pk=pk)
@@ -105,6 +105,7 @@ def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@rights.needs("operate")
 def job_retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Queue a failed or cancelled job again, from where it stopped."""
     get_object_or_404(Job, pk=pk)
@@ -116,10 +117,9 @@ def job_retry(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@rights.needs("administer")
 def settings_page(request: HttpRequest) -> HttpResponse:
     """What is set for the whole installation; for administrators."""
-    if (asker := audit.asker(request)) is None or asker.role != User.Role.ADMIN:
-        raise PermissionDenied
     before = {name: installation.get(name) for name in forms.Installation.base_fields}
     form = forms.Installation(request.POST or None, initial=before)
     if form.is_valid():
@@ -127,7 +127,12 @@ def settings_page(request: HttpRequest) -> HttpResponse:
             for name, value in form.cleaned_data.items():
                 installation.put(name, value)
             audit.record(
-                "settings.change", "settings", by=asker, now=timezone.now(), before=before, after=form.cleaned_data
+                "settings.change",
+                "settings",
+                by=audit.asker(request),
+                now=timezone.now(),
+                before=before,
+                after=form.cleaned_data,
             )
         messages.success(request, _("The settings are kept."))
         return redirect("settings")

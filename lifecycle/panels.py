@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from audience import filters, listing
 from audience.models import Account, Person
-from kit import installation, pages, registry
+from kit import installation, pages, registry, rights
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 from lifecycle.querysets import LIVE
 
@@ -82,12 +82,7 @@ def strip(subject: Person | Account, request: HttpRequest, now: datetime) -> dic
                 destinations=_destinations(each, stages[each.version_id]),
             )
         )
-    return {"stays": stays, "subject": subject, "may_move": may_move(request.user)}
-
-
-def may_move(user: Any) -> bool:
-    """Whether a user may move subjects by hand: all who work on them; analysts and viewers only look."""
-    return user.is_authenticated and user.role in (user.Role.ADMIN, user.Role.MARKETER, user.Role.SALES, user.Role.OPS)
+    return {"stays": stays, "subject": subject, "may_move": rights.may(request.user, "move")}
 
 
 def found(subject: None, request: HttpRequest, now: datetime) -> dict[str, Any] | None:

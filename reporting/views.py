@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 from django_filters import FilterSet
 
-from kit import exports, hints, jobs, pages, progress, writing
+from kit import exports, hints, jobs, pages, progress, rights, writing
 from kit.models import Job, User
 from kit.sql import Sql, rows, sql, value
 from kit.statistics import Counts
@@ -266,6 +266,7 @@ def ledger(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@rights.needs("operate")
 def check_ledger(request: HttpRequest) -> HttpResponse:
     """Check all ledgers in the background; one check at a time."""
     if Job.objects.filter(kind=integrity.JOB, state__in=jobs.OPEN).exists():

@@ -81,7 +81,7 @@ class Accounts(pages.ListPage):
     columns: Sequence[pages.Column] = (*COLUMNS, *DATES)
     title = _("Accounts")
     purpose = _("The organisations that your people belong to, and those that you sell to or with.")
-    action = pages.Action(_("Import"), "import_new", "upload")
+    action = pages.Action(_("Import"), "import_new", "upload", right="edit")
     counted = ngettext_lazy("%(shown)s account", "%(shown)s accounts", "count")
     default_sort = "-pk"
     file_name = "accounts"

@@ -13,17 +13,13 @@ from django.views.decorators.http import require_http_methods
 from audience import exclusions
 from audience.forms import OwnDomains
 from audience.models import Account, Person
-from kit import audit, installation
-from kit.models import User
-
-MAY_CHANGE = (User.Role.ADMIN, User.Role.MARKETER, User.Role.OPS)
+from kit import audit, installation, rights
 
 
 @require_http_methods(["GET", "POST"])
 def left_out(request: HttpRequest) -> HttpResponse:
     """Own domains, and how many they leave out."""
-    asker = audit.asker(request)
-    may_change = asker is not None and asker.role in MAY_CHANGE
+    may_change = rights.may(request.user, "edit")
     before = installation.get("own_domains")
     form = OwnDomains(request.POST or None, initial={"domains": "\n".join(before)})
     if request.method == "POST":
@@ -32,7 +28,14 @@ def left_out(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             now, after = timezone.now(), form.cleaned_data["domains"]
             changed = exclusions.name_domains(after, now)
-            audit.record("own_domains.change", "own domains", by=asker, now=now, before={"is": before}, after=after)
+            audit.record(
+                "own_domains.change",
+                "own domains",
+                by=audit.asker(request),
+                now=now,
+                before={"is": before},
+                after=after,
+            )
             told = ngettext("%(n)s was left out or taken back in.", "%(n)s were left out or taken back in.", changed)
             messages.success(request, told % {"n": changed})
             return redirect("left_out")

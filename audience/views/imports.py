@@ -17,8 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from audience import forms, importing
 from audience.models import Import
-from kit import exports, pages, progress
-from kit.models import User
+from kit import audit, exports, pages, progress, rights
 
 REJECTS_SHOWN = 50
 WORDS = {
@@ -81,13 +80,14 @@ class Imports(pages.ListPage):
     counted = ngettext_lazy("%(shown)s import", "%(shown)s imports", "count")
     default_sort = "-created_at"
     file_name = "imports"
-    action = pages.Action(gettext_lazy("Import a file"), "import_new", "upload")
+    action = pages.Action(gettext_lazy("Import a file"), "import_new", "upload", right="edit")
     empty_title = gettext_lazy("Nothing was brought in yet")
     empty_text = gettext_lazy("Start with the people that you know: any CSV file with an email or an id will do.")
     empty_icon = "upload"
 
 
 @require_http_methods(["GET", "POST"])
+@rights.needs("edit")
 def new(request: HttpRequest) -> HttpResponse:
     """Choose a file and say what its rows are."""
     form = forms.Upload(request.POST or None, request.FILES or None)
@@ -98,7 +98,7 @@ def new(request: HttpRequest) -> HttpResponse:
                 file,
                 form.cleaned_data["kind"],
                 source=form.cleaned_data["source"],
-                by=_user(request),
+                by=audit.asker(request),
                 now=timezone.now(),
                 name=file.name,
             )
@@ -110,6 +110,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@rights.needs("edit")
 def mapping(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what each column becomes; try it without writing, or do it."""
     imported = get_object_or_404(Import, pk=pk)
@@ -126,7 +127,7 @@ def mapping(request: HttpRequest, pk: int) -> HttpResponse:
                 policy=form.cleaned_data["policy"],
                 dry_run="import" not in request.POST,
                 options=form.options(),
-                by=_user(request),
+                by=audit.asker(request),
                 now=timezone.now(),
             )
         except importing.Refused as refusal:
@@ -162,6 +163,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@rights.needs("edit")
 def go(request: HttpRequest, pk: int) -> HttpResponse:
     """After a dry run: bring the rows in, mapped as they were tried."""
     imported = get_object_or_404(Import, pk=pk)
@@ -171,7 +173,7 @@ def go(request: HttpRequest, pk: int) -> HttpResponse:
             mapping=imported.mapping["columns"],
             policy=imported.policy,
             options=imported.mapping["options"],
-            by=_user(request),
+            by=audit.asker(request),
             now=timezone.now(),
         )
     except importing.Refused as refusal:
@@ -203,7 +205,3 @@ def _became(imported: Import) -> list[tuple[str, str]]:
     order = [*imported.header, *(name for name in told if name not in imported.header)]
     left_out = _("left out")
     return [(name, ", ".join(map(label, told[name])) if name in told else left_out) for name in order]
-
-
-def _user(request: HttpRequest) -> User | None:
-    return request.user if isinstance(request.user, User) else None

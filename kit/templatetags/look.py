@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from kit import icons, navigation, writing
+from kit import icons, navigation, rights, writing
 
 register = template.Library()
 
@@ -241,7 +241,7 @@ def crumb(label: Any, url: str = "", here: bool = True) -> SafeString:
 def sidebar(context: dict[str, Any]) -> dict[str, Any]:
     """The sidebar's links, the present one marked."""
     request = context.get("request")
-    return {"groups": navigation.groups(request.path if request else "/")}
+    return {"groups": navigation.groups(request.path if request else "/", getattr(request, "user", None))}
 
 
 @register.simple_tag
@@ -262,6 +262,12 @@ def message_tone(tags: str) -> str:
 @register.filter
 def tone_icon(tone: str) -> str:
     return TONES.get(tone, "info")
+
+
+@register.filter
+def may(user: Any, right: str) -> bool:
+    """Whether the user has a right: `{% if user|may:"edit" %}`."""
+    return rights.may(user, right)
 
 
 @register.filter

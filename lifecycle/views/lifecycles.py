@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from kit import jobs, pages, panels, progress
+from kit import jobs, pages, panels, progress, rights
 from kit.audit import asker
 from kit.models import Job
 from lifecycle import cases, documents, filters, forms, querysets, versions
@@ -42,6 +42,7 @@ def _list(request: HttpRequest, form: forms.Start, status: int = 200) -> HttpRes
     return render(request, "lifecycle/lifecycle_list.html", context, status=status)
 
 
+@rights.needs("edit")
 def start(request: HttpRequest) -> HttpResponse:
     """A new draft from a playbook or a file; a reload of a refused one leads back to the list."""
     if request.method != "POST":
@@ -97,6 +98,7 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 
 @require_POST
+@rights.needs("edit")
 def preview(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Ask what publishing this draft would do to the history that is there."""
     found = _version(slug, number)
@@ -106,6 +108,7 @@ def preview(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 
 @require_POST
+@rights.needs("edit")
 def publish(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Publish a draft; its history is replayed by a job."""
     found = _version(slug, number)
@@ -118,6 +121,7 @@ def publish(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 
 @require_POST
+@rights.needs("edit")
 def discard(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Throw a draft away."""
     found = _version(slug, number)

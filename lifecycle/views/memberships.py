@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -15,7 +14,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from kit import writing
+from kit import rights, writing
 from kit.models import User
 from lifecycle import panels, stages
 from lifecycle.models import Membership, Stage
@@ -41,10 +40,9 @@ class Move(forms.Form):
 
 
 @require_POST
+@rights.needs("move")
 def move(request: HttpRequest, pk: int) -> HttpResponse:
     """Move one member, unless somebody else did since the page was read; then say who and when."""
-    if not panels.may_move(request.user):
-        raise PermissionDenied(_("Your role may look, but not move people. An administrator can change that."))
     membership = get_object_or_404(Membership.objects.select_related("version__lifecycle", "stage"), pk=pk)
     form = Move(request.POST)
     if not form.is_valid():

@@ -33,7 +33,7 @@ def jobs() -> list[Job]:
 
 
 def sign_in(page: Any) -> None:
-    User.objects.create_user("ada@perennial.example", PASSWORD, name="Ada Lind")
+    User.objects.create_user("ada@perennial.example", PASSWORD, name="Ada Lind", role=User.Role.OPS)
     page.goto("/sign-in/?next=/operations/jobs/")
     page.get_by_label("Email").fill("ada@perennial.example")
     page.get_by_label("Password").fill(PASSWORD)

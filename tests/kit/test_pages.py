@@ -25,7 +25,7 @@ PASSWORD = "a long password"
 
 @pytest.fixture
 def ada(db: None) -> User:
-    return User.objects.create_user("ada@perennial.example", PASSWORD, name="Ada Lind")
+    return User.objects.create_user("ada@perennial.example", PASSWORD, name="Ada Lind", role=User.Role.OPS)
 
 
 @pytest.fixture

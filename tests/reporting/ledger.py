@@ -85,4 +85,4 @@ def asked(of: Lifecycle, start: int | date = 1, end: int | date = 60, **more: ob
 
 def reader() -> User:
     """A user that may look at reports."""
-    return User.objects.create_user("reader@example.org", "secret")
+    return User.objects.create_user("reader@example.org", "secret", role=User.Role.OPS)

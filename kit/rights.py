@@ -1,0 +1,42 @@
+"""What a role may do. Whoever is signed in may look; everything that changes something names the right it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+
+from kit.models import User
+
+Role = User.Role
+RIGHTS: dict[str, frozenset[str]] = {
+    "move": frozenset({Role.ADMIN, Role.MARKETER, Role.SALES, Role.OPS}),  # people between stages
+    "edit": frozenset({Role.ADMIN, Role.MARKETER, Role.OPS}),  # data and models: imports, lifecycles, own domains
+    "operate": frozenset({Role.ADMIN, Role.OPS, Role.MARKETER}),  # long work: cancel, try again, check
+    "administer": frozenset({Role.ADMIN}),  # the installation
+}
+
+
+def may(user: Any, right: str) -> bool:
+    """Whether a user has a right. Raises KeyError for a right that does not exist."""
+    return isinstance(user, User) and user.is_active and user.role in RIGHTS[right]
+
+
+def needs(right: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
+    """A view that only those with the right may open; the others get a page that says so."""
+    RIGHTS[right]
+
+    def guarded(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+        @wraps(view)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not may(request.user, right):
+                raise PermissionDenied(_("Your role may look, but not change this. An administrator can change that."))
+            return view(request, *args, **kwargs)
+
+        return checked
+
+    return guarded

@@ -1,0 +1,72 @@
+"""Who may do what: every route is known here, and whoever lacks the right to one is refused by it."""
+
+import pytest
+from django.urls import URLPattern, get_resolver
+
+from kit import rights
+from kit.models import User
+
+pytestmark = pytest.mark.django_db
+
+ANYBODY, SIGNED_IN = "anybody", "signed in"
+
+# Each route by name, and what it takes to POST to it. A route that is not here fails the first test.
+TAKES = {
+    "sign_in": ANYBODY, "sign_out": SIGNED_IN,
+    "home": SIGNED_IN, "jobs": SIGNED_IN, "job": SIGNED_IN, "styleguide": SIGNED_IN, "search": SIGNED_IN,
+    "job_cancel": "operate", "job_retry": "operate", "settings": "administer",
+    "people": SIGNED_IN, "person": SIGNED_IN, "person_timeline": SIGNED_IN,
+    "accounts": SIGNED_IN, "account": SIGNED_IN, "account_people": SIGNED_IN, "account_timeline": SIGNED_IN,
+    "imports": SIGNED_IN, "import": SIGNED_IN, "import_rejects": SIGNED_IN,
+    "import_new": "edit", "import_map": "edit", "import_go": "edit", "left_out": "edit",
+    "lifecycles": SIGNED_IN, "lifecycle": SIGNED_IN, "lifecycle_members": SIGNED_IN,
+    "lifecycle_version": SIGNED_IN, "lifecycle_document": SIGNED_IN,
+    "lifecycle_start": "edit", "lifecycle_preview": "edit", "lifecycle_publish": "edit", "lifecycle_discard": "edit",
+    "membership_move": "move",
+    "report_funnel": SIGNED_IN, "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
+}  # fmt: skip
+GIVEN = {"pk": 1, "slug": "small", "number": 1}
+
+
+def routes(patterns=None):
+    for each in patterns if patterns is not None else get_resolver().url_patterns:
+        if isinstance(each, URLPattern):
+            yield each
+        else:
+            yield from routes(each.url_patterns)
+
+
+def address(route):
+    names = route.pattern.converters
+    return route.pattern.match and "/" + get_resolver().reverse(route.name, **{name: GIVEN[name] for name in names})
+
+
+def test_every_route_says_what_it_takes():
+    assert {route.name for route in routes()} == set(TAKES)
+
+
+@pytest.mark.parametrize("role", list(User.Role))
+def test_a_role_is_refused_exactly_by_the_routes_whose_right_it_lacks(client, role):
+    client.force_login(User.objects.create_user("ada@example.com", "x", role=role))
+    for route in routes():
+        if route.name == "sign_out":
+            continue
+        right = TAKES[route.name]
+        answer = client.post(address(route))
+        refused = right in rights.RIGHTS and role not in rights.RIGHTS[right]
+        assert (answer.status_code == 403) == refused, (route.name, answer.status_code)
+        assert answer.status_code < 500, route.name
+
+
+def test_a_stranger_is_sent_to_sign_in_by_every_route_but_that_one(client):
+    for route in routes():
+        if TAKES[route.name] == ANYBODY:
+            continue
+        for ask in (client.get, client.post):
+            answer = ask(address(route))
+            assert answer.status_code == 302 and answer.url.startswith("/sign-in/"), route.name
+
+
+def test_a_user_whose_access_was_closed_has_no_right():
+    closed = User(email="x@example.com", role=User.Role.ADMIN, is_active=False)
+    assert not any(rights.may(closed, right) for right in rights.RIGHTS)
