@@ -25,7 +25,11 @@ def test_settings_are_kept_and_audited(client):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"zone": "Mars/Base"}, "Mars/Base is not one"), ({"currency": "E1"}, "three letters"), ({"zone": ""}, "required")],
+    [
+        ({"zone": "Mars/Base"}, "Mars/Base is not one"),
+        ({"currency": "E1"}, "three letters"),
+        ({"zone": ""}, "required"),
+    ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_in_words(client, change, words):
     signed_in(client, User.Role.ADMIN)
