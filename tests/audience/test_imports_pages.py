@@ -26,7 +26,7 @@ def uploads(settings: Any, tmp_path: Path) -> None:
 
 @pytest.fixture
 def user(client: Client) -> User:
-    user = User.objects.create_user("ops@example.com", "secret")
+    user = User.objects.create_user("ops@example.com", "secret", role=User.Role.OPS)
     client.force_login(user)
     return user
 
