@@ -84,7 +84,7 @@ def test_older_items_are_put_behind_the_newer_and_a_filter_leaves_what_is_wanted
     assert page.get_by_role("link", name="Older").count() == 0
     page.get_by_label("Kind").select_option("call")
     page.locator("#timeline .timeline__item").nth(9).wait_for()
-    page.get_by_text("Page visited").first.wait_for(state="hidden")
+    page.locator(".timeline__title", has_text="Page visited").first.wait_for(state="detached")
     assert set(page.locator(".timeline__title").all_inner_texts()) == {"Call"}
 
 
