@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any, TypeVar
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -32,6 +33,7 @@ from audience.models import (
     AccountRole,
     Case,
     Contract,
+    ContractAmendment,
     Deal,
     DealRole,
     Identity,
@@ -119,9 +121,11 @@ def holdings_of(subject: Person | Account) -> QuerySet[Purchase, Any]:
     )  # fmt: skip
 
 
-def contracts_of(subject: Person | Account) -> QuerySet[Contract]:
-    """Running contracts first, by renewal, then those that have ended."""
+def contracts_of(subject: Person | Account, on: date) -> QuerySet[Contract]:
+    """Running contracts first, by renewal, then ended ones; `value` is what each is worth a year on that day."""
+    amended = ContractAmendment.objects.filter(contract=OuterRef("pk"), valid_from__lte=on).order_by("-valid_from")
     found = Contract.objects.filter(subject_id__in=_with_people(subject)).select_related("product", "person")
+    found = found.annotate(value=Coalesce(Subquery(amended.values("annual_value")[:1]), F("annual_value")))
     return found.order_by(F("ends_on").desc(nulls_first=True), F("renews_on").asc(nulls_last=True), "pk")
 
 

@@ -4,6 +4,7 @@ from audience.models.activities import Activity, ActivityKind
 from audience.models.commerce import (
     Case,
     Contract,
+    ContractAmendment,
     Cost,
     Deal,
     DealRole,
@@ -25,6 +26,7 @@ __all__ = [
     "Case",
     "ConsentRecord",
     "Contract",
+    "ContractAmendment",
     "Cost",
     "Deal",
     "DealRole",

@@ -112,6 +112,7 @@ class Purchase(OneSubject, Sourced):
     product = models.ForeignKey(Product, null=True, on_delete=models.PROTECT)
     quantity = models.DecimalField(_("quantity"), max_digits=18, decimal_places=4, default=1, db_default=1)
     amount = models.BigIntegerField(_("amount (minor units)"), null=True)
+    cost = models.BigIntegerField(_("what it cost us (minor units)"), null=True)  # margin is the amount less this
     currency = models.CharField(max_length=3, blank=True)
     occurred_at = models.DateTimeField(_("when"))
 
@@ -124,7 +125,7 @@ class Purchase(OneSubject, Sourced):
 
 
 class Contract(OneSubject, Sourced):
-    """One row is one running agreement."""
+    """One row is one running agreement. `annual_value` is what was agreed at its start; amendments change it later."""
 
     name = models.CharField(_("name"), max_length=300, blank=True)
     product = models.ForeignKey(Product, null=True, on_delete=models.PROTECT)
@@ -142,6 +143,21 @@ class Contract(OneSubject, Sourced):
 
     def __str__(self) -> str:
         return self.name or self.external_id
+
+
+class ContractAmendment(models.Model):
+    """One row is what a contract is worth a year from a day on, in its own currency, until the next amendment."""
+
+    contract = models.ForeignKey(Contract, on_delete=models.CASCADE, related_name="amendments", db_index=False)
+    valid_from = models.DateField(_("valid from"))
+    annual_value = models.BigIntegerField(_("annual value (minor units)"))
+    recorded_at = models.DateTimeField(_("recorded"))
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["contract", "valid_from"], name="amendment_once")]
+
+    def __str__(self) -> str:
+        return f"{self.contract_id} from {self.valid_from}"
 
 
 class Case(OneSubject, Sourced):

@@ -29,7 +29,7 @@ def context(subject: Person | Account, request: HttpRequest, now: datetime) -> d
     if subject.erased_at:
         return shown
     deals = list(querysets.deals_of(subject)[: MOST + 1])
-    contracts = list(querysets.contracts_of(subject)[: MOST + 1])
+    contracts = list(querysets.contracts_of(subject, timezone.localdate(now))[: MOST + 1])
     cases = list(querysets.cases_of(subject)[: MOST + 1])
     return shown | {
         "lines": known.fields_of(subject),

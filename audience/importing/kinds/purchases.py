@@ -26,6 +26,9 @@ TARGETS = (
     Target("amount", _("amount"), MONEY, aliases=(
         "total", "total price", "price", "order total", "value", "revenue", "subtotal price",
     )),
+    Target("cost", _("what it cost us"), MONEY, aliases=(
+        "cost", "cost of goods", "cogs", "cost price", "total cost", "purchase cost",
+    )),
     Target("currency", _("currency"), CURRENCY, aliases=("currency code",)),
     Target(
         "occurred",
@@ -77,7 +80,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
 
 def _given(work: Run) -> dict[str, Sql]:
     given = {"occurred_at": Sql("r.occurred")}
-    given |= {column: work.value(column) for column in ("amount", "currency") if work.has(column)}
+    given |= {column: work.value(column) for column in ("amount", "cost", "currency") if work.has(column)}
     if work.has("quantity"):
         given["quantity"] = Sql("round(r.quantity, 4)")
     if references.product_key(work):

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from django.db.models import Count, Sum
 
+from audience import querysets
 from audience.models import (
     Account,
     Activity,
     ActivityKind,
     Contract,
+    ContractAmendment,
     Deal,
     DealRole,
     DealStageChange,
@@ -197,6 +199,40 @@ def test_products_purchases_and_contracts() -> None:
     assert contract.renews_on == date(2025, 1, 1) and contract.starts_on == date(2024, 1, 1)
     changed = bring(contracts.replace("1200", "1300"), "contracts", now=LATER)
     assert counts(changed) == {"rows": 2, "updated": 1, "rejected": 1}
+
+
+CONTRACTS = "contract id,account,start,ARR,currency\nC-1,Acme,2024-01-01,1200,EUR\nC-2,Beta,2024-03-01,600,USD\n"
+
+
+def test_amendments_change_what_a_contract_is_worth_from_a_day_on() -> None:
+    bring(CONTRACTS, "contracts")
+    file = (
+        "contract id,valid from,ARR,currency\n"
+        "C-1,2024-07-01,1500,\nC-1,2025-01-01,1400,EUR\nC-1,2025-01-01,1300,EUR\n"
+        "C-2,2024-07-01,700,\nC-2,2024-07-01,700,USD\nC-9,2024-07-01,1,\nC-1,2024-01-01,1,\nC-1,2024-08-01,-1,\n"
+    )
+    imported = bring(file, "contract_amendments")
+    assert counts(imported) == {"rows": 8, "created": 3, "repeated": 1, "rejected": 4}
+    assert [(row, column) for row, column, _reason in rejects(imported)] == [
+        (5, "currency"), (7, "contract id"), (8, "valid from"), (9, "ARR"),
+    ]  # fmt: skip
+    told = ContractAmendment.objects.order_by("contract__external_id", "valid_from")
+    assert [*told.values_list("contract__external_id", "valid_from", "annual_value")] == [
+        ("C-1", date(2024, 7, 1), 150_000), ("C-1", date(2025, 1, 1), 130_000), ("C-2", date(2024, 7, 1), 70_000),
+    ]  # fmt: skip
+    again = bring(file.replace(",1500,", ",1600,"), "contract_amendments", now=LATER)
+    assert counts(again) == {"rows": 8, "updated": 1, "unchanged": 2, "repeated": 1, "rejected": 4}
+    acme = Account.objects.get(name="Acme")
+    worth = [
+        querysets.contracts_of(acme, day).get().value for day in (date(2024, 6, 30), date(2024, 7, 1), date(2026, 1, 1))
+    ]  # type: ignore[attr-defined]
+    assert worth == [120_000, 160_000, 130_000]
+
+
+def test_a_purchase_may_say_what_it_cost() -> None:
+    purchases = "id,email,date,total,cost,currency\n1,a@x.de,2024-01-01,12.50,7.25,EUR\n2,a@x.de,2024-01-02,5,,EUR\n"
+    assert counts(bring(purchases, "purchases"))["created"] == 2
+    assert [*Purchase.objects.order_by("external_id").values_list("amount", "cost")] == [(1250, 725), (500, None)]
 
 
 def test_the_olist_leads_and_deals_come_in_whole() -> None:
