@@ -18,8 +18,11 @@ from django.utils.translation import gettext_lazy
 from audience import filters, listing
 from audience.models import Account, Person
 from kit import installation, pages, registry, rights
+from kit.sql import sql
+from lifecycle import undo
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 from lifecycle.querysets import LIVE
+from lifecycle.undo import Verdict
 
 EMPTY = "(empty)"  # in the address: in no lifecycle
 FOUND = 5  # lifecycles that a search shows
@@ -46,6 +49,7 @@ class Stay:
     movements: list[Movement]
     more: int
     destinations: list[Stage]
+    undo: Verdict | None  # on the newest movement, for those who may take it back
 
 
 def strip(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
@@ -64,6 +68,8 @@ def strip(subject: Person | Account, request: HttpRequest, now: datetime) -> dic
     memberships = sorted(found, key=lambda each: each.ended_at is not None)
     stages = _stages({each.version_id for each in memberships})
     movements = _movements(memberships)
+    may_move = rights.may(request.user, "move")
+    verdicts = _verdicts(memberships) if may_move else {}
     zone = installation.zone() if memberships else None
     stays = []
     for each in memberships:
@@ -80,9 +86,10 @@ def strip(subject: Person | Account, request: HttpRequest, now: datetime) -> dic
                 movements=moved[:MOVES],
                 more=max(len(moved) - MOVES, 0),
                 destinations=_destinations(each, stages[each.version_id]),
+                undo=verdicts.get(each.pk),
             )
         )
-    return {"stays": stays, "subject": subject, "may_move": rights.may(request.user, "move")}
+    return {"stays": stays, "subject": subject, "may_move": may_move}
 
 
 def found(subject: None, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
@@ -99,6 +106,15 @@ def how(movement: Movement) -> str:
     if movement.actor and movement.actor != "system":
         return _("%(how)s (%(who)s)") % {"how": movement.get_kind_display(), "who": movement.actor}
     return movement.get_kind_display()
+
+
+def way(movement: Movement) -> str:
+    """From where to where, in words."""
+    if movement.from_stage is None:
+        return _("the placement in “%(to)s”") % {"to": movement.to_stage}
+    if movement.to_stage is None:
+        return _("out of the lifecycle from “%(from)s”") % {"from": movement.from_stage}
+    return _("“%(from)s” → “%(to)s”") % {"from": movement.from_stage, "to": movement.to_stage}
 
 
 # ---- lists ----
@@ -187,9 +203,29 @@ def _movements(memberships: list[Membership]) -> dict[int, list[Movement]]:
     if memberships:
         moved = Movement.objects.filter(membership__in=memberships).select_related("from_stage", "to_stage")
         for movement in moved.order_by("-seq"):
+            newer = found[movement.membership_id][-1:]
             movement.how = how(movement)  # type: ignore[attr-defined]
+            movement.taken_back = bool(newer and _takes_back(newer[0], movement))  # type: ignore[attr-defined]
             found[movement.membership_id].append(movement)
     return found
+
+
+def _takes_back(newer: Movement, older: Movement) -> bool:
+    """Whether a movement was taken back by the one behind it: by an undo, or with it, through a gate."""
+    if newer.kind == Movement.Kind.UNDO:
+        return True
+    through_gate = older.to_stage is not None and older.to_stage.kind == Stage.Kind.GATE
+    return through_gate and bool(getattr(newer, "taken_back", False))
+
+
+def _verdicts(memberships: list[Membership]) -> dict[int, Verdict]:
+    """Whether the newest movement of each pass can be taken back, in one statement."""
+    if not memberships:
+        return {}
+    newest = sql(
+        "SELECT id AS membership_id, seq FROM lifecycle_membership WHERE id = ANY ({})", [m.pk for m in memberships]
+    )
+    return {verdict.membership_id: verdict for verdict in undo.verdicts(newest)}
 
 
 def _destinations(membership: Membership, stages: list[Stage]) -> list[Stage]:

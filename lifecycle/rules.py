@@ -42,6 +42,7 @@ class Rules:
     reasons: dict[int, str]
     own_date: frozenset[int]
     by_time: frozenset[int]
+    by_stay: frozenset[int]
     first_stage: int
     length: int
     zone: ZoneInfo
@@ -63,6 +64,7 @@ def read(version: Version) -> Rules:
         reasons={ENTRY: _("Entered the lifecycle")} | {each.pk: each.reason or str(each) for each in automatic},
         own_date=frozenset(key for key, node in questions.items() if _has_own_date(node)),
         by_time=frozenset(key for key, node in questions.items() if _changes_by_time(node)),
+        by_stay=frozenset(key for key, node in questions.items() if _asks_for_stay(node, version.lifecycle.slug)),
         first_stage=stages.first_stage(version).pk,
         length=version.stages.count(),
         zone=installation.zone(),
@@ -87,6 +89,10 @@ def _changes_by_time(node: tree.Node) -> bool:
     return any(_changes_by_time(part) for part in node.parts)
 
 
+def _asks_for_stay(node: tree.Node, lifecycle: str) -> bool:
+    return any(leaf.field.name == f"stage.{lifecycle}.days_in" for leaf in tree.leaves(node))
+
+
 def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, kind: str = Movement.Kind.RULE) -> int:
     """Apply the rules as of `at` to the subjects of `among` (None: everybody); the number of movements written.
 
@@ -99,7 +105,10 @@ def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, ki
         run(Sql(TABLES))
         if among is not None and not _note_subjects(among):
             return 0
-        if not (_ask(rules, at, among is not None) and _walk(rules)):
+        if not _ask(rules, at, among is not None):
+            return 0
+        _respect_undo(rules, at)
+        if not _walk(rules):
             return 0
         _date(rules, at)
         return stages.move_many(_moves(rules), stages.Ledgering(rules.version, kind, _("rules"), now))
@@ -130,6 +139,51 @@ def _ask(rules: Rules, at: datetime, some: bool) -> int:
     )
     run(Sql("ANALYZE pass_truth"))
     return found
+
+
+def _respect_undo(rules: Rules, at: datetime) -> None:
+    """A rule does not do again what was taken back, until it comes to hold anew: by a fact behind the undo.
+
+    Days in the stage count from the undo, so a rule that asks for them comes to hold anew by itself.
+    """
+    taken_back = sql(
+        """
+        SELECT truth.subject_id, undo.transition_id, undo.occurred_at
+        FROM lifecycle_movement undo
+        JOIN lifecycle_membership membership ON membership.id = undo.membership_id AND membership.seq = undo.seq
+        JOIN pass_truth truth ON truth.subject_id = membership.subject_id AND undo.transition_id = ANY (truth.held)
+        WHERE undo.kind = 'undo' AND membership.version_id = {} AND NOT undo.transition_id = ANY ({})
+        """,
+        rules.version.pk,
+        list(rules.by_stay),
+    )
+    concerned = [row[0] for row in rows(sql("SELECT DISTINCT transition_id FROM ({}) taken_back", taken_back))]
+    if not concerned:
+        return
+    answers = compile.table(
+        {f"q{key}": rules.questions[key] for key in concerned},
+        of=rules.of,
+        at=at,
+        among=sql("SELECT subject_id FROM ({}) taken_back", taken_back),
+        evidence=True,
+    )
+    since = join(" ", [sql("WHEN {} THEN answers.{}", key, name(f"q{key}__evidence")) for key in concerned])
+    run(
+        sql(
+            """
+            UPDATE pass_truth SET held = array_remove(held, stale.transition_id)
+            FROM (
+                SELECT taken_back.subject_id, taken_back.transition_id
+                FROM ({}) taken_back JOIN ({}) answers USING (subject_id)
+                WHERE (CASE taken_back.transition_id {} END > taken_back.occurred_at) IS NOT TRUE
+            ) stale
+            WHERE stale.subject_id = pass_truth.subject_id
+            """,
+            taken_back,
+            answers,
+            since,
+        )
+    )
 
 
 def _walk(rules: Rules) -> int:

@@ -35,7 +35,8 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
     (NULL is an exit), occurred_at, evidence_at, transition_id, reason.
 
     Guarantees: a membership that somebody else moved since it was read (another `seq`) is left alone with all its
-    steps; `occurred_at` never decreases within a membership; a terminal stage or an exit ends the pass.
+    steps; `occurred_at` never decreases within a membership; a terminal stage or an exit ends the pass, which only an
+    undo opens again.
     """
     lifecycle = writing.version.lifecycle
     person = lifecycle.of == "person"
@@ -69,7 +70,8 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                 SET stage_id = last.to_stage, version_id = {}, seq = last.seq + last.step,
                     entered_at = last.moved_at, ended_at = last.ended_at, due_at = NULL
                 FROM last
-                WHERE membership.id = last.membership_id AND membership.seq = last.seq AND membership.ended_at IS NULL
+                WHERE membership.id = last.membership_id AND membership.seq = last.seq
+                  AND (membership.ended_at IS NULL OR {})
                 RETURNING membership.id, membership.subject_id
             ),
             won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced)
@@ -87,6 +89,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             person,
             not person,
             writing.version.pk,
+            writing.kind == Movement.Kind.UNDO,
             writing.version.pk,
             writing.now,
             writing.kind,

@@ -15,4 +15,5 @@ urlpatterns = [
     path("lifecycles/<slug:slug>/v<int:number>/discard/", lifecycles.discard, name="lifecycle_discard"),
     path("lifecycles/<slug:slug>/v<int:number>/lifecycle.yaml", lifecycles.document, name="lifecycle_document"),
     path("memberships/<int:pk>/move/", memberships.move, name="membership_move"),
+    path("movements/<int:pk>/undo/", memberships.take_back, name="movement_undo"),
 ]

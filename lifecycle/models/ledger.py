@@ -93,6 +93,7 @@ class Movement(models.Model):
         indexes = [
             models.Index(fields=["version", "occurred_at"], name="movement_by_day"),  # the roll-up and its check
             BrinIndex(fields=["xid"], name="movement_new"),  # what was written since
+            models.Index(fields=["membership"], condition=Q(kind="undo"), name="movement_undo"),  # each pass of rules
         ]
 
     def __str__(self) -> str:

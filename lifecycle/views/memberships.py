@@ -1,4 +1,4 @@
-"""Moving one member by hand."""
+"""Moving one member by hand, and taking a move back."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from kit import rights, writing
-from kit.models import User
-from lifecycle import panels, stages
-from lifecycle.models import Membership, Stage
+from kit.audit import asker
+from lifecycle import panels, stages, undo
+from lifecycle.models import Membership, Movement, Stage
 
 EXIT = "exit"  # in place of a stage: out of the lifecycle
 
@@ -57,9 +57,28 @@ def move(request: HttpRequest, pk: int) -> HttpResponse:
     return _back(request, membership)
 
 
+@require_POST
+@rights.needs("move")
+def take_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """Undo one movement, unless something depends on it; then say what."""
+    found = Movement.objects.select_related("membership__person", "membership__account", "from_stage", "to_stage")
+    movement = get_object_or_404(found, pk=pk)
+    now = timezone.now()
+    try:
+        won = undo.undo(movement, by=asker(request), now=now)
+    except undo.UndoRefused as refused:
+        messages.error(request, _("Not taken back: %(why)s.") % {"why": refused})
+    else:
+        if won:
+            messages.success(request, _("Taken back: %(move)s") % {"move": panels.way(movement)})
+        else:
+            messages.warning(request, _lost(movement.membership, now))
+    return _back(request, movement.membership)
+
+
 def _move(request: HttpRequest, membership: Membership, to: Stage | None, form: Move) -> None:
     now = timezone.now()
-    by = request.user if isinstance(request.user, User) else None
+    by = asker(request)
     read = form.cleaned_data["seq"]
     if membership.seq != read:
         messages.warning(request, _lost(membership, now))
