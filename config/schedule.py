@@ -7,6 +7,9 @@ from celery.schedules import crontab
 SCHEDULE: dict[str, dict[str, Any]] = {
     # every few seconds: rows that wait for a worker, whether or not their hint arrived
     "sweep jobs": {"task": "kit.tasks.sweep_jobs", "schedule": 5.0, "options": {"expires": 5}},
+    "judge": {"task": "audience.tasks.judge", "schedule": 2.0, "options": {"expires": 2}},
+    # every minute on the minute, and so right after midnight: what time alone changes
+    "tell time": {"task": "audience.tasks.tell_time", "schedule": crontab(), "options": {"expires": 60}},
     # twice a minute: what moved since is in the figures
     "fill reports": {"task": "reporting.tasks.fill_reports", "schedule": 30.0, "options": {"expires": 30}},
     # every night (UTC)

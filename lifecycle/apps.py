@@ -8,13 +8,15 @@ class LifecycleConfig(AppConfig):
     name = "lifecycle"
 
     def ready(self) -> None:
+        from audience import live as engine
         from kit import jobs, navigation
         from kit.registry import holder, import_kind, panel
-        from lifecycle import fields, importing, panels, versions
+        from lifecycle import fields, importing, live, panels, versions
         from lifecycle.models import Membership, Movement
 
         fields.register_all()
         panels.register()
+        engine.register(engine.Judge("stages", 20, live.judge, live.clock))
         jobs.register("replay", versions.replay_job)
         jobs.register("preview", versions.preview_job)
         import_kind(importing.KIND)

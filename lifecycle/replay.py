@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
+from audience import live
 from audience.conditions import compile
 from kit import installation
 from kit.sql import Sql, dicts, name, sql, value
@@ -67,7 +68,7 @@ def run(
             else:
                 day, stride = day + timedelta(days=stride), min(stride * 2, LONGEST_STRIDE)
             continue
-        with transaction.atomic():
+        with transaction.atomic(), live.without_marks():
             moves = rules.run_pass(asked, among=touched, at=ends, now=now, kind=Movement.Kind.REPLAY)
             moved += moves
             if progress:

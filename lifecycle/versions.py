@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from audience import live
 from audience.conditions import describe, tree
 from kit import audit, jobs
 from kit.models import Job, User
@@ -192,7 +193,11 @@ def replay_job(held: jobs.Held) -> dict[str, Any]:
 
     moved += replay.run(version, now=held.now, after=date.fromisoformat(done) if done else None, progress=note)
     with transaction.atomic():
-        Version.objects.filter(pk=version.pk).update(state=Version.State.PUBLISHED, published_at=held.now)
+        Version.objects.filter(pk=version.pk).update(
+            state=Version.State.PUBLISHED, published_at=held.now, looked_until=held.now + live.INSTANT
+        )
+        # What was written while the replay ran has passed it by; and others ask about these stages.
+        live.mark_everybody(version.lifecycle.of)
         held.progress(phase="")
     return {"movements": moved, "link": _page(version)}
 

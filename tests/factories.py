@@ -40,13 +40,8 @@ def activity(subject: Person | Account, at: datetime, kind: str = "page_visited"
 def deal(subject: Person | Account, opened: datetime, closed: datetime | None = None, **values: Any) -> Deal:
     """A deal with the subject on it: won when it is closed, unless said otherwise."""
     told = {"status": "won" if closed else "open", "recorded_at": opened, "source": "tests"}
-    made = Deal.objects.create(
-        opened_at=opened,
-        closed_at=closed,
-        external_id=str(next(_number)),
-        account=subject if isinstance(subject, Account) else None,
-        **told | values,
-    )
+    told |= {"account": subject if isinstance(subject, Account) else None}
+    made = Deal.objects.create(opened_at=opened, closed_at=closed, external_id=str(next(_number)), **told | values)
     if isinstance(subject, Person):
         DealRole.objects.create(deal=made, person=subject)
     return made

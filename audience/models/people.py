@@ -56,6 +56,7 @@ class Account(Subject):
         indexes = [
             models.Index(Folded("name"), name="account_by_name"),  # import and search
             models.Index(Folded("domain"), name="account_by_domain", condition=~Q(domain="")),
+            models.Index(fields=["first_seen_at"], name="account_by_first_seen"),  # replays, clocks, lists
         ]
 
     def __str__(self) -> str:
@@ -87,6 +88,9 @@ class Person(Subject):
         constraints = [
             # Emails compare in lower case, byte by byte; the domain is punycode already.
             models.UniqueConstraint(Folded("email"), condition=~Q(email=""), name="person_by_email")
+        ]
+        indexes = [
+            models.Index(fields=["first_seen_at"], name="person_by_first_seen"),  # replays, clocks, lists
         ]
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from audience.models.fields import Field
@@ -43,13 +44,13 @@ class SegmentMember(OneSubject):
 
 
 class Dirty(models.Model):
-    """One row is one subject that changed since a consumer last looked; claimed by DELETE."""
+    """One row is one mark: this subject changed and waits to be judged again. Claimed by DELETE; marks may repeat.
 
-    consumer = models.CharField(max_length=64)
+    No key but its own: a unique one would have two writers of facts about one subject wait for each other.
+    """
+
     subject_id = models.BigIntegerField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["consumer", "subject_id"], name="dirty_once")]
+    marked_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
-        return f"{self.consumer} {self.subject_id}"
+        return str(self.subject_id)

@@ -45,6 +45,9 @@ class Version(models.Model):
     created_by = models.ForeignKey("kit.User", null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField()
     published_at = models.DateTimeField(_("published"), null=True)
+    looked_until = models.DateTimeField(null=True)  # whom time alone had changed by then, the rules have seen
+    stopped_at = models.DateTimeField(_("stopped"), null=True)
+    stopped_because = models.CharField(max_length=500, blank=True)
 
     class Meta:
         constraints = [

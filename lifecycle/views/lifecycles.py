@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from kit import jobs, pages, panels, progress, rights
 from kit.audit import asker
 from kit.models import Job
-from lifecycle import cases, documents, filters, forms, querysets, versions
+from lifecycle import cases, documents, filters, forms, live, querysets, versions
 from lifecycle.models import Lifecycle, Membership, Version
 
 
@@ -91,6 +91,7 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "preview": found.job.result
         if found.job and found.job.kind == "preview" and found.job.state == "done"
         else None,
+        "circles": live.circles(found, now) if found.state == Version.State.PUBLISHED else [],
         "panels": panels.draw("lifecycle", found.lifecycle, request, now),
         "cases": cases.run(found, now=now) if found.state == Version.State.DRAFT else [],
     }
@@ -117,6 +118,16 @@ def publish(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     except versions.PublishRefused as refused:
         for problem in refused.problems:
             messages.error(request, problem)
+    return redirect("lifecycle_version", slug, number)
+
+
+@require_POST
+@rights.needs("edit")
+def resume(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """Have the rules of a version that stopped go on."""
+    found = _version(slug, number)
+    if live.resume(found, by=asker(request), now=timezone.now()):
+        messages.success(request, _("The rules run again, over everybody first."))
     return redirect("lifecycle_version", slug, number)
 
 

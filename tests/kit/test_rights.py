@@ -22,6 +22,7 @@ TAKES = {
     "lifecycles": SIGNED_IN, "lifecycle": SIGNED_IN, "lifecycle_members": SIGNED_IN,
     "lifecycle_version": SIGNED_IN, "lifecycle_document": SIGNED_IN,
     "lifecycle_start": "edit", "lifecycle_preview": "edit", "lifecycle_publish": "edit", "lifecycle_discard": "edit",
+    "lifecycle_resume": "edit",
     "membership_move": "move", "movement_undo": "move",
     "report_funnel": SIGNED_IN, "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
 }  # fmt: skip
