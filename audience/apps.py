@@ -8,11 +8,12 @@ class AudienceConfig(AppConfig):
     name = "audience"
 
     def ready(self) -> None:
-        from audience import fields, holders, importing, people
+        from audience import fields, holders, importing, offers, people
         from audience.importing import kinds
         from kit import jobs, navigation, registry
 
         fields.register_all()
+        offers.register_all()
         holders.register_all()
         for kind in kinds.ALL:
             registry.import_kind(kind)

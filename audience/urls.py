@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from audience.views import accounts, exclusions, imports, people, search
+from audience.views import accounts, conditions, exclusions, imports, people, search
 
 urlpatterns = [
     path("people/", people.People.as_view(), name="people"),
@@ -12,6 +12,9 @@ urlpatterns = [
     path("accounts/<int:pk>/", accounts.account, name="account"),
     path("accounts/<int:pk>/people/", accounts.PeopleOf.as_view(), name="account_people"),
     path("accounts/<int:pk>/timeline/", accounts.account_timeline, name="account_timeline"),
+    path("conditions/fields/", conditions.fields, name="conditions_fields"),
+    path("conditions/values/", conditions.values, name="conditions_values"),
+    path("conditions/check/", conditions.check, name="conditions_check"),
     path("search/", search.search, name="search"),
     path("left-out/", exclusions.left_out, name="left_out"),
     path("imports/", imports.Imports.as_view(), name="imports"),

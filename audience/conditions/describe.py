@@ -58,7 +58,7 @@ def _facts(asked: Leaf) -> str:
     counted = asked.field.counted if asked.how.counted else None
     text = str(counted % _how_many(asked.operand)) if counted else str(asked.field.label)
     if asked.where:
-        text += " (" + ", ".join(f"{_key(key)}: {_wanted(wanted)}" for key, wanted in asked.where) + ")"
+        text += " (" + ", ".join(f"{key_in_words(key)}: {_wanted(wanted)}" for key, wanted in asked.where) + ")"
     if asked.days is not None:
         text += " " + ngettext("in the last day", "in the last %(days)s days", asked.days) % {"days": asked.days}
     return text
@@ -69,7 +69,8 @@ def _how_many(operand: Any) -> int:
     return math.ceil(operand[1] if isinstance(operand, tuple) else operand)
 
 
-def _key(key: str) -> str:
+def key_in_words(key: str) -> str:
+    """What a key of `where` is called; a property goes by its own name."""
     words = {
         "kind": _("kind"),
         "channel": _("channel"),
@@ -82,6 +83,7 @@ def _key(key: str) -> str:
         "pipeline": _("pipeline"),
         "stage": _("pipeline stage"),
         "currency": _("currency"),
+        "properties": _("property"),
     }
     return words.get(key, key.removeprefix("properties."))
 

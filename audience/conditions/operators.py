@@ -42,6 +42,7 @@ class Operator:
     (but for "empty"). `sentence` has %(field)s and %(value)s. `ages(operand)`: the ages in whole local days at which
     the answer of a date (or of a number of days) changes. `least(operand)`: the n of “at least n”, for which the nth
     fact decides. `timed`: time alone changes the answer. `falls`: a smaller figure can make it hold.
+    `reads_two`: the operand is a pair, each of which is read by this.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Operator:
     timed: bool = False
     falls: bool = False
     counted: Text | None = None
+    reads_two: Callable[[Any], Any] | None = None
 
 
 def fold(text: str) -> str:
@@ -197,6 +199,7 @@ def _numbers(read: Callable[[Any], Any]) -> tuple[Operator, ...]:
             least=lambda value: _up(value[0]),
             falls=True,
             counted=_("between %(value)s %(field)s"),
+            reads_two=read,
         ),
         EMPTY,
         NOT_EMPTY,

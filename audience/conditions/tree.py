@@ -28,13 +28,18 @@ MOST_WHERE = 20
 
 
 class ConditionError(ValueError):
-    """A condition that cannot be asked: `code` for programs, `path` to the node, `message` naming both in words."""
+    """A condition that cannot be asked: `code` for programs, `path` to the node, `message` naming both in words.
 
-    def __init__(self, code: str, path: str, message: str) -> None:
+    `steps` is the path for programs, such as ("all", "2", "value"), and `reason` the message without it.
+    """
+
+    def __init__(self, code: str, path: str, message: str, steps: tuple[str, ...] = ()) -> None:
         super().__init__(f"{path}: {message}" if path else message)
         self.code = code
         self.path = path
         self.message = str(self)
+        self.reason = message
+        self.steps = steps
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,16 @@ def parse(data: Any, *, of: str = "person", coming: Iterable[Field] = ()) -> Nod
     return _Parser(registry.catalogue(of, coming)).node(data, (), 1)
 
 
+def problems(data: Any, *, of: str = "person", coming: Iterable[Field] = ()) -> list[ConditionError]:
+    """All that is wrong with a condition, at most one thing per node; empty exactly when `parse` takes it."""
+    parser = _Parser(registry.catalogue(of, coming), collecting=True)
+    try:
+        parser.node(data, (), 1)
+    except ConditionError as error:
+        return [*parser.found, error]
+    return parser.found
+
+
 def leaves(node: Node) -> Iterator[Leaf]:
     """The leaves from left to right."""
     if isinstance(node, Leaf):
@@ -140,9 +155,11 @@ Path = tuple[str, ...]
 
 
 class _Parser:
-    def __init__(self, catalogue: registry.Catalogue) -> None:
+    def __init__(self, catalogue: registry.Catalogue, *, collecting: bool = False) -> None:
         self.catalogue = catalogue
         self.nodes = 0
+        self.collecting = collecting
+        self.found: list[ConditionError] = []
 
     def node(self, data: Any, path: Path, depth: int) -> Node:
         if data is None:
@@ -191,8 +208,18 @@ class _Parser:
             raise _error("wrong_shape", path, _("needs a list of conditions, not %(given)s") % {"given": shown(data)})
         if key == "any" and not data:
             raise _error("no_value", path, _("needs at least one condition"))
-        parts = tuple(self.node(each, (*path, str(number)), depth + 1) for number, each in enumerate(data, 1))
+        parts = tuple(self.part(each, (*path, str(number)), depth + 1) for number, each in enumerate(data, 1))
         return All(parts) if key == "all" else AnyOf(parts)
+
+    def part(self, data: Any, path: Path, depth: int) -> Node:
+        """One of several parts: while all errors are collected, what is wrong with it does not hide the others'."""
+        try:
+            return self.node(data, path, depth)
+        except ConditionError as error:
+            if not self.collecting or error.code in ("too_many", "too_deep"):
+                raise
+            self.found.append(error)
+            return EVERYBODY
 
     def leaf(self, data: Mapping[Any, Any], path: Path) -> Leaf:
         for key in data:
@@ -344,4 +371,4 @@ def _plain(data: Any) -> str:
 
 def _error(code: str, path: Path, message: str, **named: str) -> ConditionError:
     place = " › ".join(shown(each).strip("“”") if isinstance(each, str) else str(each) for each in path)
-    return ConditionError(code, place, message % named if named else message)
+    return ConditionError(code, place, message % named if named else message, path)
