@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import re
+from datetime import date, time
 from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.utils.dates import WEEKDAYS as WEEKDAYS_BY_NUMBER
 from django.utils.translation import gettext_lazy as _
+
+WEEKDAYS = [WEEKDAYS_BY_NUMBER[number] for number in range(7)]  # Monday first
+MOST_HOLIDAYS = 1000
+
+
+class Time(forms.TimeInput):
+    """A time of day in hours and minutes, as the browser's own field takes it."""
+
+    input_type = "time"
+
+    def __init__(self) -> None:
+        super().__init__(format="%H:%M")
 
 
 class SignIn(AuthenticationForm):
@@ -42,6 +56,64 @@ class Installation(forms.Form):
     currency = forms.CharField(
         label=_("Currency"), max_length=3, help_text=_("Three letters, such as EUR, for amounts that name no other.")
     )
+
+    working_days = forms.TypedMultipleChoiceField(
+        label=_("Working days"),
+        choices=[(number, name) for number, name in enumerate(WEEKDAYS, 1)],
+        coerce=int,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    working_from = forms.TimeField(label=_("Work begins"), widget=Time)
+    working_until = forms.TimeField(
+        label=_("Work ends"),
+        widget=Time,
+        help_text=_("In the time zone above. 00:00 is midnight at the end of the day."),
+    )
+    holidays = forms.CharField(
+        label=_("Holidays"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("Days on which nobody works, one in a line: 2025-12-25. Limits of stages are in working hours."),
+    )
+
+    def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
+        shown = dict(initial or {})
+        if "holidays" in shown:
+            shown["holidays"] = "\n".join(shown["holidays"])
+        if shown.get("working_until") == "24:00":
+            shown["working_until"] = "00:00"
+        super().__init__(data, initial=shown)
+
+    def clean_working_from(self) -> str:
+        return f"{self.cleaned_data['working_from']:%H:%M}"
+
+    def clean_working_until(self) -> str:
+        """Midnight is the end of the day, not its beginning."""
+        return (
+            "24:00" if self.cleaned_data["working_until"] == time.min else f"{self.cleaned_data['working_until']:%H:%M}"
+        )
+
+    def clean_holidays(self) -> list[str]:
+        """Kept once each, in order."""
+        days = set()
+        for text in self.cleaned_data["holidays"].replace(",", "\n").split():
+            try:
+                days.add(date.fromisoformat(text).isoformat())
+            except ValueError:
+                raise forms.ValidationError(
+                    _("“%(text)s” is no day; write it as 2025-12-25."), params={"text": text[:40]}
+                ) from None
+        if len(days) > MOST_HOLIDAYS:
+            raise forms.ValidationError(_("At most %(most)s holidays are kept."), params={"most": MOST_HOLIDAYS})
+        return sorted(days)
+
+    def clean(self) -> dict[str, Any]:
+        """Work ends after it begins, on the same day."""
+        cleaned = super().clean() or {}
+        begins, ends = cleaned.get("working_from"), cleaned.get("working_until")
+        if begins and ends and begins >= ends:
+            self.add_error("working_until", _("Work ends before it begins. Give a time later on the same day."))
+        return cleaned
 
     def clean_currency(self) -> str:
         """Codes are kept in capitals."""

@@ -1,4 +1,4 @@
-"""What is set once for the whole installation: zone, currency, own domains, sender; and local days in that zone."""
+"""What is set once for the whole installation: zone, currency, working calendar, sender; and local days in its zone."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ DEFAULTS: dict[str, Any] = {
     "own_domains": [],
     "company": "",
     "postal_address": "",
+    "working_days": [1, 2, 3, 4, 5],  # ISO: Monday is 1
+    "working_from": "09:00",
+    "working_until": "17:00",  # "24:00" is midnight at the day's end
+    "holidays": [],  # days as 2025-12-25 on which nobody works
 }
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, run, sql
+from lifecycle import sla
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 
 
@@ -36,7 +37,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
 
     Guarantees: a membership that somebody else moved since it was read (another `seq`) is left alone with all its
     steps; `occurred_at` never decreases within a membership; a terminal stage or an exit ends the pass, which only an
-    undo opens again.
+    undo opens again; in an SLA stage the membership is due when the stage's limit of working hours is over.
     """
     lifecycle = writing.version.lifecycle
     person = lifecycle.of == "person"
@@ -50,17 +51,28 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                                 membership.entered_at) AS moved_at
                 FROM asked LEFT JOIN lifecycle_membership membership ON membership.id = asked.membership_id
             ),
-            last AS (
+            arrived AS MATERIALIZED (
                 SELECT DISTINCT ON (subject_id) dated.*,
-                       CASE WHEN to_stage IS NULL OR stage.kind = 'terminal' THEN moved_at END AS ended_at
+                       CASE WHEN to_stage IS NULL OR stage.kind = 'terminal' THEN moved_at END AS ended_at,
+                       CASE WHEN stage.kind = 'sla' AND stage.limit_hours > 0 THEN stage.limit_hours END AS hours
                 FROM dated LEFT JOIN lifecycle_stage stage ON stage.id = dated.to_stage
                 ORDER BY subject_id, step DESC
             ),
+            -- Nobody reads the calendar, and so nothing is worked out, unless somebody arrives in an SLA stage.
+            span AS (
+                SELECT min(moved_at) AS first, max(moved_at) AS last, max(hours) AS hours FROM arrived
+                WHERE hours IS NOT NULL
+            ),
+            calendar AS MATERIALIZED (SELECT calendar.* FROM span CROSS JOIN LATERAL {} calendar),
+            last AS (
+                SELECT arrived.*, CASE WHEN hours IS NOT NULL THEN (SELECT {} FROM calendar) END AS due_at FROM arrived
+            ),
             opened AS (
                 INSERT INTO lifecycle_membership
-                    (lifecycle_id, version_id, person_id, account_id, pass_number, stage_id, seq, entered_at, ended_at)
+                    (lifecycle_id, version_id, person_id, account_id, pass_number, stage_id, seq, entered_at, ended_at,
+                     due_at)
                 SELECT {}, {}, CASE WHEN {} THEN subject_id END, CASE WHEN {} THEN subject_id END,
-                       pass_number, to_stage, step, moved_at, ended_at
+                       pass_number, to_stage, step, moved_at, ended_at, due_at
                 FROM last WHERE membership_id IS NULL
                 ON CONFLICT DO NOTHING
                 RETURNING id, subject_id
@@ -68,7 +80,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             advanced AS (
                 UPDATE lifecycle_membership membership
                 SET stage_id = last.to_stage, version_id = {}, seq = last.seq + last.step,
-                    entered_at = last.moved_at, ended_at = last.ended_at, due_at = NULL
+                    entered_at = last.moved_at, ended_at = last.ended_at, due_at = last.due_at
                 FROM last
                 WHERE membership.id = last.membership_id AND membership.seq = last.seq
                   AND (membership.ended_at IS NULL OR {})
@@ -84,6 +96,8 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             ORDER BY dated.moved_at, won.id, dated.step
             """,
             relation,
+            sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
+            sla.due(Sql("arrived.moved_at"), Sql("arrived.hours")),
             lifecycle.pk,
             writing.version.pk,
             person,
