@@ -46,8 +46,13 @@ def create(values: Mapping[str, Any], *, source: str, by: User | None, now: date
 
 @transaction.atomic
 def change(account: Account, values: Mapping[str, Any], *, source: str, by: User | None, now: datetime) -> bool:
-    """Write new values with their history; None and "" empty a value. True when anything was different."""
+    """Write new values with their history; None and "" empty a value. True when anything was different.
+
+    Raises BadValue for what cannot be, and for a parent that belongs to the account itself.
+    """
     given = _checked(values)
+    if given.get("parent_id"):
+        _refuse_circle(account, given["parent_id"])
     columns = [column for column in COLUMNS if column in given]
     rows = _one(account.pk, given, columns, now)
     changed = history.update(Account, rows, columns, source=source, at=now, now=now, exact=True)
@@ -56,6 +61,20 @@ def change(account: Account, values: Mapping[str, Any], *, source: str, by: User
         after = {"account": account.pk, "columns": columns}
         audit.record("account.change", str(account), by=by, now=now, after=after)
     return bool(changed)
+
+
+def _refuse_circle(account: Account, parent_id: int) -> None:
+    """Nobody belongs to themselves, however many steps away."""
+    above = sql(
+        """WITH RECURSIVE above AS (
+             SELECT id, parent_id FROM audience_account WHERE id = {}
+             UNION SELECT a.id, a.parent_id FROM audience_account a JOIN above ON a.id = above.parent_id)
+           SELECT EXISTS (SELECT FROM above WHERE id = {})""",
+        parent_id,
+        account.pk,
+    )
+    if value_of(above):
+        raise BadValue("parent", _("An account cannot belong to itself, nor to one that belongs to it."))
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
-from audience import addresses
-from kit import installation
+from audience import addresses, history
+from audience.models import Account, Person
+from audience.people import BY_HAND, BadValue
+from kit import audit, installation
+from kit.models import User
 from kit.sql import Sql, run, sql
 
 # Why the rule left somebody out; whoever was left out by hand has another reason and is not touched by the rule.
@@ -37,6 +41,37 @@ def name_domains(domains: list[str], now: datetime) -> int:
     with transaction.atomic():
         installation.put("own_domains", domains)
         return refresh(now)
+
+
+@transaction.atomic
+def by_hand(
+    model: type[Person] | type[Account], subjects: Sql, *, reason: str | None, by: User | None, now: datetime
+) -> int:
+    """Leave the subjects (a statement that yields `subject_id`) out of figures for `reason`, or take them in (None).
+
+    Each change is kept in the history. Whom the rule of own domains left out stays so: the rule would do it again.
+    Returns how many changed. Raises BadValue for a reason that is empty, too long, or the rule's own.
+    """
+    longest = model._meta.get_field("excluded_reason").max_length or 0
+    if reason is not None and not 0 < len(reason) <= longest:
+        raise BadValue("excluded_reason", _("Say why, in %(most)s letters at most.") % {"most": longest})
+    if reason == OWN_DOMAIN:
+        raise BadValue("excluded_reason", _("This reason is that of the rule of own domains. Say it in other words."))
+    rows = sql(
+        """SELECT s.id, {}::boolean AS is_excluded, {}::text AS excluded_reason FROM {} s
+           WHERE s.id IN (SELECT subject_id FROM ({}) asked) AND s.excluded_reason <> {}""",
+        reason is not None,
+        reason or "",
+        Sql(model._meta.db_table),
+        subjects,
+        OWN_DOMAIN,
+    )
+    columns = ("is_excluded", "excluded_reason")
+    changed = history.update(model, rows, columns, source=BY_HAND, at=now, now=now, exact=True)
+    if changed:
+        after = {"reason": reason, "changed": changed}
+        audit.record("figures.leave_out", model._meta.model_name or "", by=by, now=now, after=after)
+    return changed
 
 
 def _plain(domain: str) -> str:

@@ -142,18 +142,9 @@ def _custom(of: str) -> Iterable[Field]:
             each.type,
             PERSON if of == "person" else BOTH,
             Column(of, each.slug, f"custom.{each.slug}", how="custom"),
-            choices=tuple(_choice(choice) for choice in each.choices or ()),
+            choices=tuple(each.labelled()),
             group=ABOUT_PERSON if of == "person" else ABOUT_ACCOUNT,
         )
-
-
-def _choice(choice: object) -> tuple[str, str]:
-    """A choice of a custom field is its value, or the pair of value and label."""
-    if isinstance(choice, list | tuple) and len(choice) == 2:
-        return str(choice[0]), str(choice[1])
-    if isinstance(choice, dict) and "value" in choice:
-        return str(choice["value"]), str(choice.get("label", choice["value"]))
-    return str(choice), str(choice)
 
 
 def _register_activities() -> None:

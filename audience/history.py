@@ -134,7 +134,7 @@ def _was(column: str) -> Sql:
     old, new = sql("changed.{}", name(f"old_{column}")), sql("changed.{}", name(f"new_{column}"))
     if column == CUSTOM:
         return sql(
-            """SELECT 'custom.' || key, {} ->> key FROM (
+            """SELECT 'custom.' || key AS field, {} ->> key AS old FROM (
                  SELECT jsonb_object_keys({}) AS key UNION SELECT jsonb_object_keys({})) named
                WHERE {} -> key IS DISTINCT FROM {} -> key""",
             old, old, new, old, new,

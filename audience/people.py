@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -24,6 +25,7 @@ TEXTS = (
 )  # fmt: skip
 LINKS = ("account_id", "owner_id")
 COLUMNS = (*TEXTS, *LINKS, history.CUSTOM)
+BY_HAND = "by hand"  # the source of what a user writes on a page
 
 
 class BadValue(ValueError):
@@ -49,7 +51,8 @@ def create(values: Mapping[str, Any], *, source: str, by: User | None, now: date
     seen = given.pop("first_seen_at", None) or now
     columns = [column for column in COLUMNS if column in given]
     person_id = _next_id()
-    history.insert(Person, _one(person_id, given, columns, first_seen_at=seen), columns, source=source, now=now)
+    with _one_email():
+        history.insert(Person, _one(person_id, given, columns, first_seen_at=seen), columns, source=source, now=now)
     if external:
         Identity.objects.create(person_id=person_id, system=source, kind="person", external_id=external, created_at=now)
     person = Person.objects.get(pk=person_id)
@@ -68,9 +71,9 @@ def change(person: Person, values: Mapping[str, Any], *, source: str, by: User |
     if email and Person.objects.filter(email=email).exclude(pk=person.pk).exists():
         raise BadValue("email", _("Somebody else has this email. Merge the two, or choose another."))
     columns = [column for column in COLUMNS if column in given]
-    changed = history.update(
-        Person, _one(person.pk, given, columns), columns, source=source, at=now, now=now, exact=True
-    )
+    rows = _one(person.pk, given, columns)
+    with _one_email():
+        changed = history.update(Person, rows, columns, source=source, at=now, now=now, exact=True)
     if changed:
         person.refresh_from_db()
         audit.record("person.change", str(person), by=by, now=now, after={"person": person.pk, "columns": columns})
@@ -108,6 +111,17 @@ def find(*, source: str = "", external_id: str | None = None, email: str | None 
         if identity := known.select_related("person").first():
             return identity.person
     return Person.objects.filter(email=email).first() if email else None
+
+
+@contextmanager
+def _one_email() -> Iterator[None]:
+    """Of two who write the same email at the same moment, the later is told, as if the other had long been there."""
+    try:
+        yield
+    except IntegrityError as clash:
+        if "person_by_email" not in str(clash):
+            raise
+        raise BadValue("email", _("Somebody else has this email. Merge the two, or choose another.")) from clash
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:

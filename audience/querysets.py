@@ -25,7 +25,7 @@ from django.db.models import (
     Value,
 )
 from django.db.models.functions import Coalesce, NullIf
-from django.db.models.lookups import Contains, StartsWith
+from django.db.models.lookups import Contains, Exact, StartsWith
 
 from audience import listing
 from audience.models import (
@@ -187,6 +187,13 @@ def quick_accounts(text: str, limit: int) -> list[Account]:
     shown = Account.objects.filter(erased_at=None).annotate(external_id=external_id("account"))
     whole = " ".join(asked)
     return _first_of([shown.filter(begins(whole, "name") | begins(whole, "domain")), find_accounts(shown, text)], limit)
+
+
+def accounts_called(text: str, limit: int) -> list[Account]:
+    """The accounts whose name or domain is the text, whatever the case of its letters; else those a search finds."""
+    known = Account.objects.filter(erased_at=None).annotate(external_id=external_id("account")).order_by("name", "pk")
+    called = _any(Q(Exact(Folded(column), form)) for column in ("name", "domain") for form in _forms(text))
+    return list(known.filter(called)[:limit]) or list(find_accounts(known, text)[:limit])
 
 
 def words(text: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from kit import writing
 
@@ -23,6 +23,11 @@ def places(currency: str) -> int:
 def major(minor: int, currency: str) -> Decimal:
     """An amount in the currency's own unit: 123450 minor units of EUR are 1234.50."""
     return Decimal(minor).scaleb(-places(currency))
+
+
+def minor(major: Decimal, currency: str) -> int:
+    """An amount in the currency's smallest unit, rounded half upwards: 1234.50 EUR are 123450."""
+    return int(major.scaleb(places(currency)).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def written(minor: int | None, currency: str = "") -> str:

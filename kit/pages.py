@@ -164,6 +164,7 @@ class ListPage(View):
     counted: Any = ngettext_lazy("%(shown)s row", "%(shown)s rows", "count")
     crumbs: Sequence[tuple[Text, str]] = ()
     action: Action | None = None
+    also: Sequence[Action] = ()  # what else the page offers, beside its one action
     empty_title: Text = gettext_lazy("Nothing here yet")
     empty_text: Text = ""
     empty_icon: str = "inbox"
@@ -187,11 +188,11 @@ class ListPage(View):
         """More variables for the template."""
         return {}
 
-    def _action(self) -> Action | None:
-        """The list's action, for those who have the right to it."""
-        if self.action and self.action.right and not rights.may(self.request.user, self.action.right):
+    def _allowed(self, action: Action | None) -> Action | None:
+        """An action of the list, for those who have the right to it."""
+        if action and action.right and not rights.may(self.request.user, action.right):
             return None
-        return self.action
+        return action
 
     def get_title(self) -> Text:
         return self.title
@@ -229,7 +230,8 @@ class ListPage(View):
             "title": self.get_title(),
             "purpose": self.purpose,
             "crumbs": self.get_crumbs(),
-            "action": self._action(),
+            "action": self._allowed(self.action),
+            "also": [each for each in self.also if self._allowed(each)],
             "page": page,
             "total": total,
             "total_words": self.counted % shown,

@@ -14,6 +14,8 @@ from kit.models import User
 
 Role = User.Role
 RIGHTS: dict[str, frozenset[str]] = {
+    "note": frozenset({Role.ADMIN, Role.MARKETER, Role.SALES, Role.OPS}),  # notes, tasks, tags, what happened
+    "people": frozenset({Role.ADMIN, Role.MARKETER, Role.SALES, Role.OPS}),  # people, accounts and deals by hand
     "move": frozenset({Role.ADMIN, Role.MARKETER, Role.SALES, Role.OPS}),  # people between stages
     "edit": frozenset({Role.ADMIN, Role.MARKETER, Role.OPS}),  # data and models: imports, lifecycles, own domains
     "operate": frozenset({Role.ADMIN, Role.OPS, Role.MARKETER}),  # long work: cancel, try again, check

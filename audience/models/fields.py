@@ -35,6 +35,18 @@ class Field(models.Model):
     def __str__(self) -> str:
         return self.label
 
+    def labelled(self) -> list[tuple[str, str]]:
+        """The choices as pairs of value and label; a choice in the row is its value, or the pair of both."""
+        return [_choice(each) for each in self.choices or ()]
+
+
+def _choice(choice: object) -> tuple[str, str]:
+    if isinstance(choice, list | tuple) and len(choice) == 2:
+        return str(choice[0]), str(choice[1])
+    if isinstance(choice, dict) and "value" in choice:
+        return str(choice["value"]), str(choice.get("label", choice["value"]))
+    return str(choice), str(choice)
+
 
 class FieldChange(OneSubject):
     """One row is one changed value: the value before it. Append-only.

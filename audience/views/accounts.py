@@ -81,7 +81,8 @@ class Accounts(pages.ListPage):
     columns: Sequence[pages.Column] = (*COLUMNS, *DATES)
     title = _("Accounts")
     purpose = _("The organisations that your people belong to, and those that you sell to or with.")
-    action = pages.Action(_("Import"), "import_new", "upload", right="edit")
+    action = pages.Action(_("New account"), "account_new", "plus", right="people")
+    also = (pages.Action(_("Import"), "import_new", "upload", right="edit"),)
     counted = ngettext_lazy("%(shown)s account", "%(shown)s accounts", "count")
     default_sort = "-pk"
     file_name = "accounts"
@@ -110,6 +111,7 @@ class PeopleOf(people.People):
 
     purpose = _("Those whose account this is, and those with a role in it.")
     action = None
+    also = ()
     empty_title = _("Nobody of this account is known")
     empty_text = _("People who name this account come here, such as by an import.")
 

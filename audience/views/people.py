@@ -79,7 +79,8 @@ class People(pages.ListPage):
     purpose = _("Everybody you know of, with where they came from and where they are now.")
     counted = ngettext_lazy("%(shown)s person", "%(shown)s people", "count")
     default_sort = "-pk"
-    action: pages.Action | None = pages.Action(_("Import"), "import_new", "upload", right="edit")
+    action: pages.Action | None = pages.Action(_("New person"), "person_new", "user-plus", right="people")
+    also: Sequence[pages.Action] = (pages.Action(_("Import"), "import_new", "upload", right="edit"),)
     file_name = "people"
     empty_title = _("Nobody yet")
     empty_text = _("People come with a file: import one, and each row becomes a person with a history.")

@@ -18,6 +18,8 @@ TAKES = {
     "people": SIGNED_IN, "person": SIGNED_IN, "person_timeline": SIGNED_IN,
     "accounts": SIGNED_IN, "account": SIGNED_IN, "account_people": SIGNED_IN, "account_timeline": SIGNED_IN,
     "conditions_fields": SIGNED_IN, "conditions_values": SIGNED_IN, "conditions_check": SIGNED_IN,
+    "person_new": "people", "person_edit": "people", "account_new": "people", "account_edit": "people",
+    "account_choose": SIGNED_IN,
     "imports": SIGNED_IN, "import": SIGNED_IN, "import_rejects": SIGNED_IN,
     "import_new": "edit", "import_map": "edit", "import_go": "edit", "left_out": "edit",
     "lifecycles": SIGNED_IN, "lifecycle": SIGNED_IN, "lifecycle_members": SIGNED_IN,

@@ -1,0 +1,153 @@
+"""Pages on which one person or account is written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from audience import accounts, byhand, exclusions, names, people, querysets
+from audience.models import Account, Person
+from kit import audit, rights
+from kit.sql import sql
+
+OFFERED = 8  # accounts that the chooser suggests at once
+
+Verb = Callable[..., Any]
+CREATE: dict[str, Verb] = {"person": people.create, "account": accounts.create}
+CHANGE: dict[str, Verb] = {"person": people.change, "account": accounts.change}
+
+
+@require_http_methods(["GET", "POST"])
+@rights.needs("people")
+def person_new(request: HttpRequest) -> HttpResponse:
+    """A new person, of an account when the address names one."""
+    return _new(request, "person", {"account": _account_of(request)})
+
+
+@require_http_methods(["GET", "POST"])
+@rights.needs("people")
+def person_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """The values of one person."""
+    return _edit(request, Person, pk)
+
+
+@require_http_methods(["GET", "POST"])
+@rights.needs("people")
+def account_new(request: HttpRequest) -> HttpResponse:
+    """A new account."""
+    return _new(request, "account", {})
+
+
+@require_http_methods(["GET", "POST"])
+@rights.needs("people")
+def account_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """The values of one account."""
+    return _edit(request, Account, pk)
+
+
+@require_GET
+def account_choose(request: HttpRequest) -> HttpResponse:
+    """The accounts that a chooser suggests for what was typed so far."""
+    typed = request.GET.get("q") or request.GET.get("account") or request.GET.get("parent") or ""
+    found = querysets.quick_accounts(typed, OFFERED)
+    offered = [(byhand.written_account(each), each) for each in found]
+    return render(request, "audience/_account_options.html", {"offered": offered})
+
+
+def _new(request: HttpRequest, of: str, initial: dict[str, Any]) -> HttpResponse:
+    initial |= {"owner": request.user.pk}
+    form = _form(of)(None, request.POST or None, with_exclusion=rights.may(request.user, "edit"), initial=initial)
+    if request.method == "POST" and form.is_valid():
+        now, by = timezone.now(), audit.asker(request)
+        try:
+            with transaction.atomic():
+                made = CREATE[of](_filled(form.values()), source=people.BY_HAND, by=by, now=now)
+                _leave_out(made, form, request, now)
+        except people.BadValue as bad:
+            _tell(form, bad)
+        else:
+            messages.success(request, _("%(name)s is here now.") % {"name": names.of(made)})
+            return redirect(made)
+    return _page(request, form, of, None)
+
+
+def _edit(request: HttpRequest, model: type[Person] | type[Account], pk: int) -> HttpResponse:
+    """Write what the user changed, unless somebody else changed the same meanwhile."""
+    of = "person" if model is Person else "account"
+    found: Any = get_object_or_404(model, pk=pk, erased_at=None)
+    form = _form(of)(found, request.POST or None, with_exclusion=rights.may(request.user, "edit"))
+    if request.method == "POST" and form.is_valid():
+        now, by = timezone.now(), audit.asker(request)
+        changed = False
+        try:
+            with transaction.atomic():
+                there: Any = get_object_or_404(model.objects.select_for_update(no_key=True), pk=pk, erased_at=None)
+                settled = form.settled(there)
+                if settled:
+                    changed = CHANGE[of](there, form.values(), source=people.BY_HAND, by=by, now=now)
+                    changed = _leave_out(there, form, request, now) or changed
+        except people.BadValue as bad:
+            _tell(form, bad)
+        else:
+            if settled:
+                told = _("Saved. What was before is kept in the history.") if changed else _("Nothing was different.")
+                messages.success(request, told)
+                return redirect(found)
+    return _page(request, form, of, found)
+
+
+def _form(of: str) -> Any:
+    return byhand.FORMS[of]
+
+
+def _leave_out(subject: Person | Account, form: Any, request: HttpRequest, now: datetime) -> bool:
+    said, reason = form.exclusion()
+    if not said:
+        return False
+    whom = sql("SELECT {}::bigint AS subject_id", subject.pk)
+    return bool(exclusions.by_hand(type(subject), whom, reason=reason, by=audit.asker(request), now=now))
+
+
+def _filled(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _tell(form: Any, bad: people.BadValue) -> None:
+    """A value that cannot be is told at its field, or above all of them."""
+    name = bad.field.replace("custom.", byhand.CUSTOM, 1)
+    form.add_error(name if name in form.fields else None, bad.message)
+
+
+def _page(request: HttpRequest, form: Any, of: str, subject: Person | Account | None) -> HttpResponse:
+    words = {
+        "person": (_("New person"), _("Edit %(name)s"), _("People"), "people"),
+        "account": (_("New account"), _("Edit %(name)s"), _("Accounts"), "accounts"),
+    }[of]
+    context = {
+        "form": form,
+        "of": of,
+        "subject": subject,
+        "title": words[1] % {"name": names.of(subject)} if subject else words[0],
+        "name": names.of(subject) if subject else "",
+        "list_label": words[2],
+        "list_url": reverse(words[3]),
+        "back_url": subject.get_absolute_url() if subject else reverse(words[3]),
+    }
+    return render(request, "audience/edit.html", context, status=400 if form.is_bound else 200)
+
+
+def _account_of(request: HttpRequest) -> Account | None:
+    asked = request.GET.get("account", "")
+    if not (asked.isascii() and asked.isdigit() and len(asked) < 19):
+        return None
+    return Account.objects.filter(pk=int(asked), erased_at=None).first()
