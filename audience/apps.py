@@ -8,7 +8,7 @@ class AudienceConfig(AppConfig):
     name = "audience"
 
     def ready(self) -> None:
-        from audience import fields, holders, importing, offers, people
+        from audience import fields, holders, importing, offers, panels, people
         from audience.importing import kinds
         from kit import jobs, navigation, registry
 
@@ -19,6 +19,7 @@ class AudienceConfig(AppConfig):
             registry.import_kind(kind)
         jobs.register("import", importing.work, tidy=importing.tidy)
         registry.panel("start", _("Bring your history"), "audience/_first_step.html", people.first_step, order=10)
+        registry.panel("jobs", _("Live engine"), "audience/_live_panel.html", panels.waiting)
         navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)
         navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)

@@ -18,7 +18,7 @@ from typing import Protocol
 from django.db import transaction
 
 from kit import installation
-from kit.sql import Sql, run, sql, value
+from kit.sql import Sql, rows, run, sql, value
 
 SHARDS = 8  # of the subjects; each is judged by one worker at a time, so nobody is judged twice at once
 BATCH = 20_000  # marks that are claimed at once
@@ -101,7 +101,8 @@ def without_marks() -> Iterator[None]:
 
 def waiting() -> tuple[int, datetime | None]:
     """How many marks wait, and since when the oldest does: the watchdog's figure."""
-    return value(Sql("SELECT count(*) FROM audience_dirty")), value(Sql("SELECT min(marked_at) FROM audience_dirty"))
+    [(count, since)] = rows(Sql("SELECT count(*), min(marked_at) FROM audience_dirty"))
+    return count, since
 
 
 def _judge_shard(shard: int, now: datetime) -> int:

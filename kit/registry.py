@@ -25,7 +25,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Panel:
-    """A part of a page that an app contributes: `place` is "person", "account" or "home".
+    """A part of a page that an app contributes: `place` is "person", "account", "home", "start", "search", "jobs" …
 
     `context(subject_or_None, request, now)` gives the template's variables, or None to show nothing.
     """

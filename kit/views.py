@@ -65,6 +65,11 @@ class Jobs(pages.ListPage):
     empty_title = gettext_lazy("No work yet")
     empty_text = gettext_lazy("Whatever takes longer than a moment appears here with its progress.")
     empty_icon = "list-checks"
+    template_name = "kit/jobs.html"
+
+    def context(self) -> dict[str, Any]:
+        now = timezone.now()
+        return {"panels": panels.draw("jobs", None, self.request, now)}
 
     def prepare(self, rows: list[Job]) -> list[Job]:
         now = timezone.now()

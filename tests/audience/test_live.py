@@ -182,3 +182,10 @@ def test_writers_about_one_subject_do_not_wait_for_each_other():
         other.start()
         assert done.wait(5), "the other writer waits for our mark"
     other.join()
+
+
+def test_the_jobs_page_says_what_waits(admin_client):
+    assert "scores, stages and segments are up to date" in admin_client.get("/operations/jobs/").content.decode()
+    person()
+    said = admin_client.get("/operations/jobs/").content.decode()
+    assert "1 change waits to be judged" in said and "No worker has been heard of" in said

@@ -152,6 +152,20 @@ def put_job(server: embedded.Server, kind: str) -> int:
         return cursor.fetchone()[0]
 
 
+def put_person(server: embedded.Server) -> None:
+    """A fact as any writer writes it: whoever it is about is marked by the database itself."""
+    with psycopg2.connect(server.url) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO audience_person (first_seen_at) VALUES (now())")
+        cursor.execute("SELECT count(*) FROM audience_dirty")
+        assert cursor.fetchone()[0] == 1
+
+
+def nobody_waits(server: embedded.Server) -> bool:
+    with psycopg2.connect(server.url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM audience_dirty")
+        return cursor.fetchone()[0] == 0
+
+
 def error_of(server: embedded.Server, job: int) -> str:
     with psycopg2.connect(server.url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT error FROM kit_job WHERE id = %s", [job])
@@ -171,6 +185,10 @@ def test_it_starts_answers_and_leaves_nothing_behind(start: Callable[..., Demo])
         job = put_job(server, "painting")
         until(lambda: "does not know work of the kind “painting”" in error_of(server, job))
         print(f"a job without a hint: {time.monotonic() - begun:.1f} s")
+        begun = time.monotonic()
+        put_person(server)
+        until(lambda: nobody_waits(server))
+        print(f"somebody new judged: {time.monotonic() - begun:.1f} s")
     database, sockets = postmaster(demo.folder), Path(server._sockets or "")
     assert database.is_running() and sockets.exists(), "another user who leaves does not stop a server still in use"
     if os.geteuid() == 0:
