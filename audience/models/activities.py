@@ -62,7 +62,8 @@ class Activity(models.Model):
                 fields=["account", "occurred_at"], name="activity_of_account", condition=Q(account__isnull=False)
             ),
             BrinIndex(fields=["recorded_at"], name="activity_recorded"),  # what is new
-            BrinIndex(fields=["occurred_at"], name="activity_by_time", pages_per_range=32),  # who is touched by a day
+            # Whom a day or a window's end touches, whatever the order in which a file brought them.
+            models.Index(fields=["occurred_at"], name="activity_by_time"),
             models.Index(fields=["reversal_of"], name="activity_reversed", condition=Q(reversal_of__isnull=False)),
         ]
 
