@@ -8,9 +8,9 @@ class AudienceConfig(AppConfig):
     name = "audience"
 
     def ready(self) -> None:
-        from audience import fields, holders, importing, offers, panels, people
+        from audience import fields, holders, importing, names, offers, panels, people
         from audience.importing import kinds
-        from kit import jobs, navigation, registry
+        from kit import jobs, navigation, notes, registry, work
 
         fields.register_all()
         offers.register_all()
@@ -20,6 +20,10 @@ class AudienceConfig(AppConfig):
         jobs.register("import", importing.work, tidy=importing.tidy)
         registry.panel("start", _("Bring your history"), "audience/_first_step.html", people.first_step, order=10)
         registry.panel("jobs", _("Live engine"), "audience/_live_panel.html", panels.waiting)
+        registry.name_subjects(names.named)
+        for of in ("person", "account"):
+            registry.panel(of, _("Tasks"), "kit/_tasks.html", work.panel, order=60)
+            registry.panel(of, _("Notes"), "kit/_notes.html", notes.panel, order=70)
         navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)
         navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)

@@ -24,8 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from audience import addresses, names, querysets
 from audience.exclusions import OWN_DOMAIN
 from audience.models import Account, Field, FieldChange, Person
-from kit import installation, money, pages, writing
-from kit.models import User
+from kit import installation, money, pages, users, writing
 
 CUSTOM = "custom-"  # begins the names of the inputs of custom fields
 NUMBERED = re.compile(r"(.*?)\s*#(\d{1,18})", re.ASCII | re.DOTALL)
@@ -404,17 +403,11 @@ def _text(model: type[Person] | type[Account], name: str, seen: bool) -> forms.F
 def _owner_field(subject: Person | Account | None) -> forms.Field:
     """Users who can sign in, and the present owner whoever that is."""
     return forms.ModelChoiceField(
-        users_to_choose(subject.owner_id if subject else None),
+        users.to_choose(subject.owner_id if subject else None),
         label=_("Owner"),
         required=False,
         empty_label=_("(nobody)"),
     )
-
-
-def users_to_choose(present: int | None = None) -> Any:
-    """Users to whom something can be given: those who can sign in, and whoever has it now."""
-    active = User.objects.filter(is_active=True)
-    return (active | User.objects.filter(pk=present) if present else active).order_by("name", "email")
 
 
 def _zone_field(current: Any, seen: bool) -> forms.Field:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.utils.translation import gettext as _
 
-from audience.models import Account, Person
+from audience.models import Account, Identity, Person
+from kit.registry import Named
 
 
 def of(subject: Person | Account) -> str:
@@ -17,3 +20,14 @@ def of(subject: Person | Account) -> str:
     else:
         known = subject.name or subject.domain
     return known or getattr(subject, "external_id", None) or f"#{subject.pk}"
+
+
+def named(ids: Collection[int]) -> dict[int, Named]:
+    """The subjects with these numbers, as other apps speak of them; in three queries."""
+    known = {row.subject_id: row.external_id for row in Identity.objects.filter(subject_id__in=ids).order_by("-pk")}
+    found: dict[int, Named] = {}
+    for model in (Person, Account):
+        for subject in model.objects.filter(pk__in=ids):
+            subject.external_id = known.get(subject.pk)  # type: ignore[union-attr]
+            found[subject.pk] = Named(of(subject), subject.get_absolute_url())
+    return found

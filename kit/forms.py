@@ -12,6 +12,8 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.utils.dates import WEEKDAYS as WEEKDAYS_BY_NUMBER
 from django.utils.translation import gettext_lazy as _
 
+from kit import users
+
 WEEKDAYS = [WEEKDAYS_BY_NUMBER[number] for number in range(7)]  # Monday first
 MOST_HOLIDAYS = 1000
 
@@ -121,3 +123,29 @@ class Installation(forms.Form):
         if not re.fullmatch("[A-Z]{3}", code):
             raise forms.ValidationError(_("A currency has three letters, such as EUR."))
         return code
+
+
+class Note(forms.Form):
+    """A remark about a subject."""
+
+    body = forms.CharField(
+        label=_("Note"), max_length=10_000, widget=forms.Textarea(attrs={"rows": 3, "placeholder": _("Write a note …")})
+    )
+
+
+class Task(forms.Form):
+    """Something that a human is asked to do."""
+
+    title = forms.CharField(label=_("What is to be done"), max_length=300)
+    due_on = forms.DateField(
+        label=_("Due"), required=False, widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+    )
+    assigned_to: Any = forms.ModelChoiceField(None, label=_("For"), required=False, empty_label=_("(nobody)"))
+    body = forms.CharField(
+        label=_("Details"), max_length=10_000, required=False, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+    def __init__(self, *args: Any, present: int | None = None, **given: Any) -> None:
+        """`present`: the user whom it is for now, on offer even when that user may not sign in any more."""
+        super().__init__(*args, **given)
+        self.fields["assigned_to"].queryset = users.to_choose(present)  # type: ignore[attr-defined]

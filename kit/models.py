@@ -205,28 +205,41 @@ class IdempotencyKey(models.Model):
 
 
 class Task(models.Model):
-    """One row is one thing that a human is asked to do, perhaps about a subject."""
+    """One row is one thing that a human is asked to do, perhaps about a subject. A removed one can be taken back."""
 
     title = models.CharField(_("title"), max_length=300)
-    body = models.TextField(blank=True)
+    body = models.TextField(_("details"), blank=True)
     subject_id = models.BigIntegerField(null=True, db_index=True)
-    assigned_to = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
+    assigned_to = models.ForeignKey(User, verbose_name=_("for"), null=True, on_delete=models.SET_NULL, related_name="+")
     team = models.ForeignKey(Team, null=True, on_delete=models.SET_NULL)
-    due_at = models.DateTimeField(_("due"), null=True)
+    due_on = models.DateField(_("due"), null=True)
     done_at = models.DateTimeField(_("done"), null=True)
+    done_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            # My work, on every home page: what is open of one user, by day.
+            models.Index(
+                fields=["assigned_to", "due_on"], condition=Q(done_at=None, removed_at=None), name="task_open_of_user"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title
 
 
 class Note(models.Model):
-    """One row is one remark about a subject."""
+    """One row is one remark about a subject. A removed one can be taken back."""
 
     subject_id = models.BigIntegerField(null=True, db_index=True)
-    body = models.TextField()
-    author = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
+    body = models.TextField(_("note"))
+    author = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField()
+    edited_at = models.DateTimeField(null=True)
+    removed_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.body[:80]

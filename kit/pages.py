@@ -28,6 +28,7 @@ from django.utils import formats
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views import View
@@ -481,6 +482,15 @@ def _may_miss(rows: QuerySet[Any], name: str) -> bool:
 
 
 # ---- small things ----
+
+
+def next_of(request: HttpRequest, otherwise: str) -> str:
+    """Where a form wants to go when it is done, as its `next` says: a page of ours, else `otherwise`."""
+    wanted = request.POST.get("next", "")
+    ours = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return wanted if ours else otherwise
 
 
 def wants_part(request: HttpRequest, target: str) -> bool:

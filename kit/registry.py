@@ -5,7 +5,7 @@ Each app registers in `AppConfig.ready`; registering never queries the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,17 @@ class Panel:
     order: int = 100
 
 
+@dataclass(frozen=True)
+class Named:
+    """A subject as other apps speak of it: what it is called and where its page is."""
+
+    name: str
+    url: str
+
+
+Namer = Callable[[Collection[int]], dict[int, Named]]
+
+
 @dataclass
 class Registry:
     """What has been registered so far."""
@@ -44,6 +55,7 @@ class Registry:
     holders: dict[str, Holder] = field(default_factory=dict)
     import_kinds: dict[str, Any] = field(default_factory=dict)
     panels: list[Panel] = field(default_factory=list)
+    namer: Namer | None = None
 
 
 registry = Registry()
@@ -72,3 +84,13 @@ def panel(
 def panels(place: str) -> list[Panel]:
     """The panels of one place, in their order."""
     return [each for each in registry.panels if each.place == place]
+
+
+def name_subjects(namer: Namer) -> None:
+    """Register what tells the names of subjects by their numbers; one app does."""
+    registry.namer = namer
+
+
+def named(ids: Collection[int]) -> dict[int, Named]:
+    """The subjects with these numbers that there are, in as many queries as there are kinds of subjects."""
+    return registry.namer(ids) if registry.namer and ids else {}

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from kit import heartbeats, hints, jobs, ticks
+from kit import heartbeats, hints, jobs, notes, ticks, work
 
 
 @hints.task(time_limit=6 * 3600)
@@ -20,7 +20,7 @@ def sweep_jobs() -> None:
 
 @shared_task
 def forget_old() -> None:
-    """Once a day: turns of the day before yesterday, hints and heartbeats of yesterday."""
+    """Once a day: old turns, hints and heartbeats; notes and tasks that were removed long ago."""
     ticks.once("forget_old", timedelta(days=1), timezone.now(), _forget)
 
 
@@ -28,3 +28,5 @@ def _forget(now: datetime) -> None:
     ticks.forget(now - timedelta(days=2))
     hints.forget(older_than=timedelta(days=1))
     heartbeats.forget(older_than=timedelta(days=1))
+    notes.forget(now - notes.KEPT)
+    work.forget(now - work.KEPT)

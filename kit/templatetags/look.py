@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from kit import icons, navigation, rights, writing
+from kit import icons, navigation, rights, undo, writing
 
 register = template.Library()
 
@@ -257,6 +257,12 @@ def url_if_any(name: str) -> str:
 def message_tone(tags: str) -> str:
     """The tone of a message from its level."""
     return next((tone for level, tone in MESSAGE_TONES.items() if level in tags.split()), "")
+
+
+@register.filter
+def undo_address(tags: str) -> str:
+    """Where a message's button takes back what was done; "" when it has none."""
+    return undo.address(tags)
 
 
 @register.filter

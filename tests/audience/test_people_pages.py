@@ -21,7 +21,7 @@ from audience.models import (
     Person,
     Product,
 )
-from kit import installation
+from kit import installation, notes, work
 from kit.models import User
 from lifecycle import stages
 from tests.factories import NOW, SMALL, account, activity, days_ago, deal, person, published, purchase
@@ -454,14 +454,18 @@ def test_a_profile_takes_the_same_queries_however_much_there_is(browser, django_
             person=someone, field="title", old=str(days), source="t", occurred_at=NOW, recorded_at=NOW
         )
 
+        notes.add(someone.pk, f"after {days} days", by=None, now=NOW)
+        work.add("Call", by=None, now=NOW, subject_id=someone.pk)
+
     live(1)
     # session, user; person; deals, contracts, cases; changes, custom fields; holdings; identities;
+    # tasks, done, whom a task can be for; notes;
     # strip: memberships, stages, movements, undo, zone; timeline: choices, kinds, keys, activities, purchases, deals
-    with django_assert_num_queries(21):
+    with django_assert_num_queries(25):
         page(browser, reverse("person", args=[someone.pk]))
     for days in range(2, 7):
         live(days)
-    with django_assert_num_queries(21):
+    with django_assert_num_queries(25):
         page(browser, reverse("person", args=[someone.pk]))
 
 

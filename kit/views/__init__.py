@@ -12,7 +12,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.cache import never_cache
@@ -106,7 +105,7 @@ def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
         messages.info(request, _("The job will stop after the part that it is working on."))
     else:
         messages.warning(request, _("The job had already ended, so there was nothing to cancel."))
-    return redirect(_next(request, pk))
+    return redirect(pages.next_of(request, reverse("job", args=[pk])))
 
 
 @require_POST
@@ -118,7 +117,7 @@ def job_retry(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(request, _("The job waits for its turn and goes on from where it stopped."))
     else:
         messages.warning(request, _("Only a failed or cancelled job can be tried again."))
-    return redirect(_next(request, pk))
+    return redirect(pages.next_of(request, reverse("job", args=[pk])))
 
 
 @require_http_methods(["GET", "POST"])
@@ -148,10 +147,3 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 def styleguide(request: HttpRequest) -> HttpResponse:
     """Every component in each of its states."""
     return render(request, "kit/styleguide.html", samples.context(timezone.now()))
-
-
-def _next(request: HttpRequest, pk: int) -> str:
-    wanted = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
-        return wanted
-    return reverse("job", args=[pk])
