@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from reporting import views
+from reporting.views import funnel, ledger, people
 
 urlpatterns = [
-    path("reports/funnel/", views.funnel, name="report_funnel"),
-    path("reports/people/", views.People.as_view(), name="report_people"),
-    path("operations/ledger/", views.ledger, name="ledger"),
-    path("operations/ledger/check/", views.check_ledger, name="ledger_check"),
+    path("reports/funnel/", funnel.funnel, name="report_funnel"),
+    path("reports/people/", people.People.as_view(), name="report_people"),
+    path("operations/ledger/", ledger.ledger, name="ledger"),
+    path("operations/ledger/check/", ledger.check_ledger, name="ledger_check"),
 ]

@@ -1,108 +1,27 @@
-"""Pages of reports: the funnel, the people behind a figure, and the ledger check."""
+"""The rows behind a figure."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import IntegerField, QuerySet
 from django.db.models.expressions import RawSQL
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
-from django.views.decorators.http import require_GET, require_POST
 from django_filters import FilterSet
 
-from kit import exports, hints, jobs, pages, progress, rights, writing
-from kit.models import Job, User
+from kit import pages
 from kit.sql import Sql, rows, sql, value
 from kit.statistics import Counts
-from lifecycle.models import Lifecycle, Membership, Version
-from reporting import addresses, figures, filters, integrity, metrics, plans, splits, windows
+from lifecycle.models import Membership
+from reporting import addresses, figures, filters, plans
 from reporting import funnel as funnels
 from reporting.addresses import Figure, NotAsked
-from reporting.models import Fill, LedgerCheck, StageEntry
+from reporting.models import StageEntry
 from reporting.questions import Question
-
-STALE = 90  # seconds after which somebody who looks has the figures brought up to date at once
-
-
-# ---- the funnel ----
-
-
-@require_GET
-def funnel(request: HttpRequest) -> HttpResponseBase:
-    """The funnel of a lifecycle in a window; as a page, as its part for htmx, or as a file."""
-    now = timezone.now()
-    lifecycles = plans.readable()
-    if not lifecycles:
-        return render(request, "reporting/funnel_empty.html")
-    lifecycle, notes = addresses.choose(request.GET, lifecycles)
-    plan = plans.read(lifecycle)
-    assert plan is not None
-    asked = addresses.read(request.GET, plan, funnels.today(now))
-    question = asked.question
-    answer = funnels.answer(question)
-    if request.GET.get("export") == "csv":
-        return exports.csv_response(f"funnel-{lifecycle.slug}", *figures.as_rows(answer))
-    _bring_up_to_date(lifecycle, answer.filled_at, now)
-    context = {
-        "answer": answer,
-        "question": question,
-        "lifecycle": lifecycle,
-        "notes": (*notes, *asked.notes),
-        "choices": _choices(lifecycles, asked),
-        "headline": figures.headline(answer),
-        "remarks": figures.remarks(answer),
-        "bars": figures.bars(answer),
-        "ledger": figures.ledger(answer),
-        "conversions": figures.conversions(answer),
-        "durations": figures.durations(answer),
-        "split": figures.split(answer),
-        "last_day": writing.day(question.window.last),
-        "basis": figures.basis(answer),
-        "widest": answer.everybody.widest,
-        "metrics": metrics.ALL.values(),
-        "left_out": figures.counted(question.about(split=None), "excluded", answer.excluded),
-        "export_view": addresses.funnel(question, export="csv"),
-        "is_empty": not any(row.balance_end or row.in_flow or row.out_flow for row in answer.everybody.rows),
-        **_replay(plan.version, now),
-    }
-    return pages.part(request, "funnel", "reporting/_funnel.html", "reporting/funnel.html", context)
-
-
-def _choices(lifecycles: list[Lifecycle], asked: addresses.Asked) -> dict[str, Any]:
-    question = asked.question
-    within = [(days, _("within %(days)s days") % {"days": days}) for days in addresses.WITHIN]
-    if question.within is not None and question.within not in addresses.WITHIN:
-        within.append((question.within, _("within %(days)s days") % {"days": question.within}))
-    return {
-        "lifecycles": [(lifecycle.slug, lifecycle.name) for lifecycle in lifecycles],
-        "windows": windows.Preset.choices,
-        "window": asked.preset,
-        "within": within,
-        "splits": [(split.name, split.label) for split in splits.offered(question.plan.lifecycle.of)],
-    }
-
-
-def _replay(version: Version, now: datetime) -> dict[str, Any]:
-    """The job that replays the version's history, while it is not done."""
-    job = version.job
-    if version.state != Version.State.PUBLISHING or job is None:
-        return {}
-    return {"job": job, "progress": progress.of(job, now)}
-
-
-def _bring_up_to_date(lifecycle: Lifecycle, filled_at: datetime | None, now: datetime) -> None:
-    if filled_at is None or (now - filled_at).total_seconds() > STALE:
-        hints.later("reporting.tasks.fill_lifecycle", lifecycle.pk)
-
-
-# ---- the people behind a figure ----
 
 
 class People(pages.ListPage):
@@ -242,37 +161,3 @@ def _days(shown: Figure, ids: Sql) -> Counts | None:
         return None
     days = shown.metric.days(shown.question)
     return Counts(rows(sql("SELECT {}, count(*) FROM reporting_stageentry WHERE id IN ({}) GROUP BY 1", days, ids)))
-
-
-# ---- the ledger check ----
-
-
-@require_GET
-def ledger(request: HttpRequest) -> HttpResponse:
-    """The last check of each lifecycle's ledger, and the job that is at it."""
-    now = timezone.now()
-    newest = LedgerCheck.objects.order_by("lifecycle", "-checked_at").distinct("lifecycle")
-    checks = {check.lifecycle_id: check for check in newest}
-    fills = {fill.lifecycle_id: fill for fill in Fill.objects.all()}
-    job = Job.objects.filter(kind=integrity.JOB).order_by("-created_at").first()
-    context = {
-        "lifecycles": [
-            {"lifecycle": each, "check": checks.get(each.pk), "fill": fills.get(each.pk)} for each in plans.readable()
-        ],
-        "job": job,
-        "progress": progress.of(job, now) if job else None,
-    }
-    return render(request, "reporting/ledger.html", context)
-
-
-@require_POST
-@rights.needs("operate")
-def check_ledger(request: HttpRequest) -> HttpResponse:
-    """Check all ledgers in the background; one check at a time."""
-    if Job.objects.filter(kind=integrity.JOB, state__in=jobs.OPEN).exists():
-        messages.info(request, _("A check is under way already."))
-    else:
-        by = request.user if isinstance(request.user, User) else None
-        jobs.enqueue(integrity.JOB, {}, by=by, now=timezone.now(), title=_("Ledger check"))
-        messages.success(request, _("The check has begun; this page shows how far it is."))
-    return redirect(reverse("ledger"))

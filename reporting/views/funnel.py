@@ -1,0 +1,89 @@
+"""The funnel's page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from kit import exports, hints, pages, progress, writing
+from lifecycle.models import Lifecycle, Version
+from reporting import addresses, metrics, plans, splits, windows
+from reporting import funnel as funnels
+from reporting.figures import counted
+from reporting.figures import funnel as figures
+
+STALE = 90  # seconds after which somebody who looks has the figures brought up to date at once
+
+
+@require_GET
+def funnel(request: HttpRequest) -> HttpResponseBase:
+    """The funnel of a lifecycle in a window; as a page, as its part for htmx, or as a file."""
+    now = timezone.now()
+    lifecycles = plans.readable()
+    if not lifecycles:
+        return render(request, "reporting/funnel_empty.html")
+    lifecycle, notes = addresses.choose(request.GET, lifecycles)
+    plan = plans.read(lifecycle)
+    assert plan is not None
+    asked = addresses.read(request.GET, plan, funnels.today(now))
+    question = asked.question
+    answer = funnels.answer(question)
+    if request.GET.get("export") == "csv":
+        return exports.csv_response(f"funnel-{lifecycle.slug}", *figures.as_rows(answer))
+    _bring_up_to_date(lifecycle, answer.filled_at, now)
+    context = {
+        "answer": answer,
+        "question": question,
+        "lifecycle": lifecycle,
+        "notes": (*notes, *asked.notes),
+        "choices": _choices(lifecycles, asked),
+        "headline": figures.headline(answer),
+        "remarks": figures.remarks(answer),
+        "bars": figures.bars(answer),
+        "ledger": figures.ledger(answer),
+        "conversions": figures.conversions(answer),
+        "durations": figures.durations(answer),
+        "split": figures.split(answer),
+        "last_day": writing.day(question.window.last),
+        "basis": figures.basis(answer),
+        "widest": answer.everybody.widest,
+        "metrics": metrics.ALL.values(),
+        "left_out": counted(question.about(split=None), "excluded", answer.excluded),
+        "export_view": addresses.funnel(question, export="csv"),
+        "is_empty": not any(row.balance_end or row.in_flow or row.out_flow for row in answer.everybody.rows),
+        **_replay(plan.version, now),
+    }
+    return pages.part(request, "funnel", "reporting/_funnel.html", "reporting/funnel.html", context)
+
+
+def _choices(lifecycles: list[Lifecycle], asked: addresses.Asked) -> dict[str, Any]:
+    question = asked.question
+    within = [(days, _("within %(days)s days") % {"days": days}) for days in addresses.WITHIN]
+    if question.within is not None and question.within not in addresses.WITHIN:
+        within.append((question.within, _("within %(days)s days") % {"days": question.within}))
+    return {
+        "lifecycles": [(lifecycle.slug, lifecycle.name) for lifecycle in lifecycles],
+        "windows": windows.Preset.choices,
+        "window": asked.preset,
+        "within": within,
+        "splits": [(split.name, split.label) for split in splits.offered(question.plan.lifecycle.of)],
+    }
+
+
+def _replay(version: Version, now: datetime) -> dict[str, Any]:
+    """The job that replays the version's history, while it is not done."""
+    job = version.job
+    if version.state != Version.State.PUBLISHING or job is None:
+        return {}
+    return {"job": job, "progress": progress.of(job, now)}
+
+
+def _bring_up_to_date(lifecycle: Lifecycle, filled_at: datetime | None, now: datetime) -> None:
+    if filled_at is None or (now - filled_at).total_seconds() > STALE:
+        hints.later("reporting.tasks.fill_lifecycle", lifecycle.pk)
