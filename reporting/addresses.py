@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -15,7 +15,8 @@ from reporting import flows, metrics, splits, windows
 from reporting.metrics import balance
 from reporting.metrics.cohort_conversion import Order
 from reporting.metrics.metric import FIGURE, Metric
-from reporting.plans import Direction, Plan
+from reporting.offers import Speed
+from reporting.plans import Direction, Place, Plan
 from reporting.questions import Question, ask
 from reporting.splits import Split
 
@@ -24,7 +25,7 @@ LONGEST_WITHIN = 3650
 # What an address of a figure may say; everything else on its page belongs to the list.
 PARAMETERS = (
     "lifecycle", "window", "was", "from", "to", "within", "split", "bucket", "bucket_empty",
-    "metric", "part", "stage", "target", "order", "moment", "direction",
+    "metric", "part", "stage", "target", "order", "moment", "direction", "reason", "reason_empty", "speed",
 )  # fmt: skip
 
 
@@ -73,21 +74,23 @@ def choose(given: Mapping[str, str], lifecycles: list[Lifecycle]) -> tuple[Lifec
     return lifecycles[0], (note % {"slug": slug[:64], "shown": lifecycles[0]},)
 
 
-def read(given: Mapping[str, str], plan: Plan, today: date) -> Asked:
-    """The question of a funnel. Never fails: what is not understood is left out, and a note says so."""
+def read(given: Mapping[str, str], plan: Plan, today: date, now: datetime | None = None) -> Asked:
+    """The question of a page. Never fails: what is not understood is left out, and a note says so."""
     reading = _Reading(given)
     first = flows.first_day(plan.lifecycle.pk) or today
     wish = windows.wish(
         {name: reading.text(name) for name in ("window", "was", "from", "to")}, first=first, today=today
     )
-    question = ask(plan, wish.window, today, within=_within(reading), split=_split(reading, plan))
+    question = ask(plan, wish.window, today, within=_within(reading), split=_split(reading, plan), now=now)
     return Asked(question, wish.preset, (*wish.notes, *reading.notes))
 
 
-def read_figure(given: Mapping[str, str], plan: Plan, today: date) -> tuple[Figure, tuple[str, ...]]:
+def read_figure(
+    given: Mapping[str, str], plan: Plan, today: date, now: datetime | None = None
+) -> tuple[Figure, tuple[str, ...]]:
     """The figure that an address names, with notes. Raises NotAsked for one that there is not."""
     reading = _Reading(given)
-    asked = read(given, plan, today)
+    asked = read(given, plan, today, now)
     metric = metrics.ALL.get(reading.text("metric"))
     if metric is None:
         raise NotAsked(_("There is no figure called “%(name)s”.") % {"name": reading.text("metric")[:40]})
@@ -101,6 +104,8 @@ def read_figure(given: Mapping[str, str], plan: Plan, today: date) -> tuple[Figu
         moment=_one_of(reading, "moment", [balance.START, balance.END]),
         directions=tuple(Direction(name) for name in [_one_of(reading, "direction", Direction.values)] if name),
         bucket=_bucket(reading, asked.question.split),
+        reason=_reason(reading),
+        speed=_one_of(reading, "speed", Speed.values),
     )
     _refuse_incomplete(metric, question)
     return Figure(question, metric, part), (*asked.notes, *reading.notes)
@@ -117,6 +122,9 @@ def people(question: Question, metric: str, part: str = FIGURE) -> str:
         "order": question.order,
         "moment": question.moment,
         "direction": "".join(question.directions[:1]),
+        "reason": question.reason or "",
+        "reason_empty": "1" if question.reason == "" else "",
+        "speed": question.speed,
     }
     if question.split and question.bucket is not None:
         # An empty value would be lost from an address, and "(empty)" may be somebody's word.
@@ -126,9 +134,21 @@ def people(question: Question, metric: str, part: str = FIGURE) -> str:
     return f"{reverse('report_people')}?{urlencode({name: value for name, value in given.items() if value})}"
 
 
-def funnel(question: Question, **more: str) -> str:
-    """The address of the funnel of a question."""
-    return f"{reverse('report_funnel')}?{urlencode({n: v for n, v in (_base(question) | more).items() if v})}"
+def page(name: str, question: Question, **more: str) -> str:
+    """The address of a report's page that asks this question; `more` is what only that page understands."""
+    return f"{reverse(name)}?{urlencode({n: v for n, v in (_base(question) | more).items() if v})}"
+
+
+def stage_of(given: Mapping[str, str], places: Sequence[Place]) -> tuple[Place, tuple[str, ...]]:
+    """The stage that an address names, of those that a page offers; else the first, with a note if it named another."""
+    slug = _Reading(given).text("stage")
+    for place in places:
+        if place.slug == slug:
+            return place, ()
+    if not slug:
+        return places[0], ()
+    note = _("There is no stage “%(slug)s” to choose here; this is “%(shown)s”.")
+    return places[0], (note % {"slug": slug[:64], "shown": places[0].name},)
 
 
 def _base(question: Question) -> dict[str, str]:
@@ -172,6 +192,12 @@ def _bucket(reading: _Reading, split: Split | None) -> str | None:
         return splits.EMPTY
     # Not stripped: a value may begin with a blank, and the database compares all of it.
     return reading.given.get("bucket", "").replace("\x00", "") or None
+
+
+def _reason(reading: _Reading) -> str | None:
+    if reading.text("reason_empty"):
+        return ""
+    return reading.given.get("reason", "").replace("\x00", "") or None
 
 
 def _stage(reading: _Reading, plan: Plan, name: str) -> str:

@@ -16,5 +16,8 @@ class ReportingConfig(AppConfig):
         holder(StageEntry, "first entries into stages")
         jobs.register(integrity.JOB, integrity.run_job)
         navigation.register(area="reports", label=_("Funnel"), url_name="report_funnel", icon="funnel", order=10)
+        navigation.register(
+            area="reports", label=_("Hand-offs"), url_name="report_handoffs", icon="handshake", order=20
+        )
         navigation.register(area="operations", label=_("Ledger"), url_name="ledger", icon="scale", order=60)
         panel("home", _("Lifecycles"), "reporting/_home_panel.html", panels.home, order=10)

@@ -46,6 +46,7 @@ class Place:
     kind: str = Stage.Kind.INVENTORY
     position: int = 0
     former: bool = False
+    limit_hours: int = 0  # of working time, in an SLA stage
 
     @property
     def is_terminal(self) -> bool:
@@ -72,6 +73,11 @@ class Plan:
     @cached_property
     def _by_slug(self) -> dict[str, Place]:
         return {place.slug: place for place in self.places}
+
+    @property
+    def hand_offs(self) -> tuple[Place, ...]:
+        """The stages of the success path that must be left within a limit of working hours, for the next one."""
+        return tuple(place for place in self.success[:-1] if place.limit_hours)
 
     def __contains__(self, slug: object) -> bool:
         return slug in self._by_slug
@@ -150,4 +156,5 @@ def _former(shown: Sequence[Stage], stages: Sequence[Stage]) -> list[Place]:
 
 
 def _place(stage: Stage, position: int, *, former: bool = False) -> Place:
-    return Place(stage.slug, stage.name, stage.phase, stage.path, stage.kind, position, former)
+    limit = stage.limit_hours or 0 if stage.kind == Stage.Kind.SLA else 0
+    return Place(stage.slug, stage.name, stage.phase, stage.path, stage.kind, position, former, limit)

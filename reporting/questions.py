@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from kit import installation
 from kit.sql import Sql, sql
@@ -17,7 +17,10 @@ class Question:
     """A lifecycle and a window, and for one figure of it a stage and what else tells it from the others.
 
     `today` is the local day on which it is asked; `within` the days a cohort is given (None: any time since);
-    `bucket` one value of `split` (empty: the unknown; None: everybody). Made by `ask`.
+    `bucket` one value of `split` (empty: the unknown; None: everybody). `reason` keeps to moves made for that reason
+    (empty: none given; None: whatever the reason), `speed` to hand-offs accepted so fast. `now` is the instant of
+    asking, for what may be late. `table` holds the entries: as known now, or as they were known at `known`. Made by
+    `ask`.
     """
 
     plan: Plan
@@ -32,6 +35,11 @@ class Question:
     order: str = ""
     moment: str = ""
     directions: tuple[Direction, ...] = ()
+    reason: str | None = None
+    speed: str = ""
+    now: datetime | None = None
+    known: date | None = None
+    table: Sql = Sql("reporting_stageentry")
 
     def about(self, **changes: object) -> Question:
         """The same question about something else."""
@@ -41,14 +49,31 @@ class Question:
         """FROM and WHERE over `reporting_stageentry entry`, of this lifecycle and bucket, in the window; with
         `day_before` everything before its end."""
         return sql(
-            """reporting_stageentry entry {}
+            """{} entry {}
                WHERE entry.lifecycle_id = {} AND entry.day < {} {} {}""",
+            self.table,
             self.joined(),
             self.plan.lifecycle.pk,
             self.window.end,
             Sql("") if day_before else sql("AND entry.day >= {}", self.window.start),
             self.in_bucket(),
         )
+
+    def entries_since(self, day: date) -> Sql:
+        """The same from another day on, before the window as a rule, up to its end."""
+        return sql("{} AND entry.day >= {}", self.entries(day_before=True), day)
+
+    @property
+    def zone(self) -> str:
+        """The zone whose days are counted."""
+        return str(installation.zone())
+
+    @property
+    def as_of(self) -> datetime:
+        """The end of the window, or the instant of asking where the window is not over."""
+        zone = installation.zone()
+        end = installation.midnight(self.window.end, zone)
+        return min(end, self.now or installation.midnight(self.today + timedelta(days=1), zone))
 
     def joined(self) -> Sql:
         """The join that gives each entry its bucket; nothing when nobody is parted."""
@@ -64,9 +89,17 @@ class Question:
         return Sql("part.bucket") if self.split else Sql("''")
 
 
-def ask(plan: Plan, window: Window, today: date, *, within: int | None = None, split: Split | None = None) -> Question:
-    """A question about a whole funnel; a split parts everybody by the value at the end of the window."""
-    question = Question(plan, window, today, within=within)
+def ask(
+    plan: Plan,
+    window: Window,
+    today: date,
+    *,
+    within: int | None = None,
+    split: Split | None = None,
+    now: datetime | None = None,
+) -> Question:
+    """A question about a whole lifecycle; a split parts everybody by the value at the end of the window."""
+    question = Question(plan, window, today, within=within, now=now)
     if split is None:
         return question
     at = installation.midnight(window.end, installation.zone())

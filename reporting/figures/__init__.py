@@ -30,6 +30,7 @@ class Figure:
     url: str = ""
     note: str = ""
     value: Any = None
+    tone: str = ""  # "good" or "bad" against what is held to be par
 
     @property
     def formula(self) -> str:

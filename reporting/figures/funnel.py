@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -28,6 +29,10 @@ from reporting.metrics.cohort_conversion import UNFINISHED, Order
 from reporting.metrics.time_in_stage import NEGATIVE
 from reporting.plans import Direction
 from reporting.questions import Question
+
+METRICS = (
+    "balance", "in_flow", "out_flow", "period_conversion", "cohort_conversion", "time_in_stage", "velocity", "excluded",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,21 @@ def split(answer: Funnel, *, all_of_them: bool = False) -> Table | None:
     return Table(heads, lines, everybody, len(answer.buckets) - len(shown))
 
 
+def steps(answer: Funnel) -> Table | None:
+    """Each bucket's conversion from stage to stage; None when nobody is parted or there is but one step."""
+    question, success = answer.question, answer.plan.success
+    if question.split is None or len(success) < 3:
+        return None
+    pairs = [f"{place.name} → {onward.name}" for place, onward in pairwise(success)]
+    lines = [
+        Line(bucket.label, _steps(question.about(bucket=bucket.value), bucket.body))
+        for bucket in answer.buckets[:SHOWN_BUCKETS]
+    ]
+    return Table(
+        [question.split.label, *pairs], lines, Line(_("Everybody"), _steps(_everybody(answer), answer.everybody))
+    )
+
+
 # ---- one line ----
 
 
@@ -239,6 +259,16 @@ def _bucket(question: Question, body: Body) -> list[Figure]:
     way = question.about(stage=first, target=last)
     speed = body.first_to_last
     return [*figures, share(way, name, body.won), days(way, "velocity", speed, speed.median)]
+
+
+def _steps(question: Question, body: Body) -> list[Figure]:
+    figures = []
+    for row in body.rows:
+        onward = question.plan.next(row.place.slug)
+        if onward is not None:
+            asked = question.about(stage=row.place.slug, target=onward.slug)
+            figures.append(share(asked, "cohort_conversion", row.next_step) if row.entered else NOTHING)
+    return figures
 
 
 def _median_with_spread(question: Question, answer: Counts) -> Figure:

@@ -6,6 +6,9 @@ length of its list are one statement apart at most.
 """
 
 from reporting.metrics import (
+    acceptance,
+    accepted_so_fast,
+    attainment,
     balance,
     cohort_conversion,
     excluded,
@@ -13,6 +16,7 @@ from reporting.metrics import (
     out_flow,
     period_conversion,
     time_in_stage,
+    time_to_accept,
     velocity,
 )
 from reporting.metrics.metric import Metric
@@ -27,6 +31,10 @@ ALL: dict[str, Metric] = {
         cohort_conversion,
         time_in_stage,
         velocity,
+        acceptance,
+        attainment,
+        time_to_accept,
+        accepted_so_fast,
         excluded,
     )
 }

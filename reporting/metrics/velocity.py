@@ -66,9 +66,10 @@ def _of_buckets(question: Question) -> Iterator[Speed]:
 def people(question: Question, part: str = FIGURE) -> Sql:
     """The first entries into the target; of the negative ones alone, if asked."""
     return sql(
-        """SELECT entry.id FROM reporting_stageentry start, {}
+        """SELECT entry.id FROM {} start, {}
              AND entry.is_first AND entry.to_stage = {} AND start.is_first AND start.to_stage = {}
              AND start.membership_id = entry.membership_id AND start.seq < entry.seq {}""",
+        question.table,
         question.entries(),
         question.target,
         question.stage,

@@ -20,6 +20,7 @@ from lifecycle.models import Membership
 from reporting import addresses, figures, filters, plans
 from reporting import funnel as funnels
 from reporting.addresses import Figure, NotAsked
+from reporting.metrics.metric import Extra, Metric
 from reporting.models import StageEntry
 from reporting.questions import Question
 
@@ -49,7 +50,8 @@ class People(pages.ListPage):
             raise NotAsked(_("The address names no published lifecycle."))
         plan = plans.read(lifecycle)
         assert plan is not None
-        self.figure, self.notes = addresses.read_figure(request.GET, plan, funnels.today(timezone.now()))
+        now = timezone.now()
+        self.figure, self.notes = addresses.read_figure(request.GET, plan, funnels.today(now), now)
         metric, question = self.figure.metric, self.figure.question
         self.ids = metric.people(question, self.figure.part)
         self.count = value(sql("SELECT count(*) FROM ({}) behind", self.ids))
@@ -58,7 +60,7 @@ class People(pages.ListPage):
             self.columns, self.default_sort = _member_columns(), ""
         else:
             self.queryset, self.filterset_class = StageEntry.objects.all(), filters.Entries
-            self.columns, self.default_sort = _entry_columns(plan, with_days=metric.days is not None), "-occurred_at"
+            self.columns, self.default_sort = _entry_columns(plan, metric), "-occurred_at"
 
     def rows(self) -> QuerySet[Any]:
         found = self.queryset.filter(pk__in=RawSQL(self.ids.text, self.ids.params))  # noqa: S611 - values are bound
@@ -67,6 +69,9 @@ class People(pages.ListPage):
         if self.figure.metric.days:
             days = self.figure.metric.days(self.figure.question)
             found = found.annotate(days=RawSQL(days.text, days.params, output_field=IntegerField()))  # noqa: S611
+        for extra in self.figure.metric.extras:
+            told = extra.value(self.figure.question)
+            found = found.annotate(**{extra.name: RawSQL(told.text, told.params, output_field=extra.field)})  # noqa: S611
         return found.select_related("membership__person", "membership__account")
 
     def get_title(self) -> str:
@@ -76,7 +81,7 @@ class People(pages.ListPage):
         question, days = self.figure.question, _days(self.figure, self.ids)
         return {
             "purpose": _scope(question),
-            "crumbs": [(_("Reports"), ""), (_("Funnel"), addresses.funnel(question)), (self.get_title(), "")],
+            "crumbs": [(_("Reports"), ""), _report(self.figure), (self.get_title(), "")],
             "metric": self.figure.metric,
             "count": self.count,
             "parts": _parts(self.figure, self.count),
@@ -98,7 +103,7 @@ class People(pages.ListPage):
         return [*self.notes, *super()._misunderstood(filterset)]
 
 
-def _entry_columns(plan: plans.Plan, *, with_days: bool) -> tuple[pages.Column, ...]:
+def _entry_columns(plan: plans.Plan, metric: Metric) -> tuple[pages.Column, ...]:
     days = pages.Column("days", _("Days"), sort="days", align="end", desc_first=True)
     return (
         pages.Column("name", _("Name"), value=_subject, template="reporting/_subject.html", whole=True),
@@ -107,8 +112,13 @@ def _entry_columns(plan: plans.Plan, *, with_days: bool) -> tuple[pages.Column, 
         pages.Column("to_stage", _("To"), value=lambda row: plan.label(row.to_stage)),
         pages.Column("occurred_at", _("Moved"), sort="occurred_at", desc_first=True),
         pages.Column("evidence_day", _("Date of the fact"), sort="evidence_day", desc_first=True),
-        *((days,) if with_days else ()),
+        *((days,) if metric.days else ()),
+        *(_extra(extra) for extra in metric.extras),
     )
+
+
+def _extra(extra: Extra) -> pages.Column:
+    return pages.Column(extra.name, extra.label, sort=extra.name, align="end" if extra.ends else "start")
 
 
 def _member_columns() -> tuple[pages.Column, ...]:
@@ -127,6 +137,22 @@ def _subject(row: Any) -> Any:
 def _address(row: Any) -> str:
     subject = _subject(row)
     return getattr(subject, "email", "") or getattr(subject, "domain", "")
+
+
+# The report that shows a metric, where that is not the funnel.
+SHOWN_ON: dict[str, tuple[str, Any]] = {
+    **dict.fromkeys(
+        ("acceptance", "attainment", "time_to_accept", "accepted_so_fast"),
+        ("report_handoffs", gettext_lazy("Hand-offs")),
+    ),
+}
+
+
+def _report(shown: Figure) -> tuple[str, str]:
+    """The step of the breadcrumbs that leads back to the report, which asks the same question."""
+    name, label = SHOWN_ON.get(shown.metric.name, ("report_funnel", gettext_lazy("Funnel")))
+    more = {"stage": shown.question.stage} if name != "report_funnel" else {}
+    return str(label), addresses.page(name, shown.question, **more)
 
 
 def _scope(question: Question) -> str:

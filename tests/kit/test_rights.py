@@ -30,7 +30,7 @@ TAKES = {
     "lifecycle_start": "edit", "lifecycle_preview": "edit", "lifecycle_publish": "edit", "lifecycle_discard": "edit",
     "lifecycle_resume": "edit",
     "membership_move": "move", "movement_undo": "move",
-    "report_funnel": SIGNED_IN, "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
+    "report_funnel": SIGNED_IN, "report_handoffs": SIGNED_IN, "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
 }  # fmt: skip
 GIVEN = {"pk": 1, "slug": "small", "number": 1}
 

@@ -24,6 +24,7 @@ STAGES = (
     ("recycled", "detour", "inventory"),
     ("lost", "detour", "terminal"),
 )
+LIMITS = {"sla": 16}  # working hours
 
 
 def lifecycle(slug: str = "sales", *, of: str = "person", stages_of: Sequence[Kind] = STAGES) -> Lifecycle:
@@ -38,7 +39,9 @@ def version(of: Lifecycle, *, stages_of: Sequence[Kind] = STAGES) -> Version:
     of.versions.update(state=Version.State.RETIRED)
     made = Version.objects.create(lifecycle=of, number=of.versions.count() + 1, created_at=NOW)
     for order, (slug, path, kind) in enumerate(stages_of, 1):
-        Stage.objects.create(version=made, slug=slug, name=slug.title(), order=order, path=path, kind=kind)
+        Stage.objects.create(
+            version=made, slug=slug, name=slug.title(), order=order, path=path, kind=kind, limit_hours=LIMITS.get(kind)
+        )
     Version.objects.filter(pk=made.pk).update(state=Version.State.PUBLISHED, published_at=NOW)
     made.refresh_from_db()
     return made

@@ -103,6 +103,10 @@ def test_a_list_says_in_words_what_it_holds():
         "time_in_stage": "Days in “Lead”",
         "velocity": "Days from “Lead” to “Won”",
         "excluded": "Left out of all figures",
+        "acceptance": "Handed over in “Lead”",
+        "attainment": "Deadlines of “Lead”",
+        "time_to_accept": "Hours in “Lead” until accepted",
+        "accepted_so_fast": "Accepted from “Lead”, and on to “Won”",
     }
     out = metrics.ALL["out_flow"].title(question.about(directions=(Direction.SKIP,)))
     assert out == "Moves out of “Lead”: past the next stage"

@@ -1,0 +1,109 @@
+"""The hand-offs of one stage in one window: what became of the offers, deadlines, speed, reasons; whole and split."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from kit.sql import join, rows, sql
+from kit.statistics import Counts, Share
+from reporting import offers
+from reporting.metrics import accepted_so_fast
+from reporting.offers import Outcome, Speed
+from reporting.questions import Question
+from reporting.splits import EMPTY
+
+
+@dataclass
+class Body:
+    """The hand-offs of everybody, or of one bucket. The outcomes add up to what was offered."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    hours: Counts = field(default_factory=Counts)  # from offer to acceptance
+    met: int = 0
+    missed: int = 0
+    late: int = 0
+    coming: int = 0
+    reached: int = 0  # of the accepted, the target
+
+    @property
+    def offered(self) -> int:
+        return self.outcomes.total()
+
+    @property
+    def acceptance(self) -> Share:
+        return Share(self.outcomes[Outcome.ACCEPTED], self.offered)
+
+    @property
+    def attainment(self) -> Share:
+        return Share(self.met, self.met + self.missed)
+
+
+@dataclass(frozen=True)
+class HandOffs:
+    """The answer: everybody, the buckets of the question's split (the largest first), conversion by speed, reasons."""
+
+    question: Question
+    everybody: Body
+    buckets: tuple[tuple[str, Body], ...]
+    by_speed: dict[Speed, Share]
+    rejected: tuple[tuple[str, int], ...]  # reason ("" none given) and how many, the most frequent first
+
+
+def answer(question: Question) -> HandOffs:
+    """The hand-offs that a question (with stage and target) asks for, in a fixed number of statements."""
+    whole = question.about(split=None)
+    everybody = _bodies(whole).get(EMPTY) or Body()
+    buckets = sorted(_bodies(question).items(), key=lambda each: (-each[1].offered, each[0] == EMPTY, each[0]))
+    return HandOffs(question, everybody, tuple(buckets) if question.split else (), _by_speed(whole), _reasons(whole))
+
+
+def _bodies(question: Question) -> dict[str, Body]:
+    found: dict[str, Body] = defaultdict(Body)
+    hours: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    statement = sql(
+        """SELECT bucket, outcome, CASE WHEN outcome = 'accepted' THEN (seconds / 3600.0)::int END, count(*),
+                  count(*) FILTER (WHERE outcome = 'accepted' AND {})
+           FROM ({}) offer GROUP BY 1, 2, 3""",
+        accepted_so_fast.reached(question),
+        offers.made(question),
+    )
+    for bucket, outcome, length, count, reached in rows(statement):
+        found[bucket].outcomes[outcome] += count
+        found[bucket].reached += reached
+        if length is not None:
+            hours[bucket].append((length, count))
+    for bucket, pairs in hours.items():
+        found[bucket].hours = Counts(pairs)
+    deadlines = sql(
+        """SELECT bucket, count(*) FILTER (WHERE met), count(*) FILTER (WHERE missed), count(*) FILTER (WHERE late),
+                  count(*) FILTER (WHERE NOT (met OR missed))
+           FROM ({}) offer GROUP BY 1""",
+        offers.dated(question),
+    )
+    for bucket, met, missed, late, coming in rows(deadlines):
+        body = found[bucket]
+        body.met, body.missed, body.late, body.coming = met, missed, late, coming
+    return found
+
+
+def _by_speed(question: Question) -> dict[Speed, Share]:
+    speeds = [sql("WHEN {} THEN {}", offers.of_speed(speed), speed.value) for speed in Speed]
+    statement = sql(
+        "SELECT CASE {} END, count(*) FILTER (WHERE {}), count(*) FROM ({}) offer WHERE outcome = {} GROUP BY 1",
+        join(" ", speeds),
+        accepted_so_fast.reached(question),
+        offers.made(question),
+        str(Outcome.ACCEPTED),
+    )
+    told = {speed: Share(hits, of) for speed, hits, of in rows(statement)}
+    return {speed: told.get(speed.value, Share(0, 0)) for speed in Speed}
+
+
+def _reasons(question: Question) -> tuple[tuple[str, int], ...]:
+    statement = sql(
+        "SELECT reason, count(*) FROM ({}) offer WHERE outcome = {} GROUP BY 1 ORDER BY 2 DESC, 1",
+        offers.made(question),
+        str(Outcome.REJECTED),
+    )
+    return tuple(rows(statement))

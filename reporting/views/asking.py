@@ -1,0 +1,59 @@
+"""What the pages of reports have in common: the lifecycle and time span that are asked for, and the form that asks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from kit import hints, pages
+from lifecycle.models import Lifecycle
+from reporting import addresses, splits, windows
+from reporting.figures.sheet import Choice, Sheet
+from reporting.models import Fill
+from reporting.questions import Question
+
+STALE = 90  # seconds after which somebody who looks has the figures brought up to date at once
+
+
+def bring_up_to_date(lifecycle: Lifecycle, now: datetime) -> datetime | None:
+    """When the tables were filled last; if that is long ago they are filled again in the background."""
+    filled_at = Fill.objects.filter(lifecycle=lifecycle).values_list("filled_at", flat=True).first()
+    if filled_at is None or (now - filled_at).total_seconds() > STALE:
+        hints.later("reporting.tasks.fill_lifecycle", lifecycle.pk)
+    return filled_at
+
+
+def lifecycle_choice(lifecycles: list[Lifecycle], chosen: Lifecycle) -> Choice:
+    """Which lifecycle."""
+    return Choice("lifecycle", _("Lifecycle"), [(each.slug, each.name) for each in lifecycles], chosen.slug)
+
+
+def split_choice(question: Question) -> Choice:
+    """By which field everybody is parted."""
+    offered = [(split.name, split.label) for split in splits.offered(question.plan.lifecycle.of)]
+    chosen = question.split.name if question.split else ""
+    return Choice("split", _("Split by"), [("", _("nothing")), *offered], chosen)
+
+
+def form(name: str, asked: addresses.Asked, before: list[Choice], after: list[Choice], export: str) -> dict[str, Any]:
+    """The variables of the form of a page: choices before and after the time span."""
+    return {
+        "ask": {
+            "url": reverse(name),
+            "before": before,
+            "after": after,
+            "windows": windows.Preset.choices,
+            "preset": asked.preset,
+            "window": asked.question.window,
+            "export": export,
+        }
+    }
+
+
+def report(request: HttpRequest, sheet: Sheet, context: dict[str, Any]) -> HttpResponseBase:
+    """The page of a sheet, or its part for htmx."""
+    return pages.part(request, "report", "reporting/_report.html", "reporting/report.html", {**context, "sheet": sheet})

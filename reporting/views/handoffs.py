@@ -1,0 +1,56 @@
+"""The page of hand-offs."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from kit import exports
+from reporting import addresses, handoffs, plans
+from reporting import funnel as funnels
+from reporting.figures import handoffs as figures
+from reporting.figures.sheet import Choice
+from reporting.views import asking
+
+NAME = "report_handoffs"
+
+
+@require_GET
+def page(request: HttpRequest) -> HttpResponseBase:
+    """The hand-offs out of one stage with a limit; as a page, as its part for htmx, or as a file."""
+    now = timezone.now()
+    words = {
+        "title": _("Hand-offs"),
+        "purpose": _("What sales made of whom marketing handed over, how soon, and in time or not."),
+    }
+    found = [(lifecycle, plan) for lifecycle in plans.readable() if (plan := plans.read(lifecycle)) and plan.hand_offs]
+    if not found:
+        return render(request, "reporting/handoffs_empty.html", words)
+    lifecycle, notes = addresses.choose(request.GET, [each for each, _plan in found])
+    plan = next(plan for each, plan in found if each == lifecycle)
+    asked = addresses.read(request.GET, plan, funnels.today(now), now)
+    stage, more = addresses.stage_of(request.GET, plan.hand_offs)
+    onward = plan.next(stage.slug)
+    assert onward is not None
+    target = plan.next(onward.slug) or onward
+    question = asked.question.about(stage=stage.slug, target=target.slug)
+    answer = handoffs.answer(question)
+    if request.GET.get("export") == "csv":
+        return exports.csv_response(f"hand-offs-{lifecycle.slug}", *figures.as_rows(answer))
+    stages = Choice("stage", _("Out of"), [(place.slug, place.name) for place in plan.hand_offs], stage.slug)
+    context = {
+        **words,
+        "notes": (*notes, *asked.notes, *more),
+        "filled_at": asking.bring_up_to_date(lifecycle, now),
+        **asking.form(
+            NAME,
+            asked,
+            [asking.lifecycle_choice([each for each, _plan in found], lifecycle), stages],
+            [asking.split_choice(question)],
+            addresses.page(NAME, question, stage=stage.slug, export="csv"),
+        ),
+    }
+    return asking.report(request, figures.sheet(answer), context)

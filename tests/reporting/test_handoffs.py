@@ -1,0 +1,183 @@
+"""Hand-offs against tables counted by hand, and every figure of their page against its list."""
+
+import html
+import re
+from datetime import UTC, datetime
+
+import pytest
+from django.urls import reverse
+
+from kit import installation
+from lifecycle import stages
+from lifecycle.models import Movement
+from reporting import filling, handoffs, metrics, plans
+from reporting.offers import Outcome, Speed
+from reporting.questions import ask
+from reporting.splits import find
+from reporting.windows import Window
+from tests.reporting.ledger import NOW, TODAY, lifecycle, on, walk
+from tests.reporting.test_pages import doors, exported, page, text, visitor  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.django_db
+
+STAGES = (
+    ("lead", "success", "inventory"),
+    ("mql", "success", "sla"),
+    ("sal", "success", "inventory"),
+    ("sql", "success", "inventory"),
+    ("won", "success", "terminal"),
+    ("recycled", "detour", "inventory"),
+    ("lost", "detour", "terminal"),
+)
+
+
+def sales():
+    """A lifecycle whose MQLs are due after 16 working hours: two working days, of eight hours."""
+    return lifecycle(stages_of=STAGES)
+
+
+def at(day, hour=12, minute=0):
+    """An instant in January 2025; the 6th is a Monday."""
+    return datetime(2025, 1, day, hour, minute, tzinfo=UTC)
+
+
+def sent(through, *steps, kind=Movement.Kind.HAND, reason="", **values):
+    """Somebody is walked to MQL; the last step is made in this way, for this reason."""
+    *before, (slug, when) = steps
+    member = walk(through, *before, **values)
+    member.refresh_from_db()
+    to = member.version.stages.get(slug=slug) if slug else None
+    assert stages.move(member, to=to, reason=reason, by=None, at=when, now=NOW, kind=kind)
+    return member
+
+
+def january(through):
+    """Eight offers in January 2025, and one before it."""
+    walk(through, ("lead", at(2)), ("mql", at(6, 9)), ("sal", at(6, 15)), ("sql", at(9)), country="DE")  # 6 h
+    walk(through, ("mql", at(6, 9)), ("sal", at(7, 17)), country="DE")  # 32 h, in time to the minute
+    walk(through, ("mql", at(6, 9)), ("sal", at(7, 17, 1)), ("sql", at(20)), country="FR")  # 32 h, a minute late
+    walk(through, ("mql", at(10, 16)), ("sql", at(20, 16)), country="FR")  # ten days, past the next stage
+    sent(through, ("mql", at(13, 9)), ("recycled", at(13, 12)), reason="Not now", country="FR")  # rejected in time
+    sent(through, ("mql", at(13, 9)), ("", at(24, 9)), reason="Wrong contact", country="FR")
+    sent(through, ("mql", at(13, 9)), ("recycled", at(27, 9)), kind=Movement.Kind.RULE, reason="Silent", country="DE")
+    walk(through, ("mql", at(30, 9)), country="DE")  # waits, due on the 31st at 17:00
+    walk(through, ("mql", datetime(2024, 12, 31, 9, tzinfo=UTC)), ("sal", at(1, 12)))  # due on 1 January, left before
+
+
+def asked(through, start=1, end=32, split=None, now=NOW):
+    filling.fill(through, now=NOW)
+    plan = plans.read(through)
+    question = ask(plan, Window(on(start).date(), on(end).date()), TODAY, split=split, now=now)
+    return question.about(stage="mql", target="sql")
+
+
+def test_what_became_of_the_offers_of_january_is_as_counted_by_hand():
+    through = sales()
+    january(through)
+    body = handoffs.answer(asked(through)).everybody
+    assert body.offered == 8
+    assert body.outcomes == {Outcome.ACCEPTED: 4, Outcome.REJECTED: 2, Outcome.EXPIRED: 1, Outcome.WAITING: 1}
+    assert body.reached == 3
+    assert (body.hours.count, body.hours.median, body.hours.p90) == (4, 32, 240)
+
+
+def test_deadlines_of_january_are_met_or_missed_on_the_working_calendar():
+    through = sales()
+    january(through)
+    body = handoffs.answer(asked(through)).everybody
+    # Met: two accepted, one rejected within hours, one of December. Missed: a minute late, ten days, and two sent back
+    # late; the last one waits past its deadline.
+    assert (body.met, body.missed, body.late, body.coming) == (4, 5, 1, 0)
+    early = handoffs.answer(asked(through, now=at(31, 10))).everybody
+    assert (early.met, early.missed, early.late, early.coming) == (4, 4, 0, 1)
+
+
+def test_holidays_give_more_time():
+    installation.put("holidays", ["2025-01-07"])
+    through = sales()
+    january(through)
+    assert handoffs.answer(asked(through)).everybody.met == 5
+
+
+def test_conversion_by_speed_and_reasons():
+    through = sales()
+    january(through)
+    found = handoffs.answer(asked(through))
+    assert {speed: (share.hits, share.of) for speed, share in found.by_speed.items()} == {
+        Speed.DAY: (1, 1), Speed.DAYS: (1, 2), Speed.LATER: (1, 1),
+    }  # fmt: skip
+    assert found.rejected == (("Not now", 1), ("Wrong contact", 1))
+
+
+def test_buckets_add_up_to_everybody():
+    through = sales()
+    january(through)
+    found = handoffs.answer(asked(through, split=find("country", "person")))
+    assert [(value, body.offered) for value, body in found.buckets] == [("DE", 4), ("FR", 4), ("", 0)]
+    for name in ("offered", "met", "missed", "late", "coming", "reached"):
+        assert sum(getattr(body, name) for _value, body in found.buckets) == getattr(found.everybody, name)
+
+
+@pytest.mark.parametrize("more", [{}, {"split": "person.country"}])
+def test_every_figure_of_the_page_opens_a_list_of_that_length(visitor, more):  # noqa: F811
+    through = sales()
+    january(through)
+    filling.fill(through, now=NOW)
+    response = page(visitor, "report_handoffs", from_="2025-01-01", to="2025-02-01", **more)
+    found = {door[:2]: door for door in doors(response)}
+    assert {metric for _, metric in found} == {"acceptance", "attainment", "time_to_accept", "accepted_so_fast"}
+    for url, metric, count, _shown in found.values():
+        opened = visitor.get(html.unescape(url))
+        assert opened.status_code == 200, url
+        assert re.search(r'id="behind" data-count="(\d+)"', opened.content.decode()).group(1) == count, (metric, url)
+        assert len(exported(visitor.get(f"{url}&export=csv"))) - 1 == int(count), url
+
+
+def test_the_page_says_what_it_counts_and_gives_a_file(visitor):  # noqa: F811
+    through = sales()
+    january(through)
+    filling.fill(through, now=NOW)
+    asked_for = {"from_": "2025-01-01", "to": "2025-02-01"}
+    told = text(page(visitor, "report_handoffs", **asked_for))
+    assert "few: 50.0%, 4 of 8" in told
+    assert "16 working hours after the offer" in told
+    assert "Wrong contact 1" in told
+    assert str(metrics.ALL["attainment"].definition) in told
+    lines = exported(page(visitor, "report_handoffs", export="csv", split="person.country", **asked_for))
+    assert lines[1] == ["Everybody", "8", "4", "2", "1", "0", "1", "1.33", "10.0", "3", "4", "5", "1", "0"]
+    assert [line[0] for line in lines[2:]] == ["DE", "FR", "(empty)"]
+
+
+def test_the_list_of_rejected_says_why_and_when(visitor):  # noqa: F811
+    through = sales()
+    january(through)
+    filling.fill(through, now=NOW)
+    asked_for = {"lifecycle": "sales", "metric": "acceptance", "part": "rejected", "stage": "mql"}
+    told = text(page(visitor, "report_people", reason="Not now", from_="2025-01-01", to="2025-02-01", **asked_for))
+    assert "Not now" in told
+    assert "Wrong contact" not in told
+    assert "1 different subject" in told
+
+
+def test_without_a_stage_that_has_a_limit_the_page_says_what_one_is(visitor):  # noqa: F811
+    lifecycle()
+    told = text(page(visitor, "report_handoffs"))
+    assert "No stage has a limit yet" in told
+
+
+def test_a_span_without_offers_says_so(visitor):  # noqa: F811
+    through = sales()
+    filling.fill(through, now=NOW)
+    told = text(page(visitor, "report_handoffs", from_="2025-01-01", to="2025-02-01", stage="nowhere"))
+    assert "Nobody was handed over in this time span" in told
+    assert "There is no stage “nowhere” to choose here" in told
+
+
+def test_the_statements_of_the_page_are_counted(visitor, django_assert_num_queries):  # noqa: F811
+    through = sales()
+    january(through)
+    filling.fill(through, now=NOW)
+    asked_for = {"from_": "2025-01-01", "to": "2025-02-01"}
+    visitor.get(reverse("report_handoffs"))
+    with django_assert_num_queries(24):
+        page(visitor, "report_handoffs", **asked_for)
