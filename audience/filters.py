@@ -83,7 +83,7 @@ class LeftOut(django_filters.ChoiceFilter):
         super().__init__("is_excluded", label=_("Left out of figures"), choices=choices, empty_label=_("All"))
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return qs.filter(is_excluded=value == "yes") if value else qs
+        return qs.filter(**{str(self.field_name): value == "yes"}) if value else qs
 
 
 class Extended(django_filters.FilterSet):

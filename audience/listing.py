@@ -16,13 +16,15 @@ class Extra:
     """One more column of a list.
 
     `of` is "person" or "account"; `annotations` gives the expressions that the column reads, evaluated in the list's
-    own statement; `filters` makes one filter for each of its names in the address.
+    own statement; `filters` makes one filter for each of its names in the address. `on_card`: the column's text also
+    stands on the cards of a board, wherever upper floors draw one.
     """
 
     of: str
     column: pages.Column
     annotations: Callable[[], dict[str, Any]]
     filters: Mapping[str, Callable[[], django_filters.Filter]] = field(default_factory=dict)
+    on_card: bool = False
 
 
 _extras: dict[tuple[str, str], Extra] = {}

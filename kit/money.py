@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
+from django.utils.translation import gettext as _
+
 from kit import writing
 
 # ISO 4217: currencies whose smallest unit is not a hundredth, by the number of decimal places.
@@ -35,3 +37,17 @@ def written(minor: int | None, currency: str = "") -> str:
     if minor is None:
         return writing.NOTHING
     return f"{writing.number(major(minor, currency), places(currency))}\u00a0{currency}".rstrip()
+
+
+def short(minor: int, currency: str = "") -> str:
+    """An amount in few letters, where there is little room: “1.2M EUR”, “84k EUR”, “950 EUR”."""
+    amount = major(minor, currency)
+    # Translators: thousands, millions, thousand millions, as in “84k EUR”
+    steps = ((Decimal(10) ** 9, _("%(n)sbn")), (Decimal(10) ** 6, _("%(n)sM")), (Decimal(1000), _("%(n)sk")))
+    text = writing.number(amount)
+    for size, words in steps:
+        if abs(amount) >= size * Decimal("0.9995"):
+            share = amount / size
+            text = words % {"n": writing.number(share, 1 if abs(share) < 100 else 0)}
+            break
+    return f"{text}\u00a0{currency}".rstrip()

@@ -173,6 +173,7 @@ class ListPage(View):
     parameters: Sequence[str] = ()  # what in the address says which list this is; no filter, and kept by every link
     file_name: str = "list"
     template_name: str = "kit/list.html"
+    part_name: str = "kit/_list.html"  # what of it is drawn again when the filters change
     extra_context: ClassVar[dict[str, Any]] = {}
 
     # ---- what subclasses may refine ----
@@ -211,7 +212,7 @@ class ListPage(View):
             return self._csv(rows, wish)
         context = self._drawn(filterset, rows, wish)
         context["is_part"] = wants_part(request, "list")
-        response = render(request, "kit/_list.html" if context["is_part"] else self.template_name, context)
+        response = render(request, self.part_name if context["is_part"] else self.template_name, context)
         patch_vary_headers(response, ["HX-Request"])
         if context["is_part"]:
             response["HX-Push-Url"] = context["view"]
@@ -224,7 +225,7 @@ class ListPage(View):
             wish.after = wish.before = None
             page = self._page(rows, wish)
         page.rows = self.prepare(page.rows)
-        total = counted(rows)
+        total = self._total(rows)
         chips = self._chips(filterset)
         shown = {"count": total.count, "shown": str(total)}
         return {
@@ -321,6 +322,9 @@ class ListPage(View):
 
     def _page(self, rows: QuerySet[Any], wish: Wish) -> Page:
         return page_of(rows, sort=wish.sort, size=wish.size, after=wish.after, before=wish.before)
+
+    def _total(self, rows: QuerySet[Any]) -> Total:
+        return counted(rows)
 
     def _order(self, wish: Wish) -> str:
         return f"{self.queryset.model._meta.label}:{wish.sort}"

@@ -11,7 +11,7 @@ class LifecycleConfig(AppConfig):
         from audience import live as engine
         from kit import jobs, navigation
         from kit.registry import holder, import_kind, panel
-        from lifecycle import fields, importing, live, panels, versions
+        from lifecycle import fields, importing, live, moving, panels, versions
         from lifecycle.models import Membership, Movement
 
         fields.register_all()
@@ -19,6 +19,8 @@ class LifecycleConfig(AppConfig):
         engine.register(engine.Judge("stages", 20, live.judge, live.clock))
         jobs.register("replay", versions.replay_job)
         jobs.register("preview", versions.preview_job)
+        jobs.register("bulk_move", moving.move_job)
+        jobs.register("bulk_undo", moving.undo_job)
         import_kind(importing.KIND)
         holder(Membership, "memberships")
         holder(Movement, "movements", personal=("reason",))

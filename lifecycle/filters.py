@@ -1,10 +1,19 @@
-"""Filters of the lists of lifecycles."""
+"""Filters of the members of a lifecycle, for their list and for the board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from lifecycle.models import Membership, Stage
+from audience.filters import EMPTY, NUMBER, LeftOut, OneOf, ValueFilter
+from audience.models import Account, Deal, DealRole, Person
+from audience.querysets import find_accounts, find_people
+from kit.models import User
+from lifecycle.models import BulkMember, Membership, Stage
 
 
 def _stages_asked_for(request: object) -> QuerySet[Stage]:
@@ -12,8 +21,104 @@ def _stages_asked_for(request: object) -> QuerySet[Stage]:
     return Stage.objects.filter(version__lifecycle=lifecycle, version__state__in=["published", "publishing"])
 
 
-class Members(django_filters.FilterSet):
-    """Members of one lifecycle: where they are, and whether their pass has ended."""
+class WithWords(django_filters.CharFilter):
+    """The subject's name, email, account or id has the words."""
+
+    def __init__(self, of: str) -> None:
+        person = of == "person"
+        told = _("Name, email, account or id") if person else _("Name, domain or id")
+        super().__init__(label=_("Search"), help_text=told)
+        self.of = of
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return qs
+        if self.of == "person":
+            return qs.filter(person__in=find_people(Person.objects.all(), value).values("pk"))
+        return qs.filter(account__in=find_accounts(Account.objects.all(), value).values("pk"))
+
+
+class OfAccount(django_filters.CharFilter):
+    """People of an account by its name, domain or number, or of none."""
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        asked = value.strip() if value else ""
+        if not asked:
+            return qs
+        if asked == EMPTY:
+            return qs.filter(person__account=None)
+        if number := NUMBER.fullmatch(asked):
+            return qs.filter(person__account_id=int(number[1]))
+        return qs.filter(person__account__in=find_accounts(Account.objects.all(), asked).values("pk"))
+
+
+class OwnedBy(OneOf):
+    """The subject's owner is this user, or nobody."""
+
+    def __init__(self, of: str) -> None:
+        super().__init__(lambda: self._users(), field_name=f"{of}__owner", label=_("Owner"))
+
+    def _users(self) -> Iterator[tuple[str, Any]]:
+        yield EMPTY, _("(nobody)")
+        for user in User.objects.filter(is_active=True).order_by("name", "email"):
+            yield str(user.pk), str(user)
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return qs
+        return qs.filter(**{str(self.field_name): None if value == EMPTY else int(value)})
+
+
+class WithOpenDeal(django_filters.ChoiceFilter):
+    """Whether a deal of the subject's is open: the account's own, or one that the person has a role in."""
+
+    def __init__(self, of: str) -> None:
+        super().__init__(label=_("Open deal"), choices=[("yes", _("With")), ("no", _("Without"))], empty_label=_("Any"))
+        self.of = of
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return qs
+        found = has_open_deal(self.of)
+        return qs.filter(found if value == "yes" else ~found)
+
+
+def has_open_deal(of: str) -> Exists:
+    """Whether the outer membership's subject has an open deal."""
+    if of == "person":
+        return Exists(DealRole.objects.filter(person=OuterRef("subject_id"), deal__status=Deal.Status.OPEN))
+    own = Q(account=OuterRef("subject_id")) | Q(partner=OuterRef("subject_id"))
+    return Exists(Deal.objects.filter(own, status=Deal.Status.OPEN))
+
+
+class OfSubjects(django_filters.FilterSet):
+    """What is asked of the subjects of the request's lifecycle: words, account, industry, country, owner."""
+
+    def __init__(self, data: Any = None, queryset: Any = None, *, request: Any = None, **given: Any) -> None:
+        super().__init__(data, queryset, request=request, **given)
+        of = request.lifecycle.of
+        path = "person__account__" if of == "person" else "account__"
+        made: dict[str, django_filters.Filter] = {"q": WithWords(of), "owner": OwnedBy(of)}
+        if of == "person":
+            made["account"] = OfAccount(label=_("Account"), help_text=_("Name or domain, or “(empty)” for none."))
+        made["industry"] = ValueFilter(f"{path}industry", Account, "industry", label=_("Industry"))
+        made["country"] = ValueFilter(
+            f"{of}__country", Person if of == "person" else Account, "country", label=_("Country")
+        )
+        made["deal"] = WithOpenDeal(of)
+        made["left_out"] = self._left_out(of)
+        for name, each in made.items():
+            each.parent, each.model = self, Membership
+            self.filters[name] = each
+
+    def _left_out(self, of: str) -> django_filters.Filter:
+        left_out = LeftOut()
+        left_out.field_name = f"{of}__is_excluded"
+        return left_out
+
+
+class Members(OfSubjects):
+    """Members of one lifecycle: where they are, whether their pass has ended, and who they are."""
 
     stage = django_filters.ModelChoiceFilter(queryset=_stages_asked_for, to_field_name="slug", label=_("Stage"))
     ended = django_filters.BooleanFilter(
@@ -22,4 +127,46 @@ class Members(django_filters.FilterSet):
 
     class Meta:
         model = Membership
+        fields: list[str] = []
+
+
+class LeftOutUnlessAsked(django_filters.ChoiceFilter):
+    """Who is left out of figures is not on the board, unless the address asks for them."""
+
+    def __init__(self, of: str) -> None:
+        choices = [("yes", _("Only those left out")), ("all", _("Everybody"))]
+        super().__init__(
+            f"{of}__is_excluded", label=_("Left out of figures"), choices=choices,
+            empty_label=_("Only those that count"),
+        )  # fmt: skip
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return qs if value == "all" else qs.filter(**{str(self.field_name): value == "yes"})
+
+
+class Board(OfSubjects):
+    """Who is on the board: those that count in figures, narrowed by who they are."""
+
+    class Meta:
+        model = Membership
+        fields: list[str] = []
+
+    def _left_out(self, of: str) -> django_filters.Filter:
+        return LeftOutUnlessAsked(of)
+
+    @property
+    def as_list(self) -> dict[str, str]:
+        """The same question as the list of members takes it: there everybody is shown unless asked otherwise."""
+        asked = {name: value for name, value in self.data.items() if name in self.filters and value}
+        left_out = {"yes": {"left_out": "yes"}, "all": {}}.get(asked.pop("left_out", ""), {"left_out": "no"})
+        return asked | left_out
+
+
+class BulkMembers(django_filters.FilterSet):
+    """Members of a bulk move by what came of them."""
+
+    outcome = django_filters.ChoiceFilter(choices=BulkMember.Outcome.choices, label=_("What came of it"))
+
+    class Meta:
+        model = BulkMember
         fields: list[str] = []

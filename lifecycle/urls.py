@@ -2,13 +2,20 @@
 
 from django.urls import path
 
-from lifecycle.views import lifecycles, memberships
+from lifecycle.views import board, lifecycles, memberships
 
 urlpatterns = [
     path("lifecycles/", lifecycles.lifecycles, name="lifecycles"),
     path("lifecycles/start/", lifecycles.start, name="lifecycle_start"),
+    path("lifecycles/moves/<int:pk>/", board.BulkMoved.as_view(), name="bulk_move"),
+    path("lifecycles/moves/<int:pk>/undo/", board.bulk_undo, name="bulk_undo"),
     path("lifecycles/<slug:slug>/", lifecycles.lifecycle, name="lifecycle"),
     path("lifecycles/<slug:slug>/members/", lifecycles.Members.as_view(), name="lifecycle_members"),
+    path("lifecycles/<slug:slug>/board/", board.Board.as_view(), name="lifecycle_board"),
+    path("lifecycles/<slug:slug>/board/move/", board.MoveMany.as_view(), name="lifecycle_board_move"),
+    path(
+        "lifecycles/<slug:slug>/board/stages/<slug:stage>/", board.ColumnCards.as_view(), name="lifecycle_board_column"
+    ),
     path("lifecycles/<slug:slug>/v<int:number>/", lifecycles.version, name="lifecycle_version"),
     path("lifecycles/<slug:slug>/v<int:number>/preview/", lifecycles.preview, name="lifecycle_preview"),
     path("lifecycles/<slug:slug>/v<int:number>/publish/", lifecycles.publish, name="lifecycle_publish"),

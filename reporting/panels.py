@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from kit.sql import rows, sql
-from lifecycle.models import Lifecycle
+from lifecycle.models import Lifecycle, Version
 from reporting import figures, funnel, plans
 from reporting.metrics import balance
 from reporting.plans import Place, Plan
@@ -41,11 +41,16 @@ def _card(question: Question, there: dict[str, int], moved: dict[str, int]) -> d
     return {
         "lifecycle": plan.lifecycle,
         "url": f"{reverse('report_funnel')}?lifecycle={plan.lifecycle.slug}",
+        "board": reverse("lifecycle_board", args=[plan.lifecycle.slug]) if _is_live(plan) else "",
         "open": sum(there.get(place.slug, 0) for place in plan.places if not place.is_terminal),
         "largest": max([there.get(place.slug, 0) for place in plan.places], default=0),
         "stages": [_stage(question, place, there, moved) for place in _shown(plan, there)],
         "moved": sum(moved.values()),
     }
+
+
+def _is_live(plan: Plan) -> bool:
+    return plan.version.state == Version.State.PUBLISHED
 
 
 def _stage(question: Question, place: Place, there: dict[str, int], moved: dict[str, int]) -> dict[str, Any]:

@@ -266,6 +266,12 @@ def undo_address(tags: str) -> str:
 
 
 @register.filter
+def more_address(tags: str) -> str:
+    """Where a message leads to what it tells in few words; "" when nowhere."""
+    return undo.more(tags)
+
+
+@register.filter
 def tone_icon(tone: str) -> str:
     return TONES.get(tone, "info")
 

@@ -13,3 +13,9 @@ register = template.Library()
 def money(minor: int | None, currency: str = "") -> str:
     """An amount in minor units, written for people."""
     return amounts.written(minor, currency)
+
+
+@register.filter
+def money_short(minor: int, currency: str = "") -> str:
+    """The same in few letters: “84k EUR”."""
+    return amounts.short(minor, currency)

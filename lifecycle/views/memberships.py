@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from kit import rights, writing
 from kit.audit import asker
-from lifecycle import panels, stages, undo
-from lifecycle.models import Membership, Movement, Stage
+from kit.undo import offer
+from lifecycle import board, panels, stages, undo
+from lifecycle.models import Membership, Movement, Stage, Version
 
 EXIT = "exit"  # in place of a stage: out of the lifecycle
 
 
-class Move(forms.Form):
-    """Where to, why, and the membership's `seq` as the user's page had read it."""
+class Towards(forms.Form):
+    """Where to, and why."""
 
     to = forms.CharField(max_length=20)
-    seq = forms.IntegerField(min_value=0, max_value=2**31 - 1)
     reason = forms.CharField(max_length=500)
 
     def stage(self) -> Stage | None:
@@ -39,61 +42,133 @@ class Move(forms.Form):
         return Stage.objects.select_related("version__lifecycle").get(pk=int(to))
 
 
-@require_POST
+class Move(Towards):
+    """A move of one, with the membership's `seq` as the user's page had read it."""
+
+    seq = forms.IntegerField(min_value=0, max_value=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a wish to move, in words; `level` is Django's of messages, `undo` the movement to take back."""
+
+    level: int
+    words: str
+    status: int = 200
+    undo: int | None = None
+
+
+@require_http_methods(["GET", "POST"])
 @rights.needs("move")
 def move(request: HttpRequest, pk: int) -> HttpResponse:
-    """Move one member, unless somebody else did since the page was read; then say who and when."""
-    membership = get_object_or_404(Membership.objects.select_related("version__lifecycle", "stage"), pk=pk)
-    form = Move(request.POST)
-    if not form.is_valid():
-        messages.error(request, _("Not moved: choose a stage and say why, in 500 letters at most."))
-        return _back(request, membership)
-    try:
-        to = form.stage()
-    except Stage.DoesNotExist:
-        messages.error(request, _("Not moved: that stage does not exist any more. Choose another one."))
-        return _back(request, membership)
-    _move(request, membership, to, form)
-    return _back(request, membership)
+    """Move one member, unless somebody else did since the page was read; then say who and when. GET: the form."""
+    membership = get_object_or_404(_whole(), pk=pk)
+    if request.method == "GET":
+        return _form_page(request, membership)
+    return _told(request, membership, _move(request, membership, Move(request.POST)))
 
 
 @require_POST
 @rights.needs("move")
 def take_back(request: HttpRequest, pk: int) -> HttpResponse:
     """Undo one movement, unless something depends on it; then say what."""
-    found = Movement.objects.select_related("membership__person", "membership__account", "from_stage", "to_stage")
-    movement = get_object_or_404(found, pk=pk)
+    movement = get_object_or_404(Movement.objects.select_related("from_stage", "to_stage"), pk=pk)
+    membership = _whole().get(pk=movement.membership_id)
+    return _told(request, membership, _take_back(request, membership, movement))
+
+
+def reasons(version: Version) -> list[tuple[str, int | None]]:
+    """Reasons to choose from, each with the stage that it leads to, or None for any: those of rules by hand first."""
+    by_hand = version.transitions.filter(by_hand=True).exclude(reason="").values_list("reason", "to_stage")
+    usual = [_("Spoke with them"), _("Asked for it"), _("Corrected a mistake")]
+    return [*dict.fromkeys(by_hand), *((reason, None) for reason in usual)]
+
+
+def wanted(request: HttpRequest) -> str:
+    """Where the request wants to go on to, if that is a page of this site; else the empty text."""
+    asked = request.POST.get("next", "") or request.GET.get("next", "")
+    own = url_has_allowed_host_and_scheme(asked, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    return asked if own else ""
+
+
+def _whole() -> QuerySet[Membership]:
+    return Membership.objects.select_related("lifecycle", "version__lifecycle", "stage", "person", "account")
+
+
+def _move(request: HttpRequest, membership: Membership, form: Move) -> Answer:
+    if not form.is_valid():
+        words = _("Not moved: choose a stage and say why, in 500 letters at most.")
+        return Answer(messages.ERROR, words, 400)
+    try:
+        to = form.stage()
+    except Stage.DoesNotExist:
+        words = _("Not moved: that stage does not exist any more. Choose another one.")
+        return Answer(messages.ERROR, words, 400)
+    now = timezone.now()
+    if membership.seq != form.cleaned_data["seq"]:
+        return Answer(messages.WARNING, _lost(membership, now), 409)
+    reason = form.cleaned_data["reason"]
+    try:
+        won = stages.move(membership, to=to, reason=reason, by=asker(request), at=now, now=now)
+    except stages.MoveRefused as refused:
+        return Answer(messages.ERROR, _("Not moved: %(why)s") % {"why": refused}, 400)
+    if not won:
+        return Answer(messages.WARNING, _lost(membership, now), 409)
+    movement = stages.last_movement(membership)
+    if to is None:
+        words = _("Left %(lifecycle)s.") % {"lifecycle": membership.lifecycle}
+    else:
+        words = _("Moved to “%(stage)s”.") % {"stage": to}
+    return Answer(messages.SUCCESS, words, undo=movement.pk if movement else None)
+
+
+def _take_back(request: HttpRequest, membership: Membership, movement: Movement) -> Answer:
     now = timezone.now()
     try:
         won = undo.undo(movement, by=asker(request), now=now)
     except undo.UndoRefused as refused:
-        messages.error(request, _("Not taken back: %(why)s.") % {"why": refused})
-    else:
-        if won:
-            messages.success(request, _("Taken back: %(move)s") % {"move": panels.way(movement)})
-        else:
-            messages.warning(request, _lost(movement.membership, now))
-    return _back(request, movement.membership)
-
-
-def _move(request: HttpRequest, membership: Membership, to: Stage | None, form: Move) -> None:
-    now = timezone.now()
-    by = asker(request)
-    read = form.cleaned_data["seq"]
-    if membership.seq != read:
-        messages.warning(request, _lost(membership, now))
-        return
-    try:
-        won = stages.move(membership, to=to, reason=form.cleaned_data["reason"], by=by, at=now, now=now)
-    except stages.MoveRefused as refused:
-        messages.error(request, _("Not moved: %(why)s") % {"why": refused})
-        return
+        return Answer(messages.ERROR, _("Not taken back: %(why)s.") % {"why": refused}, 409)
     if not won:
-        messages.warning(request, _lost(membership, now))
-    elif to is None:
-        messages.success(request, _("Left %(lifecycle)s.") % {"lifecycle": membership.lifecycle})
+        return Answer(messages.WARNING, _lost(membership, now), 409)
+    return Answer(messages.SUCCESS, _("Taken back: %(move)s") % {"move": panels.way(movement)})
+
+
+def _told(request: HttpRequest, membership: Membership, answer: Answer) -> HttpResponse:
+    """The answer as a message on the page to go on to; for the board's script as JSON, with the card as it is now."""
+    undo_url = reverse("movement_undo", args=[answer.undo]) if answer.undo else ""
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        card = board.one(membership, timezone.now())
+        now_at = card.membership
+        context = {"card": card, "may_move": True, "back": wanted(request), "is_new": True}
+        told = {
+            "words": answer.words,
+            "undo": undo_url,
+            "tone": {messages.SUCCESS: "good", messages.WARNING: "warn"}.get(answer.level, "bad"),
+            "stage": now_at.stage_id if now_at.ended_at is None else None,
+            "card": render_to_string("lifecycle/_board_card.html", context, request),
+        }
+        return JsonResponse(told, status=answer.status)
+    if undo_url:
+        offer(request, answer.words, undo_url)
     else:
-        messages.success(request, _("Moved to “%(stage)s”.") % {"stage": to})
+        messages.add_message(request, answer.level, answer.words)
+    return _back(request, membership)
+
+
+def _form_page(request: HttpRequest, membership: Membership) -> HttpResponse:
+    version = membership.version
+    here = [stage for stage in board.stages_of(version) if stage.pk != membership.stage_id]
+    is_live = membership.ended_at is None and version.state == Version.State.PUBLISHED
+    of = "person" if membership.person_id else "account"
+    context = {
+        "membership": membership,
+        "subject": membership.subject,
+        "lifecycle": membership.lifecycle,
+        "destinations": here if is_live else [],
+        "reasons": reasons(version),
+        "back": wanted(request) or reverse(of, args=[membership.subject_id]),
+    }
+    return render(request, "lifecycle/membership_move.html", context)
 
 
 def _lost(membership: Membership, now: datetime) -> str:
@@ -111,8 +186,6 @@ def _lost(membership: Membership, now: datetime) -> str:
 
 
 def _back(request: HttpRequest, membership: Membership) -> HttpResponse:
-    wanted = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
-        return redirect(wanted)
     of = "person" if membership.person_id else "account"
-    return redirect(reverse(of, args=[membership.subject_id]))  # its top, where the answer is told
+    # Its top, where the answer is told.
+    return redirect(wanted(request) or reverse(of, args=[membership.subject_id]))

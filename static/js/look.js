@@ -79,6 +79,16 @@ addEventListener(
   true,
 );
 
+// What can be undone for a while goes away after it; a pointer or the focus on it keeps it.
+const fade = (note) => {
+  setTimeout(() => {
+    if (note.matches(":hover, :focus-within")) fade(note);
+    else note.remove();
+  }, Number(note.dataset.lasts) * 1000);
+};
+for (const note of document.querySelectorAll(".note[data-lasts]")) fade(note);
+document.addEventListener("note:shown", (event) => fade(event.target));
+
 // A request that failed is said, never swallowed.
 const say = (id) => {
   const template = document.getElementById(id);

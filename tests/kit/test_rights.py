@@ -30,9 +30,11 @@ TAKES = {
     "lifecycle_start": "edit", "lifecycle_preview": "edit", "lifecycle_publish": "edit", "lifecycle_discard": "edit",
     "lifecycle_resume": "edit",
     "membership_move": "move", "movement_undo": "move",
+    "lifecycle_board": SIGNED_IN, "lifecycle_board_column": SIGNED_IN, "lifecycle_board_move": "move",
+    "bulk_move": SIGNED_IN, "bulk_undo": "move",
     "report_funnel": SIGNED_IN, "report_handoffs": SIGNED_IN, "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
 }  # fmt: skip
-GIVEN = {"pk": 1, "slug": "small", "number": 1}
+GIVEN = {"pk": 1, "slug": "small", "stage": "known", "number": 1}
 
 
 def routes(patterns=None):

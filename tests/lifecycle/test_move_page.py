@@ -133,6 +133,45 @@ def test_a_way_back_to_another_site_is_not_taken(browser, membership, version):
     assert response.redirect_chain[0][0].startswith("/people/")
 
 
-def test_an_unknown_membership_and_a_get_are_refused(browser, membership):
+def test_an_unknown_membership_is_not_found(browser, membership):
     assert browser.post(reverse("membership_move", args=[424242])).status_code == 404
-    assert browser.get(reverse("membership_move", args=[membership.pk])).status_code == 405
+
+
+def test_the_form_has_a_page_of_its_own_that_leads_back_to_where_it_was_asked_for(browser, membership, version):
+    address = reverse("membership_move", args=[membership.pk])
+    board = reverse("lifecycle_board", args=["small"])
+    page = browser.get(address, {"next": board})
+    content = page.content.decode()
+    assert "Move Ada" in content and "In “Known” of Small now." in content
+    offered = [stage.slug for stage in version.stages.order_by("order") if f'<option value="{stage.pk}">' in content]
+    assert offered == ["engaged", "lead", "won", "resting"]
+    response = ask(browser, membership, to=version.stages.get(slug="lead").pk, next=page.context["back"])
+    assert response.redirect_chain == [(board, 302)]
+    assert reverse("movement_undo", args=[stages.last_movement(membership).pk]) in response.content.decode()
+    stages.move(
+        Membership.objects.get(), to=version.stages.get(slug="won"), reason="", by=None, at=timezone.now(),
+        now=timezone.now(),
+    )  # fmt: skip
+    assert "This pass has ended" in browser.get(address).content.decode()
+
+
+def as_script(browser, address, **told):
+    return browser.post(address, told, headers={"accept": "application/json"})
+
+
+def test_the_script_is_told_the_truth_of_the_card_the_undo_and_who_was_faster(browser, membership, version):
+    lead, engaged = version.stages.get(slug="lead"), version.stages.get(slug="engaged")
+    address = reverse("membership_move", args=[membership.pk])
+    done = as_script(browser, address, to=lead.pk, seq=1, reason="Called us")
+    assert (done.status_code, done.json()["words"], done.json()["stage"]) == (200, "Moved to “Lead”.", lead.pk)
+    assert 'data-seq="2"' in done.json()["card"]
+    lost = as_script(browser, address, to=engaged.pk, seq=1, reason="Called us")
+    assert (lost.status_code, lost.json()["stage"], lost.json()["undo"]) == (409, lead.pk, "")
+    assert lost.json()["words"].startswith("Not moved: it was changed to “Lead” by hand (sara@example.com) ")
+    assert as_script(browser, address, to="x", seq=2, reason="").status_code == 400
+    back = as_script(browser, done.json()["undo"])
+    assert (back.status_code, back.json()["stage"]) == (200, version.stages.get(slug="known").pk)
+    again = as_script(browser, done.json()["undo"])
+    assert again.status_code == 409 and "moved again since" in again.json()["words"]
+    ended = as_script(browser, address, to=version.stages.get(slug="won").pk, seq=3, reason="Bought")
+    assert ended.json()["stage"] is None
