@@ -8,7 +8,8 @@ class AudienceConfig(AppConfig):
     name = "audience"
 
     def ready(self) -> None:
-        from audience import fields, holders, importing, names, offers, panels, people
+        from audience import fields, holders, importing, live, names, offers, panels, people, segments
+        from audience.conditions import uses
         from audience.importing import kinds
         from kit import jobs, navigation, notes, registry, work
 
@@ -17,6 +18,9 @@ class AudienceConfig(AppConfig):
         holders.register_all()
         for kind in kinds.ALL:
             registry.import_kind(kind)
+        live.register(live.Judge("segments", 30, segments.judge, segments.clock))
+        uses.register(segments.kept)
+        jobs.register("segment", segments.work)
         jobs.register("import", importing.work, tidy=importing.tidy)
         registry.panel("start", _("Bring your history"), "audience/_first_step.html", people.first_step, order=10)
         registry.panel("jobs", _("Live engine"), "audience/_live_panel.html", panels.waiting)
@@ -24,7 +28,9 @@ class AudienceConfig(AppConfig):
         for of in ("person", "account"):
             registry.panel(of, _("Tasks"), "kit/_tasks.html", work.panel, order=60)
             registry.panel(of, _("Notes"), "kit/_notes.html", notes.panel, order=70)
+            registry.panel(of, _("Segments"), "audience/_segments_panel.html", panels.segments_of, order=30)
         navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)
+        navigation.register(area="main", label=_("Segments"), url_name="segments", icon="users-round", order=50)
         navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)
         navigation.register(area="data", label=_("Left out"), url_name="left_out", icon="eye-off", order=80)

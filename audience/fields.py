@@ -22,7 +22,7 @@ from audience.conditions.registry import (
     register,
     register_family,
 )
-from audience.models import Activity, Deal
+from audience.models import Activity, Deal, Segment
 from audience.models import Field as CustomField
 from kit import installation
 from kit.sql import Sql, join, sql
@@ -60,6 +60,7 @@ ABOUT_ACCOUNT = _("Account")
 ABOUT_ACTIVITIES = _("Activities")
 ABOUT_PURCHASES = _("Purchases")
 ABOUT_DEALS = _("Deals")
+ABOUT_SEGMENTS = _("Segments")
 
 ACTIVITY_WHERE = ("kind", "channel", "platform", "direction", "actor", "source", "properties")
 ACTIVITY_CHOICES = {"direction": tuple(Activity.Direction.values), "actor": tuple(Activity.Actor.values)}
@@ -132,6 +133,7 @@ def register_all() -> None:
     _register_activities()
     _register_purchases()
     _register_deals()
+    register_family("segment.", _segments)
 
 
 def _custom(of: str) -> Iterable[Field]:
@@ -376,3 +378,46 @@ def _deals_touched(ask: Ask, span: Span) -> list[Sql]:
     if ask.of == "person":
         return [sql("SELECT w.person_id FROM audience_dealrole w WHERE w.deal_id IN ({})", deals)]
     return [sql("SELECT d.account_id FROM audience_deal d WHERE d.id IN ({})", deals)]
+
+
+# ---- segments ----
+
+
+def _segments() -> Iterable[Field]:
+    """Whether a subject is in a segment: by the segment's members of that time, whatever its condition says today."""
+    for each in Segment.objects.order_by("name"):
+        yield Field(
+            f"segment.{each.slug}",
+            _("in the segment “%(segment)s”") % {"segment": each.name},
+            "yes_no",
+            frozenset({each.of}),
+            Relation(
+                lambda ask, pk=each.pk: _members(pk, ask),  # type: ignore[misc]
+                lambda ask, span, pk=each.pk: _members_touched(pk, span),  # type: ignore[misc]
+                read=lambda alias, ask: Sql(f"COALESCE({alias}.value, false)"),
+            ),
+            always=True,
+            group=ABOUT_SEGMENTS,
+        )
+
+
+def _members(segment: int, ask: Ask) -> Sql:
+    return sql(
+        "SELECT m.subject_id, true AS value, max(m.entered_at) AS evidence FROM audience_segmentmember m "
+        "WHERE m.segment_id = {} AND {} AND (m.left_at IS NULL OR {}){} GROUP BY 1",
+        segment,
+        ask.moment.counts("m", "entered_at", "entered_at"),
+        ask.moment.later("m", "left_at", "left_at"),
+        ask.only("m.subject_id"),
+    )
+
+
+def _members_touched(segment: int, span: Span) -> list[Sql]:
+    return [
+        sql(
+            "SELECT m.subject_id FROM audience_segmentmember m WHERE m.segment_id = {} AND {}",
+            segment,
+            span.within(f"m.{column}"),
+        )
+        for column in ("entered_at", "left_at")
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import django_filters
@@ -12,12 +13,21 @@ from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from audience import listing, querysets
-from audience.models import Account, Person
-from kit import writing
+from audience.models import Account, Field, Person, Segment, SegmentMember
+from kit import installation, writing
 
 EMPTY = "(empty)"  # in the address: the bucket of the missing value
 NUMBER = re.compile(r"#?(\d{1,18})", re.ASCII)
 SIZES = ((1, 9), (10, 49), (50, 249), (250, 999), (1_000, 4_999), (5_000, None))  # employees, both ends included
+
+
+class DayInput(forms.DateInput):
+    """A day as browsers choose one."""
+
+    input_type = "date"
+
+    def __init__(self, attrs: Any = None) -> None:
+        super().__init__(attrs, format="%Y-%m-%d")
 
 
 class Choice(forms.ChoiceField):
@@ -162,3 +172,46 @@ def _sizes() -> list[tuple[str, Any]]:
 
 def _band(least: int, most: int | None) -> str:
     return f"{writing.number(least)}–{writing.number(most)}" if most else f"{writing.number(least)}+"
+
+
+class Segments(django_filters.FilterSet):
+    """Segments by word, subject and kind."""
+
+    q = django_filters.CharFilter(field_name="name", lookup_expr="icontains", label=_("Search"), help_text=_("Name"))
+    of = django_filters.ChoiceFilter(choices=Field.Of.choices, label=_("Of"), empty_label=_("Any"))
+    kind = django_filters.ChoiceFilter(choices=Segment.Kind.choices, label=_("Kind"), empty_label=_("Any"))
+
+    class Meta:
+        model = Segment
+        fields: list[str] = []
+
+
+class Stays(django_filters.FilterSet):
+    """The stays of a segment in which somebody entered or left within a period of local days."""
+
+    BOTH = (("entered", _("entered")), ("left", _("left")))
+
+    what = django_filters.ChoiceFilter(choices=BOTH, method="unread", label=_("Who"), empty_label=_("Entered or left"))
+    first = django_filters.DateFilter(method="unread", label=_("From"), widget=DayInput)
+    last = django_filters.DateFilter(method="unread", label=_("To, that day included"), widget=DayInput)
+
+    class Meta:
+        model = SegmentMember
+        fields: list[str] = []
+
+    def unread(self, rows: QuerySet[SegmentMember], name: str, value: Any) -> QuerySet[SegmentMember]:
+        """The three are read together, in `filter_queryset`."""
+        return rows
+
+    def filter_queryset(self, queryset: QuerySet[SegmentMember]) -> QuerySet[SegmentMember]:
+        asked = self.form.cleaned_data
+        zone = installation.zone()
+        since = installation.midnight(asked["first"], zone) if asked.get("first") else None
+        until = installation.midnight(asked["last"] + timedelta(days=1), zone) if asked.get("last") else None
+        entered, left = (
+            Q(**{f"{column}__isnull": False})
+            & (Q(**{f"{column}__gte": since}) if since else Q())
+            & (Q(**{f"{column}__lt": until}) if until else Q())
+            for column in ("entered_at", "left_at")
+        )
+        return queryset.filter({"entered": entered, "left": left}.get(asked.get("what") or "", entered | left))

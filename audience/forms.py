@@ -11,6 +11,7 @@ from django.forms.boundfield import BoundField
 from django.utils.translation import gettext_lazy as _
 
 from audience import addresses
+from audience.builder import ConditionField
 from audience.importing.headers import Column, Guess, slug_of
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind
 from audience.models import Field, Import
@@ -165,3 +166,19 @@ def _choices(kind: Kind, column: Column, told: str) -> list[Any]:
 
 def _custom(of: str) -> list[tuple[str, str]]:
     return list(Field.objects.filter(of=of).order_by("label").values_list("slug", "label"))
+
+
+class SegmentName(forms.Form):
+    """What a segment is called."""
+
+    name = forms.CharField(label=_("Name"), max_length=200)
+
+
+class NewSegment(SegmentName):
+    """A segment by condition."""
+
+    condition = ConditionField(label=_("Who belongs to it"), required=True)
+
+    def __init__(self, *args: Any, of: str, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.fields["condition"].of = of  # type: ignore[attr-defined]

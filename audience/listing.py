@@ -1,4 +1,4 @@
-"""What upper floors add to the lists of people and of accounts: a column and its filters."""
+"""What the lists of people and of accounts are made of beside their own columns: what upper floors add, and tools."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import django_filters
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
-from kit import pages
+from kit import pages, rights
 
 
 @dataclass(frozen=True)
@@ -38,3 +40,12 @@ def register(extra: Extra) -> None:
 def extras(of: str) -> list[Extra]:
     """What was added to the list of people or of accounts."""
     return [extra for extra in _extras.values() if extra.of == of]
+
+
+def save_as_segment(page: pages.ListPage, of: str) -> list[dict[str, Any]]:
+    """The tool of a list that keeps those whom it shows now as a fixed list, for those who may."""
+    if not rights.may(page.request.user, "edit"):
+        return []
+    shown = page._view().partition("?")[2]
+    url = reverse("segment_of_list", args=[of]) + (f"?{shown}" if shown else "")
+    return [{"label": _("Save as segment"), "icon": "users-round", "url": url}]

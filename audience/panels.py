@@ -1,4 +1,4 @@
-"""What the audience shows on pages of the kit: how far behind the live engine is."""
+"""What the audience shows on pages: how far behind the live engine is; of a subject, its segments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from audience import live
+from audience import live, segments
+from audience.models import Account, Person, Segment
 from kit import heartbeats
 
 LATE = timedelta(minutes=1)  # a mark that waits longer wants somebody's attention
@@ -19,3 +20,12 @@ def waiting(_subject: None, _request: HttpRequest, now: datetime) -> dict[str, A
     age = max(now - since, timedelta(0)) if since else None
     workers = [beat for beat in heartbeats.alive() if not beat.worker.startswith("beat@")]
     return {"count": count, "age": age, "is_late": age is not None and age > LATE, "workers": workers}
+
+
+def segments_of(subject: Person | Account, _request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
+    """The segments that a subject is in, and those that it is not in; None where there is none at all."""
+    of = "person" if isinstance(subject, Person) else "account"
+    stays = list(segments.of_subject(subject.pk))
+    inside = {stay.segment_id for stay in stays}
+    outside = [each for each in Segment.objects.filter(of=of).order_by("name") if each.pk not in inside]
+    return {"stays": stays, "outside": outside, "subject": subject} if stays or outside else None

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from audience.views import accounts, conditions, editing, exclusions, imports, people, search
+from audience.views import accounts, conditions, editing, exclusions, imports, people, search, segments
 
 urlpatterns = [
     path("people/", people.People.as_view(), name="people"),
@@ -20,6 +20,17 @@ urlpatterns = [
     path("conditions/fields/", conditions.fields, name="conditions_fields"),
     path("conditions/values/", conditions.values, name="conditions_values"),
     path("conditions/check/", conditions.check, name="conditions_check"),
+    path("segments/", segments.Segments.as_view(), name="segments"),
+    path("segments/new/", segments.new, name="segment_new"),
+    path("segments/of-list/<str:of>/", segments.of_list, name="segment_of_list"),
+    path("segments/<slug:slug>/", segments.segment, name="segment"),
+    path("segments/<slug:slug>/edit/", segments.edit, name="segment_edit"),
+    path("segments/<slug:slug>/delete/", segments.delete, name="segment_delete"),
+    path("segments/<slug:slug>/refresh/", segments.refresh, name="segment_refresh"),
+    path("segments/<slug:slug>/let-leave/", segments.let_leave, name="segment_let_leave"),
+    path("segments/<slug:slug>/members/", segments.members, name="segment_members"),
+    path("segments/<slug:slug>/history/", segments.History.as_view(), name="segment_history"),
+    path("segments/<slug:slug>/why/<int:pk>/", segments.why, name="segment_why"),
     path("search/", search.search, name="search"),
     path("left-out/", exclusions.left_out, name="left_out"),
     path("imports/", imports.Imports.as_view(), name="imports"),

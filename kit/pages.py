@@ -196,6 +196,10 @@ class ListPage(View):
             return None
         return action
 
+    def tools(self) -> Sequence[dict[str, Any]]:
+        """What else can be done with the rows now shown: each a dict of label, icon and url."""
+        return ()
+
     def get_title(self) -> Text:
         return self.title
 
@@ -253,6 +257,7 @@ class ListPage(View):
             "before_view": self._view(before=page.before.signed(self._order(wish))) if page.before else "",
             "after_view": self._view(after=page.after.signed(self._order(wish))) if page.after else "",
             "export_view": self._view(export="csv"),
+            "tools": self.tools(),
             "empty_title": self.empty_title,
             "empty_text": self.empty_text,
             "empty_icon": self.empty_icon,

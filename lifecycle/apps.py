@@ -9,6 +9,7 @@ class LifecycleConfig(AppConfig):
 
     def ready(self) -> None:
         from audience import live as engine
+        from audience.conditions import uses
         from kit import jobs, navigation
         from kit.registry import holder, import_kind, panel
         from lifecycle import fields, importing, live, moving, panels, versions
@@ -17,6 +18,7 @@ class LifecycleConfig(AppConfig):
         fields.register_all()
         panels.register()
         engine.register(engine.Judge("stages", 20, live.judge, live.clock))
+        uses.register(versions.kept)
         jobs.register("replay", versions.replay_job)
         jobs.register("preview", versions.preview_job)
         jobs.register("bulk_move", moving.move_job)

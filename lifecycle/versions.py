@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from audience import live
-from audience.conditions import describe, tree
+from audience.conditions import describe, tree, uses
 from kit import audit, jobs
 from kit.models import Job, User
 from lifecycle import cases, replay
@@ -212,6 +213,13 @@ def preview_job(held: jobs.Held) -> dict[str, Any]:
             raise jobs.Cancelled
 
     return replay.preview(version, now=held.now, progress=stop_when_asked) | {"link": _page(version)}
+
+
+def kept() -> Iterator[uses.Use]:
+    """The conditions of every version that is not retired, for the register of who asks what."""
+    for each in Version.objects.exclude(state=Version.State.RETIRED).select_related("lifecycle").order_by("pk"):
+        rules = each.transitions.exclude(condition=None).values_list("condition", flat=True)
+        yield uses.Use(_("Lifecycle"), str(each), _page(each), {"all": [each.entry, *rules]})
 
 
 def _page(version: Version) -> str:

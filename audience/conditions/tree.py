@@ -89,12 +89,15 @@ Node = All | AnyOf | Not | Leaf
 EVERYBODY = All()
 
 
-def parse(data: Any, *, of: str = "person", coming: Iterable[Field] = ()) -> Node:
+def parse(
+    data: Any, *, of: str = "person", coming: Iterable[Field] = (), catalogue: registry.Catalogue | None = None
+) -> Node:
     """The tree of a condition about people or accounts. Raises ConditionError naming the node that is wrong.
 
-    `coming` are fields that do not stand in rows yet but will when the condition is asked.
+    `coming` are fields that do not stand in rows yet but will when the condition is asked. Who parses many conditions
+    of one kind of subject at once reads the fields once, and gives the `catalogue`.
     """
-    return _Parser(registry.catalogue(of, coming)).node(data, (), 1)
+    return _Parser(catalogue or registry.catalogue(of, coming)).node(data, (), 1)
 
 
 def problems(data: Any, *, of: str = "person", coming: Iterable[Field] = ()) -> list[ConditionError]:

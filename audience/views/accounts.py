@@ -81,8 +81,8 @@ class Accounts(pages.ListPage):
     columns: Sequence[pages.Column] = (*COLUMNS, *DATES)
     title = _("Accounts")
     purpose = _("The organisations that your people belong to, and those that you sell to or with.")
-    action = pages.Action(_("New account"), "account_new", "plus", right="people")
-    also = (pages.Action(_("Import"), "import_new", "upload", right="edit"),)
+    action: pages.Action | None = pages.Action(_("New account"), "account_new", "plus", right="people")
+    also: Sequence[pages.Action] = (pages.Action(_("Import"), "import_new", "upload", right="edit"),)
     counted = ngettext_lazy("%(shown)s account", "%(shown)s accounts", "count")
     default_sort = "-pk"
     file_name = "accounts"
@@ -105,6 +105,9 @@ class Accounts(pages.ListPage):
             by_country=querysets.filled("country"),
         )
 
+    def tools(self) -> list[dict[str, Any]]:
+        return listing.save_as_segment(self, "account")
+
 
 class PeopleOf(people.People):
     """The people of one account, with their roles in it."""
@@ -126,6 +129,9 @@ class PeopleOf(people.People):
 
     def rows(self) -> QuerySet[Person]:
         return people.sortable(querysets.people_of(self.account))
+
+    def tools(self) -> list[dict[str, Any]]:
+        return []  # the filters alone do not say whose people these are
 
     def get_title(self) -> str:
         return _now("People of %(account)s") % {"account": names.of(self.account)}

@@ -97,6 +97,9 @@ class People(pages.ListPage):
     def rows(self) -> QuerySet[Person]:
         return sortable(querysets.people())
 
+    def tools(self) -> list[dict[str, Any]]:
+        return listing.save_as_segment(self, "person")
+
 
 def sortable(rows: QuerySet[Person]) -> QuerySet[Person]:
     """With what the columns sort by: people without a value come last."""

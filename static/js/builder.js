@@ -1103,7 +1103,6 @@ class Builder {
     if (place.textContent !== said) place.textContent = said;
     place.classList.toggle("builder__count--trouble", Boolean(trouble));
     this.answer.hidden = !said;
-    this.root.dispatchEvent(new CustomEvent("condition:counted", { bubbles: true, detail: { count: answer.count ?? null } }));
     const sample = this.root.querySelector("[data-sample]");
     if (!counts || !answer.sample.length) {
       sample.replaceChildren();

@@ -459,13 +459,13 @@ def test_a_profile_takes_the_same_queries_however_much_there_is(browser, django_
 
     live(1)
     # session, user; person; deals, contracts, cases; changes, custom fields; holdings; identities;
-    # tasks, done, whom a task can be for; notes;
+    # tasks, done, whom a task can be for; notes; segments that it is in, all of them;
     # strip: memberships, stages, movements, undo, zone; timeline: choices, kinds, keys, activities, purchases, deals
-    with django_assert_num_queries(25):
+    with django_assert_num_queries(27):
         page(browser, reverse("person", args=[someone.pk]))
     for days in range(2, 7):
         live(days)
-    with django_assert_num_queries(25):
+    with django_assert_num_queries(27):
         page(browser, reverse("person", args=[someone.pk]))
 
 

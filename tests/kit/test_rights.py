@@ -20,6 +20,9 @@ TAKES = {
     "task_restore": "note",
     "people": SIGNED_IN, "person": SIGNED_IN, "person_timeline": SIGNED_IN,
     "accounts": SIGNED_IN, "account": SIGNED_IN, "account_people": SIGNED_IN, "account_timeline": SIGNED_IN,
+    "segments": SIGNED_IN, "segment": SIGNED_IN, "segment_members": SIGNED_IN, "segment_history": SIGNED_IN,
+    "segment_why": SIGNED_IN, "segment_new": "edit", "segment_of_list": "edit", "segment_edit": "edit",
+    "segment_delete": "edit", "segment_refresh": "edit", "segment_let_leave": "edit",
     "conditions_fields": SIGNED_IN, "conditions_values": SIGNED_IN, "conditions_check": SIGNED_IN,
     "person_new": "people", "person_edit": "people", "account_new": "people", "account_edit": "people",
     "account_choose": SIGNED_IN,
@@ -34,7 +37,7 @@ TAKES = {
     "bulk_move": SIGNED_IN, "bulk_undo": "move",
     "report_funnel": SIGNED_IN, "report_handoffs": SIGNED_IN, "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
 }  # fmt: skip
-GIVEN = {"pk": 1, "slug": "small", "stage": "known", "number": 1}
+GIVEN = {"of": "person", "pk": 1, "slug": "small", "stage": "known", "number": 1}
 
 
 def routes(patterns=None):

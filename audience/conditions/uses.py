@@ -1,0 +1,59 @@
+"""Who asks what: which rows hold conditions that ask a field, so that nobody takes it away from under them.
+
+Each app that keeps conditions registers them in `AppConfig.ready`:
+
+    uses.register(lambda: (uses.Use(_("Segment"), each.name, url, each.condition) for each in …))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+
+Text = str | Promise
+
+
+@dataclass(frozen=True)
+class Use:
+    """One condition that is kept somewhere: what sort of thing keeps it, what that is called, where its page is."""
+
+    what: Text
+    name: str
+    url: str
+    condition: Any
+
+    def __str__(self) -> str:
+        return f"{self.what} “{self.name}”"
+
+
+Keeps = Callable[[], Iterable[Use]]
+
+_kept: list[Keeps] = []
+
+
+def register(keeps: Keeps) -> None:
+    """Make the conditions that an app keeps known. The same function again changes nothing."""
+    if keeps not in _kept:
+        _kept.append(keeps)
+
+
+def of_field(name: str) -> list[Use]:
+    """Every kept condition that asks the field of this name."""
+    return [use for keeps in _kept for use in keeps() if name in names(use.condition)]
+
+
+def names(condition: Any) -> set[str]:
+    """The names of all fields that a condition asks, as JSON, whether or not it can be parsed."""
+    found, waiting = set(), [condition]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            if isinstance(part.get("field"), str):
+                found.add(part["field"])
+            waiting += [part[key] for key in ("all", "any", "not") if key in part]
+        elif isinstance(part, list | tuple):
+            waiting += part
+    return found
