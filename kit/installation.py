@@ -20,6 +20,8 @@ DEFAULTS: dict[str, Any] = {
     "working_days": [1, 2, 3, 4, 5],  # ISO: Monday is 1
     "working_from": "09:00",
     "working_until": "17:00",  # "24:00" is midnight at the day's end
+    "grr_par": 92,  # per cent of recurring revenue kept a year
+    "nrr_par": 108,
     "holidays": [],  # days as 2025-12-25 on which nobody works
 }
 

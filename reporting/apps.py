@@ -19,5 +19,10 @@ class ReportingConfig(AppConfig):
         navigation.register(
             area="reports", label=_("Hand-offs"), url_name="report_handoffs", icon="handshake", order=20
         )
+        for label, url_name, icon, order in (
+            (_("Retention"), "report_retention", "repeat", 40),
+            (_("Concentration"), "report_concentration", "chart-pie", 50),
+        ):
+            navigation.register(area="reports", label=label, url_name=url_name, icon=icon, order=order)
         navigation.register(area="operations", label=_("Ledger"), url_name="ledger", icon="scale", order=60)
         panel("home", _("Lifecycles"), "reporting/_home_panel.html", panels.home, order=10)

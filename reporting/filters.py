@@ -6,6 +6,7 @@ import django_filters
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from audience.models import Account, Contract, Person
 from reporting.models import StageEntry
 
 
@@ -35,3 +36,49 @@ class Memberships(Entries):
     """The same for lists of memberships."""
 
     path = ""
+
+
+class Customers(django_filters.FilterSet):
+    """Search among customers by name, email or domain."""
+
+    q = django_filters.CharFilter(label=_("Search"), method="named", help_text=_("Name, email or domain"))
+    columns: tuple[str, ...] = ()
+
+    def named(self, rows: QuerySet[Any], name: str, words: str) -> QuerySet[Any]:
+        """Each word is in one of the columns."""
+        for word in words.replace("\x00", "").split()[:5]:
+            anywhere = Q()
+            for column in self.columns:
+                anywhere |= Q(**{f"{column}__icontains": word})
+            rows = rows.filter(anywhere)
+        return rows
+
+
+class Accounts(Customers):
+    """The same for accounts."""
+
+    class Meta:
+        model = Account
+        fields: list[str] = []
+
+    columns = ("name", "domain")
+
+
+class People(Customers):
+    """The same for people."""
+
+    class Meta:
+        model = Person
+        fields: list[str] = []
+
+    columns = ("first_name", "last_name", "email")
+
+
+class Contracts(Customers):
+    """The same for contracts, by whose they are."""
+
+    class Meta:
+        model = Contract
+        fields: list[str] = []
+
+    columns = ("name", "external_id", "account__name", "account__domain", "person__last_name", "person__email")

@@ -35,7 +35,7 @@ class Figure:
     @property
     def formula(self) -> str:
         """How it is counted, in words."""
-        return str(metrics.ALL[self.metric].definition) if self.metric else ""
+        return str(metrics.find(self.metric).definition) if self.metric else ""
 
 
 NOTHING = Figure(writing.NOTHING)

@@ -8,7 +8,7 @@ from typing import Any
 
 from reporting import metrics
 from reporting.figures import Figure, Table
-from reporting.metrics.metric import Metric
+from reporting.metrics import CustomerMetric, Metric
 
 Remark = tuple[Figure, str]
 
@@ -49,6 +49,6 @@ class Sheet:
     footnotes: Sequence[str] = field(default_factory=tuple)
 
     @property
-    def formulas(self) -> list[Metric]:
+    def formulas(self) -> list[Metric | CustomerMetric]:
         """The metrics whose definitions the page prints."""
-        return [metrics.ALL[name] for name in self.metrics]
+        return [metrics.find(name) for name in self.metrics]

@@ -2,7 +2,7 @@
 
 A metric's module docstring is what the page prints; `METRIC` registers it. `people(question, part)` selects the ids of
 the `StageEntry` rows (or, where `unit` says so, of the memberships) that the figure counts, so that a figure and the
-length of its list are one statement apart at most.
+length of its list are one statement apart at most. Metrics of `CUSTOMERS` are about customers and their money.
 """
 
 from reporting.metrics import (
@@ -11,15 +11,18 @@ from reporting.metrics import (
     attainment,
     balance,
     cohort_conversion,
+    concentration,
     excluded,
     in_flow,
     out_flow,
     period_conversion,
+    recurring,
+    renewals,
     time_in_stage,
     time_to_accept,
     velocity,
 )
-from reporting.metrics.metric import Metric
+from reporting.metrics.metric import CustomerMetric, Metric
 
 ALL: dict[str, Metric] = {
     module.METRIC.name: module.METRIC
@@ -39,4 +42,14 @@ ALL: dict[str, Metric] = {
     )
 }
 
-__all__ = ["ALL", "Metric"]
+CUSTOMERS: dict[str, CustomerMetric] = {
+    module.METRIC.name: module.METRIC for module in (recurring, renewals, concentration)
+}
+
+
+def find(name: str) -> Metric | CustomerMetric:
+    """A metric by its name. Raises KeyError."""
+    return ALL[name] if name in ALL else CUSTOMERS[name]
+
+
+__all__ = ["ALL", "CUSTOMERS", "CustomerMetric", "Metric", "find"]

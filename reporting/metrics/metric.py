@@ -9,7 +9,8 @@ from typing import Any
 from django.db.models import Field
 from django.utils.functional import Promise
 
-from kit.sql import Sql
+from kit.sql import Sql, join, rows, sql
+from reporting.money import MoneyQuestion
 from reporting.questions import Question
 
 Text = str | Promise
@@ -52,3 +53,52 @@ class Metric:
 def in_words(docstring: str | None) -> str:
     """A module's docstring as one paragraph."""
     return " ".join((docstring or "").split())
+
+
+# ---- figures about customers and their money ----
+
+
+@dataclass(frozen=True)
+class Part:
+    """A figure of a metric about customers: who is in it (SQL over the relation) and the amount that is added up."""
+
+    label: Text
+    where: Sql
+    amount: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the relation that the list behind a figure shows."""
+
+    name: str
+    label: Text
+    kind: str = "money"  # or "date", "number"
+
+
+@dataclass(frozen=True)
+class CustomerMetric:
+    """Numbers about customers. `relation(question)` has a row per customer (or contract: `unit`) with its `id`; each of
+    `parts` keeps some of them. `report` is the page that shows it."""
+
+    name: str
+    label: Text
+    definition: Text
+    relation: Callable[[MoneyQuestion], Sql]
+    parts: Mapping[str, Part]
+    columns: Sequence[Column]
+    report: str
+    unit: str = "customer"
+
+    def rows(self, question: MoneyQuestion, part: str) -> Sql:
+        """The rows behind one part: `id` and the columns."""
+        return sql("SELECT * FROM ({}) told WHERE {}", self.relation(question), self.parts[part].where)
+
+    def sums(self, question: MoneyQuestion) -> dict[str, tuple[int, int]]:
+        """Of every part how many rows it has and what they add up to, in one statement."""
+        each = [
+            sql("count(*) FILTER (WHERE {}), COALESCE(sum({}) FILTER (WHERE {}), 0)", p.where, Sql(p.amount), p.where)
+            for p in self.parts.values()
+        ]
+        [row] = rows(sql("SELECT {} FROM ({}) told", join(", ", each), self.relation(question)))
+        return {name: (row[2 * i], int(row[2 * i + 1])) for i, name in enumerate(self.parts)}

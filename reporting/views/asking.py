@@ -11,10 +11,11 @@ from django.utils.translation import gettext as _
 
 from kit import hints, pages
 from lifecycle.models import Lifecycle
-from reporting import addresses, splits, windows
+from reporting import splits, windows
 from reporting.figures.sheet import Choice, Sheet
 from reporting.models import Fill
 from reporting.questions import Question
+from reporting.windows import Window
 
 STALE = 90  # seconds after which somebody who looks has the figures brought up to date at once
 
@@ -39,7 +40,9 @@ def split_choice(question: Question) -> Choice:
     return Choice("split", _("Split by"), [("", _("nothing")), *offered], chosen)
 
 
-def form(name: str, asked: addresses.Asked, before: list[Choice], after: list[Choice], export: str) -> dict[str, Any]:
+def form(
+    name: str, preset: str, window: Window, before: list[Choice], after: list[Choice], export: str
+) -> dict[str, Any]:
     """The variables of the form of a page: choices before and after the time span."""
     return {
         "ask": {
@@ -47,8 +50,8 @@ def form(name: str, asked: addresses.Asked, before: list[Choice], after: list[Ch
             "before": before,
             "after": after,
             "windows": windows.Preset.choices,
-            "preset": asked.preset,
-            "window": asked.question.window,
+            "preset": preset,
+            "window": window,
             "export": export,
         }
     }

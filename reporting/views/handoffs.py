@@ -47,7 +47,8 @@ def page(request: HttpRequest) -> HttpResponseBase:
         "filled_at": asking.bring_up_to_date(lifecycle, now),
         **asking.form(
             NAME,
-            asked,
+            asked.preset,
+            question.window,
             [asking.lifecycle_choice([each for each, _plan in found], lifecycle), stages],
             [asking.split_choice(question)],
             addresses.page(NAME, question, stage=stage.slug, export="csv"),

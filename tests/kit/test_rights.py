@@ -35,7 +35,9 @@ TAKES = {
     "membership_move": "move", "movement_undo": "move",
     "lifecycle_board": SIGNED_IN, "lifecycle_board_column": SIGNED_IN, "lifecycle_board_move": "move",
     "bulk_move": SIGNED_IN, "bulk_undo": "move",
-    "report_funnel": SIGNED_IN, "report_handoffs": SIGNED_IN, "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
+    "report_funnel": SIGNED_IN, "report_handoffs": SIGNED_IN, "report_retention": SIGNED_IN,
+    "report_concentration": SIGNED_IN, "report_customers": SIGNED_IN, "report_pars": "edit",
+    "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
 }  # fmt: skip
 GIVEN = {"of": "person", "pk": 1, "slug": "small", "stage": "known", "number": 1}
 

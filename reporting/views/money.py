@@ -1,0 +1,232 @@
+"""The pages of reports about customers and their money: retention, concentration, and the customers behind a figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import BigIntegerField, DateField, Field, QuerySet
+from django.db.models.expressions import RawSQL
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.views.decorators.http import require_GET, require_POST
+from django_filters import FilterSet
+
+from audience.models import Account, Contract, Person
+from kit import audit, exports, installation, money, pages, rights
+from kit.sql import rows, sql
+from reporting import concentration as concentrations
+from reporting import filters, forms, metrics
+from reporting import funnel as funnels
+from reporting import money as asking_money
+from reporting import retention as retentions
+from reporting.figures import concentration as concentration_figures
+from reporting.figures import retention as retention_figures
+from reporting.figures.sheet import Choice
+from reporting.money import TOPS, Asked, Basis, MoneyQuestion, Of
+from reporting.views import asking
+
+REPORTS = {"report_retention": gettext_lazy("Retention"), "report_concentration": gettext_lazy("Concentration")}
+
+
+@require_GET
+def retention(request: HttpRequest) -> HttpResponseBase:
+    """Recurring revenue from the start of a window to its end; as a page, as its part for htmx, or as a file."""
+    asked = asking_money.read(request.GET, funnels.today(timezone.now()))
+    answer = retentions.answer(asked.question)
+    if request.GET.get("export") == "csv":
+        return exports.csv_response("retention", *retention_figures.as_rows(answer))
+    context = {
+        "title": _("Retention"),
+        "purpose": _(
+            "What recurring revenue stayed, shrank, left and grew. Every number opens the customers behind it."
+        ),
+        "notes": asked.notes,
+        **_form("report_retention", asked, _currencies(asked.question)),
+        "pars": forms.Pars(initial=_pars()) if rights.may(request.user, "edit") else None,
+        "here": request.get_full_path(),
+    }
+    return asking.report(request, retention_figures.sheet(answer), context)
+
+
+@require_GET
+def concentration(request: HttpRequest) -> HttpResponseBase:
+    """How much of the money comes from how few; as a page, as its part for htmx, or as a file."""
+    asked = asking_money.read(request.GET, funnels.today(timezone.now()))
+    answer = concentrations.answer(asked.question)
+    if request.GET.get("export") == "csv":
+        return exports.csv_response("concentration", *concentration_figures.as_rows(answer))
+    question = asked.question
+    basis = Choice("basis", _("By"), [(str(value), str(label)) for value, label in Basis.choices], question.basis)
+    tops = [(str(top), _("top %(percent)s %%") % {"percent": top}) for top in TOPS]
+    context = {
+        "title": _("Concentration"),
+        "purpose": _("How much of the money comes from how few customers. Every number opens the customers behind it."),
+        "notes": asked.notes,
+        **_form("report_concentration", asked, basis, Choice("top", _("Share of"), tops, str(question.top)),
+                _currencies(question)),
+    }  # fmt: skip
+    return asking.report(request, concentration_figures.sheet(answer), context)
+
+
+@require_POST
+@rights.needs("edit")
+def pars(request: HttpRequest) -> HttpResponse:
+    """Keep what GRR and NRR are held against."""
+    form = forms.Pars(request.POST)
+    if form.is_valid():
+        before = _pars()
+        with transaction.atomic():
+            for name, told in form.cleaned_data.items():
+                installation.put(name, told)
+            audit.record("reports.pars", "pars", by=audit.asker(request), now=timezone.now(), before=before,
+                         after=form.cleaned_data)  # fmt: skip
+        messages.success(request, _("The pars are kept."))
+    else:
+        messages.error(request, _("Not kept: a par is a number of per cent from 1 to 300."))
+    wanted = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        return redirect(wanted)
+    return redirect("report_retention")
+
+
+def _pars() -> dict[str, int]:
+    return {name: installation.get(name) for name in forms.Pars.base_fields}
+
+
+def _form(name: str, asked: Asked, *more: Choice) -> dict[str, Any]:
+    question = asked.question
+    of = Choice("of", _("Customers"), [(str(value), str(label)) for value, label in Of.choices], question.of)
+    export = asking_money.page(name, question, export="csv")
+    return asking.form(name, asked.preset, question.window, [of], [choice for choice in more if choice.options], export)
+
+
+def _currencies(question: MoneyQuestion) -> Choice:
+    """The currencies there are, where there is a choice."""
+    known = sorted({question.currency, installation.get("currency"), *asking_money.currencies()})
+    return Choice(
+        "currency", _("Currency"), [(each, each) for each in known] if len(known) > 1 else [], question.currency
+    )
+
+
+# ---- the customers behind a figure ----
+
+
+class Customers(pages.ListPage):
+    """The customers, or contracts, that one figure about money counts, with their amounts."""
+
+    template_name = "reporting/customers.html"
+    counted = ngettext_lazy("%(shown)s row", "%(shown)s rows", "count")
+    empty_title = gettext_lazy("Nobody")
+    empty_text = gettext_lazy("The figure is 0: nobody is behind it in this time span.")
+    empty_icon = "users"
+    file_name = "customers"
+    parameters = asking_money.PARAMETERS
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        name, self.part = request.GET.get("metric", ""), request.GET.get("part", "")
+        metric = metrics.CUSTOMERS.get(name)
+        if metric is None or self.part not in metric.parts:
+            reason = _("There is no figure called “%(name)s”.") % {"name": f"{name} {self.part}"[:40].strip()}
+            context = {"reason": reason, "title": _("No such figure")}
+            return render(request, "reporting/people_unknown.html", context, status=404)
+        self.metric = metric
+        self.asked = asking_money.read(request.GET, funnels.today(timezone.now()))
+        question = self.asked.question
+        self.told = rows(
+            sql(
+                "SELECT id, {} FROM ({}) told ORDER BY id",
+                sql(", ".join(column.name for column in metric.columns)),
+                metric.rows(question, self.part),
+            )
+        )
+        model: Any = Contract if metric.unit == "contract" else Person if question.of == Of.PEOPLE else Account
+        self.queryset = model.objects.all()
+        self.filterset_class = {Contract: filters.Contracts, Person: filters.People, Account: filters.Accounts}[model]
+        self.columns = (
+            pages.Column("name", _("Name"), value=_name, template="reporting/_customer.html", whole=True),
+            *(self._column(column) for column in metric.columns),
+        )
+        by = next(column.name for column in reversed(metric.columns) if column.kind == "money")
+        self.default_sort = f"-told_{by}"
+        return super().get(request, *args, **kwargs)
+
+    def rows(self) -> QuerySet[Any]:
+        """The rows with their amounts: found by binary search in arrays, as they come from no table."""
+        ids = [row[0] for row in self.told]
+        found = self.queryset.filter(pk__in=ids)
+        place = f"width_bucket({self.queryset.model._meta.db_table}.id, %s::bigint[])"
+        for number, column in enumerate(self.metric.columns, 1):
+            of, field = KINDS[column.kind]
+            told = RawSQL(  # noqa: S611 - values are bound
+                f"(%s::{of}[])[{place}]", ([row[number] for row in self.told], ids), output_field=field
+            )
+            found = found.annotate(**{f"told_{column.name}": told})
+        if self.queryset.model is Contract:
+            found = found.select_related("account", "person")
+        return found
+
+    def get_title(self) -> str:
+        return f"{self.metric.label}: {self.metric.parts[self.part].label}"
+
+    def context(self) -> dict[str, Any]:
+        question, metric = self.asked.question, self.metric
+        sums = metric.sums(question)
+        parts = [
+            {
+                "label": part.label,
+                "count": sums[name][0],
+                "amount": money.written(sums[name][1], question.currency),
+                "url": asking_money.page("report_customers", question, metric=metric.name, part=name),
+                "current": name == self.part,
+            }
+            for name, part in metric.parts.items()
+        ]
+        words = _("%(window)s, %(currency)s, %(of)s") % {
+            "window": question.window, "currency": question.currency, "of": Of(question.of).label,
+        }  # fmt: skip
+        report = (str(REPORTS[metric.report]), asking_money.page(metric.report, question))
+        return {
+            "purpose": words,
+            "crumbs": [(_("Reports"), ""), report, (self.get_title(), "")],
+            "metric": metric,
+            "count": len(self.told),
+            "parts": parts,
+        }
+
+    def _column(self, column: metrics.metric.Column) -> pages.Column:
+        currency = self.asked.question.currency
+        name = f"told_{column.name}"
+
+        def shown(row: Any) -> Any:
+            told = getattr(row, name)
+            return money.written(told, currency) if column.kind == "money" else told
+
+        def plain(row: Any) -> Any:
+            told = getattr(row, name)
+            return money.major(told, currency) if column.kind == "money" and told is not None else told
+
+        return pages.Column(
+            name, column.label, sort=name, value=shown, export=plain, align="end", desc_first=column.kind == "money"
+        )
+
+    def _misunderstood(self, filterset: FilterSet | None) -> list[str]:
+        return [*self.asked.notes, *super()._misunderstood(filterset)]
+
+
+KINDS: dict[str, tuple[str, Field[Any, Any]]] = {
+    "money": ("bigint", BigIntegerField()),
+    "number": ("bigint", BigIntegerField()),
+    "date": ("date", DateField()),
+}
+
+
+def _name(row: Any) -> str:
+    if isinstance(row, Contract):
+        return f"{row.account or row.person} {row}"
+    return str(row)
