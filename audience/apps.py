@@ -8,14 +8,16 @@ class AudienceConfig(AppConfig):
     name = "audience"
 
     def ready(self) -> None:
-        from audience import fields, holders, importing, live, names, offers, panels, people, segments
+        from audience import fields, holders, importing, inbulk, live, names, offers, panels, people, segments, tagged
         from audience.conditions import uses
         from audience.importing import kinds
         from kit import jobs, navigation, notes, registry, work
 
         fields.register_all()
+        tagged.register_all()
         offers.register_all()
         holders.register_all()
+        inbulk.register_all()
         for kind in kinds.ALL:
             registry.import_kind(kind)
         live.register(live.Judge("segments", 30, segments.judge, segments.clock))

@@ -9,12 +9,12 @@ from typing import Any
 
 import django_filters
 from django import forms
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from audience import listing, querysets
-from audience.models import Account, Field, Person, Segment, SegmentMember
-from kit import installation, writing
+from audience.models import Account, Field, Person, Segment, SegmentMember, Tag, Tagged
+from kit import installation, users, writing
 
 EMPTY = "(empty)"  # in the address: the bucket of the missing value
 NUMBER = re.compile(r"#?(\d{1,18})", re.ASCII)
@@ -96,6 +96,45 @@ class LeftOut(django_filters.ChoiceFilter):
         return qs.filter(**{str(self.field_name): value == "yes"}) if value else qs
 
 
+class OwnerFilter(OneOf):
+    """Looked after by this user; “me” is whoever asks."""
+
+    ME = "me"
+
+    def __init__(self) -> None:
+        super().__init__(self._users, label=_("Owner"))
+
+    def _users(self) -> Iterator[tuple[str, Any]]:
+        yield self.ME, _("Me")
+        yield EMPTY, _("(nobody)")
+        for user in users.to_choose():
+            yield str(user.pk), str(user)
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if value == self.ME:
+            return qs.filter(owner=self.parent.request.user)
+        if value == EMPTY:
+            return qs.filter(owner=None)
+        return qs.filter(owner=int(value)) if value else qs
+
+
+class TagFilter(OneOf):
+    """With this tag, or with none."""
+
+    def __init__(self) -> None:
+        super().__init__(self._tags, label=_("Tag"))
+
+    def _tags(self) -> Iterator[tuple[str, Any]]:
+        yield EMPTY, _("(empty)")
+        yield from Tag.objects.order_by("name").values_list("slug", "name")
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        tagged = Tagged.objects.filter(subject_id=OuterRef("pk"))
+        if value == EMPTY:
+            return qs.filter(~Exists(tagged))
+        return qs.filter(Exists(tagged.filter(tag__slug=value))) if value else qs
+
+
 class Extended(django_filters.FilterSet):
     """A list's own filters, and those that other apps add to it."""
 
@@ -123,6 +162,8 @@ class People(Extended):
     industry = ValueFilter("account__industry", Account, "industry", label=_("Industry"))
     seniority = ValueFilter("seniority", Person, "seniority", label=_("Seniority"))
     title_group = ValueFilter("title_group", Person, "title_group", label=_("Title group"))
+    owner = OwnerFilter()
+    tag = TagFilter()
     left_out = LeftOut()
 
     class Meta:
@@ -149,6 +190,8 @@ class Accounts(Extended):
     country = ValueFilter("country", Account, "country", label=_("Country"))
     ownership = ValueFilter("ownership", Account, "ownership", label=_("Ownership"))
     size = OneOf(lambda: _sizes(), method="of_size", label=_("Employees"))
+    owner = OwnerFilter()
+    tag = TagFilter()
     left_out = LeftOut()
 
     class Meta:

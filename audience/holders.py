@@ -19,3 +19,4 @@ def register_all() -> None:
     registry.holder(models.SegmentMember, "segments")
     registry.holder(models.Dirty, "changes to look at")
     registry.holder(models.Reject, "refused rows of imports", personal=("raw",))
+    registry.holder(models.Tagged, "tags")

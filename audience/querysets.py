@@ -39,6 +39,7 @@ from audience.models import (
     Identity,
     Person,
     Purchase,
+    Tagged,
 )
 from audience.models.subjects import Folded
 
@@ -238,7 +239,8 @@ def values_in_use(model: type[Model], column: str) -> list[str]:
 
 def _listed(rows: QuerySet[Any], of: str) -> QuerySet[Any]:
     """With what lists show beside the columns: the external id, and what other apps add."""
-    rows = rows.annotate(external_id=external_id(of))
+    tagged = Tagged.objects.filter(subject_id=OuterRef("pk")).order_by("tag__name").values("tag__name")
+    rows = rows.annotate(external_id=external_id(of), tag_names=ArraySubquery(tagged))
     for extra in listing.extras(of):
         rows = rows.annotate(**extra.annotations())
     return rows

@@ -8,8 +8,9 @@ class KitConfig(AppConfig):
     name = "kit"
 
     def ready(self) -> None:
-        from kit import models, navigation, registry, work
+        from kit import bulk, jobs, models, navigation, registry, work
 
+        jobs.register(bulk.JOB, bulk.work, tidy=bulk.tidy)
         registry.holder(models.Task, "tasks", personal=("title", "body"))
         registry.holder(models.Note, "notes", personal=("body",))
         registry.holder(models.AuditEntry, "audit", personal=("before", "after"))

@@ -18,23 +18,25 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from django.contrib import messages
 from django.core import signing
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import formats
+from django.utils import formats, timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.html import format_html
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views import View
 from django_filters import FilterSet
 
-from kit import exports, rights, writing
+from kit import audit, bulk, exports, rights, undo, writing
 
 Text = str | Promise
 
@@ -174,6 +176,7 @@ class ListPage(View):
     file_name: str = "list"
     template_name: str = "kit/list.html"
     part_name: str = "kit/_list.html"  # what of it is drawn again when the filters change
+    rows_are: str = ""  # the sort of rows that `kit.bulk` knows actions for; "": rows are not chosen
     extra_context: ClassVar[dict[str, Any]] = {}
 
     # ---- what subclasses may refine ----
@@ -222,6 +225,86 @@ class ListPage(View):
             response["HX-Push-Url"] = context["view"]
         return response
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Do something to the chosen rows, or (`all`) to every row of the view that the address tells."""
+        if not self.rows_are:
+            return self.http_method_not_allowed(request)
+        view = self._view(after=request.GET.get("after"), before=request.GET.get("before"))
+        action = bulk.find(self.rows_are, request.POST.get("action", ""))
+        if action is None:
+            messages.error(request, _("Nothing was done: say what to do with the rows."))
+            return redirect(view)
+        if not rights.may(request.user, action.right):
+            raise PermissionDenied(_("Your role may look, but not change this. An administrator can change that."))
+        try:
+            data = action.read(request.POST)
+            rows = self._chosen()
+        except bulk.Refused as refused:
+            messages.error(request, _("Nothing was done. %(why)s") % {"why": refused})
+            return redirect(view)
+        count = rows.count()
+        if not count:
+            messages.error(request, _("Nothing was done: none of the rows is there any more."))
+            return redirect(view)
+        if request.POST.get("all") and request.POST.get("sure") != str(count):
+            return self._ask_whether(action, data, count, view)
+        by = audit.asker(request)
+        done = bulk.do(self.rows_are, action, rows, data, count=count, by=by, now=timezone.now())
+        if done.job:
+            messages.info(request, done.told)
+            return redirect("job", done.job.pk)
+        if done.undo:
+            undo.offer(request, done.told, f"{reverse('undo')}?{urlencode({'mark': done.undo})}")
+        else:
+            messages.success(request, done.told)
+        return redirect(view)
+
+    def _chosen(self) -> QuerySet[Any]:
+        """The rows that the form names. Raises bulk.Refused when there are none, or when the view is not clear."""
+        filterset = self._filterset()
+        if self.request.POST.get("all"):
+            if self._misunderstood(filterset):
+                raise bulk.Refused(
+                    _("A filter of this view was not understood, so that more would be meant than said.")
+                )
+            return filterset.qs if filterset else self.rows()
+        ids = [int(each) for each in self.request.POST.getlist("id")[: SIZES[-1]] if each.isascii() and each.isdigit()]
+        if not ids:
+            raise bulk.Refused(_("No row was chosen."))
+        return self.rows().filter(pk__in=[each for each in ids if each < 2**63])
+
+    def _ask_whether(self, action: bulk.Action, data: bulk.Data, count: int, view: str) -> HttpResponse:
+        """The exact number before anything is done to all of them."""
+        shown = {"count": count, "shown": writing.number(count)}
+        given = [
+            (name, value)
+            for name, values in self.request.POST.lists()
+            for value in values
+            if name not in ("csrfmiddlewaretoken", "sure", "id")
+        ]
+        context = {
+            "action": action,
+            "count": count,
+            "counted": self.counted % shown,
+            "view": view,
+            "given": given,
+            "said": action.says(data),
+            "is_long": count > bulk.AT_ONCE,
+            "crumbs": self.get_crumbs(),
+        }
+        return render(self.request, "kit/bulk_sure.html", context)
+
+    def _bulk(self) -> list[dict[str, Any]]:
+        """The actions that the reader may do, each with its fields."""
+        if not self.rows_are:
+            return []
+        drawn = []
+        for action in bulk.actions(self.rows_are, self.request.user):
+            context = action.context(self.request) if action.template else {}
+            html = render_to_string(action.template, context, self.request) if action.template else ""
+            drawn.append({"action": action, "html": html})
+        return drawn
+
     def _drawn(self, filterset: FilterSet | None, rows: QuerySet[Any], wish: Wish) -> dict[str, Any]:
         page = self._page(rows, wish)
         if not page.rows and (wish.after or wish.before):
@@ -258,6 +341,7 @@ class ListPage(View):
             "after_view": self._view(after=page.after.signed(self._order(wish))) if page.after else "",
             "export_view": self._view(export="csv"),
             "tools": self.tools(),
+            "bulk": self._bulk() if page.rows else [],
             "empty_title": self.empty_title,
             "empty_text": self.empty_text,
             "empty_icon": self.empty_icon,

@@ -14,6 +14,7 @@ urlpatterns = [
     path("notes/<int:pk>/edit/", desk.note_edit, name="note_edit"),
     path("notes/<int:pk>/remove/", desk.note_remove, name="note_remove"),
     path("notes/<int:pk>/restore/", desk.note_restore, name="note_restore"),
+    path("undo/", desk.take_back, name="undo"),
     path("work/", desk.Work.as_view(), name="work"),
     path("work/new/", desk.task_new, name="task_new"),
     path("work/<int:pk>/", desk.task, name="task"),

@@ -171,26 +171,33 @@ def touched(column: Column, of: str, span: Span) -> list[Sql]:
     """The subjects of whom the value changed between two instants, by what happened."""
     if column.history is None:
         return []
-    changed = sql(
+    return followed(changed(column.history, span), column.owner, of, span)
+
+
+def changed(history: str, span: Span) -> Sql:
+    """The subjects of whom a value kept under this name changed between two instants."""
+    return sql(
         "SELECT c.subject_id FROM audience_fieldchange c WHERE c.field = {} AND {}",
-        column.history,
+        history,
         span.within("c.occurred_at"),
     )
-    if column.owner == of:
-        return [changed]
+
+
+def followed(owners: Sql, owner: str, of: str, span: Span) -> list[Sql]:
+    """Whom it touches that something changed of these owners: themselves; of accounts, those who are or were in them,
+    and whoever changed the account.
+    """
+    if owner == of:
+        return [owners]
     return [
-        sql("SELECT p.id FROM audience_person p WHERE p.account_id IN ({})", changed),
+        sql("SELECT p.id FROM audience_person p WHERE p.account_id IN ({})", owners),
         sql(
             "SELECT c.subject_id FROM audience_fieldchange c WHERE c.field = {} "
             "AND c.old IN (SELECT subject_id::text FROM ({}) accounts)",
             LINK,
-            changed,
+            owners,
         ),
-        sql(
-            "SELECT c.subject_id FROM audience_fieldchange c WHERE c.field = {} AND {}",
-            LINK,
-            span.within("c.occurred_at"),
-        ),
+        changed(LINK, span),
     ]
 
 

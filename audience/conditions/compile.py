@@ -155,7 +155,7 @@ class Statement:
         """The number of a leaf's column, with the value found in another one, v0, v1 …, as text."""
         number = self.leaf(leaf)
         found = self.value(leaf, plain=True)
-        text = "array_to_string({}, ', ')" if leaf.field.type == "ever" else "({})::text"
+        text = "array_to_string({}, ', ')" if leaf.field.type in ("ever", "set") else "({})::text"
         self.inner.append(sql(f"{text} AS v{number}", found))
         return number
 

@@ -296,6 +296,15 @@ EVER = (
 )
 
 
+# Of a field that has any number of values at once (tags).
+SET = (
+    Operator("is", _("include"), _("%(field)s include %(value)s"), values.text, _held_one),
+    Operator("in", _("include one of"), _("%(field)s include one of %(value)s"), values.texts, _held_any),
+    Operator("empty", _("are none"), _("no %(field)s"), values.nothing, _empty, falls=True),
+    Operator("not_empty", _("are some"), _("any %(field)s"), values.nothing, _not_empty),
+)
+
+
 def _named(*operators: Operator) -> dict[str, Operator]:
     return {each.name: each for each in operators}
 
@@ -309,4 +318,5 @@ TYPES: dict[str, dict[str, Operator]] = {
     "instant": _named(*_days(instants=True)),
     "yes_no": _named(*YES_NO),
     "ever": _named(*EVER),
+    "set": _named(*SET),
 }

@@ -17,6 +17,7 @@ from audience.models.fields import Field, FieldChange
 from audience.models.imports import Import, Reject
 from audience.models.people import Account, AccountRole, Identity, Person
 from audience.models.segments import Dirty, Segment, SegmentMember
+from audience.models.tags import Tag, Tagged
 
 __all__ = [
     "Account",
@@ -43,5 +44,7 @@ __all__ = [
     "Segment",
     "SegmentMember",
     "Suppression",
+    "Tag",
+    "Tagged",
     "Topic",
 ]

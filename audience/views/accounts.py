@@ -85,6 +85,7 @@ class Accounts(pages.ListPage):
     also: Sequence[pages.Action] = (pages.Action(_("Import"), "import_new", "upload", right="edit"),)
     counted = ngettext_lazy("%(shown)s account", "%(shown)s accounts", "count")
     default_sort = "-pk"
+    rows_are = "account"
     file_name = "accounts"
     empty_title = _("No accounts yet")
     empty_text = _("Accounts come with a file of their own, or with people whose rows name one.")
@@ -94,9 +95,9 @@ class Accounts(pages.ListPage):
         super().setup(request, *args, **kwargs)
         added = [extra.column for extra in listing.extras("account")]
         if request.GET.get("export"):
-            self.columns = (*EXPORTED, *added, *people.custom_columns(Field.Of.ACCOUNT))
+            self.columns = (*EXPORTED, people.HANDLED[0], *added, *people.custom_columns(Field.Of.ACCOUNT))
         else:
-            self.columns = (*COLUMNS, *added, *DATES)
+            self.columns = (*COLUMNS, *added, *people.HANDLED, *DATES)
 
     def rows(self) -> QuerySet[Account]:
         return querysets.accounts().annotate(

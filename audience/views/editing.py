@@ -12,15 +12,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import accounts, byhand, exclusions, names, people, querysets
-from audience.models import Account, Person
-from kit import audit, rights
-from kit.sql import sql
+from audience import accounts, byhand, exclusions, names, owners, people, querysets, tags
+from audience.models import Account, Person, Tag
+from kit import audit, pages, rights, undo, users
+from kit.sql import Sql, sql
 
-OFFERED = 8  # accounts that the chooser suggests at once
+OFFERED = 8  # accounts or tags that a field suggests at once
 
 Verb = Callable[..., Any]
 CREATE: dict[str, Verb] = {"person": people.create, "account": accounts.create}
@@ -62,6 +63,80 @@ def account_choose(request: HttpRequest) -> HttpResponse:
     found = querysets.quick_accounts(typed, OFFERED)
     offered = [(byhand.written_account(each), each) for each in found]
     return render(request, "audience/_account_options.html", {"offered": offered})
+
+
+@require_POST
+@rights.needs("note")
+def person_tags(request: HttpRequest, pk: int) -> HttpResponse:
+    """Put tags on a person, or take one off."""
+    return _tags(request, get_object_or_404(Person, pk=pk, erased_at=None))
+
+
+@require_POST
+@rights.needs("note")
+def account_tags(request: HttpRequest, pk: int) -> HttpResponse:
+    """Put tags on an account, or take one off."""
+    return _tags(request, get_object_or_404(Account, pk=pk, erased_at=None))
+
+
+@require_POST
+@rights.needs("people")
+def person_owner(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give a person to a user, or to nobody."""
+    return _owner(request, get_object_or_404(Person, pk=pk, erased_at=None))
+
+
+@require_POST
+@rights.needs("people")
+def account_owner(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give an account to a user, or to nobody."""
+    return _owner(request, get_object_or_404(Account, pk=pk, erased_at=None))
+
+
+@require_GET
+def tags_there(request: HttpRequest) -> HttpResponse:
+    """The tags that a field suggests for the last of those that were typed so far."""
+    typed = request.GET.get("tags", "").replace("\x00", "")
+    before, comma, last = typed.rpartition(",")
+    found = Tag.objects.filter(name__icontains=last.strip()).order_by("name")[:OFFERED]
+    offered = [f"{before}{comma} {each.name}".strip() for each in found]
+    return render(request, "audience/_tag_options.html", {"offered": offered})
+
+
+def _tags(request: HttpRequest, subject: Person | Account) -> HttpResponse:
+    asked, now, by = request.GET.dict() | request.POST.dict(), timezone.now(), audit.asker(request)
+    given: dict[str, Any] = {"source": people.BY_HAND, "by": by, "now": now}
+    slug = asked.get("remove", "").replace("\x00", "")
+    try:
+        added = tags.read(asked.get("tags", ""))
+    except people.BadValue as bad:
+        messages.error(request, bad.message)
+        return redirect(pages.next_of(request, subject.get_absolute_url()))
+    if added and tags.add(type(subject), _only(subject), added, **given):
+        messages.success(request, _("Tagged: %(tags)s") % {"tags": ", ".join(added)})
+    if slug and tags.remove(type(subject), _only(subject), [slug], **given):
+        tag = Tag.objects.get(slug=slug)
+        told = _("The tag “%(tag)s” was taken off.") % {"tag": tag}
+        undo.offer(request, told, f"{request.path}?{urlencode({'tags': tag.name})}")
+    return redirect(pages.next_of(request, subject.get_absolute_url()))
+
+
+def _owner(request: HttpRequest, subject: Person | Account) -> HttpResponse:
+    said = request.POST.get("owner", request.GET.get("owner", ""))
+    number = int(said) if said.isascii() and said.isdigit() and len(said) < 19 else 0
+    owner = users.to_choose(subject.owner_id).filter(pk=number).first()
+    if said and owner is None:
+        messages.error(request, _("Nothing was changed: that user does not exist or may not sign in any more."))
+        return redirect(subject)
+    was = subject.owner_id
+    if owners.give(type(subject), _only(subject), owner, by=audit.asker(request), now=timezone.now()):
+        told = _("%(owner)s looks after it now.") % {"owner": owner} if owner else _("Nobody looks after it now.")
+        undo.offer(request, told, f"{request.path}?{urlencode({'owner': was or ''})}")
+    return redirect(pages.next_of(request, subject.get_absolute_url()))
+
+
+def _only(subject: Person | Account) -> Sql:
+    return sql("SELECT {}::bigint AS subject_id", subject.pk)
 
 
 def _new(request: HttpRequest, of: str, initial: dict[str, Any]) -> HttpResponse:
@@ -114,8 +189,7 @@ def _leave_out(subject: Person | Account, form: Any, request: HttpRequest, now: 
     said, reason = form.exclusion()
     if not said:
         return False
-    whom = sql("SELECT {}::bigint AS subject_id", subject.pk)
-    return bool(exclusions.by_hand(type(subject), whom, reason=reason, by=audit.asker(request), now=now))
+    return bool(exclusions.by_hand(type(subject), _only(subject), reason=reason, by=audit.asker(request), now=now))
 
 
 def _filled(values: dict[str, Any]) -> dict[str, Any]:

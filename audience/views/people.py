@@ -32,6 +32,10 @@ COLUMNS = (
     pages.Column("country", _("Country"), sort="by_country"),
     pages.Column("source", _("Original source"), sort="by_source"),
 )
+HANDLED = (
+    pages.Column("tags", _("Tags"), template="audience/_tags_cell.html", export=lambda row: ", ".join(row.tag_names)),
+    pages.Column("owner", _("Owner")),
+)
 DATES = (
     pages.Column(
         "first_seen_at",
@@ -79,6 +83,7 @@ class People(pages.ListPage):
     purpose = _("Everybody you know of, with where they came from and where they are now.")
     counted = ngettext_lazy("%(shown)s person", "%(shown)s people", "count")
     default_sort = "-pk"
+    rows_are = "person"
     action: pages.Action | None = pages.Action(_("New person"), "person_new", "user-plus", right="people")
     also: Sequence[pages.Action] = (pages.Action(_("Import"), "import_new", "upload", right="edit"),)
     file_name = "people"
@@ -90,9 +95,9 @@ class People(pages.ListPage):
         super().setup(request, *args, **kwargs)
         added = [extra.column for extra in listing.extras("person")]
         if request.GET.get("export"):
-            self.columns = (*EXPORTED, *added, *custom_columns(Field.Of.PERSON))
+            self.columns = (*EXPORTED, HANDLED[0], *added, *custom_columns(Field.Of.PERSON))
         else:
-            self.columns = (*COLUMNS, *added, *DATES)
+            self.columns = (*COLUMNS, *added, *HANDLED, *DATES)
 
     def rows(self) -> QuerySet[Person]:
         return sortable(querysets.people())

@@ -16,8 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audience import known, names, querysets, timeline
-from audience.models import Account, Person
-from kit import pages, panels, writing
+from audience.models import Account, Person, Tagged
+from kit import pages, panels, rights, users, writing
 
 MOST = 50  # deals, contracts and cases that a profile shows; their number is told in any case
 
@@ -42,6 +42,8 @@ def context(subject: Person | Account, request: HttpRequest, now: datetime) -> d
         "cases": cases[:MOST],
         "more_cases": len(cases) > MOST,
         "most": MOST,
+        "tagged": Tagged.objects.filter(subject_id=subject.pk).select_related("tag").order_by("tag__name"),
+        "users": users.to_choose(subject.owner_id) if rights.may(request.user, "people") else [],
         "panels": panels.draw(place, subject, request, now),
         **told(subject, request),
     }

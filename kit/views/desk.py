@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
+from django.utils.translation import ngettext, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from kit import audit, forms, notes, pages, registry, rights, undo, work
+from kit import audit, bulk, forms, notes, pages, registry, rights, undo, work, writing
 from kit.models import Note, Task
 
 # ---- notes ----
@@ -288,3 +288,20 @@ def _back(request: HttpRequest, subject_id: int | None) -> str:
     """Where the form came from, else the subject's page, else the list of work."""
     about = registry.named([subject_id]).get(subject_id) if subject_id else None
     return pages.next_of(request, about.url if about else reverse("work"))
+
+
+# ---- taking back ----
+
+
+@require_POST
+def take_back(request: HttpRequest) -> HttpResponse:
+    """Undo what was done to many rows; the mark says what, and its right is asked again."""
+    mark = request.POST.get("mark") or request.GET.get("mark", "")
+    try:
+        changed = bulk.take_back(mark, request.user, now=timezone.now())
+    except bulk.Refused as refused:
+        messages.error(request, str(refused))
+    else:
+        told = ngettext("%(n)s change was taken back.", "%(n)s changes were taken back.", changed)
+        messages.success(request, told % {"n": writing.number(changed)})
+    return redirect(pages.next_of(request, reverse("home")))

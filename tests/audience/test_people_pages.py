@@ -432,11 +432,12 @@ def test_a_list_takes_the_same_few_queries_however_many_rows_it_shows(browser, d
     for number in range(30):
         someone = person(first_name="a", account=account(name=f"A{number}"), country="DE")
         stages.place(someone.pk, version, to=known, reason="", by=None, at=days_ago(3), now=NOW)
-    # session, user; keys, rows, count; on offer: countries, sources, industries, seniorities, title groups, stages
-    with django_assert_num_queries(11):
+    # session, user; keys, rows, count; on offer: countries, sources, industries, seniorities, title groups, stages,
+    # owners, tags; and for many at once: tags to put on, tags to take off, users
+    with django_assert_num_queries(16):
         page(browser, reverse("people"))
     # session, user; keys, rows, count; on offer: industries (remembered), countries, ownerships, stages
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(13):
         page(browser, reverse("accounts"))
 
 
@@ -459,13 +460,13 @@ def test_a_profile_takes_the_same_queries_however_much_there_is(browser, django_
 
     live(1)
     # session, user; person; deals, contracts, cases; changes, custom fields; holdings; identities;
-    # tasks, done, whom a task can be for; notes; segments that it is in, all of them;
+    # tasks, done, whom a task can be for; notes; segments that it is in, all of them; tags; whom it can be given to;
     # strip: memberships, stages, movements, undo, zone; timeline: choices, kinds, keys, activities, purchases, deals
-    with django_assert_num_queries(27):
+    with django_assert_num_queries(29):
         page(browser, reverse("person", args=[someone.pk]))
     for days in range(2, 7):
         live(days)
-    with django_assert_num_queries(27):
+    with django_assert_num_queries(29):
         page(browser, reverse("person", args=[someone.pk]))
 
 

@@ -134,6 +134,10 @@ LATER = [
        SELECT id, 'employees', employees::text, 'later', {}::timestamptz + interval '400 days', now()
        FROM audience_account""",
     "UPDATE audience_account SET employees = 1",
+    """INSERT INTO audience_fieldchange (person_id, account_id, field, old, source, occurred_at, recorded_at)
+       SELECT t.person_id, t.account_id, 'tag.' || g.slug, 'yes', 'later', {}::timestamptz + interval '400 days', now()
+       FROM audience_tagged t JOIN audience_tag g ON g.id = t.tag_id WHERE g.slug = 'vip'""",
+    "DELETE FROM audience_tagged USING audience_tag g WHERE g.id = tag_id AND g.slug = 'vip'",
     """INSERT INTO audience_activity (person_id, account_id, kind_id, occurred_at, recorded_at, source, external_id,
                                       value, properties)
        SELECT p.id, p.account_id, k.id, {}::timestamptz, now(), 'later', p.id || '/' || k.id, 3, '{{"topic": "Price"}}'

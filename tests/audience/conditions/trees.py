@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.audience.conditions.world import CHANNELS, COUNTRIES, KINDS, STAGES
+from tests.audience.conditions.world import CHANNELS, COUNTRIES, KINDS, STAGES, TAGS
 
 TEXTS = st.sampled_from([*(each for each in COUNTRIES if each), "Director", "engineer", "sales", "Software", "S"])
 DATES = st.sampled_from(["2025-02-10", "2025-03-30", "2025-03-31", "2025-05-05", "2025-06-01"])
@@ -31,6 +31,7 @@ OPERANDS: dict[str, dict[str, Any]] = {
     "yes_no": {"is": st.booleans()},
     "stage": {"is": st.sampled_from(STAGES), "is_not": st.sampled_from(STAGES)}
     | dict.fromkeys(["in", "not_in"], st.lists(st.sampled_from(STAGES), min_size=1, max_size=2)),
+    "set": {"is": st.sampled_from(TAGS), "in": st.lists(st.sampled_from(TAGS), min_size=1, max_size=2)},
     "ever": {"is": st.sampled_from(STAGES), "in": st.lists(st.sampled_from(STAGES), min_size=1, max_size=2)},
 }
 PERSON = {
@@ -38,6 +39,7 @@ PERSON = {
     "person.title": "text",
     "person.has_account": "yes_no",
     "person.created": "instant",
+    "person.tag": "set",
     "person.custom.points": "number",
     "person.custom.renews": "date",
     "person.custom.is_vip": "yes_no",
@@ -50,6 +52,7 @@ BOTH = {
     "account.industry": "text",
     "account.employees": "number",
     "account.created": "instant",
+    "account.tag": "set",
     "account.custom.points": "number",
     "activity.count": "number",
     "activity.sum": "number",

@@ -26,6 +26,8 @@ from audience.models import (
     FieldChange,
     Person,
     Purchase,
+    Tag,
+    Tagged,
 )
 from kit import installation
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
@@ -38,6 +40,7 @@ KINDS = ("page_visited", "webinar_attended", "demo_requested")
 CHANNELS = ("web", "email", "")
 COUNTRIES = ("DE", "FR", "us", "")
 TITLES = ("Director of Sales", "Sales director", "Engineer", "")
+TAGS = ("vip", "trade-fair")
 STAGES = ("known", "mql", "won", "lost")
 
 _unique = count(1)
@@ -133,6 +136,7 @@ class World:
         for of in ("person", "account"):
             for slug, kind in (("points", "number"), ("renews", "date"), ("is_vip", "yes_no")):
                 Field.objects.create(of=of, slug=slug, label=slug, type=kind, created_at=BEGIN)
+        self.tags = {slug: Tag.objects.create(slug=slug, name=slug, created_at=BEGIN) for slug in TAGS}
         lifecycle = Lifecycle.objects.create(
             slug="net_new", name="Net-new", species="net_new", of="person", created_at=BEGIN
         )
@@ -220,7 +224,7 @@ class World:
             row = Account(industry=subject.values["industry"], employees=employees and int(employees), **common)
         row.save()
         subject.pk = row.pk
-        for _ in range(self.random.randrange(4)):
+        for _ in range(self.random.randrange(6)):
             self.change(subject, self.instant())
         return subject
 
@@ -229,6 +233,7 @@ class World:
         pools: dict[str, list[str | None]] = {
             "country": list(COUNTRIES),
             "custom.points": ["0", "7", "12.25", None],
+            **{f"tag.{slug}": ["yes", None] for slug in TAGS},
         }
         if subject.of == "person":
             pools |= {
@@ -258,6 +263,13 @@ class World:
         )
         model: Any = Person if subject.of == "person" else Account
         row = model.objects.get(pk=subject.pk)
+        if name.startswith("tag."):
+            tag = self.tags[name.removeprefix("tag.")]
+            if new:
+                Tagged.objects.create(**{subject.of + "_id": subject.pk}, tag=tag, source="test", tagged_at=at)
+            else:
+                Tagged.objects.filter(subject_id=subject.pk, tag=tag).delete()
+            return
         if name.startswith("custom."):
             slug = name.removeprefix("custom.")
             row.custom.pop(slug, None)
@@ -479,6 +491,8 @@ class World:
             subject = owners[0]
         if name == "created":
             return subject.first_seen
+        if name == "tag":
+            return {slug for slug in TAGS if subject.value(f"tag.{slug}", at, known)} or None
         if name == "has_account":
             return subject.value("account", at, known) is not None
         text = subject.value(name, at, known)
@@ -612,6 +626,8 @@ def _holds(leaf: Leaf, found: Any, at: datetime) -> bool:
         return False
     if operator == "not_empty":
         return True
+    if leaf.field.type == "set":
+        return bool(found & ({wanted} if operator == "is" else set(wanted)))
     if isinstance(found, str):
         have = found.lower()
         texts = {
