@@ -112,7 +112,7 @@ def _mark_changed(version: Version, since: datetime, until: datetime, now: datet
     try:
         with transaction.atomic():
             asked = rules.read(version).questions.values()
-            live.mark(compile.touched(asked, of=version.lifecycle.of, since=since, until=until))
+            live.mark(compile.touched(asked, of=version.lifecycle.of, since=since, until=until, rising=True))
     except FAULTS as fault:
         logger.exception("the rules of %s stop", version)
         stop(version, str(fault), now)

@@ -100,7 +100,8 @@ def _first_day(asked: rules.Rules, among: Sql | None) -> date | None:
 def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | None) -> Sql:
     """Whom the pass at `ends` must look at: those touched by the day, and those whom the pass before has moved.
 
-    Who has just arrived in a stage is new to the rules that lead out of it, even if nothing else happens.
+    Who has just arrived in a stage is new to the rules that lead out of it, even if nothing else happens. Nobody
+    moves because a rule ceases to hold, so those for whom it only may have come to hold are enough.
     """
     touched = sql(
         """
@@ -109,7 +110,7 @@ def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | 
         JOIN lifecycle_membership membership ON membership.id = movement.membership_id
         WHERE movement.version_id = {} AND movement.occurred_at >= {} AND movement.occurred_at <= {}
         """,
-        compile.touched(asked.questions.values(), of=asked.of, since=begins, until=ends),
+        compile.touched(asked.questions.values(), of=asked.of, since=begins, until=ends, rising=True),
         asked.version.pk,
         installation.midnight(installation.day_before(begins, asked.zone), asked.zone),
         begins,

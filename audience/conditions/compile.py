@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from audience.conditions import columns, registry, scan, tree
@@ -57,26 +58,33 @@ def count(node: Node, *, of: str, at: datetime, known: datetime | None = None, a
     return value(sql("SELECT count(*) FROM ({}) held", members(node, of=of, at=at, known=known, among=among)))
 
 
-def touched(nodes: Iterable[Node], *, of: str, since: datetime, until: datetime) -> Sql:
+def touched(nodes: Iterable[Node], *, of: str, since: datetime, until: datetime, rising: bool = False) -> Sql:
     """One statement with the subject_id of all whose answer to one of the nodes may differ between the two instants.
 
     Complete: of everybody else the answers as of `since` and as of `until` are equal. In it are those first seen in
     `[since, until)`, those to whom something happened that a leaf asks for, and those whom time alone may change:
     activities leaving a window, ages in days reaching what a leaf asks.
+
+    `rising`: only those matter of whom a node may have come to hold, and whoever time alone brings nearer to ceasing
+    may be missing (a fading score fades for everybody at midnight). Complete for those whose answer turns to yes.
     """
     span = registry.span(since, until)
+    nodes = list(nodes)
     leaves = list(dict.fromkeys(leaf for node in nodes for leaf in tree.leaves(node)))
     pieces = [sql(f"SELECT s.id FROM {columns.TABLES[of]} s WHERE {{}}", span.within("s.first_seen_at"))]
     pieces += scan.touched([leaf for leaf in leaves if isinstance(leaf.field.answer, Aggregate)], of, span)
-    for leaf in leaves:
-        pieces += _touched(leaf, of, span)
+    turns: Iterable[tuple[Leaf, bool | None]] = ((leaf, None) for leaf in leaves)
+    if rising:
+        turns = (each for node in nodes for each in tree.turns(node))
+    for leaf, to in dict.fromkeys(turns):
+        pieces += _touched(leaf, to, of, span)
     either = join("\nUNION ALL ", {_same(piece): piece for piece in pieces}.values())
     return sql(
         "SELECT DISTINCT piece.subject_id FROM ({}) piece (subject_id) WHERE piece.subject_id IS NOT NULL", either
     )
 
 
-def _touched(leaf: Leaf, of: str, span: Span) -> list[Sql]:
+def _touched(leaf: Leaf, to: bool | None, of: str, span: Span) -> list[Sql]:
     answer = leaf.field.answer
     if isinstance(answer, Column):
         pieces = columns.touched(answer, of, span)
@@ -85,7 +93,7 @@ def _touched(leaf: Leaf, of: str, span: Span) -> list[Sql]:
             pieces += columns.touched_by_time(answer, leaf.field.type, of, ages, span)
         return pieces
     if isinstance(answer, Relation):
-        return answer.touched(_ask(leaf, of, span.until), span)
+        return answer.touched(replace(_ask(leaf, of, span.until), turns=to), span)
     return []
 
 
@@ -116,6 +124,11 @@ class Statement:
         self.relations: dict[tuple[str, str], tuple[str, Sql]] = {}
         self.leaves: dict[Leaf, int] = {}
         self.inner: list[Sql] = []
+
+    def beside(self, rows: Sql, alias: str, columns: Iterable[str]) -> None:
+        """Join a statement of one's own with a row per subject_id; its columns can be taken as q.<column>."""
+        self.relations[alias, ""] = (alias, rows)
+        self.inner += [Sql(f"{alias}.{column}") for column in columns]
 
     def holds(self, node: Node, *, as_filter: bool = False) -> Sql:
         """A condition over the inner columns; never NULL, but as a filter, where NULL keeps a row out like false."""

@@ -50,7 +50,11 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Ask:
-    """One question put to a relation: whom, when, which rows, and what is asked of the value."""
+    """One question put to a relation: whom, when, which rows, and what is asked of the value.
+
+    `turns` is for `touched` alone: which change of the answer is asked after, True that it may have come to hold,
+    False that it may have ceased to, None either. What only time changes the other way may then be left out.
+    """
 
     of: str
     moment: Moment
@@ -60,6 +64,7 @@ class Ask:
     operand: Any
     chosen: Sql = Sql("")
     evidence: bool = False
+    turns: bool | None = None
 
     def only(self, column: str) -> Sql:
         """A further condition that keeps to the subjects asked for; empty when everybody is."""
@@ -102,7 +107,7 @@ class Field:
     `properties.<key>`) and `where_choices` what some of these can be; `windowed` allows `days`. `zero`: a subject of
     whom nothing is found has 0 rather than an unknown value; `always`: the value is never unknown. `counted` is the
     noun (`ngettext_lazy`) of sentences like “at least 3 activities”. `timed`: the value is an age in local days, which
-    time alone changes.
+    time alone changes. `fades`: time alone can make it smaller, or no longer true.
     """
 
     name: str
@@ -117,6 +122,7 @@ class Field:
     zero: bool = False
     always: bool = False
     timed: bool = False
+    fades: bool = False
     counted: Any = field(default=None, compare=False)
     group: Text = field(default="", compare=False)
 

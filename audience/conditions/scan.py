@@ -17,6 +17,7 @@ COLUMNS = {
     "properties": "x.properties",
 }
 SUBJECT = {"person": "x.person_id", "account": "x.account_id"}
+PEOPLE = Sql("x.actor NOT IN ('bot', 'proxy')")  # by whom a thing must have been done where nobody asks by whom
 
 
 def _kinds(where: Where) -> tuple[str, ...]:
@@ -31,7 +32,7 @@ def _narrowing(where: Where) -> list[Sql]:
     """What `where` asks of an activity. Bots and proxies count only when asked for."""
     parts = [_kind_is(_kinds(where))] if _kinds(where) else []
     if not any(key == "actor" for key, _wanted in where):
-        parts.append(Sql("x.actor NOT IN ('bot', 'proxy')"))
+        parts.append(PEOPLE)
     return parts + facts.narrowing(where, COLUMNS)
 
 

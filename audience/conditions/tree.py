@@ -79,8 +79,10 @@ class Leaf:
 
     @property
     def comes_by_time(self) -> bool:
-        """Whether it can come to hold without any fact: an age is reached, or something leaves the window."""
+        """Whether it can come to hold without any fact: an age is reached, something leaves the window, or fades."""
         if self.how.timed or self.field.timed:
+            return True
+        if self.field.fades and (self.how.falls or self.operand is False):
             return True
         return self.days is not None and (self.how.falls or self.field.name.endswith(".first"))
 
@@ -119,6 +121,17 @@ def leaves(node: Node) -> Iterator[Leaf]:
     else:
         for part in node.parts:
             yield from leaves(part)
+
+
+def turns(node: Node, to: bool = True) -> Iterator[tuple[Leaf, bool]]:
+    """The leaves from left to right, each with the turn of its answer by which the whole may come to hold."""
+    if isinstance(node, Leaf):
+        yield node, to
+    elif isinstance(node, Not):
+        yield from turns(node.part, not to)
+    else:
+        for part in node.parts:
+            yield from turns(part, to)
 
 
 def is_everybody(node: Node) -> bool:
