@@ -4,6 +4,7 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
+from kit import yamlfiles
 from lifecycle import documents
 
 
@@ -24,7 +25,7 @@ class Start(forms.Form):
         return values
 
     def _read(self, file: UploadedFile) -> dict[str, object] | None:
-        if (file.size or 0) > documents.LIMIT_BYTES:
+        if (file.size or 0) > yamlfiles.LIMIT_BYTES:
             self.add_error("file", _("This file is too long for a lifecycle (500 kB at most)."))
             return None
         try:

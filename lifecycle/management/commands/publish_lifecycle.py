@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -41,21 +40,13 @@ class Command(BaseCommand):
             self.refuse([str(error)])
         except versions.PublishRefused as refused:
             self.refuse(refused.problems)
-        done = self.see_through(job)
+        done = jobs.see_through(job, timezone.now)
         if done.state != Job.State.DONE:
             self.refuse([done.error or str(done.get_state_display())])
         if options["dry_run"]:
             versions.discard(version)
         result = {"lifecycle": version.lifecycle.slug, "version": version.number, **done.result}
         self.stdout.write(json.dumps(result) if options["json"] else f"{version}: {done.result['movements']} movements")
-
-    def see_through(self, job: Job) -> Job:
-        """Do the job here, or wait for the worker that took it."""
-        while job.state in jobs.OPEN:
-            if not jobs.run(job.pk, timezone.now()):
-                time.sleep(0.5)
-            job.refresh_from_db()
-        return job
 
     def refuse(self, reasons: list[str]) -> None:
         for reason in reasons:

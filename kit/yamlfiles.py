@@ -1,0 +1,105 @@
+"""YAML files that people write: read safely, each fault with the place it is in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import date
+from typing import Any
+
+import yaml
+from django.utils.translation import gettext as _
+
+LIMIT_BYTES = 500_000
+MOST_ENTRIES = 200
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """The safe loader, but a day stays text, as conditions and JSON hold it, and only true and false are yes and no."""
+
+
+_UNTYPED = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
+_PlainLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _UNTYPED]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_PlainLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
+
+
+class DocumentError(ValueError):
+    """What is wrong with a document, with the place it is wrong in."""
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(f"{place}: {message}" if place else message)
+        self.place = place
+
+
+def read(text: str) -> Any:
+    """What the YAML says; days stay text. Raises DocumentError, naming the line, for what is no plain YAML."""
+    if len(text.encode()) > LIMIT_BYTES:
+        raise DocumentError("", _("The file is longer than %(limit)s bytes.") % {"limit": LIMIT_BYTES})
+    try:
+        _refuse_aliases(text)
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = (
+            _("line %(line)s, column %(column)s") % {"line": mark.line + 1, "column": mark.column + 1} if mark else ""
+        )
+        raise DocumentError(place, getattr(error, "problem", None) or str(error)) from error
+
+
+def write(document: dict[str, Any]) -> str:
+    """The document as YAML, its entries in their order."""
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+
+
+def mapping(value: Any, place: str, known: Collection[str]) -> dict[str, Any]:
+    """A mapping with none but the known names."""
+    if not isinstance(value, dict):
+        raise DocumentError(place, _("is not a mapping of names to values"))
+    for key in value:
+        if key not in known:
+            raise DocumentError(
+                place,
+                _("“%(key)s” is not known here; known are %(known)s") % {"key": key, "known": ", ".join(sorted(known))},
+            )
+    return value
+
+
+def entries(value: Any, place: str) -> list[Any]:
+    """A list that is not too long."""
+    if not isinstance(value, list):
+        raise DocumentError(place, _("is not a list"))
+    if len(value) > MOST_ENTRIES:
+        raise DocumentError(place, _("has more than %(most)s entries") % {"most": MOST_ENTRIES})
+    return value
+
+
+def slug(value: Any, place: str) -> None:
+    """A short name as conditions and addresses have it."""
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", value):
+        raise DocumentError(place, _("is not a short name of small letters, digits and _ (it begins with a letter)"))
+
+
+def day(value: Any, place: str) -> None:
+    """A day as text."""
+    try:
+        date.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise DocumentError(place, _("is not a day written as 2026-03-31")) from error
+
+
+def one_of(value: Any, known: Collection[str], place: str) -> None:
+    """One of the known values."""
+    if value not in known:
+        raise DocumentError(
+            place, _("is “%(value)s”, but can be %(known)s") % {"value": value, "known": ", ".join(known)}
+        )
+
+
+def _refuse_aliases(text: str) -> None:
+    """Aliases allow a small file to unfold into a huge one; these documents need none."""
+    for token in yaml.scan(text):
+        if isinstance(token, yaml.AliasToken):
+            raise yaml.MarkedYAMLError(problem=_("references (*name) are not supported"), problem_mark=token.start_mark)
