@@ -8,7 +8,7 @@ class ScoringConfig(AppConfig):
 
     def ready(self) -> None:
         from audience import live
-        from audience.conditions import users
+        from audience.conditions import uses
         from kit import jobs
         from kit.registry import holder
         from scoring import fields, running, versions
@@ -16,7 +16,7 @@ class ScoringConfig(AppConfig):
 
         fields.register_all()
         live.register(live.Judge("scores", 10, running.judge, running.clock))
-        users.register("scoring", versions.conditions)
+        uses.register(versions.kept)
         jobs.register(running.KIND, running.work)
         holder(Score, "scores")
         holder(ScoreChange, "changes of scores")

@@ -11,11 +11,11 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from audience import live
-from audience.conditions import users
+from audience.conditions import uses
 from kit import audit, installation
 from kit.models import Job, User
 from kit.sql import sql
-from scoring import running
+from scoring import fields, running
 from scoring.models import Rule, Score, ScoringModel, ScoringVersion
 
 State = ScoringVersion.State
@@ -167,11 +167,11 @@ def discard(version: ScoringVersion, *, by: User | None, now: datetime) -> None:
         model.delete()
 
 
-def conditions() -> Iterator[tuple[str, Any]]:
-    """The condition of every fit rule of a version that is not retired, with what the version is called."""
-    kept = Rule.objects.filter(kind=Rule.Kind.FIT).exclude(version__state=State.RETIRED)
-    for rule in kept.select_related("version__model").order_by("version__model__name", "version__number", "order"):
-        yield _("the scoring model “%(version)s”") % {"version": rule.version}, rule.condition
+def kept() -> Iterator[uses.Use]:
+    """The fit conditions of every version that is not retired, for the register of who asks what."""
+    for each in ScoringVersion.objects.exclude(state=State.RETIRED).select_related("model").order_by("pk"):
+        asked = list(each.rules.filter(kind=Rule.Kind.FIT).values_list("condition", flat=True))
+        yield uses.Use(_("Scoring model"), str(each), "", {"all": asked})
 
 
 def _next(model: ScoringModel, *, by: User | None, now: datetime) -> ScoringVersion:
@@ -180,7 +180,7 @@ def _next(model: ScoringModel, *, by: User | None, now: datetime) -> ScoringVers
 
 
 def _refuse_if_used(model: ScoringModel) -> None:
-    using = users.of(f"score.{model.slug}")
-    if using:
+    asking = [use for each in fields.of_model(model) for use in uses.of_field(each.name)]
+    if asking:
         told = _("“%(model)s” is asked for by %(users)s; change that first.")
-        raise Refused([told % {"model": model, "users": ", ".join(using)}])
+        raise Refused([told % {"model": model, "users": ", ".join(dict.fromkeys(map(str, asking)))}])
