@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audience.models import Account, Activity, ActivityKind, Case, Deal, Person, Purchase
+from audience.people import BY_HAND
 from kit import money
 from kit.sql import Sql, join, rows, sql
 
@@ -91,6 +92,7 @@ class Item:
     person: Person | None = None
     badges: tuple[tuple[str, str], ...] = ()
     tone: str = ""
+    by_hand: int = 0  # the activity that a user has recorded and may take back
 
     @property
     def is_brief(self) -> bool:
@@ -299,6 +301,7 @@ def _of_activity(activity: Any) -> Item:
         source=activity.source,
         person=activity.person,
         badges=tuple(badges),
+        by_hand=activity.pk if activity.source == BY_HAND and not activity.is_reversed else 0,
     )
 
 
@@ -336,7 +339,7 @@ def _of_case(case: Case, key: Cursor) -> Item:
 
 def _without_person(item: Item) -> Item:
     """On a person's own page every line is that person's."""
-    return Item(item.at, item.title, item.icon, item.facts, item.details, item.source, None, item.badges, item.tone)
+    return replace(item, person=None)
 
 
 def _properties(row: Model) -> list[tuple[str, str]]:
