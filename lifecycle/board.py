@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from audience import listing
 from audience.models import Account, Person
@@ -18,6 +19,7 @@ from kit.sql import Sql, dicts, sql
 from lifecycle.models import Membership, Stage, Version
 
 FIRST = 25  # cards of a column that the page begins with, and that each “more” adds
+FEW = 20_000  # members that are sorted rather than read column by column
 NEWEST, LONGEST = "-entered_at", "entered_at"
 
 
@@ -89,46 +91,53 @@ def cards_of(found: QuerySet[Membership], stage: Stage) -> QuerySet[Membership]:
     return whole.filter(stage=stage, ended_at=None)
 
 
-def figures(found: QuerySet[Membership], of: str) -> dict[int, Figures]:
-    """The figures of each stage with a member in `found`, in one statement."""
+def figures(found: QuerySet[Membership], of: str, *, narrowed: bool) -> dict[int, Figures]:
+    """The figures of each stage with a member in `found`, in one statement; `narrowed`: `found` are few by a filter."""
     text, params = found.order_by().values_list("pk", "subject_id", "stage_id").query.sql_with_params()
-    currency = installation.get("currency")
     told = dicts(
         sql(
             """
-            WITH member AS MATERIALIZED (SELECT * FROM ({}) found (id, subject_id, stage_id)),
-            counted AS (SELECT stage_id, count(*) AS count FROM member GROUP BY 1),
-            on_deal AS ({}),
-            held AS (
-                SELECT member.stage_id, member.id, on_deal.deal_id, on_deal.amount, on_deal.is_ours
-                FROM on_deal JOIN member USING (subject_id)
-            ),
-            valued AS (
+            WITH found AS {} (SELECT * FROM ({}) found (id, subject_id, stage_id)
+            ), counted AS (
+                SELECT stage_id, count(*) AS count FROM found GROUP BY 1
+            ), held AS MATERIALIZED (
+                SELECT found.stage_id, found.id, deal.deal_id, deal.amount, deal.is_ours
+                FROM ({}) deal JOIN found USING (subject_id)
+            ), valued AS (
                 SELECT stage_id, sum(amount) FILTER (WHERE is_ours) AS amount,
                        count(*) FILTER (WHERE is_ours) AS deals, count(*) FILTER (WHERE NOT is_ours) AS others
-                FROM (SELECT DISTINCT stage_id, deal_id, amount, is_ours FROM held) deal GROUP BY 1
-            )
+                FROM (SELECT DISTINCT stage_id, deal_id, amount, is_ours FROM held) once GROUP BY 1
+            ), holders AS (SELECT stage_id, count(DISTINCT id) AS count FROM held GROUP BY 1)
             SELECT counted.stage_id, counted.count, coalesce(valued.amount, 0)::bigint AS amount,
                    coalesce(valued.deals, 0) AS deals, coalesce(valued.others, 0) AS others,
-                   (SELECT count(DISTINCT held.id) FROM held WHERE held.stage_id = counted.stage_id) AS with_deal
-            FROM counted LEFT JOIN valued USING (stage_id)
+                   coalesce(holders.count, 0) AS with_deal
+            FROM counted LEFT JOIN valued USING (stage_id) LEFT JOIN holders USING (stage_id)
             """,
+            # What a filter has left is found once; everybody is counted faster than written down.
+            Sql("MATERIALIZED" if narrowed else "NOT MATERIALIZED"),
             Sql(text, params),
-            _open_deals(of, currency),
+            _open_deals(of, installation.get("currency")),
         )
     )
     return {row.pop("stage_id"): Figures(**row) for row in told}
 
 
 def columns(
-    version: Version, found: QuerySet[Membership], *, sort: str, order: str, now: datetime, shown: bool = True
+    version: Version,
+    found: QuerySet[Membership],
+    *,
+    sort: str,
+    order: str,
+    now: datetime,
+    narrowed: bool = False,
+    shown: bool = True,
 ) -> list[Column]:
     """The board of `found`, a set of `members`: figures in one statement, and the first cards of all columns in two.
 
     `order` names the list to the signed place where more cards begin; with `shown` false only figures are read.
     """
     of = version.lifecycle.of
-    told = figures(found, of)
+    told = figures(found, of, narrowed=narrowed)
     made = [Column(stage, told.get(stage.pk, Figures())) for stage in stages_of(version)]
     if shown:
         _fill(made, found, of, sort, order, now)
@@ -158,18 +167,11 @@ def one(membership: Membership, now: datetime) -> Card:
 
 
 def _fill(made: Iterable[Column], found: QuerySet[Membership], of: str, sort: str, order: str, now: datetime) -> None:
-    """The first cards of every column: their keys by the index on stage and time, a branch for each column."""
-    tie = "-pk" if sort.startswith("-") else "pk"
+    """The first cards of every column."""
     wide = [column for column in made if not column.is_slim and column.figures.count]
     if not wide:
         return
-    branches = [
-        found.filter(stage=column.stage, ended_at=None).order_by(sort, tie).values_list("pk", "stage_id")[: FIRST + 1]
-        for column in wide
-    ]
-    keys: dict[int, list[int]] = defaultdict(list)
-    for pk, stage_id in branches[0].union(*branches[1:], all=True) if len(branches) > 1 else branches[0]:
-        keys[stage_id].append(pk)
+    keys = _keys(found, wide, sort)
     asked = [pk for column in wide for pk in keys[column.stage.pk][:FIRST]]
     whole = Membership.objects.select_related("person__account", "person__owner", "account__owner")
     cards = {card.membership.pk: card for card in drawn(list(whole.filter(pk__in=asked)), of, now)}
@@ -181,6 +183,28 @@ def _fill(made: Iterable[Column], found: QuerySet[Membership], of: str, sort: st
         if len(keys[column.stage.pk]) > FIRST and column.cards:
             last = column.cards[-1].membership
             column.more = pages.Position(last.entered_at, last.pk, len(column.cards)).signed(order)
+
+
+def _keys(found: QuerySet[Membership], wide: list[Column], sort: str) -> dict[int, list[int]]:
+    """The first members of each column and one more, in one statement.
+
+    Of many, each column reads the few that it shows by the index on stage and time. Of few, as a filter leaves them,
+    all are found once and numbered.
+    """
+    order = (sort, "-pk" if sort.startswith("-") else "pk")
+    there = found.filter(ended_at=None)
+    if sum(column.figures.count for column in wide) > FEW:
+        branches = [there.filter(stage=column.stage).order_by(*order)[: FIRST + 1] for column in wide]
+        pairs = [branch.values_list("pk", "stage_id") for branch in branches]
+        read = pairs[0].union(*pairs[1:], all=True) if len(pairs) > 1 else pairs[0]
+    else:
+        number = Window(RowNumber(), partition_by="stage_id", order_by=order)
+        wanted = there.filter(stage__in=[column.stage.pk for column in wide]).annotate(number=number)
+        read = wanted.filter(number__lte=FIRST + 1).order_by("number").values_list("pk", "stage_id")
+    keys: dict[int, list[int]] = defaultdict(list)
+    for pk, stage_id in read:
+        keys[stage_id].append(pk)
+    return keys
 
 
 def _card(row: Membership, days: int, facts: dict[int, list[tuple[Any, Any]]], now: datetime) -> Card:
@@ -212,7 +236,7 @@ def _open_deals(of: str, currency: str) -> Sql:
     ours = sql("deal.currency IN ('', {})", currency)
     if of == "person":
         return sql(
-            """SELECT DISTINCT role.person_id AS subject_id, deal.id AS deal_id, deal.amount, {} AS is_ours
+            """SELECT role.person_id AS subject_id, deal.id AS deal_id, deal.amount, {} AS is_ours
                FROM audience_deal deal JOIN audience_dealrole role ON role.deal_id = deal.id
                WHERE deal.status = 'open'""",
             ours,

@@ -37,7 +37,11 @@ class Membership(OneSubject):
                 fields=["lifecycle", "subject_id"], condition=Q(ended_at=None), name="one_open_membership"
             ),
         ]
-        indexes = [models.Index(fields=["subject_id"], name="memberships_of_subject")]
+        indexes = [
+            models.Index(fields=["subject_id"], name="memberships_of_subject"),
+            # The board: the cards of a column, the newest or the oldest first. Filters of lists by stage use it too.
+            models.Index(fields=["stage", "entered_at", "id"], condition=Q(ended_at=None), name="membership_on_board"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.subject_id} in {self.stage_id}"

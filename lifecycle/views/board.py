@@ -127,7 +127,15 @@ class Board(pages.ListPage):
         self, filterset: filters.Board, rows: QuerySet[Any], sort: str, *, shown: bool = True
     ) -> list[board.Column]:
         assert self.version is not None
-        made = board.columns(self.version, rows, sort=sort, order=f"board:{sort}", now=timezone.now(), shown=shown)
+        made = board.columns(
+            self.version,
+            rows,
+            sort=sort,
+            order=f"board:{sort}",
+            now=timezone.now(),
+            narrowed=filterset.is_narrow,
+            shown=shown,
+        )
         members = reverse("lifecycle_members", args=[self.lifecycle.slug])
         asked = self._asked()
         asked.pop("column", None)
@@ -333,7 +341,7 @@ class BulkMoved(pages.ListPage):
         found = moving.outcomes(self.bulk)
         shown_jobs = [job for job in (self.bulk.undo_job, self.bulk.job) if job]
         return {
-            "bulk": self.bulk,
+            "moved_by": self.bulk,
             "lifecycle": self.bulk.version.lifecycle,
             "jobs": [(job, progress.of(job, now)) for job in shown_jobs],
             "is_open": any(progress.of(job, now).is_open for job in shown_jobs),

@@ -182,7 +182,7 @@ def test_the_figures_alone_are_drawn_for_the_script(browser, version):
     placed(version)
     response = browser.get(BOARD, headers={"HX-Request": "true", "HX-Target": "board-figures"})
     content = response.content.decode()
-    assert content.count('hx-swap-oob="true"') == 5 and "<article" not in content and "bcard" not in content
+    assert content.count('hx-swap-oob="true"') == 2 * 5 and "<article" not in content and "bcard" not in content
 
 
 def test_a_column_that_another_app_puts_on_cards_is_there(browser, version, monkeypatch):
