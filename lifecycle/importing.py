@@ -42,6 +42,7 @@ TARGETS = (
         ),
     ),
     Target("reason", _("reason"), length=500, aliases=("why", "comment", "note")),
+    sourced.RECORDED,
 )
 REFUSALS = {
     "no_lifecycle": ("lifecycle", gettext_noop("No published lifecycle is called so.")),
@@ -169,7 +170,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
                    (row_number() OVER passes)::int AS step,
                    coalesce(lag(p.stage) OVER passes, m.stage_id) AS from_stage, p.stage AS to_stage,
                    p.occurred AS occurred_at, p.occurred AS evidence_at, NULL::bigint AS transition_id,
-                   coalesce({}, '') AS reason
+                   coalesce({}, '') AS reason, {} AS recorded_at
             FROM {} p JOIN {} r ON r.row = p.file_row
             LEFT JOIN lifecycle_membership m
                 ON m.lifecycle_id = p.lifecycle AND m.subject_id = p.subject AND m.ended_at IS NULL
@@ -177,13 +178,15 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
             WINDOW passes AS (PARTITION BY p.subject ORDER BY p.row)
             """,
             work.value("reason"),
+            sourced.recorded_at(work),
             work.table("plan"),
             work.table("rows"),
             version_id,
             after,
             last,
         )
-        written += stages.move_many(relation, stages.Ledgering(version, Movement.Kind.IMPORT, actor, work.now))
+        ledgering = stages.Ledgering(version, Movement.Kind.IMPORT, actor, work.now, recorded=True)
+        written += stages.move_many(relation, ledgering)
     # Who was moved meanwhile by somebody else stays there.
     counts["unchanged"] += counts["created"] - written
     counts["created"] = written
@@ -202,6 +205,7 @@ KIND = Kind(
         Need(("occurred",), gettext_noop("The row has no date.")),
     ),
     derive=derive,
+    checks=sourced.recorded_checks,
     match=match,
     prepare=prepare,
     write=write,

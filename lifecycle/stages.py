@@ -20,12 +20,16 @@ class MoveRefused(ValueError):
 
 @dataclass(frozen=True)
 class Ledgering:
-    """What all rows of one batch of moves have in common: the version in force, how, by whom, and the clock."""
+    """What all rows of one batch of moves have in common: the version in force, how, by whom, and the clock.
+
+    With `recorded` each row has a column `recorded_at` of its own: a history that was written down elsewhere before.
+    """
 
     version: Version
     kind: str
     actor: str
     now: datetime
+    recorded: bool = False
 
 
 def move_many(relation: Sql, writing: Ledgering) -> int:
@@ -105,7 +109,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             writing.version.pk,
             writing.kind == Movement.Kind.UNDO,
             writing.version.pk,
-            writing.now,
+            Sql("dated.recorded_at") if writing.recorded else sql("{}", writing.now),
             writing.kind,
             writing.actor,
         )

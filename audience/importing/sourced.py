@@ -14,8 +14,8 @@ from django.utils.translation import gettext_noop
 from audience import history
 from audience.importing import planning, references
 from audience.importing.run import Run
-from audience.importing.targets import Need, Target
-from audience.importing.values import EMAIL_ADDRESS
+from audience.importing.targets import Check, Need, Target
+from audience.importing.values import EMAIL_ADDRESS, INSTANT
 from kit.sql import Sql, join, name, run, sql
 
 PERSON = (
@@ -43,6 +43,13 @@ PRODUCT = (
         aliases=("product id", "productid", "sku", "item id", "variant id"),
     ),
 )
+RECORDED = Target(
+    "recorded",
+    gettext_noop("written down by the source"),
+    INSTANT,
+    aliases=("recorded at", "logged at", "received at", "ingested at", "written at"),
+)
+RECORDED_LATER = gettext_noop("is later than now; nothing can have been written down then")
 NO_JOINS = Sql("")
 SUBJECT_NAMES = ("person_external_id", "person_email", "account_external_id", "account_domain", "account_name")
 WHO = Need(SUBJECT_NAMES, gettext_noop("The row names neither a person nor an account."))
@@ -104,18 +111,21 @@ def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_
 
 
 def insert(work: Run, table: str, after: int, last: int, columns: Mapping[str, Sql], joins: Sql = NO_JOINS) -> int:
-    """Write the new rows of `(after, last]`, `columns` over rows r, plan p, `joins`; what came in meanwhile stays."""
+    """Write the new rows of `(after, last]`, `columns` over rows r, plan p, `joins`; what came in meanwhile stays.
+
+    They are recorded at the import's time, unless `columns` say otherwise.
+    """
+    columns = {"recorded_at": sql("{}", work.now), **columns}
     return run(
         sql(
             """
-            INSERT INTO {} (source, external_id, recorded_at, {}) SELECT {}, p.external_id, {}, {}
+            INSERT INTO {} (source, external_id, {}) SELECT {}, p.external_id, {}
             FROM {} p JOIN {} r ON r.row = p.row {} WHERE p.action = 'create' AND {}
             ON CONFLICT (source, external_id) DO NOTHING
             """,
             name(table),
             join(", ", (name(column) for column in columns)),
             work.source,
-            work.now,
             join(", ", columns.values()),
             work.table("plan"),
             work.table("rows"),
@@ -147,6 +157,17 @@ def rows_given(work: Run, after: int, last: int, given: Mapping[str, Sql]) -> Sq
         work.table("rows"),
         planning.between(after, last),
     )
+
+
+def recorded_at(work: Run) -> Sql:
+    """When a row (alias r) was written down: as its source says, else now, by this import."""
+    return sql("coalesce({}, {})", work.value("recorded"), work.now)
+
+
+def recorded_checks(work: Run) -> list[Check]:
+    """Nothing was written down later than now."""
+    later = sql("recorded > {}", work.now)
+    return [Check(later, "recorded", RECORDED_LATER)] if work.has("recorded") else []
 
 
 def news(work: Run, columns: Mapping[str, Sql], **own: Sql) -> dict[str, Sql]:

@@ -95,3 +95,17 @@ def test_who_was_moved_by_hand_meanwhile_is_not_moved_back() -> None:
     imported = bring(HEADER + "a@x.de,small,known,2025-02-01,\n", "stage_movements", now=LATER)
     assert counts(imported) == {"rows": 1, "unchanged": 1}
     assert Movement.objects.count() == 1
+
+
+def test_a_move_keeps_the_day_on_which_its_source_wrote_it_down() -> None:
+    factories.published()
+    header = "email,lifecycle,stage,date,recorded at\n"
+    rows = "a@x.de,small,known,2025-01-01,2025-01-02\na@x.de,small,engaged,2025-02-20,2025-03-12\n"
+    bring(header + rows + "a@x.de,small,lead,2025-03-20,\n", "stage_movements")
+    assert [(row[2], row[4]) for row in ledger("a@x.de")] == [
+        ("known", at(1, 2)),
+        ("engaged", at(3, 12)),
+        ("lead", NOW),
+    ]
+    late = bring(header + "b@x.de,small,known,2025-01-01,2031-01-01\n", "stage_movements")
+    assert [(row, column) for row, column, _reason in rejects(late)] == [(2, "recorded at")]

@@ -12,7 +12,7 @@ from audience.importing import references, sourced
 from audience.importing.run import Run
 from audience.importing.targets import Check, Derived, Kind, Need, Target
 from audience.importing.values import INSTANT, NUMBER
-from kit.sql import Sql, run, sql
+from kit.sql import Sql, join, run, sql
 
 TABLE = "audience_activity"
 TARGETS = (
@@ -38,12 +38,21 @@ TARGETS = (
     Target("channel", _("channel"), length=32, aliases=("medium", "utm medium", "marketing channel")),
     Target("platform", _("platform"), length=32, aliases=("device", "device type", "user agent device")),
     Target("direction", _("direction (inbound or outbound)"), length=20),
+    Target("actor", _("actor (human, bot or proxy)"), length=20, aliases=("actor type",)),
     Target("value", _("value"), NUMBER, aliases=("score value", "amount", "revenue")),
     Target("campaign", _("campaign"), aliases=("campaign name", "utm campaign", "campaign id")),
+    sourced.RECORDED,
 )  # fmt: skip
 DIRECTIONS = {"inbound": ["inbound", "in", "incoming"], "outbound": ["outbound", "out", "outgoing"]}
+ACTORS = {
+    "human": ["human", "person", "people"],
+    "bot": ["bot", "robot", "scanner", "machine"],
+    "proxy": ["proxy", "privacy proxy"],
+    "unknown": ["unknown"],
+}
 NO_SLUG = gettext_noop("is no kind of activity: it has neither a letter nor a digit")
 NO_DIRECTION = gettext_noop("is neither inbound nor outbound")
+NO_ACTOR = gettext_noop("is neither human nor bot nor proxy")
 
 
 def derive(work: Run) -> Sequence[Derived]:
@@ -52,6 +61,9 @@ def derive(work: Run) -> Sequence[Derived]:
         inbound, outbound = (sql("lower(r.direction) = ANY({})", words) for words in DIRECTIONS.values())
         way = sql("CASE WHEN {} THEN 'inbound' WHEN {} THEN 'outbound' END", inbound, outbound)
         found.append(Derived("way", "text", way))
+    if work.has("actor"):
+        cases = join(" ", [sql("WHEN lower(r.actor) = ANY({}) THEN {}", words, who) for who, words in ACTORS.items()])
+        found.append(Derived("who", "text", sql("CASE {} END", cases)))
     return [*found, *references.person_key(work), *references.account_key(work)]
 
 
@@ -59,7 +71,9 @@ def checks(work: Run) -> Sequence[Check]:
     found = [Check(Sql("kind !~ '[[:alnum:]]'"), "kind", NO_SLUG)]
     if work.has("direction"):
         found.append(Check(Sql("direction IS NOT NULL AND way IS NULL"), "direction", NO_DIRECTION))
-    return found
+    if work.has("actor"):
+        found.append(Check(Sql("actor IS NOT NULL AND who IS NULL"), "actor", NO_ACTOR))
+    return [*found, *sourced.recorded_checks(work)]
 
 
 def match(work: Run) -> None:
@@ -108,10 +122,11 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
         "channel": sql("coalesce({}, k.channel)", work.value("channel")),
         "platform": sourced.or_else(work.value("platform"), ""),
         "direction": Sql("coalesce(r.way, k.direction)") if work.has("direction") else Sql("k.direction"),
-        "actor": Sql("'human'"),
+        "actor": Sql("coalesce(r.who, 'human')") if work.has("actor") else Sql("'human'"),
         "value": sql("round({}, 4)", work.value("value")),
         "properties": properties,
         "occurred_at": Sql("r.occurred"),
+        "recorded_at": sourced.recorded_at(work),
     }
     kinds = sql(
         "JOIN {} said ON said.said = r.kind JOIN audience_activitykind k ON k.slug = said.slug", work.table("kinds")

@@ -55,6 +55,24 @@ def test_two_accounts_of_one_source_are_two_whatever_their_domain() -> None:
     assert counts(bring("id,name,website\n2,Acme South,acme.com\n", "accounts")) == {"rows": 1, "created": 1}
 
 
+def test_an_activity_tells_who_acted_and_when_its_source_wrote_it_down() -> None:
+    text = (
+        "email,event,date,actor,logged at\n"
+        "a@x.de,Email clicked,2024-01-02,Robot,2024-01-22 08:00\n"
+        "a@x.de,Email clicked,2024-01-03,,\n"
+        "a@x.de,Email clicked,2024-01-04,ghost,\n"
+        "a@x.de,Email clicked,2024-01-05,human,2031-01-01\n"
+    )
+    imported = bring(text, "activities")
+    assert counts(imported) == {"rows": 4, "created": 2, "rejected": 2, "people_created": 1, "kinds_created": 1}
+    assert list(Activity.objects.order_by("occurred_at").values_list("actor", "recorded_at")) == [
+        ("bot", at(2024, 1, 22, 8)),
+        ("human", NOW),
+    ]
+    assert [(row, column) for row, column, _reason in rejects(imported)] == [(4, "actor"), (5, "logged at")]
+    assert counts(bring(text, "activities", now=LATER))["unchanged"] == 2
+
+
 ACTIVITIES = (
     "email,event,date,device,medium,points,note\n"
     "a@x.de,Form Submitted,2024-01-02,mobile,email,3,x\n"
