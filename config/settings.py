@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "scoring",
     "lifecycle",
     "reporting",
+    "demo",
 ]
 
 MIDDLEWARE = [

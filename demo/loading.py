@@ -1,0 +1,228 @@
+"""Bringing the demo company in, step by step, by the verbs that everybody uses: imports, publishing, reports.
+
+A step that is done is not done again, so that whoever killed it half-way starts it again: an import is known by its
+source and file, a lifecycle by its name, and each goes on from its own cursor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from audience import exclusions, importing
+from audience.models import Import, Person
+from demo import building, files
+from demo.company import DOMAIN, USERS
+from kit import installation, jobs
+from kit.models import Job, User
+from lifecycle import documents, versions
+from lifecycle.models import Version
+from reporting import filling, integrity
+
+JOB = "demo"
+SOURCE = "marlow creek"
+ZONE, CURRENCY, COMPANY = "Europe/Amsterdam", "EUR", "Marlow Creek Instruments"
+DOCUMENTS = Path(__file__).resolve().parent / "documents"
+LIFECYCLES = ("net_new", "customers", "partners", "shop", "shop_repeat")
+
+AT_ONCE = 2  # replays; each keeps one process of the database busy
+
+
+class Refused(jobs.Refused):
+    """The company cannot be brought in here."""
+
+
+@dataclass(frozen=True)
+class Loading:
+    """One company on its way in: which, where its files are, and the loading's own time."""
+
+    seed: int
+    end: date
+    now: datetime
+    by: User | None
+
+    @property
+    def folder(self) -> Path:
+        return files.folder(Path(settings.DATA_DIR), self.seed, self.end)
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the company: its name, its rows' kind, and what columns become that are not called like fields."""
+
+    name: str
+    kind: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def bring(self, loading: Loading) -> None:
+        """Import it, unless that is done, or go on where an import of it stopped. Raises Refused for refused rows."""
+        path = loading.folder / f"{self.name}.csv"
+        known = Import.objects.filter(source=SOURCE, file_name=path.name).order_by("-pk").first()
+        if known and known.finished_at:
+            return
+        if known is None or known.job_id is None:
+            with path.open(encoding="utf-8") as lines:
+                header = lines.readline().strip().split(",")
+            mapping = {column: self.columns.get(column, column) for column in header}
+            known = importing.start(path, self.kind, mapping=mapping, source=SOURCE, by=loading.by, now=loading.now)
+        _see_through(known.job_id, loading.now)
+        known.refresh_from_db()
+        if known.counts.get("rejected"):
+            told = {"count": known.counts["rejected"], "file": path.name}
+            raise Refused(_("%(count)s rows of %(file)s were refused.") % told)
+
+
+FILES = (
+    File("products", "products"),
+    File("accounts", "accounts", {"relation": "custom.relation:text", "sites": "custom.sites:number"}),
+    File("people", "people", {"relation": "custom.relation:text", "webinar_program": "custom.webinar_program:text"}),
+    File("activities", "activities", {"reason": "properties.reason", "content": "properties.content"}),
+    File("deals", "deals", {"partner": "properties.partner", "credit": "properties.credit"}),
+    File("contracts", "contracts"),
+    File("purchases", "purchases", {"cost": "properties.cost"}),
+)
+HISTORY = File("stages", "stage_movements")
+
+Work = Callable[[Loading], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its name, what is told meanwhile, and what is done."""
+
+    name: str
+    words: str
+    work: Work
+
+
+def steps() -> list[Step]:
+    """All steps in their order."""
+    brought = [Step(file.name, _("Importing %(what)s") % {"what": file.name}, file.bring) for file in FILES]
+    return [
+        Step("files", _("Making up two years"), _write_files),
+        Step("settings", _("Settings and users"), _set_up),
+        *brought,
+        Step("lifecycles", _("Replaying two years in %(count)s lifecycles") % {"count": len(LIFECYCLES)}, _publish),
+        Step(HISTORY.name, _("Importing what sales decided"), HISTORY.bring),
+        Step("reports", _("Filling reports"), _fill),
+        Step("check", _("Checking the ledger"), _check),
+    ]
+
+
+def today(now: datetime) -> date:
+    """The company's local day: its history ends with the day before, unless another end is asked for."""
+    return now.astimezone(ZoneInfo(ZONE)).date()
+
+
+def start(*, seed: int, end: date, by: User | None, now: datetime) -> Job:
+    """Ask for the company, or for the rest of it; the job that brings it in.
+
+    Raises Refused when it is there already, when other people are, or for an end date in the future.
+    """
+    last = Job.objects.filter(kind=JOB).order_by("-created_at").first()
+    if last and last.state in jobs.OPEN:
+        return last
+    if last and last.state == Job.State.DONE:
+        raise Refused(_("The demo company is there already."))
+    if last:
+        jobs.retry(last.pk)
+        last.refresh_from_db()
+        return last
+    if Person.objects.exists():
+        raise Refused(_("There are people here already. The demo company needs an installation of its own."))
+    if end > today(now):
+        raise Refused(_("The demo company ends on %(end)s, which is yet to come.") % {"end": end.isoformat()})
+    payload = {"seed": seed, "end": end.isoformat()}
+    return jobs.enqueue(JOB, payload, title=_("The demo company is being loaded"), by=by, now=now)
+
+
+def work(held: jobs.Held) -> dict[str, Any]:
+    """The job: every step that is not done yet."""
+    loading = Loading(held.payload["seed"], date.fromisoformat(held.payload["end"]), held.now, held.job.created_by)
+    todo, took = steps(), dict(held.cursor)
+    for number, step in enumerate(todo):
+        if step.name in took:
+            continue
+        held.progress(phase=step.words[:64], rows_done=number, rows_total=len(todo))
+        began = time.monotonic()
+        step.work(loading)
+        took[step.name] = round(time.monotonic() - began, 1)
+        held.progress(rows_done=number + 1, cursor=dict(took))
+    return {"seconds": round(sum(took.values()), 1)}
+
+
+# ---- the steps ----
+
+
+def _write_files(loading: Loading) -> None:
+    if not (loading.folder / files.COMPLETE).exists():
+        files.write(building.build(loading.seed, loading.end), loading.folder)
+
+
+def _set_up(loading: Loading) -> None:
+    with transaction.atomic():
+        for key, value in (("zone", ZONE), ("currency", CURRENCY), ("company", COMPANY)):
+            installation.put(key, value)
+        exclusions.name_domains([DOMAIN], loading.now)
+        for user in USERS:
+            if not User.objects.filter(email=user.email).exists():
+                User.objects.create_user(user.email, None, name=user.name, role=user.role, is_active=user.active)
+
+
+def _publish(loading: Loading) -> None:
+    """Publish all lifecycles, and replay them side by side."""
+    with ThreadPoolExecutor(AT_ONCE) as several:
+        list(several.map(_in_a_thread, [_publishing(name, loading) for name in LIFECYCLES], repeat(loading.now)))
+
+
+def _publishing(name: str, loading: Loading) -> int | None:
+    """The job that replays a lifecycle, asked for unless it has been."""
+    document = documents.parse((DOCUMENTS / f"{name}.yaml").read_text())
+    version = Version.objects.filter(lifecycle__slug=document["lifecycle"]).order_by("-number").first()
+    if version is None:
+        with transaction.atomic():
+            version = versions.draft(document, by=loading.by, now=loading.now)
+            versions.publish(version, by=loading.by, now=loading.now)
+        version.refresh_from_db()
+    return version.job_id
+
+
+def _in_a_thread(job_id: int | None, now: datetime) -> None:
+    try:
+        _see_through(job_id, now)
+    finally:
+        connection.close()
+
+
+def _fill(loading: Loading) -> None:
+    filling.fill_all(loading.now)
+
+
+def _check(loading: Loading) -> None:
+    findings = sum(check.found for check in integrity.run_all(loading.now))
+    if findings:
+        raise Refused(_("The ledger check has %(count)s findings.") % {"count": findings})
+
+
+def _see_through(job_id: int | None, now: datetime) -> Job:
+    """Do a job here, or wait for the worker that was quicker. Raises Refused when it fails."""
+    assert job_id is not None  # whoever begins an import or publishes makes one
+    job = Job.objects.get(pk=job_id)
+    while job.state in jobs.OPEN:
+        if not jobs.run(job.pk, now):
+            time.sleep(0.2)
+        job.refresh_from_db()
+    if job.state != Job.State.DONE:
+        raise Refused(job.error or str(job.get_state_display()))
+    return job
