@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from config import embedded
+from examples import walking
 
 HERE = Path(__file__).resolve().parent
-MANAGE = HERE.parent.parent / "manage.py"
 LIFECYCLE = "olist_sellers"
 
 LEADS = [
@@ -29,43 +27,18 @@ DEALS = [
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(prog="examples/olist/run", description=__doc__)
-    arguments.add_argument("folder", type=Path, help="where the two files of the data set are")
-    arguments.add_argument("--json", action="store_true", help="print one line of JSON")
-    wanted = arguments.parse_args()
-    leads = find(wanted.folder, "olist_marketing_qualified_leads_dataset.csv")
-    deals = find(wanted.folder, "olist_closed_deals_dataset.csv")
+    wanted = walking.asked("olist", __doc__)
+    leads = walking.find(wanted.folder, "olist_marketing_qualified_leads_dataset.csv")
+    deals = walking.find(wanted.folder, "olist_closed_deals_dataset.csv")
     with embedded.database():
-        manage("prepare")
-        brought = manage("import_csv", "people", leads, "--source", "olist", *mapped(LEADS), "--json")
-        if brought["created"] != brought["rows"]:
-            sys.exit("This installation has people already: start from an empty one (PERENNIAL_DATA names its folder).")
-        manage("import_csv", "deals", deals, "--source", "olist", *mapped(DEALS), "--json")
-        manage("publish_lifecycle", HERE / "lifecycle.yaml", "--json")
-        funnel = manage("funnel", LIFECYCLE, "--split", "person.source", "--json")
+        walking.manage("prepare")
+        walking.bring_first("people", leads, "olist", LEADS)
+        walking.bring("deals", deals, "olist", DEALS)
+        walking.manage("publish_lifecycle", HERE / "lifecycle.yaml", "--json")
+        funnel = walking.manage("funnel", LIFECYCLE, "--split", "person.source", "--json")
     figures = summary(funnel)
     print(json.dumps(figures) if wanted.json else table(figures))
     return 0
-
-
-def find(folder: Path, name: str) -> Path:
-    """The file, plain or gzipped."""
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
-    sys.exit(f"There is no {name} (or {name}.gz) in {folder}.")
-
-
-def mapped(pairs: list[str]) -> list[str]:
-    return [word for pair in pairs for word in ("--map", pair)]
-
-
-def manage(*words: str | Path) -> dict[str, Any]:
-    """One command of the product; its last line as JSON, if it speaks JSON."""
-    done = subprocess.run([sys.executable, MANAGE, *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"manage.py {words[0]} failed:\n{done.stdout}{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1]) if "--json" in words else {}
 
 
 def summary(funnel: dict[str, Any]) -> dict[str, Any]:
