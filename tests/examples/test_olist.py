@@ -35,17 +35,18 @@ def database_url():
     return f"postgres://{at['USER']}@/{at['NAME']}?host={at['HOST']}&port={at['PORT'] or 5432}"
 
 
+def environment(folder):
+    """Where a command of the product finds this test's database, and a folder of its own."""
+    given = os.environ | {"DATABASE_URL": database_url(), "PERENNIAL_DATA": str(folder), "PYTHONPATH": str(ROOT)}
+    given.pop("DJANGO_SETTINGS_MODULE", None)
+    return given
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the Olist files, which are not part of the project")
 @pytest.mark.django_db(transaction=True)
 def test_the_olist_funnel_is_right_to_the_person_and_stands_on_the_page(client, tmp_path):
-    environment = os.environ | {
-        "DATABASE_URL": database_url(),
-        "PERENNIAL_DATA": str(tmp_path),
-        "PYTHONPATH": str(ROOT),
-    }
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
     command = [sys.executable, "-P", ROOT / "examples" / "olist" / "walk.py", DATA, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(tmp_path), timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "leads": 8000,
@@ -63,6 +64,6 @@ def test_the_olist_funnel_is_right_to_the_person_and_stands_on_the_page(client, 
     for leads, won in BY_ORIGIN.values():
         assert f">{leads:,}<" in page and f">{won:,}<" in page
 
-    again = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    again = subprocess.run(command, capture_output=True, text=True, env=environment(tmp_path), timeout=600, check=False)
     assert again.returncode == 1
     assert "start from an empty one" in again.stderr
