@@ -5,6 +5,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("kit.urls")),
     path("", include("audience.urls")),
+    path("", include("scoring.urls")),
     path("", include("lifecycle.urls")),
     path("", include("reporting.urls")),
 ]

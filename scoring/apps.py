@@ -1,6 +1,7 @@
 """The scoring's place in Django, and what it registers."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class ScoringConfig(AppConfig):
@@ -9,14 +10,18 @@ class ScoringConfig(AppConfig):
     def ready(self) -> None:
         from audience import live
         from audience.conditions import uses
-        from kit import jobs
+        from kit import jobs, navigation
         from kit.registry import holder
-        from scoring import fields, running, versions
-        from scoring.models import Score, ScoreChange
+        from scoring import fields, panels, previewing, running, versions
+        from scoring.models import Crossing, Score, ScoreChange
 
         fields.register_all()
         live.register(live.Judge("scores", 10, running.judge, running.clock))
         uses.register(versions.kept)
         jobs.register(running.KIND, running.work)
+        jobs.register(previewing.KIND, previewing.work)
+        panels.register()
+        navigation.register(area="main", label=_("Scoring"), url_name="scoring_models", icon="gauge", order=60)
+        holder(Crossing, "previews of scores")
         holder(Score, "scores")
         holder(ScoreChange, "changes of scores")

@@ -156,3 +156,29 @@ class ScoreChange(OneSubject):
 
     def __str__(self) -> str:
         return f"{self.subject_id}: {self.old_shown} → {self.shown}"
+
+
+class Crossing(OneSubject):
+    """One row is one subject that a draft, as it was previewed last, would bring to the limit or take below it.
+
+    `was` is the score by the version in force, `shown` by the draft; `enters` tells which of the two it is.
+    """
+
+    version = models.ForeignKey(ScoringVersion, on_delete=models.CASCADE, db_index=False)
+    was = models.IntegerField(_("score now"))
+    shown = models.IntegerField(_("score by the draft"))
+    enters = models.BooleanField()
+
+    class Meta:
+        constraints = [
+            one_subject("crossing"),
+            models.UniqueConstraint(fields=["version", "subject_id"], name="crossing_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject_id}: {self.was} → {self.shown}"
+
+    @property
+    def subject(self) -> Person | Account | None:
+        """Whoever this is."""
+        return self.person or self.account

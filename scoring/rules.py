@@ -13,7 +13,9 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
-from audience.conditions import tree
+from django.utils.translation import gettext as _
+
+from audience.conditions import describe, tree
 from audience.conditions.registry import Where
 from audience.models import ActivityKind
 from scoring.models import Rule, ScoringModel, ScoringVersion
@@ -128,6 +130,13 @@ def where(data: Any, of: str) -> Where:
     return leaf.where
 
 
+def in_words(rule: Rule, of: str) -> str:
+    """What a rule counts. Raises ConditionError when it cannot be read any more."""
+    if rule.kind == Rule.Kind.FIT:
+        return describe.sentence(tree.parse(rule.condition, of=of))
+    return describe.where(where(rule.where, of)) or _("any activity")
+
+
 def micro(points: Decimal) -> int:
     """Points in whole micro-points; they are kept with no more than six places."""
     return int(points * MICRO)
@@ -208,8 +217,12 @@ class Plans:
 
     def at(self, at: datetime) -> Plan | None:
         """What is in force as of an instant; None when nothing is."""
-        version = in_force(self.versions, at)
+        version = self.version_at(at)
         return None if version is None else self.of(version)
+
+    def version_at(self, at: datetime) -> ScoringVersion | None:
+        """The version in force as of an instant, without its rules."""
+        return in_force(self.versions, at)
 
     def of(self, version: ScoringVersion) -> Plan:
         """The plan of a version."""

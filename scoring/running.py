@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DataError, ProgrammingError, transaction
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from audience import live
@@ -234,7 +235,7 @@ def work(held: jobs.Held) -> dict[str, Any]:
                 state=ScoringVersion.State.PUBLISHED, published_at=held.now
             )
         held.progress(phase="", rows_done=result["scored"], rows_total=result["scored"])
-    return result
+    return result | {"link": reverse("scoring_model", args=[model.slug])}
 
 
 def _everybody(model: ScoringModel) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from audience import live
@@ -171,7 +172,8 @@ def kept() -> Iterator[uses.Use]:
     """The fit conditions of every version that is not retired, for the register of who asks what."""
     for each in ScoringVersion.objects.exclude(state=State.RETIRED).select_related("model").order_by("pk"):
         asked = list(each.rules.filter(kind=Rule.Kind.FIT).values_list("condition", flat=True))
-        yield uses.Use(_("Scoring model"), str(each), "", {"all": asked})
+        page = reverse("scoring_version", args=[each.model.slug, each.number])
+        yield uses.Use(_("Scoring model"), str(each), page, {"all": asked})
 
 
 def _next(model: ScoringModel, *, by: User | None, now: datetime) -> ScoringVersion:

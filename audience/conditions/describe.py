@@ -11,7 +11,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audience.conditions.registry import Field
+from audience.conditions.registry import Field, Where
 from audience.conditions.tree import All, Leaf, Node, Not
 
 
@@ -58,10 +58,15 @@ def _facts(asked: Leaf) -> str:
     counted = asked.field.counted if asked.how.counted else None
     text = str(counted % _how_many(asked.operand)) if counted else str(asked.field.label)
     if asked.where:
-        text += " (" + ", ".join(f"{key_in_words(key)}: {_wanted(wanted)}" for key, wanted in asked.where) + ")"
+        text += f" ({where(asked.where)})"
     if asked.days is not None:
         text += " " + ngettext("in the last day", "in the last %(days)s days", asked.days) % {"days": asked.days}
     return text
+
+
+def where(wanted: Where) -> str:
+    """What narrows the facts, in words: kind: webinar_attended, channel: web."""
+    return ", ".join(f"{key_in_words(key)}: {_wanted(each)}" for key, each in wanted)
 
 
 def _how_many(operand: Any) -> int:

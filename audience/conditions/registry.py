@@ -177,11 +177,10 @@ class Catalogue:
                 return self._family(prefix)[name]
         return None
 
-    def all(self, families: Iterable[str] | None = None) -> list[Field]:
-        """Every field that can be asked of this kind of subject, in the order of registration; of the fields that stand
-        in rows only these families, if they are named."""
+    def all(self) -> list[Field]:
+        """Every field that can be asked of this kind of subject, in the order of registration."""
         known = dict(_fields)
-        for prefix in _families if families is None else families:
+        for prefix in _families:
             known |= self._family(prefix)
         known |= self.coming
         return [each for each in known.values() if self.of in each.of]

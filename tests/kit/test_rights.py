@@ -37,12 +37,17 @@ TAKES = {
     "membership_move": "move", "movement_undo": "move",
     "lifecycle_board": SIGNED_IN, "lifecycle_board_column": SIGNED_IN, "lifecycle_board_move": "move",
     "bulk_move": SIGNED_IN, "bulk_undo": "move",
+    "scoring_models": SIGNED_IN, "scoring_model": SIGNED_IN, "scoring_scores": SIGNED_IN, "scoring_matrix": SIGNED_IN,
+    "scoring_version": SIGNED_IN, "scoring_document": SIGNED_IN, "scoring_crossings": SIGNED_IN,
+    "scoring_new": "edit", "scoring_file": "edit", "scoring_draft": "edit", "scoring_rule_new": "edit",
+    "scoring_rule": "edit", "scoring_rule_move": "edit", "scoring_rule_remove": "edit", "scoring_thresholds": "edit",
+    "scoring_preview": "edit", "scoring_publish": "edit", "scoring_retire": "edit", "scoring_discard": "edit",
+    "scoring_rescore": "operate",
     "report_funnel": SIGNED_IN, "report_handoffs": SIGNED_IN, "report_retention": SIGNED_IN,
     "report_concentration": SIGNED_IN, "report_customers": SIGNED_IN, "report_pars": "edit",
-    "report_loops": SIGNED_IN, "report_note": "edit", "report_note_remove": "edit",
     "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
 }  # fmt: skip
-GIVEN = {"of": "person", "pk": 1, "slug": "small", "stage": "known", "number": 1}
+GIVEN = {"of": "person", "pk": 1, "slug": "small", "stage": "known", "number": 1, "kind": "fit"}
 
 
 def routes(patterns=None):

@@ -169,7 +169,7 @@ def test_a_job_done_twice_scores_once():
     assert jobs.run(job.pk, NOW)
     assert not jobs.run(job.pk, NOW)
     job.refresh_from_db()
-    assert (job.state, job.result) == ("done", {"scored": 1, "changed": 1})
+    assert (job.state, job.result) == ("done", {"scored": 1, "changed": 1, "link": "/scoring/lead/"})
 
 
 def test_a_model_whose_rules_fail_stands_still_alone_and_says_why():

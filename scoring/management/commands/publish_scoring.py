@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
 
-from kit import jobs, yamlfiles
+from kit import jobs, progress, yamlfiles
 from kit.models import Job
 from scoring import documents, previewing, versions
 
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         done = jobs.see_through(job, timezone.now)
         if done.state != Job.State.DONE:
             self.refuse([done.error or str(done.get_state_display())])
-        self.tell({"model": version.model.slug, "version": version.number, **done.result}, options)
+        self.tell({"model": version.model.slug, "version": version.number, **_figures(done.result)}, options)
 
     def preview(self, document: dict[str, Any], now: Any) -> dict[str, Any]:
         """What the scores would be, from a draft that is taken back."""
@@ -69,3 +69,8 @@ class Command(BaseCommand):
         for reason in reasons:
             self.stderr.write(reason)
         sys.exit(1)
+
+
+def _figures(result: dict[str, Any]) -> dict[str, Any]:
+    """What the job has counted, without where its page is."""
+    return {name: value for name, value in result.items() if name != progress.LINK}

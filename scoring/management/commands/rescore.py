@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from audience import live
-from kit import jobs
+from kit import jobs, progress
 from kit.models import Job
 from scoring import previewing, running, versions
 from scoring.models import ScoringModel
@@ -48,8 +48,16 @@ class Command(BaseCommand):
         if job.state != Job.State.DONE:
             self.refuse(job.error or str(job.get_state_display()))
         at = timezone.now() + live.INSTANT
-        return {**job.result, **{key: value for key, value in previewing.as_of(model, at).items() if key != "scored"}}
+        return {
+            **_figures(job.result),
+            **{key: value for key, value in previewing.as_of(model, at).items() if key != "scored"},
+        }
 
     def refuse(self, reason: str) -> None:
         self.stderr.write(reason)
         sys.exit(1)
+
+
+def _figures(result: dict[str, Any]) -> dict[str, Any]:
+    """What the job has counted, without where its page is."""
+    return {name: value for name, value in result.items() if name != progress.LINK}

@@ -1,0 +1,131 @@
+"""What scores show on pages of the ground floor: the profile with its waterfall, a column and a filter of lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef
+from django.db.models.functions import JSONObject
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
+
+from audience import listing, live
+from audience.conditions.tree import ConditionError
+from audience.models import Account, Person
+from kit import pages, registry
+from scoring import explaining
+from scoring.explaining import Entry, Explanation, Move, Step
+from scoring.models import Score, ScoringModel, ScoringVersion
+from scoring.rules import MICRO, Plans
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One entry of the waterfall, and where its bar begins and how long it is, in hundredths of the whole picture."""
+
+    entry: Entry
+    x: str
+    width: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One model's score of a subject, explained."""
+
+    model: ScoringModel
+    version: ScoringVersion
+    told: Explanation
+    bars: list[Bar]
+    level: str
+    moves: list[Move]
+    change: int
+    ways: list[Step]
+    is_reached: bool
+    missing: int
+
+
+def scores(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """The panel of a profile: each model's score, its entries, what moved since yesterday, and the way to the limit.
+
+    None where no model of such subjects is in force.
+    """
+    of = "person" if isinstance(subject, Person) else "account"
+    at = now + live.INSTANT
+    found = []
+    for model in ScoringModel.objects.filter(of=of).order_by("name"):
+        shown = _shown(model, subject.pk, at)
+        if shown is not None:
+            found.append(shown)
+    return {"scores": found, "subject": subject} if found else None
+
+
+def register() -> None:
+    """What scoring adds to the pages of people and accounts."""
+    for of in ("person", "account"):
+        registry.panel(of, gettext_lazy("Scores"), "scoring/_scores_panel.html", scores, order=20)
+        listing.register(
+            listing.Extra(
+                of=of,
+                column=pages.Column(
+                    "scores_now", gettext_lazy("Scores"), template="scoring/_scores_cell.html", export=scores_now
+                ),
+                annotations=_annotations,
+                on_card=True,
+            )
+        )
+
+
+def scores_now(row: Any) -> str:
+    """The scores in the file of a list: “Lead score: 62; Partner fit: 10”."""
+    return "; ".join(f"{each['model']}: {each['shown']}" for each in row.scores_now)
+
+
+def _annotations() -> dict[str, Any]:
+    told = JSONObject(model="model__name", shown="shown", grade="grade")
+    mine = Score.objects.filter(subject_id=OuterRef("pk")).order_by("model__name")
+    return {"scores_now": ArraySubquery(mine.values(told=told))}
+
+
+def _shown(model: ScoringModel, subject_id: int, at: datetime) -> Shown | None:
+    plans = Plans(model)
+    try:
+        plan, before = plans.at(at), plans.at(at - timedelta(days=1))
+        if plan is None:
+            return None
+        told = explaining.explain(plan, subject_id, at=at)
+        yesterday = explaining.explain(before, subject_id, at=at - timedelta(days=1)) if before else None
+    except ConditionError:
+        return None  # its rules fail, which its own page says
+    if told is None:
+        return None
+    limit = plan.version.limit
+    return Shown(
+        model=model,
+        version=plan.version,
+        told=told,
+        bars=bars(told.entries),
+        level=explaining.level(plan, told.behaviour),
+        moves=explaining.moved(yesterday, told),
+        change=told.shown - (yesterday.shown if yesterday else 0),
+        ways=explaining.ways(plan, told, limit) if limit is not None else [],
+        is_reached=limit is not None and told.shown >= limit,
+        missing=max((limit or 0) - told.shown, 0),
+    )
+
+
+def bars(entries: list[Entry]) -> list[Bar]:
+    """The entries as a waterfall: each bar begins where the sum of those before it ends."""
+    sums = [0, *(entry.start + entry.points for entry in entries)]
+    low, high = min(sums), max(sums)
+    reach = max(high - low, MICRO)
+    return [
+        Bar(
+            entry,
+            f"{(min(entry.start, entry.start + entry.points) - low) / reach * 100:.3f}",
+            f"{max(abs(entry.points) / reach * 100, 0.4):.3f}",
+        )
+        for entry in entries
+    ]
