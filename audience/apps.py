@@ -28,8 +28,8 @@ class AudienceConfig(AppConfig):
         registry.panel("jobs", _("Live engine"), "audience/_live_panel.html", panels.waiting)
         registry.name_subjects(names.named)
         for of in ("person", "account"):
-            registry.panel(of, _("Tasks"), "kit/_tasks.html", work.panel, order=60)
-            registry.panel(of, _("Notes"), "kit/_notes.html", notes.panel, order=70)
+            registry.panel(f"{of}_work", _("Tasks"), "kit/_tasks.html", work.panel, order=60)
+            registry.panel(f"{of}_work", _("Notes"), "kit/_notes.html", notes.panel, order=70)
             registry.panel(of, _("Segments"), "audience/_segments_panel.html", panels.segments_of, order=30)
         navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)

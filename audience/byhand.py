@@ -30,7 +30,15 @@ CUSTOM = "custom-"  # begins the names of the inputs of custom fields
 NUMBERED = re.compile(r"(.*?)\s*#(\d{1,18})", re.ASCII | re.DOTALL)
 SEVERAL = 5  # accounts that an error names
 LARGEST = Decimal(10) ** 13  # of an amount in major units: what minor units hold safely
-IN_USE = ("country", "region", "source", "industry", "ownership")  # texts that offer the values that others have
+IN_USE = (
+    "country",
+    "region",
+    "source",
+    "industry",
+    "ownership",
+    "title_group",
+    "seniority",
+)  # texts that offer the values that others have
 MODES = {"email": "email", "phone": "tel", "domain": "url"}  # the keyboard of a phone
 # The browser's own list of suggestions, filled while somebody types; without scripts the text is looked up when sent.
 CHOOSER: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What can be done to many people or accounts of a list at once: tags, owner, figures."""
+"""What can be done to many people or accounts of a list at once: tags, owner, fixed lists, figures."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from audience import exclusions, owners, tags
-from audience.models import Account, Person, Tag
+from audience import exclusions, owners, segments, tags
+from audience.models import Account, Person, Segment, Tag
 from audience.people import BY_HAND, BadValue
 from kit import bulk, users
 from kit.models import User
@@ -73,6 +74,32 @@ def _actions(model: Model) -> Sequence[bulk.Action]:
             says=lambda data: str(data["name"]),
             template="audience/_bulk_owner.html",
             context=_users,
+        ),
+        bulk.Action(
+            "to_list",
+            gettext_lazy("Add to a fixed list"),
+            "list-plus",
+            "edit",
+            run=bound(_to_list),
+            told=_told_listed,
+            read=bound(_read_list),
+            undo=bound(_undo_to_list),
+            says=lambda data: str(data["name"]),
+            template="audience/_bulk_to_list.html",
+            context=bound(_lists),
+        ),
+        bulk.Action(
+            "from_list",
+            gettext_lazy("Take out of a fixed list"),
+            "list-minus",
+            "edit",
+            run=bound(_from_list),
+            told=_told_unlisted,
+            read=bound(_read_from_list),
+            undo=bound(_undo_from_list),
+            says=lambda data: str(data["name"]),
+            template="audience/_bulk_from_list.html",
+            context=bound(_lists),
         ),
         bulk.Action(
             "leave_out",
@@ -178,6 +205,65 @@ def _undo_give(model: Model, data: bulk.Data, instants: list[datetime], *, by: U
 def _told_given(count: int, data: bulk.Data) -> str:
     told = ngettext("%(n)s was given to %(user)s.", "%(n)s were given to %(user)s.", count)
     return told % {"n": f"{count:,}", "user": data["name"]}
+
+
+# ---- fixed lists ----
+
+
+def _lists(model: Model, request: HttpRequest) -> dict[str, Any]:
+    return {"lists": list(_fixed(model).order_by("name")[:OFFERED])}
+
+
+def _fixed(model: Model) -> QuerySet[Segment]:
+    return Segment.objects.filter(kind=Segment.Kind.STATIC, of=model.__name__.lower())
+
+
+def _read_list(model: Model, form: Mapping[str, str], said: str = "to_list-slug") -> bulk.Data:
+    found = _fixed(model).filter(slug=form.get(said, "").replace("\x00", "")).first()
+    if found is None:
+        raise bulk.Refused(_("Choose a list. A new one is made by “Save as segment”."))
+    return {"segment": found.pk, "name": found.name}
+
+
+def _read_from_list(model: Model, form: Mapping[str, str]) -> bulk.Data:
+    return _read_list(model, form, "from_list-slug")
+
+
+def _to_list(model: Model, subjects: Sql, data: bulk.Data, *, by: User | None, now: datetime) -> int:
+    segment = _fixed(model).filter(pk=data["segment"]).first()
+    return segments.add(segment, subjects, now=now) if segment else 0
+
+
+def _from_list(model: Model, subjects: Sql, data: bulk.Data, *, by: User | None, now: datetime) -> int:
+    segment = _fixed(model).filter(pk=data["segment"]).first()
+    return segments.remove(segment, subjects, now=now) if segment else 0
+
+
+def _undo_to_list(model: Model, data: bulk.Data, instants: list[datetime], *, by: User | None, now: datetime) -> int:
+    return _from_list(model, _moved("entered_at", data, instants), data, by=by, now=now)
+
+
+def _undo_from_list(model: Model, data: bulk.Data, instants: list[datetime], *, by: User | None, now: datetime) -> int:
+    return _to_list(model, _moved("left_at", data, instants), data, by=by, now=now)
+
+
+def _moved(column: str, data: bulk.Data, instants: list[datetime]) -> Sql:
+    return sql(
+        f"SELECT subject_id FROM audience_segmentmember "
+        f"WHERE segment_id = {{}} AND {column} = ANY ({{}}::timestamptz[])",
+        data["segment"],
+        instants,
+    )
+
+
+def _told_listed(count: int, data: bulk.Data) -> str:
+    told = ngettext("%(n)s was added to “%(list)s”.", "%(n)s were added to “%(list)s”.", count)
+    return told % {"n": f"{count:,}", "list": data["name"]}
+
+
+def _told_unlisted(count: int, data: bulk.Data) -> str:
+    told = ngettext("%(n)s was taken out of “%(list)s”.", "%(n)s were taken out of “%(list)s”.", count)
+    return told % {"n": f"{count:,}", "list": data["name"]}
 
 
 # ---- figures ----

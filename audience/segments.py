@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -218,11 +219,33 @@ def _asked(condition: Any) -> set[str]:
 def fill(segment: Segment, *, by: User | None, now: datetime, confirmed: bool = False) -> Difference | None:
     """Compare everybody with the condition: at once if that is quick, else by a job (None; `segment.job` does it)."""
     try:
+        with reading.in_time(AT_ONCE), _marking(segment):
+            done = refresh(segment, at=now + live.INSTANT, now=now, confirmed=confirmed)
         with reading.in_time(AT_ONCE):
-            return refresh(segment, at=now + live.INSTANT, now=now, confirmed=confirmed)
+            _again(segment, now)
     except reading.TooSlow:
         fill_later(segment, by=by, now=now, confirmed=confirmed)
         return None
+    return done
+
+
+@contextmanager
+def _marking(segment: Segment) -> Iterator[None]:
+    """Whoever enters or leaves is judged again only if something asks for the segment: a large new one marks nobody."""
+    if users(segment):
+        yield
+    else:
+        with live.without_marks():
+            yield
+
+
+def _again(segment: Segment, now: datetime) -> None:
+    """Compare once more, after the first comparison is committed.
+
+    Somebody may have changed, and been judged, while the first was on its way, which then wrote the older answer. There
+    are few of them, and whoever enters or leaves by this look is marked.
+    """
+    refresh(segment, at=now + live.INSTANT, now=now)
 
 
 def fill_later(segment: Segment, *, by: User | None, now: datetime, confirmed: bool = False) -> Job:
@@ -245,14 +268,16 @@ def work(held: jobs.Held) -> dict[str, Any]:
     number = rows(sql("SELECT count(*) FROM {}", _subjects(segment.of)))[0][0]
     held.progress(phase=_("asking everybody"), rows_done=0, rows_total=number)
     try:
-        with transaction.atomic(), reading.in_time(JOB_TIME):
-            done = refresh(segment, at=held.now + live.INSTANT, now=held.now, confirmed=held.payload["confirmed"])
-            held.progress(phase="", rows_done=number, cursor={"done": True})
+        if not held.cursor:
+            with reading.in_time(JOB_TIME), _marking(segment):
+                done = refresh(segment, at=held.now + live.INSTANT, now=held.now, confirmed=held.payload["confirmed"])
+                held.progress(phase="", rows_done=number, cursor=asdict(done))
+        with reading.in_time(JOB_TIME):
+            _again(segment, held.now)
     except FAULTS as fault:
         _note_failure([segment], fault, held.now)
         raise jobs.Refused(in_words(fault)) from fault
-    link = {"link": segment.get_absolute_url()}
-    return {"entered": done.entered, "left": done.left, "held_back": done.held_back} | link
+    return held.cursor | {"link": segment.get_absolute_url()}
 
 
 def refresh(

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience.conditions import compile, tree
+from audience.conditions import compile, scan, tree
+from audience.conditions.registry import Aggregate
 from kit import installation
 from kit.sql import Sql, join, name, rows, run, sql
 from lifecycle import stages
@@ -142,13 +143,14 @@ def _ask(rules: Rules, at: datetime, some: bool) -> int:
 
 
 def _respect_undo(rules: Rules, at: datetime) -> None:
-    """A rule does not do again what was taken back, until it comes to hold anew: by a fact behind the undo.
+    """A rule does not do again what was taken back, until something new happens that it asks for.
 
-    Days in the stage count from the undo, so a rule that asks for them comes to hold anew by itself.
+    That is a fact behind the undo that makes it hold, or an activity, recorded since, that it counts. Days in the
+    stage count from the undo, so a rule that asks for them comes to hold anew by itself.
     """
     taken_back = sql(
         """
-        SELECT truth.subject_id, undo.transition_id, undo.occurred_at
+        SELECT truth.subject_id, undo.transition_id, undo.occurred_at, undo.recorded_at
         FROM lifecycle_movement undo
         JOIN lifecycle_membership membership ON membership.id = undo.membership_id AND membership.seq = undo.seq
         JOIN pass_truth truth ON truth.subject_id = membership.subject_id AND undo.transition_id = ANY (truth.held)
@@ -168,6 +170,7 @@ def _respect_undo(rules: Rules, at: datetime) -> None:
         evidence=True,
     )
     since = join(" ", [sql("WHEN {} THEN answers.{}", key, name(f"q{key}__evidence")) for key in concerned])
+    news = join(" ", [sql("WHEN {} THEN {}", key, _news(rules, key)) for key in concerned])
     run(
         sql(
             """
@@ -176,14 +179,23 @@ def _respect_undo(rules: Rules, at: datetime) -> None:
                 SELECT taken_back.subject_id, taken_back.transition_id
                 FROM ({}) taken_back JOIN ({}) answers USING (subject_id)
                 WHERE (CASE taken_back.transition_id {} END > taken_back.occurred_at) IS NOT TRUE
+                  AND NOT CASE taken_back.transition_id {} ELSE false END
             ) stale
             WHERE stale.subject_id = pass_truth.subject_id
             """,
             taken_back,
             answers,
             since,
+            news,
         )
     )
+
+
+def _news(rules: Rules, key: int) -> Sql:
+    counted = [leaf for leaf in tree.leaves(rules.questions[key]) if isinstance(leaf.field.answer, Aggregate)]
+    if not counted:
+        return Sql("false")
+    return scan.news(counted, rules.of, subject="taken_back.subject_id", since="taken_back.recorded_at")
 
 
 def _walk(rules: Rules) -> int:

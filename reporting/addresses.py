@@ -104,7 +104,7 @@ def read_figure(
         moment=_one_of(reading, "moment", [balance.START, balance.END]),
         directions=tuple(Direction(name) for name in [_one_of(reading, "direction", Direction.values)] if name),
         bucket=_bucket(reading, asked.question.split),
-        reason=_reason(reading),
+        reason=reason(given),
         speed=_one_of(reading, "speed", Speed.values),
     )
     _refuse_incomplete(metric, question)
@@ -194,10 +194,11 @@ def _bucket(reading: _Reading, split: Split | None) -> str | None:
     return reading.given.get("bucket", "").replace("\x00", "") or None
 
 
-def _reason(reading: _Reading) -> str | None:
-    if reading.text("reason_empty"):
+def reason(given: Mapping[str, str]) -> str | None:
+    """The reason to which an address narrows; empty for moves that give none, None for all."""
+    if given.get("reason_empty"):
         return ""
-    return reading.given.get("reason", "").replace("\x00", "") or None
+    return given.get("reason", "").replace("\x00", "") or None
 
 
 def _stage(reading: _Reading, plan: Plan, name: str) -> str:

@@ -20,6 +20,7 @@ class ReportingConfig(AppConfig):
             area="reports", label=_("Hand-offs"), url_name="report_handoffs", icon="handshake", order=20
         )
         for label, url_name, icon, order in (
+            (_("Loops"), "report_loops", "refresh-cw", 30),
             (_("Retention"), "report_retention", "repeat", 40),
             (_("Concentration"), "report_concentration", "chart-pie", 50),
         ):

@@ -152,3 +152,15 @@ class LedgerCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.lifecycle_id} {self.checked_at}: {self.found}"
+
+
+class ChartNote(models.Model):
+    """One row is something that happened on a day and that reports say beside their figures, as “price rise”."""
+
+    day = models.DateField(_("day"), db_index=True)
+    text = models.CharField(_("what happened"), max_length=200)
+    created_by = models.ForeignKey("kit.User", null=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.text}"

@@ -79,6 +79,11 @@ class Plan:
         """The stages of the success path that must be left within a limit of working hours, for the next one."""
         return tuple(place for place in self.success[:-1] if place.limit_hours)
 
+    @property
+    def detours(self) -> list[str]:
+        """The stages off the success path from which one can come back, by their slugs."""
+        return [each.slug for each in self.places if not (each.position or each.is_terminal or each.former)]
+
     def __contains__(self, slug: object) -> bool:
         return slug in self._by_slug
 

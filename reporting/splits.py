@@ -19,6 +19,7 @@ NAMES = {
     "person.email", "person.phone", "person.first_name", "person.last_name", "person.title", "person.is_excluded",
     "account.name", "account.domain", "account.is_excluded",
 }  # fmt: skip
+CUSTOM = ("person.custom.", "account.custom.")  # the families that are kept as values; no others can part anybody
 
 
 class UnknownSplit(ValueError):
@@ -67,7 +68,7 @@ def offered(of: str) -> list[Split]:
     """The fields by which a lifecycle of people or of accounts can be split."""
     return [
         Split(field)
-        for field in registry.catalogue(of).all()
+        for field in registry.catalogue(of).all(families=CUSTOM)
         if isinstance(field.answer, registry.Column) and field.type in TYPES and field.name not in NAMES
     ]
 

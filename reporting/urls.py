@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from reporting.views import funnel, handoffs, ledger, money, people
+from reporting.views import funnel, handoffs, ledger, loops, money, notes, people
 
 urlpatterns = [
     path("reports/funnel/", funnel.funnel, name="report_funnel"),
     path("reports/hand-offs/", handoffs.page, name="report_handoffs"),
+    path("reports/loops/", loops.page, name="report_loops"),
+    path("reports/notes/", notes.add, name="report_note"),
+    path("reports/notes/<int:pk>/remove/", notes.remove, name="report_note_remove"),
     path("reports/retention/", money.retention, name="report_retention"),
     path("reports/retention/pars/", money.pars, name="report_pars"),
     path("reports/concentration/", money.concentration, name="report_concentration"),

@@ -177,10 +177,11 @@ class Catalogue:
                 return self._family(prefix)[name]
         return None
 
-    def all(self) -> list[Field]:
-        """Every field that can be asked of this kind of subject, in the order of registration."""
+    def all(self, families: Iterable[str] | None = None) -> list[Field]:
+        """Every field that can be asked of this kind of subject, in the order of registration; of the fields that stand
+        in rows only these families, if they are named."""
         known = dict(_fields)
-        for prefix in _families:
+        for prefix in _families if families is None else families:
             known |= self._family(prefix)
         known |= self.coming
         return [each for each in known.values() if self.of in each.of]

@@ -143,6 +143,16 @@ def touched(leaves: list[Leaf], of: str, span: Span) -> list[Sql]:
     return pieces
 
 
+def news(leaves: list[Leaf], of: str, *, subject: str, since: str) -> Sql:
+    """Whether an activity that one of the leaves counts was recorded later than `since`, both columns of a query's own
+    rows; for statements over few of them."""
+    return sql(
+        f"EXISTS (SELECT FROM audience_activity x WHERE {SUBJECT[of]} = {subject} AND x.recorded_at > {since} "
+        "AND x.reversal_of_id IS NULL AND ({}))",
+        _one(leaves),
+    )
+
+
 def _ages(leaf: Leaf) -> bool:
     return leaf.field.timed or leaf.how.timed
 

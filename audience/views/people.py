@@ -34,7 +34,7 @@ COLUMNS = (
 )
 HANDLED = (
     pages.Column("tags", _("Tags"), template="audience/_tags_cell.html", export=lambda row: ", ".join(row.tag_names)),
-    pages.Column("owner", _("Owner")),
+    pages.Column("owner", _("Owner"), value=lambda row: row.owner and (row.owner.name or row.owner.get_short_name())),
 )
 DATES = (
     pages.Column(

@@ -45,6 +45,7 @@ def context(subject: Person | Account, request: HttpRequest, now: datetime) -> d
         "tagged": Tagged.objects.filter(subject_id=subject.pk).select_related("tag").order_by("tag__name"),
         "users": users.to_choose(subject.owner_id) if rights.may(request.user, "people") else [],
         "panels": panels.draw(place, subject, request, now),
+        "work_panels": panels.draw(f"{place}_work", subject, request, now),
         **told(subject, request),
     }
 

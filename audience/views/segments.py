@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from audience import filters, forms, live, names, segments, stays
 from audience.conditions import describe, registry, tree, trial
@@ -167,7 +167,7 @@ def _crumbs(found: Segment, *more: tuple[Any, str]) -> list[tuple[Any, str]]:
     return [(_("Segments"), reverse("segments")), (found.name, own), *more]
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 def members(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Who is in a segment, as a list of people or of accounts; with `as_of`, who was at the beginning of a day."""
     found = get_object_or_404(Segment, slug=slug)

@@ -109,6 +109,10 @@ class Board(pages.ListPage):
             "figures_target": FIGURES,
             "asked": self._asked().urlencode(),
             "narrowed": bool(context["chips"]),
+            "open_count": sum(column.figures.count for column in self.made if not column.is_slim),
+            "move_whole": _with(
+                reverse("lifecycle_board_move", args=[self.lifecycle.slug]), self._asked(), column="", sort=""
+            ),
         }
 
     def _page(self, rows: QuerySet[Any], wish: pages.Wish) -> pages.Page:
@@ -182,9 +186,10 @@ class ColumnCards(Board):
 
 
 class BulkForm(Towards):
-    """Where to move those that are named, or everybody in a column of the board as it was asked for."""
+    """Where to move those that are named, or everybody in a column, or on the whole board, as it was asked for."""
 
     all = forms.SlugField(max_length=64, required=False)
+    whole = forms.BooleanField(required=False)
     asked = forms.CharField(required=False, max_length=5000)
 
 
@@ -196,9 +201,9 @@ class MoveMany(Board):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         assert self.version is not None
-        stage = get_object_or_404(Stage, version=self.version, slug=request.GET.get("all", ""))
         asked = self._asked()
-        asked.pop("all", None)
+        slug = asked.pop("all", [""])[-1]
+        stage = get_object_or_404(Stage, version=self.version, slug=slug) if slug else None
         found = self._everybody(stage, asked)
         context = {
             "lifecycle": self.lifecycle,
@@ -206,7 +211,7 @@ class MoveMany(Board):
             "count": found.count(),
             "asked": asked.urlencode(),
             "back": _with(reverse("lifecycle_board", args=[self.lifecycle.slug]), asked),
-            "destinations": [each for each in board.stages_of(self.version) if each.pk != stage.pk],
+            "destinations": [each for each in board.stages_of(self.version) if each != stage],
             "reasons": reasons(self.version),
         }
         return render(request, "lifecycle/board_move.html", context)
@@ -240,14 +245,17 @@ class MoveMany(Board):
         if form.cleaned_data["all"]:
             stage = get_object_or_404(Stage, version=self.version, slug=form.cleaned_data["all"])
             return moving.everybody_of(self._everybody(stage, asked))
+        if form.cleaned_data["whole"]:
+            return moving.everybody_of(self._everybody(None, asked))
         return moving.chosen(_pairs(self.request.POST.getlist("member")))
 
-    def _everybody(self, stage: Stage, asked: QueryDict) -> QuerySet[Membership]:
+    def _everybody(self, stage: Stage | None, asked: QueryDict) -> QuerySet[Membership]:
         filterset = filters.Board(asked, self.rows(), request=self.request)
         if filterset.form.errors:
             # A filter that is not understood must not silently mean everybody.
             raise Http404
-        return filterset.qs.filter(stage=stage, ended_at=None)
+        found = filterset.qs.filter(ended_at=None)
+        return found.filter(stage=stage) if stage else found
 
 
 def _tell(request: HttpRequest, bulk: BulkMove) -> None:

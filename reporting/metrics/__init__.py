@@ -12,14 +12,18 @@ from reporting.metrics import (
     balance,
     cohort_conversion,
     concentration,
+    detoured_wins,
     excluded,
+    first_and_repeat,
     in_flow,
     out_flow,
     period_conversion,
     recurring,
+    recycled,
     renewals,
     time_in_stage,
     time_to_accept,
+    time_until_return,
     velocity,
 )
 from reporting.metrics.metric import CustomerMetric, Metric
@@ -38,6 +42,10 @@ ALL: dict[str, Metric] = {
         attainment,
         time_to_accept,
         accepted_so_fast,
+        recycled,
+        time_until_return,
+        detoured_wins,
+        first_and_repeat,
         excluded,
     )
 }

@@ -11,10 +11,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from kit import exports, hints, pages, progress, writing
+from kit import exports, hints, pages, progress, rights, writing
 from lifecycle.models import Lifecycle, Version
-from reporting import addresses, metrics, plans, splits, windows
+from reporting import addresses, forms, metrics, plans, splits, windows
 from reporting import funnel as funnels
+from reporting import notes as notes_of
 from reporting.figures import counted
 from reporting.figures import funnel as figures
 
@@ -58,6 +59,9 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         "left_out": counted(question.about(split=None), "excluded", answer.excluded),
         "export_view": addresses.page("report_funnel", question, export="csv"),
         "is_empty": not any(row.balance_end or row.in_flow or row.out_flow for row in answer.everybody.rows),
+        "chart_notes": notes_of.within(question.window),
+        "note_form": forms.Note() if rights.may(request.user, "edit") else None,
+        "here": request.get_full_path(),
         **_replay(plan.version, now),
     }
     return pages.part(request, "funnel", "reporting/_funnel.html", "reporting/funnel.html", context)

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 from kit import exports
 from reporting import addresses, handoffs, plans
 from reporting import funnel as funnels
+from reporting import notes as notes_of
 from reporting.figures import handoffs as figures
 from reporting.figures.sheet import Choice
 from reporting.views import asking
@@ -44,6 +45,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
     context = {
         **words,
         "notes": (*notes, *asked.notes, *more),
+        "chart_notes": notes_of.within(question.window),
         "filled_at": asking.bring_up_to_date(lifecycle, now),
         **asking.form(
             NAME,

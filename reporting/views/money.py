@@ -24,6 +24,7 @@ from reporting import concentration as concentrations
 from reporting import filters, forms, metrics
 from reporting import funnel as funnels
 from reporting import money as asking_money
+from reporting import notes as notes_of
 from reporting import retention as retentions
 from reporting.figures import concentration as concentration_figures
 from reporting.figures import retention as retention_figures
@@ -47,6 +48,7 @@ def retention(request: HttpRequest) -> HttpResponseBase:
             "What recurring revenue stayed, shrank, left and grew. Every number opens the customers behind it."
         ),
         "notes": asked.notes,
+        "chart_notes": notes_of.within(asked.question.window),
         **_form("report_retention", asked, _currencies(asked.question)),
         "pars": forms.Pars(initial=_pars()) if rights.may(request.user, "edit") else None,
         "here": request.get_full_path(),

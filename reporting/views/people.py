@@ -145,13 +145,16 @@ SHOWN_ON: dict[str, tuple[str, Any]] = {
         ("acceptance", "attainment", "time_to_accept", "accepted_so_fast"),
         ("report_handoffs", gettext_lazy("Hand-offs")),
     ),
+    **dict.fromkeys(
+        ("recycled", "time_until_return", "detoured_wins", "first_and_repeat"), ("report_loops", gettext_lazy("Loops"))
+    ),
 }
 
 
 def _report(shown: Figure) -> tuple[str, str]:
     """The step of the breadcrumbs that leads back to the report, which asks the same question."""
     name, label = SHOWN_ON.get(shown.metric.name, ("report_funnel", gettext_lazy("Funnel")))
-    more = {"stage": shown.question.stage} if name != "report_funnel" else {}
+    more = {"stage": shown.question.stage} if name == "report_handoffs" else {}
     return str(label), addresses.page(name, shown.question, **more)
 
 

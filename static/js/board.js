@@ -348,4 +348,9 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("htmx:afterSwap", () => root() && count());
 addEventListener("pageshow", () => root() && count());
+
+// Rules and colleagues go on moving people while this page lies in the background.
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible" && root()) refresh();
+});
 count();

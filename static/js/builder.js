@@ -120,11 +120,11 @@ const rank = (option, wanted) => {
 
 class Combobox {
   // `options(text)` answers a list of {value, label, group} or a promise of one; `pick(option)` is told the choice.
-  // `free`: what is typed is a value as well, told to `typed(text)`.
-  constructor({ input, options, pick, typed, free = false, none = "" }) {
+  // `called` names the list; `free`: what is typed is a value as well, told to `typed(text)`.
+  constructor({ input, options, pick, called, typed, free = false, none = "" }) {
     Object.assign(this, { input, options, pick, typed, free, none, at: -1, shown: [], turn: 0 });
     this.list = h("div", { role: "listbox", id: `${newId()}-list`, class: "combo__list", hidden: true });
-    this.list.setAttribute("aria-label", input.getAttribute("aria-label"));
+    this.list.setAttribute("aria-label", called);
     this.remark = h("p", { class: "combo__remark", hidden: true });
     this.box = h("div", { class: "combo" }, input, this.list, this.remark);
     for (const [name, value] of Object.entries({
@@ -478,7 +478,8 @@ class Builder {
       this.step(letter === "y" || event.shiftKey ? 1 : -1);
       return;
     }
-    if (event.altKey && !command && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+    // On a select these keys open its list.
+    if (event.altKey && !command && event.target.tagName !== "SELECT" && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
       const node = event.target.closest("[data-node]");
       if (node && node.dataset.node !== this.tree.id) {
         event.preventDefault();
@@ -685,6 +686,7 @@ class Builder {
     const all = [...this.fields.values()].map((each) => ({ value: each.name, label: each.label, group: each.group }));
     const combo = new Combobox({
       input,
+      called: this.words.choose,
       none: this.words.no_field,
       options: (text) => {
         const wanted = fold(text).split(/\s+/).filter(Boolean);
@@ -853,6 +855,7 @@ class Builder {
     }
     const combo = new Combobox({
       input,
+      called: this.words.choose,
       free: true,
       options: (text) => this.offered({ field: field.name, key: "" }, text),
       typed: set,
@@ -891,6 +894,7 @@ class Builder {
     };
     const combo = new Combobox({
       input,
+      called: this.words.choose,
       free: !choices,
       options: async (text) => {
         const found = choices
@@ -951,7 +955,7 @@ class Builder {
       onchange: (event) => {
         if (event.target.value) leaf.days = 30;
         else delete leaf.days;
-        this.change(event.target.value ? `${leaf.id}:days` : `${leaf.id}:window`);
+        this.change(`${leaf.id}:window`);
       },
     });
     select.append(h("option", { value: "" }, words.any_time), h("option", { value: "days" }, words.in_last));
@@ -992,6 +996,7 @@ class Builder {
         };
         called = new Combobox({
           input,
+          called: words.choose,
           free: true,
           options: (text) => this.offered({ field: field.name, key: "properties" }, text),
           typed: rename,
@@ -1016,19 +1021,26 @@ class Builder {
       );
     });
     const left = field.where.filter((each) => each.key === "properties" || !used.has(each.key));
-    const narrow = h("select", {
+    const input = h("input", {
       class: "input builder__narrow",
       "aria-label": words.narrow_by,
+      placeholder: `${words.narrow} …`,
       "data-k": `${leaf.id}:narrow`,
-      onchange: (event) => {
-        const key = event.target.value === "properties" ? "properties." : event.target.value;
-        const row = { id: newId(), key, values: [] };
+    });
+    input.addEventListener("blur", () => (input.value = ""));
+    const narrow = new Combobox({
+      input,
+      called: words.choose,
+      options: (text) =>
+        left.map((each) => ({ value: each.key, label: each.label })).filter((each) => fold(each.label).includes(fold(text))),
+      pick: (option) => {
+        const own = option.value === "properties";
+        const row = { id: newId(), key: own ? "properties." : option.value, values: [] };
         leaf.where.push(row);
-        this.change(`${row.id}:${key === "properties." ? "name" : "values"}`);
+        this.change(`${row.id}:${own ? "name" : "values"}`);
       },
     });
-    narrow.append(h("option", { value: "" }, `${words.narrow} …`), ...left.map((each) => h("option", { value: each.key }, each.label)));
-    return [...rows, left.length ? h("div", { class: "builder__more" }, narrow) : null];
+    return [...rows, left.length ? h("div", { class: "builder__more" }, narrow.box) : null];
   }
 
   // ---- what the server says ----

@@ -172,6 +172,35 @@ def test_a_list_with_its_filters_becomes_a_fixed_list(ada):
     assert ada.post("/segments/fair/edit/", {"name": "Fair 2026"}).url == "/segments/fair/"
 
 
+def test_chosen_people_are_added_to_a_fixed_list_and_taken_out_again_each_with_its_undo(ada):
+    first, second = person(first_name="One"), person(first_name="Two")
+    fair = segments.create_list(
+        "Fair", of="person", members=sql("SELECT {}::bigint AS subject_id", first.pk), by=None, now=timezone.now()
+    )
+    account_list = segments.create_list(
+        "Firms", of="account", members=sql("SELECT 1::bigint AS subject_id"), by=None, now=timezone.now()
+    )
+
+    def inside():
+        return set(SegmentMember.objects.filter(segment=fair, left_at=None).values_list("subject_id", flat=True))
+
+    answer = ada.post(
+        "/people/", {"action": "to_list", "id": [first.pk, second.pk], "to_list-slug": "fair"}, follow=True
+    )
+    assert "1 was added to “Fair”" in text(answer) and inside() == {first.pk, second.pk}
+    answer = ada.post(
+        "/segments/fair/members/", {"action": "from_list", "id": [first.pk], "from_list-slug": "fair"}, follow=True
+    )
+    assert "1 was taken out of “Fair”" in text(answer) and inside() == {second.pk}
+    back = text(answer).split('class="note__undo" method="post" action="')[1].split('"')[0]
+    ada.post(back)
+    assert inside() == {first.pk, second.pk}
+    refused = ada.post(
+        "/people/", {"action": "to_list", "id": [first.pk], "to_list-slug": account_list.slug}, follow=True
+    )
+    assert "Choose a list" in text(refused)
+
+
 def test_who_may_only_look_sees_no_button_that_would_be_refused(client):
     client.force_login(User.objects.create_user("eve@example.com", "x", role=User.Role.VIEWER))
     person(country="DE")

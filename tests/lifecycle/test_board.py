@@ -258,6 +258,18 @@ def test_everybody_of_a_column_and_filter_is_moved_and_nobody_else(browser, vers
     assert set(moved) == {each.pk for each in wanted}
 
 
+def test_everybody_that_the_filters_leave_is_moved_from_all_columns(browser, version):
+    wanted = [placed(version, slug, country="DE") for slug in ("known", "engaged", "resting")]
+    placed(version, "known", country="FR")
+    placed(version, "won", country="DE")
+    page = browser.get(BOARD, {"country": "DE"})
+    assert "Move all 3 …" in page.content.decode()
+    form = browser.get(page.context["move_whole"])
+    assert form.context["count"] == 3 and 'name="whole"' in form.content.decode()
+    move_many(browser, to=version.stages.get(slug="lead").pk, whole="on", asked=form.context["asked"])
+    assert set(Membership.objects.filter(stage__slug="lead").values_list("pk", flat=True)) == {m.pk for m in wanted}
+
+
 def test_many_become_a_job_with_a_page_that_names_each(browser, version):
     crowd(version, moving.AT_ONCE + 5)
     response = move_many(browser, to=version.stages.get(slug="lead").pk, all="known")

@@ -106,6 +106,10 @@ def test_a_list_says_in_words_what_it_holds():
         "acceptance": "Handed over in “Lead”",
         "attainment": "Deadlines of “Lead”",
         "time_to_accept": "Hours in “Lead” until accepted",
+        "recycled": "Sent on a detour from “Lead”",
+        "time_until_return": "Sent on a detour from “Lead”, days until the return",
+        "detoured_wins": "“Won” after a detour",
+        "first_and_repeat": "Came into “Lead”",
         "accepted_so_fast": "Accepted from “Lead”, and on to “Won”",
     }
     out = metrics.ALL["out_flow"].title(question.about(directions=(Direction.SKIP,)))

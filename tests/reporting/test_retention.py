@@ -203,5 +203,5 @@ def test_pars_are_set_by_those_who_may_edit(client):
 def test_the_statements_of_the_page_are_counted(visitor, django_assert_num_queries):  # noqa: F811
     year()
     page(visitor, "report_retention", **SPAN)
-    with django_assert_num_queries(18):
+    with django_assert_num_queries(19):
         page(visitor, "report_retention", **SPAN)

@@ -1,0 +1,85 @@
+"""The page of loops."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from kit import exports
+from reporting import addresses, loops, notes, plans
+from reporting import funnel as funnels
+from reporting.figures import loops as figures
+from reporting.figures.sheet import Choice
+from reporting.plans import Place, Plan
+from reporting.views import asking
+
+NAME = "report_loops"
+
+
+@require_GET
+def page(request: HttpRequest) -> HttpResponseBase:
+    """Detours and returns of one lifecycle; as a page, as its part for htmx, or as a file."""
+    now = timezone.now()
+    words = {"title": _("Loops"), "purpose": _("Who was sent on a detour, who came back, and who won after all.")}
+    found = [(each, plan) for each in plans.readable() if (plan := plans.read(each)) and len(plan.success) > 1]
+    if not found:
+        return render(request, "reporting/no_lifecycle.html", words)
+    lifecycle, said = addresses.choose(request.GET, [each for each, _plan in found])
+    plan = next(plan for each, plan in found if each == lifecycle)
+    asked = addresses.read(request.GET, plan, funnels.today(now), now)
+    stage, more = addresses.stage_of(request.GET, _offered(plan))
+    onward = plan.next(stage.slug)
+    assert onward is not None
+    target = (plan.next(onward.slug) or onward) if stage.limit_hours else onward
+    reason = addresses.reason(request.GET)
+    question = asked.question.about(stage=stage.slug, target=target.slug, reason=reason)
+    told = list(notes.within(question.window))
+    cut, unread = _cut(request)
+    cuts = [(note.day, note.text) for note in told] + ([(cut, _("your day"))] if cut else [])
+    answer = loops.answer(question, cuts)
+    if request.GET.get("export") == "csv":
+        return exports.csv_response(f"loops-{lifecycle.slug}", *figures.as_rows(answer))
+    reasons = [(each, each) for each in answer.reasons if each]
+    if reason and reason not in answer.reasons:
+        reasons.append((reason, reason))
+    extra = {"stage": stage.slug, "reason": reason or "", "cut": cut.isoformat() if cut else ""}
+    context = {
+        **words,
+        "notes": (*said, *asked.notes, *more, *unread),
+        "chart_notes": told,
+        "filled_at": asking.bring_up_to_date(lifecycle, now),
+        **asking.form(
+            NAME,
+            asked.preset,
+            question.window,
+            [asking.lifecycle_choice([each for each, _plan in found], lifecycle)],
+            [
+                Choice("reason", _("Sent because"), [("", _("any reason")), *reasons], reason or ""),
+                Choice("stage", _("Periods of"), [(each.slug, each.name) for each in _offered(plan)], stage.slug),
+                Choice("cut", _("A period begins on"), [], cut.isoformat() if cut else ""),
+            ],
+            addresses.page(NAME, question, export="csv", **extra),
+        ),
+    }
+    return asking.report(request, figures.sheet(answer), context)
+
+
+def _offered(plan: Plan) -> list[Place]:
+    """The stages of which periods can be told: those that lead on, the one with a limit first."""
+    onward = list(plan.success[:-1])
+    return sorted(onward, key=lambda place: not place.limit_hours)
+
+
+def _cut(request: HttpRequest) -> tuple[date | None, list[str]]:
+    text = request.GET.get("cut", "").replace("\x00", "").strip()
+    if not text:
+        return None, []
+    try:
+        return date.fromisoformat(text), []
+    except ValueError:
+        return None, [_("“%(text)s” is no day; write it as 2025-01-31.") % {"text": text[:40]}]
