@@ -54,7 +54,6 @@ def _held(of: str, ask: Ask) -> Sql:
 
 def _of_owners(of: str, ask: Ask, chosen: Sql) -> Sql:
     wanted = _wanted(ask)
-    later = ask.moment.later("c")
     only = sql(" AND {} IN ({})", Sql("t.subject_id"), chosen) if chosen else Sql("")
     only_changes = sql(" AND c.subject_id IN ({})", chosen) if chosen else Sql("")
     evidence = Sql("NULL::timestamptz")
@@ -65,32 +64,31 @@ def _of_owners(of: str, ask: Ask, chosen: Sql) -> Sql:
             FIELD,
             ask.moment.counts("b"),
         )
+    # What changed since is almost nothing when the moment is now: it is read once, by its time.
     return sql(
         """
         SELECT held.subject_id, array_agg(held.slug ORDER BY held.slug) AS value, {} AS evidence FROM (
+            WITH later AS MATERIALIZED (
+                SELECT DISTINCT ON (c.subject_id, c.field) c.subject_id, substr(c.field, {}) AS slug, c.old
+                FROM audience_fieldchange c
+                WHERE c.{} IS NOT NULL AND {} AND {}{} ORDER BY c.subject_id, c.field, c.occurred_at, c.id)
             SELECT t.subject_id, tag.slug::text AS slug
             FROM audience_tagged t JOIN audience_tag tag ON tag.id = t.tag_id
-            WHERE t.{} IS NOT NULL{}{} AND NOT EXISTS (
-                SELECT FROM audience_fieldchange c
-                WHERE c.subject_id = t.subject_id AND c.field = {} || tag.slug AND {})
+            LEFT JOIN later ON later.subject_id = t.subject_id AND later.slug = tag.slug
+            WHERE t.{} IS NOT NULL{}{} AND later.subject_id IS NULL
             UNION ALL
-            SELECT first.subject_id, substr(first.field, {}) FROM (
-                SELECT DISTINCT ON (c.subject_id, c.field) c.subject_id, c.field, c.old FROM audience_fieldchange c
-                WHERE c.{} IS NOT NULL AND {} AND {}{} ORDER BY c.subject_id, c.field, c.occurred_at, c.id) first
-            WHERE first.old = {}
+            SELECT later.subject_id, later.slug FROM later WHERE later.old = {}
         ) held GROUP BY held.subject_id
         """,
         evidence,
-        Sql(f"{of}_id"),
-        only,
-        sql(" AND tag.slug = ANY ({})", wanted) if wanted else Sql(""),
-        FIELD,
-        later,
         len(FIELD) + 1,
         Sql(f"{of}_id"),
         _is_of_tags(wanted),
-        later,
+        ask.moment.later("c"),
         only_changes,
+        Sql(f"{of}_id"),
+        only,
+        sql(" AND tag.slug = ANY ({})", wanted) if wanted else Sql(""),
         HAD,
     )
 

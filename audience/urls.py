@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from audience.views import accounts, conditions, editing, exclusions, imports, people, recording, search, segments
+from audience.views import (
+    accounts,
+    conditions,
+    deals,
+    editing,
+    exclusions,
+    imports,
+    people,
+    recording,
+    search,
+    segments,
+)
 
 urlpatterns = [
     path("people/", people.People.as_view(), name="people"),
@@ -11,6 +22,7 @@ urlpatterns = [
     path("people/<int:pk>/edit/", editing.person_edit, name="person_edit"),
     path("people/<int:pk>/tags/", editing.person_tags, name="person_tags"),
     path("people/<int:pk>/owner/", editing.person_owner, name="person_owner"),
+    path("people/<int:pk>/deal/", deals.person_deal, name="person_deal"),
     path("people/<int:pk>/record/", recording.person_record, name="person_record"),
     path("people/<int:pk>/timeline/", people.person_timeline, name="person_timeline"),
     path("accounts/", accounts.Accounts.as_view(), name="accounts"),
@@ -21,6 +33,8 @@ urlpatterns = [
     path("accounts/<int:pk>/tags/", editing.account_tags, name="account_tags"),
     path("accounts/<int:pk>/owner/", editing.account_owner, name="account_owner"),
     path("tags/", editing.tags_there, name="tags"),
+    path("accounts/<int:pk>/deal/", deals.account_deal, name="account_deal"),
+    path("deals/<int:pk>/", deals.deal, name="deal"),
     path("accounts/<int:pk>/record/", recording.account_record, name="account_record"),
     path("activities/<int:pk>/take-back/", recording.take_back, name="activity_take_back"),
     path("accounts/<int:pk>/people/", accounts.PeopleOf.as_view(), name="account_people"),

@@ -1,0 +1,99 @@
+"""Deals are opened and changed here, one at a time: each change of stage or status is a row of its own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from audience.models import Account, Deal, DealRole, DealStageChange, Person
+from audience.people import BadValue
+from kit import audit
+from kit.models import User
+
+FIELDS = ("name", "amount", "currency", "pipeline", "stage", "status", "reason", "expected_close_on", "owner")
+OPEN, LOST = Deal.Status.OPEN, Deal.Status.LOST
+
+
+@transaction.atomic
+def open(
+    values: Mapping[str, Any],
+    *,
+    account: Account | None,
+    roles: Sequence[tuple[Person, str]] = (),
+    source: str,
+    by: User | None,
+    now: datetime,
+    external_id: str = "",
+) -> Deal:
+    """A new deal that is open since `now`, of an account and of people with a role in it. Raises BadValue.
+
+    `values` are some of FIELDS; a deal that is won or lost at once is opened first, so that its history tells both.
+    """
+    _check(values)
+    if account is None and not roles:
+        raise BadValue("account", _("A deal belongs to an account or to a person."))
+    first = {name: value for name, value in values.items() if name not in ("status", "reason")}
+    deal = Deal.objects.create(
+        **first,
+        account=account,
+        source=source,
+        external_id=external_id or uuid.uuid4().hex,
+        opened_at=now,
+        recorded_at=now,
+    )
+    DealRole.objects.bulk_create(DealRole(deal=deal, person=person, role=role) for person, role in roles)
+    audit.record("deal.open", str(deal), by=by, now=now, after={"deal": deal.pk, "source": source})
+    if values.get("status", OPEN) != OPEN:
+        rest = {name: value for name, value in values.items() if name in ("status", "reason")}
+        change(deal, rest, at=now, by=by, now=now)
+    return deal
+
+
+@transaction.atomic
+def change(deal: Deal, values: Mapping[str, Any], *, at: datetime, by: User | None, now: datetime) -> bool:
+    """Write new values of FIELDS; `at` is when a stage or status changed. True when anything was different.
+
+    A lost deal has a reason; a deal that is opened again has none. Raises BadValue, also for an `at` before the last
+    change or after `now`.
+    """
+    _check(values)
+    held = Deal.objects.select_for_update(no_key=True).get(pk=deal.pk)
+    told = {name: value for name, value in values.items() if getattr(held, name) != value}
+    if not told:
+        return False
+    before = {"from_stage": held.stage, "from_status": held.status}
+    for name, value in told.items():
+        setattr(held, name, value)
+    if held.status == LOST and not held.reason:
+        raise BadValue("reason", _("Say why it was lost: it is what the next one learns from."))
+    if held.status != before["from_status"] or held.stage != before["from_stage"]:
+        last = DealStageChange.objects.filter(deal=held).order_by("-occurred_at").first()
+        if at > now or at < (last.occurred_at if last else held.opened_at):
+            raise BadValue("closed_on", _("That day is before the deal’s last change, or still to come."))
+        if held.status != before["from_status"]:
+            held.closed_at = None if held.status == OPEN else at
+            held.reason = "" if held.status == OPEN else held.reason
+        DealStageChange.objects.create(
+            deal=held, to_stage=held.stage, to_status=held.status, occurred_at=at, recorded_at=now, **before
+        )
+    held.save()
+    deal.refresh_from_db()
+    after = {"deal": deal.pk, "columns": sorted(told), "status": held.status}
+    audit.record("deal.change", str(deal), by=by, now=now, before=before, after=after)
+    return True
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if name not in FIELDS:
+            raise BadValue(name, _("Deals have no field called “%(field)s”.") % {"field": name})
+        longest = getattr(Deal._meta.get_field(name), "max_length", None)
+        if isinstance(value, str) and ((longest and len(value) > longest) or "\x00" in value):
+            raise BadValue(name, _("This is longer than %(most)s characters.") % {"most": longest})
+    if values.get("status", OPEN) not in Deal.Status.values:
+        raise BadValue("status", _("A deal is open, won or lost."))
