@@ -21,6 +21,10 @@ let pending = null; // what the dialog asks about: {card, stage, place} or {many
 function toast(answer) {
   const note = document.getElementById("board-toast").content.firstElementChild.cloneNode(true);
   note.classList.add(`note--${answer.tone}`);
+  for (const icon of note.querySelectorAll("[data-tone]")) {
+    if (icon.dataset.tone === answer.tone) icon.replaceWith(...icon.childNodes);
+    else icon.remove();
+  }
   note.querySelector(".note__text").textContent = answer.words;
   const undo = note.querySelector("form");
   if (answer.undo) undo.action = answer.undo;
@@ -346,8 +350,10 @@ document.addEventListener("click", (event) => {
   history.replaceState(history.state, "", tab.href);
 });
 
+const showTab = () => document.querySelector("[data-tab][aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 document.addEventListener("htmx:afterSwap", () => root() && count());
-addEventListener("pageshow", () => root() && count());
+addEventListener("pageshow", () => root() && (count(), showTab()));
 
 // Rules and colleagues go on moving people while this page lies in the background.
 document.addEventListener("visibilitychange", () => {

@@ -28,3 +28,22 @@ def test_an_amount_has_the_places_of_its_currency(minor, currency, text):
 
 def test_an_amount_in_the_currencys_own_unit_is_exact():
     assert money.major(10, "EUR") == Decimal("0.10")
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "text"),
+    [
+        (0, "EUR", "0\u00a0EUR"),
+        (95_049, "EUR", "950\u00a0EUR"),
+        (99_949, "EUR", "999\u00a0EUR"),
+        (99_950, "EUR", "1.0k\u00a0EUR"),
+        (84_000_00, "EUR", "84.0k\u00a0EUR"),
+        (184_000_00, "EUR", "184k\u00a0EUR"),
+        (1_234_567_00, "EUR", "1.2M\u00a0EUR"),
+        (-2_500_000_000_00, "EUR", "-2.5bn\u00a0EUR"),
+        (1_500, "JPY", "1.5k\u00a0JPY"),
+    ],
+)
+def test_an_amount_is_written_in_few_letters_where_there_is_little_room(minor, currency, text):
+    with translation.override("en"):
+        assert money.short(minor, currency) == text
