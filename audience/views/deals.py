@@ -38,7 +38,9 @@ class DealForm(forms.Form):
     expected_close_on = forms.DateField(
         label=_("Expected close"), required=False, widget=forms.DateInput(format="%Y-%m-%d", attrs=DAY)
     )
-    owner = forms.ModelChoiceField(queryset=users.to_choose(), label=_("Owner"), required=False)
+    owner = forms.ModelChoiceField(
+        queryset=users.to_choose(), label=_("Owner"), required=False, empty_label=_("(nobody)")
+    )
     status = forms.ChoiceField(label=_("Status"), choices=Deal.Status.choices)
     closed_on = forms.DateField(
         label=_("Won or lost on"), required=False, widget=forms.DateInput(format="%Y-%m-%d", attrs=DAY),

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from audience import activities, tags
-from audience.models import Account, AccountRole, Case, Contract, FieldChange, Identity, Person
+from audience.models import Account, AccountRole, Case, Contract, Deal, FieldChange, Identity, Person
 from kit import notes, work
 from kit.models import User
 from kit.sql import sql
@@ -121,6 +121,8 @@ def addresses(ada: Person) -> list[str]:
         f"/people/{ada.pk}/edit/",
         f"/people/{ada.pk}/record/",
         "/people/new/",
+        f"/people/{ada.pk}/deal/",
+        f"/deals/{Deal.objects.get().pk}/",
         f"/accounts/{ada.account_id}/edit/",
         "/work/",
         "/work/new/",
