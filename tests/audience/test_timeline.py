@@ -227,3 +227,16 @@ def test_what_makes_no_sense_is_left_out_and_never_an_error(browser, query):
 def test_a_timeline_of_nothing_says_what_will_come(browser):
     content = browser.get(reverse("person", args=[person().pk])).content.decode()
     assert "Nothing has happened yet" in content
+
+
+def test_a_page_takes_two_queries_wherever_it_begins(django_assert_num_queries):
+    someone = person()
+    for number in range(60):
+        activity(someone, days_ago(number))
+    cursor = None
+    for size in (25, 25, 10):
+        with django_assert_num_queries(2):  # which come next; what they are
+            page = timeline.page(someone, timeline.Wanted(), cursor)
+        assert len(page.items) == size
+        cursor = page.older
+    assert cursor is None
