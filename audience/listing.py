@@ -18,8 +18,8 @@ class Extra:
     """One more column of a list.
 
     `of` is "person" or "account"; `annotations` gives the expressions that the column reads, evaluated in the list's
-    own statement; `filters` makes one filter for each of its names in the address. `on_card`: the column's text also
-    stands on the cards of a board, wherever upper floors draw one.
+    own statement; `filters` makes one filter for each of its names in the address. `on_card`: the column's text
+    (of a column with a template, that of its file) also stands on the cards of a board, unless it is empty.
     """
 
     of: str

@@ -228,7 +228,12 @@ def _facts(subjects: Sequence[int], of: str) -> dict[int, list[tuple[Any, Any]]]
     rows: QuerySet[Any] = (Person if of == "person" else Account)._default_manager.filter(pk__in=subjects)
     for extra in extras:
         rows = rows.annotate(**extra.annotations())
-    return {row.pk: [(extra.column.label, extra.column.text(row)) for extra in extras] for row in rows}
+    return {row.pk: [fact for extra in extras if (fact := _fact(extra.column, row))[1]] for row in rows}
+
+
+def _fact(column: pages.Column, row: Any) -> tuple[Any, Any]:
+    """A column as a card says it: what a template draws in a list is too large here, its line of a file is not."""
+    return column.label, column.of(row) if column.template else column.text(row)
 
 
 def _open_deals(of: str, currency: str) -> Sql:

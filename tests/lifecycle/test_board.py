@@ -172,13 +172,13 @@ def test_a_long_column_begins_with_a_few_and_goes_on_by_its_last_card(browser, v
 def test_the_page_takes_the_same_queries_however_many_there_are(browser, version, django_assert_num_queries):
     crowd(version, 3)
     # session, user, zone; lifecycle, version; owners to filter by (industries and countries are remembered); currency,
-    # figures, stages; keys of cards, cards, zone; reasons by hand; currency
+    # figures, stages; keys of cards, cards, zone, facts of other apps; reasons by hand; currency
     browser.get(BOARD)
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         browser.get(BOARD)
     crowd(version, 200)
     crowd(version, 50, "lead")
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         browser.get(BOARD)
 
 
@@ -189,14 +189,17 @@ def test_the_figures_alone_are_drawn_for_the_script(browser, version):
     assert content.count('hx-swap-oob="true"') == 2 * 5 and "<article" not in content and "bcard" not in content
 
 
-def test_a_column_that_another_app_puts_on_cards_is_there(browser, version, monkeypatch):
-    monkeypatch.setattr(listing, "_extras", dict(listing._extras))
-    column = pages.Column("score", "Score", value=lambda row: 62 if row.first_name == "Ada" else 7)
-    listing.register(listing.Extra(of="person", column=column, annotations=dict, on_card=True))
-    placed(version, first_name="Ada")
-    [card] = shown(browser)["known"].cards
-    assert card.facts == [("Score", "62")]
-    assert '<span class="visually-hidden">Score: </span>62' in browser.get(BOARD).content.decode()
+def test_a_column_that_another_app_puts_on_cards_is_there_unless_it_is_empty(browser, version, monkeypatch):
+    monkeypatch.setattr(listing, "_extras", {})
+    column = pages.Column("fit", "Fit", value=lambda row: 62 if row.first_name == "Ada" else 7)
+    drawn = pages.Column("tags", "Tags", template="x.html", export=lambda row: "vip" if row.first_name == "Ada" else "")
+    for each in (column, drawn):
+        listing.register(listing.Extra(of="person", column=each, annotations=dict, on_card=True))
+    placed(version, first_name="Ada", days=1)
+    placed(version, first_name="Ben", days=2)
+    ada, ben = shown(browser)["known"].cards
+    assert (ada.facts, ben.facts) == ([("Fit", "62"), ("Tags", "vip")], [("Fit", "7")])
+    assert '<span class="visually-hidden">Fit: </span>62' in browser.get(BOARD).content.decode()
 
 
 def test_who_may_only_look_gets_no_way_to_move(client, version):
