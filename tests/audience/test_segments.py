@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
+import threading
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audience import live, people, segments
 from audience.conditions import compile, tree
 from audience.conditions.tree import ConditionError
-from audience.models import Person, Segment, SegmentMember
+from audience.models import Dirty, Person, Segment, SegmentMember
 from kit import jobs, reading
 from kit.models import AuditEntry, Job
 from kit.sql import Sql, rows, sql
@@ -152,6 +153,50 @@ def test_a_look_at_some_leaves_the_others_alone():
     Person.objects.update(country="FR")
     segments.refresh(made, at=LATER, now=LATER, among=ids(ada.pk))
     assert inside(made) == {bob.pk}
+
+
+def test_filling_a_segment_marks_its_people_only_if_something_asks_for_it():
+    ada = person(country="DE")
+    live.run_all(NOW)
+    made = segment()
+    assert not Dirty.objects.exists(), "nothing asks for a new segment, so nobody waits behind its members"
+    segment("Others", {"not": {"field": "segment.germans", "op": "is", "value": True}})
+    assert not Dirty.objects.exists()
+    segments.change(made, label="French", condition=FROM_GERMANY | {"value": "FR"}, by=None, now=LATER)
+    assert set(Dirty.objects.values_list("subject_id", flat=True)) == {ada.pk}
+    live.run_all(LATER)
+    assert inside(Segment.objects.get(slug="others")) == {ada.pk}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_changes_while_a_segment_is_filled_is_not_left_with_the_older_answer():
+    """The fact is judged after the filling statement has looked, and before what it wrote can be seen."""
+    ada = person(country="DE")
+    live.run_all(NOW)
+    made = Segment.objects.create(
+        name="Germans", slug="germans", condition=FROM_GERMANY, looked_until=NOW, created_at=NOW, updated_at=NOW
+    )
+    looked, judged = threading.Event(), threading.Event()
+
+    def fill():
+        try:
+            with transaction.atomic(), live.without_marks():
+                segments.refresh(made, at=NOW + live.INSTANT, now=NOW)
+                looked.set()
+                judged.wait(20)
+            segments._again(made, LATER)
+        finally:
+            connection.close()
+
+    filling = threading.Thread(target=fill)
+    filling.start()
+    assert looked.wait(20)
+    move(ada, "FR")
+    live.run_all(LATER)
+    judged.set()
+    filling.join(20)
+    live.run_all(LATER)
+    assert inside(made) == set()
 
 
 # ---- kept live ----
