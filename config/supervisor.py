@@ -106,10 +106,11 @@ def run(asked: argparse.Namespace) -> None:
     with _listening(asked.port) as web, nullcontext() if outside else embedded.running(asked.data) as server:
         environment = _environment(asked.data, server.url if server else outside)
         login = _prepare(asked, environment)
+        comes = _ask_for_company(asked, environment)
         children = _children(asked.data, environment, web)
         try:
             children[0].start()  # the web alone at first: somebody waits for it
-            _announce(web.getsockname()[1], login, children[0], asked.data)
+            _announce(web.getsockname()[1], login, children[0], asked.data, comes)
             _watch(children, server)
         finally:
             say("stopping …")
@@ -200,6 +201,22 @@ def _prepare(asked: argparse.Namespace, environment: dict[str, str]) -> str:
     return f"sign in as {DEMO_USER} with the password {password.read_text()}"
 
 
+def _ask_for_company(asked: argparse.Namespace, environment: dict[str, str]) -> str:
+    """On the first start, have the workers load the demo company unless told not to; what to tell of it."""
+    seen = asked.data / "demo-company"
+    if seen.exists():
+        return ""
+    told = "no"
+    if not asked.empty:
+        command = [sys.executable, "manage.py", "load_demo", "--ask"]
+        done = subprocess.run(
+            command, cwd=here, env=environment, capture_output=True, text=True, start_new_session=True
+        )  # fmt: skip
+        told = "asked for" if done.returncode == 0 else done.stderr.strip()
+    seen.write_text(told)
+    return "The demo company is being loaded; the home page shows how far it is." if told == "asked for" else ""
+
+
 def _children(folder: Path, environment: dict[str, str], web: socket.socket) -> list[Child]:
     logs = folder / "log"
     logs.mkdir(exist_ok=True)
@@ -225,7 +242,7 @@ def _log(path: Path) -> Path:
     return path
 
 
-def _announce(port: int, login: str, web: Child, folder: Path) -> None:
+def _announce(port: int, login: str, web: Child, folder: Path, comes: str) -> None:
     """Print address and login as soon as the web answers."""
     deadline = time.monotonic() + WEB_SECONDS
     while not (status := _status(port)):
@@ -237,6 +254,8 @@ def _announce(port: int, login: str, web: Child, folder: Path) -> None:
     if status >= 500:
         say(f"The web answers with error {status}; its log: {web.log}")
     say(f"\n  Perennial runs at http://127.0.0.1:{port}/\n  {login}\n")
+    if comes:
+        say(f"  {comes}")
     say(f"  Data and logs in {folder}. Ctrl-C stops all of it.\n")
 
 

@@ -8,4 +8,5 @@ urlpatterns = [
     path("", include("scoring.urls")),
     path("", include("lifecycle.urls")),
     path("", include("reporting.urls")),
+    path("", include("demo.urls")),
 ]

@@ -76,8 +76,13 @@ class Calendar:
         return self.start + timedelta(days=day)
 
     def written(self, at: int) -> str:
-        """A moment as files hold it: local time, to the second."""
+        """A moment as files hold it: local time, to the second.
+
+        The hour that clocks skip or repeat is pressed into the first minute of the next one, in its order.
+        """
         moment = datetime.combine(self.start, time.min) + timedelta(minutes=at)
+        if moment.hour == 2:
+            moment = moment.replace(hour=3, minute=0, second=moment.minute)
         return moment.isoformat(sep=" ")
 
 
@@ -370,6 +375,11 @@ def plainly(text: str) -> str:
 def hour(draw: random.Random, first: int = 7, last: int = 18) -> int:
     """Minutes into a day, within working hours unless said otherwise; never in the hours that clocks skip."""
     return draw.randrange(first * HOUR, last * HOUR)
+
+
+def awake(draw: random.Random, at: int, first: int, last: int) -> int:
+    """A moment of the same day when people are at their desks, within these bounds."""
+    return max(first, min(at // DAY * DAY + hour(draw), last))
 
 
 def parted(draw: random.Random, things: Iterable[T], shares: Sequence[int]) -> list[list[T]]:

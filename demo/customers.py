@@ -128,7 +128,7 @@ def _opening(draw: random.Random, company: Company, due: int) -> list[Customer]:
         if kind < 2:
             each.ends = first + kind * YEAR
         for _ in range(STAFF):
-            company.contact(draw, "customer", "Customer base", seen=firm.seen + draw.randrange(40 * DAY), firm=firm)
+            company.contact(draw, "customer", "Customer base", seen=draw.randrange(20) * DAY + hour(draw), firm=firm)
         made.append(each)
     return made
 

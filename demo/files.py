@@ -25,8 +25,10 @@ def write(company: Company, into: Path) -> None:
     written = company.calendar.written
     day = company.calendar.on
     _write(into / "products.csv", PRODUCT, ([*of[:3], _money(of[3])] for of in parts.PRODUCTS))
-    _write(into / "accounts.csv", ACCOUNT, (_account(firm, written) for firm in company.firms))
-    _write(into / "people.csv", PERSON, (_person(person, written) for person in company.people))
+    firms = sorted(company.firms, key=lambda firm: (firm.seen, firm.key))
+    people = sorted(company.people, key=lambda person: (person.seen, person.key))
+    _write(into / "accounts.csv", ACCOUNT, (_account(firm, written) for firm in firms))
+    _write(into / "people.csv", PERSON, (_person(person, written) for person in people))
     acts = sorted(company.acts, key=lambda act: act.at)
     _write(into / "activities.csv", ACTIVITY, (_act(number, act, written) for number, act in enumerate(acts, 1)))
     _write(into / "deals.csv", DEAL, (_sale(sale, written) for sale in company.sales))
@@ -48,11 +50,11 @@ Written = Callable[[int], str]
 PRODUCT = ["external_id", "name", "family", "price"]
 ACCOUNT = [
     "external_id", "name", "domain", "industry", "employees", "country", "region", "city", "parent_external_id",
-    "owner", "relation", "sites", "first_seen",
+    "owner", "kind of account", "sites", "first_seen",
 ]  # fmt: skip
 PERSON = [
     "external_id", "email", "first_name", "last_name", "title", "source", "country", "region", "city", "language",
-    "owner", "account_external_id", "relation", "webinar_program", "first_seen",
+    "owner", "account_external_id", "relation to us", "webinar programme", "first_seen",
 ]  # fmt: skip
 ACTIVITY = [
     "external_id", "person_external_id", "account_external_id", "kind", "occurred", "channel", "platform", "direction",

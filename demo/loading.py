@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,15 @@ from django.utils.translation import gettext as _
 from audience import exclusions, importing
 from audience.models import Import, Person
 from demo import building, files
-from demo.company import DOMAIN, USERS
+from demo.company import DAYS, DOMAIN, USERS
 from kit import installation, jobs
 from kit.models import Job, User
 from lifecycle import documents, versions
 from lifecycle.models import Version
 from reporting import filling, integrity
+from scoring import documents as scores
+from scoring import versions as scoring
+from scoring.models import ScoringVersion
 
 JOB = "demo"
 SOURCE = "marlow creek"
@@ -36,6 +39,7 @@ ZONE, CURRENCY, COMPANY = "Europe/Amsterdam", "EUR", "Marlow Creek Instruments"
 DOCUMENTS = Path(__file__).resolve().parent / "documents"
 LIFECYCLES = ("net_new", "customers", "partners", "shop", "shop_repeat")
 
+FIRST_LIMIT = 50  # of the lead score in the first year
 AT_ONCE = 2  # replays; each keeps one process of the database busy
 
 
@@ -85,12 +89,16 @@ class File:
 
 FILES = (
     File("products", "products"),
-    File("accounts", "accounts", {"relation": "custom.relation:text", "sites": "custom.sites:number"}),
-    File("people", "people", {"relation": "custom.relation:text", "webinar_program": "custom.webinar_program:text"}),
+    File("accounts", "accounts", {"kind of account": "custom.relation:text", "sites": "custom.sites:number"}),
+    File(
+        "people",
+        "people",
+        {"relation to us": "custom.relation:text", "webinar programme": "custom.webinar_program:text"},
+    ),
     File("activities", "activities", {"reason": "properties.reason", "content": "properties.content"}),
     File("deals", "deals", {"partner": "properties.partner", "credit": "properties.credit"}),
     File("contracts", "contracts"),
-    File("purchases", "purchases", {"cost": "properties.cost"}),
+    File("purchases", "purchases"),
 )
 HISTORY = File("stages", "stage_movements")
 
@@ -113,6 +121,7 @@ def steps() -> list[Step]:
         Step("files", _("Making up two years"), _write_files),
         Step("settings", _("Settings and users"), _set_up),
         *brought,
+        Step("scores", _("Scoring everybody"), _score),
         Step("lifecycles", _("Replaying two years in %(count)s lifecycles") % {"count": len(LIFECYCLES)}, _publish),
         Step(HISTORY.name, _("Importing what sales decided"), HISTORY.bring),
         Step("reports", _("Filling reports"), _fill),
@@ -125,20 +134,23 @@ def today(now: datetime) -> date:
     return now.astimezone(ZoneInfo(ZONE)).date()
 
 
+def last() -> Job | None:
+    """The newest loading that anybody has asked for."""
+    return Job.objects.filter(kind=JOB).order_by("-created_at").first()
+
+
 def start(*, seed: int, end: date, by: User | None, now: datetime) -> Job:
     """Ask for the company, or for the rest of it; the job that brings it in.
 
     Raises Refused when it is there already, when other people are, or for an end date in the future.
     """
-    last = Job.objects.filter(kind=JOB).order_by("-created_at").first()
-    if last and last.state in jobs.OPEN:
-        return last
-    if last and last.state == Job.State.DONE:
+    before = last()
+    if before and before.state == Job.State.DONE:
         raise Refused(_("The demo company is there already."))
-    if last:
-        jobs.retry(last.pk)
-        last.refresh_from_db()
-        return last
+    if before:
+        jobs.retry(before.pk)  # unless it is open
+        before.refresh_from_db()
+        return before
     if Person.objects.exists():
         raise Refused(_("There are people here already. The demo company needs an installation of its own."))
     if end > today(now):
@@ -180,6 +192,21 @@ def _set_up(loading: Loading) -> None:
                 User.objects.create_user(user.email, None, name=user.name, role=user.role, is_active=user.active)
 
 
+def _score(loading: Loading) -> None:
+    """The lead score: its first version with the lower limit, and the second, in force since the second year."""
+    for number, (limit, since) in enumerate(((FIRST_LIMIT, None), (None, loading.end - timedelta(days=DAYS // 2))), 1):
+        version = ScoringVersion.objects.filter(model__slug="lead", number=number).first()
+        if version is None:
+            document = scores.parse((DOCUMENTS / "lead.yaml").read_text())
+            document |= {"limit": limit} if limit else {}
+            document |= {"effective_from": since.isoformat()} if since else {}
+            with transaction.atomic():
+                version = scoring.draft(document, by=loading.by, now=loading.now)
+                scoring.publish(version, by=loading.by, now=loading.now)
+            version.refresh_from_db()
+        _see_through(version.job_id, loading.now)
+
+
 def _publish(loading: Loading) -> None:
     """Publish all lifecycles, and replay them side by side."""
     with ThreadPoolExecutor(AT_ONCE) as several:
@@ -215,14 +242,9 @@ def _check(loading: Loading) -> None:
         raise Refused(_("The ledger check has %(count)s findings.") % {"count": findings})
 
 
-def _see_through(job_id: int | None, now: datetime) -> Job:
+def _see_through(job_id: int | None, now: datetime) -> None:
     """Do a job here, or wait for the worker that was quicker. Raises Refused when it fails."""
     assert job_id is not None  # whoever begins an import or publishes makes one
-    job = Job.objects.get(pk=job_id)
-    while job.state in jobs.OPEN:
-        if not jobs.run(job.pk, now):
-            time.sleep(0.2)
-        job.refresh_from_db()
+    job = jobs.see_through(Job.objects.get(pk=job_id), lambda: now)
     if job.state != Job.State.DONE:
         raise Refused(job.error or str(job.get_state_display()))
-    return job

@@ -13,7 +13,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from demo import names
-from demo.company import DAY, DAYS, HOUR, INDUSTRIES, MONTH, REGIONS, Company, Contact, Firm, Sale, Step, hour, parted
+from demo.company import (
+    DAY,
+    DAYS,
+    HOUR,
+    INDUSTRIES,
+    MONTH,
+    REGIONS,
+    Company,
+    Contact,
+    Firm,
+    Sale,
+    Step,
+    awake,
+    hour,
+    parted,
+)
 
 # Channel: people known, engaged, MQL, won.
 CHANNELS = {
@@ -205,8 +220,8 @@ def _part_sales(draw: random.Random, fates: list[Lead]) -> None:
     for fate in draw.sample([f for f in sal if f.first_year and f.region != "APAC"], 9):
         fate.outcome = "deferred"
     since = [fate for fate in sal if not fate.first_year and not _early_apac(fate)]
-    moved = draw.sample([fate for fate in since if fate.region != "APAC"], 14)
-    for place, fate in enumerate(moved):
+    quick = [fate for fate in since if fate.region != "APAC" and fate.answered == FAST]
+    for place, fate in enumerate(draw.sample(quick, 14)):
         fate.outcome = "back" if place < 5 else "late"
     here = draw.sample([fate for fate in since if fate.outcome == "sal"], 34)
     keep = {id(fate) for fate in here}
@@ -542,19 +557,19 @@ def _engage(company: Company, draw: random.Random, lead: Lead, person: Contact) 
         _curious(company, draw, lead.engaged, person, draw.choice(CURIOUS))
     until = lead.mql or min(lead.engaged + 150 * DAY, DAYS * DAY - DAY)
     if lead.industry == "Utilities" and not lead.guided:
-        offered = min(lead.engaged + draw.randrange(HOUR, 3 * DAY), until - 5, DAYS * DAY - 10)
+        offered = awake(draw, lead.engaged + draw.randrange(HOUR, 3 * DAY), lead.engaged, min(until, DAYS * DAY) - 5)
         company.act(
             offered, person, "Email sent", channel="email", direction="outbound", campaign="Demo offer",
             content="Offer: demo on your site",
         )  # fmt: skip
     if lead.program in (ATTENDED, INVITED):
-        invited = min(lead.engaged + draw.randrange(HOUR, DAY), until - 4, DAYS * DAY - 10)
+        invited = awake(draw, lead.engaged + draw.randrange(HOUR, DAY), lead.engaged, min(until, DAYS * DAY) - 4)
         company.act(
             invited, person, "Email sent", channel="email", direction="outbound", campaign="Explore webinars",
             content="Invitation: water-safe webinar",
         )  # fmt: skip
         if lead.program == ATTENDED:
-            attended = min(invited + draw.randrange(HOUR, 3 * DAY), until - 2, DAYS * DAY - 5)
+            attended = awake(draw, invited + draw.randrange(HOUR, 3 * DAY), invited, min(until, DAYS * DAY) - 2)
             _curious(company, draw, attended, person, "Webinar attended", "Water-safe webinar")
     if not lead.mql:
         at = lead.engaged
@@ -576,7 +591,8 @@ def _qualify(company: Company, draw: random.Random, lead: Lead, person: Contact)
     """Interest that mounts, and the decisive act."""
     first = max(lead.engaged + 5, lead.mql - 6 * DAY)
     for kind in ("Pricing viewed", draw.choice(CURIOUS)):
-        _curious(company, draw, draw.randrange(first, max(lead.mql - 5, first + 1)), person, kind)
+        at = draw.randrange(first, max(lead.mql - 5, first + 1))
+        _curious(company, draw, awake(draw, at, first, max(lead.mql - 5, first)), person, kind)
     company.act(
         lead.mql, person, draw.choice(RAISED), channel="website", platform="desktop", direction="inbound",
         content="Form: talk to us",

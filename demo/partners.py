@@ -94,7 +94,7 @@ def _live(company: Company, draw: random.Random, each: Partner, *, approved: int
     recruited = applied - draw.randrange(10, 40) if each.stage != "recruit" else DAYS - draw.randrange(8, 70)
     firm.seen = recruited * DAY + hour(draw)
     for _ in range(PEOPLE):
-        seen = firm.seen + draw.randrange(8 * DAY)
+        seen = max(firm.seen, 0) + draw.randrange(8) * DAY
         company.contact(draw, "partner", "Partner", seen=min(seen, DAYS * DAY - HOUR), firm=firm, titles=names.STAFF)
     company.act(firm.seen, firm, "Partner contacted", channel="phone", direction="outbound")
     if each.stage == "recruit":

@@ -30,11 +30,11 @@ ROOT = Path(__file__).resolve().parents[2]
 class Demo:
     """One supervisor, as bin/demo starts it, on nothing but its folder."""
 
-    def __init__(self, folder: Path, port: int, **environment: str) -> None:
+    def __init__(self, folder: Path, port: int, *options: str, **environment: str) -> None:
         self.folder = folder
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "config.supervisor", "--data", str(folder), "--port", str(port)],
+            [sys.executable, "-m", "config.supervisor", "--data", str(folder), "--port", str(port), *options],
             cwd=ROOT, env=kept | environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         self.lines: list[str] = []
@@ -80,8 +80,9 @@ def start(folder: Path) -> Iterator[Callable[..., Demo]]:
     """Starts supervisors, and ends whatever the test leaves."""
     started: list[Demo] = []
 
-    def begin(port: int = 0, at: Path = folder, **environment: str) -> Demo:
-        started.append(Demo(at, port or free_port(), **environment))
+    def begin(port: int = 0, at: Path = folder, company: bool = False, **environment: str) -> Demo:
+        options = () if company else ("--empty",)
+        started.append(Demo(at, port or free_port(), *options, **environment))
         return started[-1]
 
     yield begin
@@ -299,3 +300,28 @@ def test_a_database_that_cannot_be_reached_is_said_in_words(start: Callable[...,
     assert demo.process.wait(timeout=60) == 1
     until(lambda: "does not answer" in demo.said, 5)
     assert "Traceback" not in demo.said
+
+
+def test_the_first_start_has_the_demo_company_loaded_and_the_next_does_not_ask_again(
+    start: Callable[..., Demo], folder: Path
+) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        Path(root).chmod(0o711)
+        demo = start(at=Path(root) / "new", company=True)
+        demo.port()
+        until(lambda: "The demo company is being loaded" in demo.said)
+        with embedded.running(demo.folder) as server:
+            until(lambda: loading(server) == [("running", 1)])
+        assert demo.stop() == 0
+        again = start(at=Path(root) / "new", company=True)
+        again.port()
+        with embedded.running(demo.folder) as server:
+            assert len(loading(server)) == 1
+        assert again.stop() == 0
+        assert "is being loaded" not in again.said
+
+
+def loading(server: embedded.Server) -> list[tuple[str, int]]:
+    with psycopg2.connect(server.url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT state, attempts FROM kit_job WHERE kind = 'demo'")
+        return list(cursor.fetchall())

@@ -48,6 +48,7 @@ TAKES = {
     "report_concentration": SIGNED_IN, "report_customers": SIGNED_IN, "report_pars": "edit",
     "report_loops": SIGNED_IN, "report_note": "edit", "report_note_remove": "edit",
     "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
+    "demo_load": "edit",
 }  # fmt: skip
 GIVEN = {"of": "person", "pk": 1, "slug": "small", "stage": "known", "number": 1, "kind": "fit"}
 

@@ -1,4 +1,4 @@
-"""Brings the demo company in: manage.py load_demo [--seed N] [--end DATE] [--json]."""
+"""Brings the demo company in: manage.py load_demo [--seed N] [--end DATE] [--ask] [--json]."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--seed", type=int, default=building.SEED, help="another company of the same figures")
         parser.add_argument("--end", type=date.fromisoformat, help="the day on which its history ends (today)")
+        parser.add_argument("--ask", action="store_true", help="leave the work to the workers, and return at once")
         parser.add_argument("--json", action="store_true", help="answer with one line of JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -37,11 +38,11 @@ class Command(BaseCommand):
             job = loading.start(seed=options["seed"], end=end, by=None, now=now)
         except loading.Refused as refusal:
             self._refuse(str(refusal), options)
+        if options["ask"]:
+            self.stdout.write(f"Job {job.pk} brings it in.")
+            return
         with self._shown(job.pk, quiet=options["json"]):
-            while job.state in jobs.OPEN:
-                if not jobs.run(job.pk, now):
-                    time.sleep(LOOK)
-                job.refresh_from_db()
+            job = jobs.see_through(job, timezone.now)
         if job.state != Job.State.DONE:
             self._refuse(job.error or str(job.get_state_display()), options)
         answer = {"state": "done", **job.payload, **job.result, "steps": job.cursor}

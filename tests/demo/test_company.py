@@ -1,0 +1,301 @@
+"""The demo company, brought in once, and its figures read off the product's own pages and lists."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from django.db import connection
+from django.db.models import Count, QuerySet
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from audience import live
+from audience.conditions import compile, tree
+from audience.models import Activity, Contract
+from demo import building, loading, net_new
+from kit import installation, jobs
+from kit.models import Job, User
+from lifecycle.models import Lifecycle, Movement
+from reporting import funnel as funnels
+from reporting.models import LedgerCheck
+from scoring.models import ScoringVersion
+
+DOOR = re.compile(r'href="([^"]+)" data-metric="(\w+)" data-count="(-?\d+)"')
+
+
+@pytest.fixture(scope="module")
+def company(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[datetime]:
+    """A database of its own with the company in it, for all tests of this file: the loading's time."""
+    settings = connection.settings_dict
+    empty, own = settings["NAME"], f"{settings['NAME']}_company"
+    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
+        folder = tmp_path_factory.mktemp("company")
+        patch.setattr("django.conf.settings.DATA_DIR", folder)
+        patch.setattr("django.conf.settings.UPLOADS", folder / "uploads")
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {own}")
+            cursor.execute(f"CREATE DATABASE {own} TEMPLATE {empty}")
+        connection.close()
+        settings["NAME"] = own
+        try:
+            now = timezone.now()
+            installation.ensure_defaults()
+            job = loading.start(seed=building.SEED, end=loading.today(now), by=None, now=now)
+            job = jobs.see_through(job, timezone.now)
+            assert job.state == Job.State.DONE, job.error
+            print("seconds by step:", job.cursor)
+            yield now
+        finally:
+            connection.close()
+            settings["NAME"] = empty
+            with connection.cursor() as cursor:
+                cursor.execute(f"DROP DATABASE {own} WITH (FORCE)")
+
+
+@pytest.fixture
+def visitor(company: datetime, db: None, client: Client) -> Client:
+    client.force_login(User.objects.create_user("reader@example.com", "x", role="admin"))
+    return client
+
+
+class Page:
+    """A page with the figures on it: what each counts, by the question that its link asks."""
+
+    def __init__(self, visitor: Client, name: str, **asked: str) -> None:
+        address = f"{reverse(name)}?{urlencode({key.rstrip('_'): value for key, value in asked.items()})}"
+        response = visitor.get(address)
+        assert response.status_code == 200, address
+        self.html = response.content.decode()
+        self.text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.html)).split())
+        self.doors = [
+            (metric, {key: value for key, [value] in parse_qs(urlsplit(html.unescape(url)).query).items()}, int(count))
+            for url, metric, count in DOOR.findall(self.html)
+        ]
+
+    def figure(self, metric: str, **asked: str) -> int:
+        """The one count of that metric whose link asks just this: names that are not given must not be asked."""
+        names = ("stage", "target", "order", "moment", "direction", "part", "bucket", "reason", "speed")
+        found = {
+            count
+            for name, told, count in self.doors
+            if name == metric and {key: told[key] for key in names if key in told} == asked
+        }
+        assert len(found) == 1, (metric, asked, found, sorted({str(door[:2]) for door in self.doors})[:40])
+        return found.pop()
+
+
+def of(visitor: Client, name: str = "report_funnel", **asked: str) -> Page:
+    return Page(visitor, name, **({"lifecycle": "net_new", "window": "all"} | asked))
+
+
+def listed(visitor: Client, **asked: str) -> int:
+    """How long the list behind a figure says that it is."""
+    page = of(visitor, "report_people", **asked)
+    [count] = re.findall(r'data-metric="list.total">([\d,]+)', page.html)
+    return int(count.replace(",", ""))
+
+
+def test_line_1_who_there_is(visitor: Client) -> None:
+    people, accounts = (visitor.get(reverse(name)).content.decode() for name in ("people", "accounts"))
+    assert 'data-metric="list.total">5,025 people' in people  # 25 of them testers, who are in no figure
+    assert 'data-metric="list.total">600 accounts' in accounts
+    assert Activity.objects.count() == 120_000
+    outbound = Activity.objects.filter(direction="outbound")
+    assert outbound.filter(channel="email").count() / outbound.count() == pytest.approx(0.62, abs=0.001)
+
+
+def test_line_2_products(visitor: Client) -> None:
+    held = Contract.objects.filter(ends_on=None).values("product__name").annotate(n=Count("account", distinct=True))
+    assert {each["product__name"]: each["n"] for each in held} == {
+        "Monitor": 138, "Compliance": 61, "Calibration": 52, "API": 17, "Predict": 12,
+    }  # fmt: skip
+
+
+def test_line_3_the_funnel_of_net_new_firms(visitor: Client) -> None:
+    page = of(visitor)
+    ways = {"known": 3_280, "engaged": 1_476, "mql": 590, "sal": 384, "sql": 230, "won": 92}
+    for stage, count in ways.items():
+        assert page.figure("cohort_conversion", stage=stage, target=stage) == count
+        assert page.figure("cohort_conversion", stage="known", target=stage, order="strict") == count
+    assert page.figure("balance", stage="lost", moment="end") == 104
+    assert page.figure("balance", stage="sql", moment="end") == 34
+    assert "40.0%" in page.text
+
+
+def test_line_4_by_channel(visitor: Client) -> None:
+    page = of(visitor, split="person.source")
+    for channel, (known, engaged, mql, won) in net_new.CHANNELS.items():
+        found = [
+            page.figure("cohort_conversion", stage="known", target=stage, bucket=channel)
+            for stage in ("known", "engaged", "mql", "won")
+        ]
+        assert found == [known, engaged, mql, won], channel
+
+
+def test_line_6_webinars_in_explore(visitor: Client) -> None:
+    page = of(visitor, split="person.custom.webinar_program")
+    for group, (engaged, mql) in {"invited": (800, 360), "held out": (200, 68)}.items():
+        assert page.figure("cohort_conversion", stage="known", target="engaged", bucket=group) == engaged
+        assert page.figure("cohort_conversion", stage="known", target="mql", bucket=group) == mql
+
+
+def test_line_7_the_leak_of_the_utilities(visitor: Client) -> None:
+    page = of(visitor, split="account.industry")
+    table = {"Utilities": (531, 74), "Food & beverage": (560, 291), "Aquaculture": (385, 225)}
+    for industry, (engaged, mql) in table.items():
+        assert page.figure("cohort_conversion", stage="known", target="engaged", bucket=industry) == engaged
+        assert page.figure("cohort_conversion", stage="known", target="mql", bucket=industry) == mql
+
+
+def test_line_8_hand_offs(visitor: Client) -> None:
+    page = of(visitor, "report_handoffs", split="person.region")
+    sales = {"stage": "mql", "target": "sql"}
+    regions = {"EMEA": (260, 192, 125), "NA": (200, 140, 87), "APAC": (130, 52, 18)}
+    for region, (mql, sal, sql) in regions.items():
+        assert page.figure("acceptance", part="offered", bucket=region, **sales) == mql
+        assert page.figure("acceptance", bucket=region, **sales) == sal
+        assert page.figure("accepted_so_fast", bucket=region, **sales) == sql
+    for region, share in {"EMEA": 0.91, "APAC": 0.22}.items():
+        met = page.figure("attainment", bucket=region, **sales)
+        due = page.figure("attainment", part="deadlines", bucket=region, **sales)
+        assert met / due == pytest.approx(share, abs=0.03)
+    for speed, (base, on) in {"day": (210, 143), "days": (110, 67), "later": (64, 20)}.items():
+        assert page.figure("accepted_so_fast", speed=speed, part="base", **sales) == base
+        assert page.figure("accepted_so_fast", speed=speed, **sales) == on
+    for reason, count in {"Wrong contact": 41, "No budget": 34, "Not now": 29, "Competitor": 14}.items():
+        assert page.figure("acceptance", part="rejected", reason=reason, **sales) == count
+    assert page.figure("acceptance", part="expired", **sales) == 76
+    assert page.figure("acceptance", part="expired", bucket="APAC", **sales) == 55
+    assert page.figure("acceptance", part="waiting", **sales) == 12
+    since = (funnels.today(timezone.now()) - timedelta(days=300)).isoformat()
+    lately = of(visitor, "report_handoffs", split="person.region", from_=since)
+    assert re.search(r"APAC \d+ \d+ [\d.]+% \d+ of \d+ 6\.[3-7] of", lately.text), "median 6.5 days"
+
+
+def test_line_9_loops_and_the_two_versions_of_the_score(visitor: Client, company: datetime) -> None:
+    page = of(visitor)
+    assert page.figure("out_flow", stage="mql", direction="detour") == 194
+    assert page.figure("in_flow", stage="recycled") == 194 + 31
+    assert page.figure("out_flow", stage="recycled", direction="return") == 61 + 22
+    back = moves("recycled", "engaged").count(), moves("recycled", "sal").count()
+    assert back == (61, 22)
+    again = moves("recycled", "sal").values("membership")
+    assert moves("sql", "won").filter(membership__in=again).count() == 9
+    end = loading.today(company)
+    changed, first = (end - timedelta(days=365)).isoformat(), (end - timedelta(days=730)).isoformat()
+    for span, mql, sql in (
+        ({"from_": first, "to": changed}, 270, 86),
+        ({"from_": changed, "to": end.isoformat()}, 320, 144),
+    ):
+        asked = {"metric": "cohort_conversion", "window": "", **span}
+        assert listed(visitor, stage="mql", target="mql", **asked) == mql
+        assert listed(visitor, stage="mql", target="sql", **asked) == sql
+    versions = ScoringVersion.objects.filter(model__slug="lead").order_by("number")
+    assert [(each.limit, each.effective_from is not None) for each in versions] == [(50, False), (60, True)]
+
+
+def test_line_10_recurring_revenue_and_concentration(visitor: Client) -> None:
+    page = Page(visitor, "report_retention")
+    for words in (
+        "2,600,000.00 EUR 138 customers",
+        "88.0% par 92%",
+        "103.0% par 108%",
+        "At the start 2,000,000.00 EUR 100.0% 106",
+        "Churn -180,000.00 EUR -9.0% 14",
+        "Contraction -60,000.00 EUR -3.0% 6",
+        "Expansion 300,000.00 EUR 15.0% 30",
+        "New 540,000.00 EUR 27.0% 46",
+    ):
+        assert words in page.text
+    assert "71.0%" in (text := Page(visitor, "report_concentration").text) and "by 28 customers" in text
+
+
+def test_line_11_renewals_of_the_last_twelve_months(visitor: Client) -> None:
+    page = of(visitor, lifecycle="customers", window="last_365_days")
+    assert page.figure("in_flow", stage="renewed") == 82
+    assert page.figure("in_flow", stage="churned") == 14
+    assert page.figure("balance", stage="at_risk", moment="end") == 7
+    assert page.figure("balance", stage="renewal", moment="end") == 31 - 7
+    stages = ("onboarding", "adoption", "renewal", "at_risk")
+    assert sum(page.figure("balance", stage=stage, moment="end") for stage in stages) == 138
+
+
+def test_line_12_partners(visitor: Client) -> None:
+    page = of(visitor, lifecycle="partners")
+    counts = {"recruit": 8, "applied": 4, "onboarding": 7, "enabled": 8, "growing": 9, "mature": 4}
+    assert {stage: page.figure("balance", stage=stage, moment="end") for stage in counts} == counts
+
+
+def test_line_14_the_web_shop(visitor: Client) -> None:
+    page = of(visitor, lifecycle="shop")
+    for stage, count in {"discover": 1_100, "explore": 740, "engage": 400, "buy": 286}.items():
+        assert page.figure("cohort_conversion", stage=stage, target=stage) == count
+    page = of(visitor, lifecycle="shop_repeat")
+    assert page.figure("cohort_conversion", stage="repeat", target="repeat") == 109
+    assert page.figure("cohort_conversion", stage="loyal", target="loyal") == 31
+    assert page.figure("balance", stage="lapsed", moment="end") == 96
+
+
+def test_line_15_faults(visitor: Client, company: datetime) -> None:
+    page = of(visitor)
+    assert page.figure("excluded") == 25
+    assert page.figure("velocity", stage="known", target="won", part="negative") == 1
+    clicks = Activity.objects.filter(actor="bot")
+    assert (clicks.count(), clicks.values("person").distinct().count()) == (3_900, 82)
+    let_in = {
+        "field": "activity.count",
+        "where": {"kind": "email_clicked", "actor": "bot"},
+        "op": "at_least",
+        "value": 60,
+    }
+    assert compile.count(tree.parse(let_in, of="person"), of="person", at=company) == 31
+    late = Activity.objects.filter(recorded_at__lt=company - timedelta(days=1))
+    assert {each.recorded_at - each.occurred_at for each in late} <= {timedelta(days=20, hours=h) for h in (-1, 0, 1)}
+    assert late.count() == 140
+    zone = installation.zone()
+    accepted = moves("mql", "sal").filter(kind=Movement.Kind.IMPORT)
+    months = [(each.occurred_at.astimezone(zone).month, each.recorded_at.astimezone(zone).month) for each in accepted]
+    assert len(months) == 9 and all(occurred != recorded for occurred, recorded in months)
+
+
+def test_the_ledgers_are_in_order(visitor: Client) -> None:
+    assert LedgerCheck.objects.count() == Lifecycle.objects.count() == 5
+    assert not LedgerCheck.objects.filter(found__gt=0).exists()
+
+
+def test_nothing_moves_by_itself_after_the_loading(visitor: Client, company: datetime) -> None:
+    before = Movement.objects.count()
+    now = company + timedelta(minutes=5)
+    live.clock(now)
+    live.run_all(now)
+    assert list(Movement.objects.order_by("pk")[before:].values_list("membership", "reason")) == []
+
+
+def test_the_days_that_come_are_quiet_and_sensible(visitor: Client, company: datetime) -> None:
+    """Two weeks without a new fact: what waits for sales expires, and nobody else at firms moves."""
+    before = Movement.objects.count()
+    for days in range(1, 15):
+        now = company + timedelta(days=days)
+        live.clock(now)
+        live.run_all(now)
+    came = Movement.objects.order_by("pk")[before:].select_related("version__lifecycle", "from_stage", "to_stage")
+    ways = Counter((each.version.lifecycle.slug, each.from_stage.slug, each.to_stage.slug) for each in came)
+    assert ways.pop(("net_new", "mql", "recycled")) == 12
+    assert {way[2] for way in ways} <= {"lapsed", "renewal"}, ways
+
+
+def moves(source: str, target: str) -> QuerySet[Movement]:
+    return Movement.objects.filter(
+        version__lifecycle__slug="net_new", from_stage__slug=source, to_stage__slug=target,
+        membership__person__is_excluded=False,
+    )  # fmt: skip
