@@ -22,6 +22,7 @@ from kit.sql import Sql, rows, run, sql, value
 
 SHARDS = 8  # of the subjects; each is judged by one worker at a time, so nobody is judged twice at once
 BATCH = 20_000  # marks that are claimed at once
+FEW = 1000  # marks of all shards together that one worker judges in one go
 INSTANT = timedelta(microseconds=1)  # as of an instant is strictly before it, and what is now must count
 
 SUBJECTS = Sql("SELECT subject_id FROM live_subject")
@@ -72,8 +73,15 @@ def mark_everybody(of: str) -> int:
 
 
 def run_once(now: datetime) -> int:
-    """Judge one batch of each shard that nobody else is at; how many subjects that were."""
-    return sum(_judge_shard(shard, now) for shard in random.sample(range(SHARDS), SHARDS))
+    """Judge once whoever waits in the shards that nobody else is at; how many subjects that were.
+
+    A few are judged together, because a judgement costs the same for one as for a thousand; of many each shard by
+    itself, so that other workers find some to do.
+    """
+    shards = random.sample(range(SHARDS), SHARDS)
+    if _few_wait():
+        return _judge_shards(shards, now)
+    return sum(_judge_shards([shard], now) for shard in shards)
 
 
 def run_all(now: datetime) -> int:
@@ -105,20 +113,30 @@ def waiting() -> tuple[int, datetime | None]:
     return count, since
 
 
-def _judge_shard(shard: int, now: datetime) -> int:
+def _few_wait() -> bool:
+    return value(sql("SELECT count(*) FROM (SELECT FROM audience_dirty LIMIT {}) waiting", FEW + 1)) <= FEW
+
+
+def _judge_shards(shards: list[int], now: datetime) -> int:
+    """Claim a batch of the marks of those of the shards that nobody else holds, and have its subjects judged."""
     with transaction.atomic(), installation.remembering():
-        if not value(sql("SELECT pg_try_advisory_xact_lock(hashtext('audience_live'), {})", shard)):
-            return 0
-        claimed = _claim(shard)
+        held = [shard for shard in shards if _take(shard)]
+        claimed = _claim(held) if held else 0
         if claimed:
             for each in judges():
                 each.judge(SUBJECTS, at=now + INSTANT, now=now)
     return claimed
 
 
-def _claim(shard: int) -> int:
-    """Take marks of one shard into the session's table of subjects to judge; how many subjects."""
-    marks = sql("SELECT id FROM audience_dirty WHERE subject_id %% {} = {} ORDER BY id LIMIT {}", SHARDS, shard, BATCH)
+def _take(shard: int) -> bool:
+    return bool(value(sql("SELECT pg_try_advisory_xact_lock(hashtext('audience_live'), {})", shard)))
+
+
+def _claim(shards: list[int]) -> int:
+    """Take marks of these shards into the session's table of subjects to judge; how many subjects."""
+    marks = sql(
+        "SELECT id FROM audience_dirty WHERE subject_id %% {} = ANY ({}) ORDER BY id LIMIT {}", SHARDS, shards, BATCH
+    )
     if not value(sql("SELECT EXISTS ({})", marks)):
         return 0
     run(Sql("CREATE TEMPORARY TABLE IF NOT EXISTS live_subject (subject_id bigint NOT NULL); TRUNCATE live_subject"))

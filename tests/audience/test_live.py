@@ -89,8 +89,17 @@ def test_a_role_in_an_account_is_no_fact_of_its_own():
 def test_marks_are_judged_once_in_batches_and_together(judged):
     everybody = {person().pk for _ in range(30)}
     assert live.run_all(NOW) == 30
-    assert set().union(*judged) == everybody and sum(map(len, judged)) == 30
+    assert judged == [everybody], "a few are judged together"
     assert live.run_all(NOW) == 0 and not Dirty.objects.exists()
+
+
+def test_of_many_each_shard_is_judged_by_itself_in_batches(judged, monkeypatch):
+    monkeypatch.setattr(live, "FEW", 10)
+    monkeypatch.setattr(live, "BATCH", 2)
+    everybody = {person().pk for _ in range(30)}
+    assert live.run_all(NOW) == 30
+    assert set().union(*judged) == everybody and sum(map(len, judged)) == 30
+    assert all(len({pk % live.SHARDS for pk in batch}) == 1 for batch in judged[:8])
 
 
 def test_a_judge_that_fails_leaves_the_marks(monkeypatch):

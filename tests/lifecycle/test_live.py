@@ -242,7 +242,7 @@ def test_workers_killed_anywhere_leave_the_same_ledger_as_one_that_lived():
             if worker.poll() is None:
                 worker.send_signal(signal.SIGKILL)
                 kills += 1
-        worker.wait(timeout=120)
+        worker.wait(timeout=300)
     assert kills == 3, "nobody was killed at work"
     assert ledger(version=other) == expected
 
@@ -257,7 +257,7 @@ from django.db import connection
 settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = sys.argv[1]
 from audience import live
 from tests.lifecycle.test_replay import NOW
-live.BATCH = 5
+live.BATCH, live.FEW = 5, 0
 print("started", flush=True)
 live.run_all(NOW)
 """
