@@ -25,7 +25,7 @@ LONGEST_WITHIN = 3650
 # What an address of a figure may say; everything else on its page belongs to the list.
 PARAMETERS = (
     "lifecycle", "window", "was", "from", "to", "within", "split", "bucket", "bucket_empty",
-    "metric", "part", "stage", "target", "order", "moment", "direction", "reason", "reason_empty", "speed",
+    "metric", "part", "stage", "target", "order", "moment", "direction", "reason", "reason_empty", "speed", "known",
 )  # fmt: skip
 
 
@@ -81,7 +81,9 @@ def read(given: Mapping[str, str], plan: Plan, today: date, now: datetime | None
     wish = windows.wish(
         {name: reading.text(name) for name in ("window", "was", "from", "to")}, first=first, today=today
     )
-    question = ask(plan, wish.window, today, within=_within(reading), split=_split(reading, plan), now=now)
+    question = ask(
+        plan, wish.window, today, within=_within(reading), split=_split(reading, plan), now=now, known=_known(reading)
+    )
     return Asked(question, wish.preset, (*wish.notes, *reading.notes))
 
 
@@ -158,6 +160,7 @@ def _base(question: Question) -> dict[str, str]:
         "to": question.window.end.isoformat(),
         "within": str(question.within) if question.within is not None else "",
         "split": question.split.name if question.split else "",
+        "known": question.known.isoformat() if question.known else "",
     }
 
 
@@ -172,6 +175,17 @@ def _within(reading: _Reading) -> int | None:
         % {"text": text[:40], "most": LONGEST_WITHIN}
     )
     return None
+
+
+def _known(reading: _Reading) -> date | None:
+    text = reading.text("known")
+    if not text:
+        return None
+    try:
+        return windows.day(text)
+    except ValueError as wrong:
+        reading.notes.append(str(wrong))
+        return None
 
 
 def _split(reading: _Reading, plan: Plan) -> Split | None:

@@ -99,12 +99,12 @@ def _left_out_or_back_in(lifecycle: Lifecycle) -> Sql:
 def _refill(lifecycle: Lifecycle, moved: Sql, zone: str, path: list[str], *, before: list[str]) -> Filled:
     with (
         _work_table(f"fill_moved_{lifecycle.pk}", moved) as looked_at,
-        _work_table(f"fill_moves_{lifecycle.pk}", _entries(looked_at, zone, path), index=True) as moves,
-        _work_table(f"fill_fresh_{lifecycle.pk}", _ways(moves, len(path))) as fresh,
+        _work_table(f"fill_moves_{lifecycle.pk}", entries(looked_at, zone, path), index=True) as moves,
+        _work_table(f"fill_fresh_{lifecycle.pk}", ways(moves, len(path))) as fresh,
         _work_table(f"fill_days_{lifecycle.pk}", Sql("SELECT NULL::date AS day WHERE false")) as days,
         _work_table(f"fill_cohorts_{lifecycle.pk}", cohorts.differences(looked_at, fresh, path, before)) as differences,
     ):
-        _write_entries(lifecycle, looked_at, fresh, days)
+        _writeentries(lifecycle, looked_at, fresh, days)
         run(sql("ANALYZE {}", days))
         _write_flows(lifecycle, days)
         with _work_table(f"fill_sums_{lifecycle.pk}", cohorts.summed(lifecycle, differences)) as sums:
@@ -115,18 +115,31 @@ def _refill(lifecycle: Lifecycle, moved: Sql, zone: str, path: list[str], *, bef
         )
 
 
-def _entries(looked_at: Sql, zone: str, path: list[str]) -> Sql:
-    """The moves that count, out of the ledger, each with its place along the success path (0: off it)."""
+def entries(looked_at: Sql, zone: str, path: list[str], known: datetime | None = None) -> Sql:
+    """The moves that count, out of the ledger, each with its place along the success path (0: off it).
+
+    With `known` only those written before that instant; each leaves the stage to which the known one before it led.
+    """
+    ledger = Sql("lifecycle_movement")
+    if known is not None:
+        ledger = sql(
+            """(SELECT membership_id, version_id, seq, occurred_at, evidence_at, recorded_at, kind, to_stage_id,
+                       lag(to_stage_id) OVER (PARTITION BY membership_id ORDER BY seq) AS from_stage_id
+                FROM lifecycle_movement WHERE recorded_at < {})""",
+            known,
+        )
     return sql(
         """
         WITH moves AS (
             SELECT movement.membership_id, movement.version_id, movement.seq, movement.occurred_at,
                    COALESCE(source.slug, '') AS from_stage, COALESCE(target.slug, '') AS to_stage,
                    (movement.occurred_at AT TIME ZONE {})::date AS day,
-                   (movement.evidence_at AT TIME ZONE {})::date AS evidence_day
+                   (movement.evidence_at AT TIME ZONE {})::date AS evidence_day,
+                   movement.kind <> 'replay' AND date_trunc('month', movement.recorded_at AT TIME ZONE {})
+                       > date_trunc('month', movement.occurred_at AT TIME ZONE {}) AS recorded_late
             FROM {} moved
             JOIN lifecycle_membership membership ON membership.id = moved.membership_id
-            JOIN lifecycle_movement movement ON movement.membership_id = membership.id
+            JOIN {} movement ON movement.membership_id = membership.id
             LEFT JOIN lifecycle_stage source ON source.id = movement.from_stage_id
             LEFT JOIN lifecycle_stage target ON target.id = movement.to_stage_id
             LEFT JOIN audience_person person ON person.id = membership.person_id
@@ -144,12 +157,15 @@ def _entries(looked_at: Sql, zone: str, path: list[str]) -> Sql:
         """,
         zone,
         zone,
+        zone,
+        zone,
         looked_at,
+        ledger,
         path,
     )
 
 
-def _ways(moves: Sql, stages: int) -> Sql:
+def ways(moves: Sql, stages: int) -> Sql:
     """The rows as they should be: the moves, each with how soon the stages of the success path were reached from it."""
     return sql(
         """
@@ -203,7 +219,7 @@ def _days_to(stages: int, day: str, reaches: str, begun: str) -> Sql:
     return sql("ARRAY[{}]::int[]", join(", ", each))
 
 
-def _write_entries(lifecycle: Lifecycle, looked_at: Sql, fresh: Sql, days: Sql) -> None:
+def _writeentries(lifecycle: Lifecycle, looked_at: Sql, fresh: Sql, days: Sql) -> None:
     """Write only the rows that differ, and note the days whose flows that changes."""
     counted = Sql(
         """(entry.version_id, entry.from_stage, entry.to_stage, entry.occurred_at, entry.day, entry.evidence_day,
@@ -236,11 +252,14 @@ def _write_entries(lifecycle: Lifecycle, looked_at: Sql, fresh: Sql, days: Sql) 
         sql(
             """UPDATE reporting_stageentry entry
                SET until_day = fresh.until_day, reached = fresh.reached, strict = fresh.strict,
-                   from_previous = fresh.from_previous, from_first = fresh.from_first
+                   from_previous = fresh.from_previous, from_first = fresh.from_first,
+                   recorded_late = fresh.recorded_late
                FROM {} fresh
-               WHERE {} AND (entry.until_day, entry.reached, entry.strict, entry.from_previous, entry.from_first)
+               WHERE {} AND (entry.until_day, entry.reached, entry.strict, entry.from_previous, entry.from_first,
+                         entry.recorded_late)
                    IS DISTINCT FROM
-                   (fresh.until_day, fresh.reached, fresh.strict, fresh.from_previous, fresh.from_first)""",
+                   (fresh.until_day, fresh.reached, fresh.strict, fresh.from_previous, fresh.from_first,
+                    fresh.recorded_late)""",
             fresh,
             same,
         )
@@ -252,10 +271,10 @@ def _write_entries(lifecycle: Lifecycle, looked_at: Sql, fresh: Sql, days: Sql) 
                 INSERT INTO reporting_stageentry
                     (membership_id, lifecycle_id, version_id, seq, from_stage, to_stage, occurred_at, day,
                      evidence_day, since_day, stay_days, until_day, is_first, reached, strict, from_previous,
-                     from_first)
+                     from_first, recorded_late)
                 SELECT membership_id, {}, version_id, seq, from_stage, to_stage, occurred_at, day,
                        evidence_day, since_day, stay_days, until_day, is_first, reached, strict, from_previous,
-                       from_first
+                       from_first, recorded_late
                 FROM {} fresh
                 WHERE NOT EXISTS (SELECT FROM reporting_stageentry entry WHERE {})
                 ORDER BY day, membership_id, seq

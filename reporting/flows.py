@@ -49,7 +49,7 @@ def by_bucket(question: Question) -> dict[str, Flows]:
 
 def _statement(question: Question) -> Sql:
     start, end = question.window.start, question.window.end
-    if question.split is None:
+    if question.rolled_up:
         return sql(
             """SELECT '', from_stage, to_stage, COALESCE(sum(count) FILTER (WHERE day < {}), 0),
                       COALESCE(sum(count) FILTER (WHERE day >= {}), 0)

@@ -56,7 +56,8 @@ class StageEntry(models.Model):
     For first entries along the success path, and for the entry into the lifecycle: `reached[i]` is how many days later
     its ith stage or a later one was reached, `strict[i]` the same through every stage between, in order; both 0 for
     the stage itself and empty for what was not reached. `from_previous` and `from_first` are the days, between the
-    facts, since the first entry into the stage before it and into the first.
+    facts, since the first entry into the stage before it and into the first. `recorded_late`: the move was written in a
+    later month than it happened, and not by a replay.
     """
 
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, db_index=False)
@@ -76,12 +77,16 @@ class StageEntry(models.Model):
     strict = ArrayField(models.IntegerField(null=True), null=True)
     from_previous = models.IntegerField(null=True)
     from_first = models.IntegerField(null=True)
+    recorded_late = models.BooleanField(_("recorded in a later month"), default=False, db_default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["membership", "seq"], name="stage_entry_of_movement")]
         indexes = [
             models.Index(fields=["lifecycle", "to_stage", "day"], name="stage_entry_in"),  # who is in, who came
             models.Index(fields=["lifecycle", "from_stage", "day"], name="stage_entry_out"),  # who left
+            models.Index(
+                fields=["lifecycle", "day"], name="stage_entry_late", condition=Q(recorded_late=True)
+            ),  # recorded_late.by_stage
         ]
 
     def __str__(self) -> str:

@@ -64,6 +64,11 @@ class Question:
         return sql("{} AND entry.day >= {}", self.entries(day_before=True), day)
 
     @property
+    def rolled_up(self) -> bool:
+        """Whether the roll-ups by day answer: of everybody, as known now. Else the entries themselves do."""
+        return self.split is None and self.known is None
+
+    @property
     def zone(self) -> str:
         """The zone whose days are counted."""
         return str(installation.zone())
@@ -97,10 +102,12 @@ def ask(
     within: int | None = None,
     split: Split | None = None,
     now: datetime | None = None,
+    known: date | None = None,
 ) -> Question:
     """A question about a whole lifecycle; a split parts everybody by the value at the end of the window."""
-    question = Question(plan, window, today, within=within, now=now)
+    question = Question(plan, window, today, within=within, now=now, known=known)
     if split is None:
         return question
     at = installation.midnight(window.end, installation.zone())
-    return question.about(split=split, buckets=split.buckets(plan.lifecycle, at))
+    then = installation.midnight(known, installation.zone()) if known else None
+    return question.about(split=split, buckets=split.buckets(plan.lifecycle, at, then))

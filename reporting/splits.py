@@ -48,9 +48,10 @@ class Split:
             return _("yes") if bucket == "true" else _("no")
         return str(dict(self.field.choices).get(bucket, bucket))
 
-    def buckets(self, lifecycle: Lifecycle, at: datetime) -> Sql:
-        """`membership_id, bucket` of every membership of the lifecycle, erased subjects included, as of `at`."""
-        subjects = columns.Subjects(lifecycle.of, Moment(at), Sql(""))
+    def buckets(self, lifecycle: Lifecycle, at: datetime, known: datetime | None = None) -> Sql:
+        """`membership_id, bucket` of every membership of the lifecycle, erased subjects included, as of `at`; with
+        `known` as was known then."""
+        subjects = columns.Subjects(lifecycle.of, Moment(at, known), Sql(""))
         answer = self.field.answer
         assert isinstance(answer, registry.Column)
         value = subjects.value(answer, self.field.type)

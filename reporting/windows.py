@@ -118,19 +118,26 @@ def _own_days(start: date | None, end: date | None, everything: Window, notes: l
     return Window(start, end)
 
 
+def day(text: str) -> date:
+    """A day as an address writes it. Raises ValueError, in the user's words, for what is none or too far away."""
+    try:
+        found = date.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(_("“%(text)s” is no day; write it as 2025-01-31.") % {"text": text[:40]}) from None
+    if EARLIEST <= found <= LATEST:
+        return found
+    span = {"day": text[:40], "first": EARLIEST.isoformat(), "last": LATEST.isoformat()}
+    raise ValueError(_("“%(day)s” was left out: days go from %(first)s to %(last)s.") % span)
+
+
 def _day(text: str, notes: list[str]) -> date | None:
     if not text.strip():
         return None
     try:
-        day = date.fromisoformat(text.strip())
-    except ValueError:
-        notes.append(_("“%(text)s” is no day; write it as 2025-01-31.") % {"text": text[:40]})
+        return day(text)
+    except ValueError as wrong:
+        notes.append(str(wrong))
         return None
-    if EARLIEST <= day <= LATEST:
-        return day
-    span = {"day": text[:40], "first": EARLIEST.isoformat(), "last": LATEST.isoformat()}
-    notes.append(_("“%(day)s” was left out: days go from %(first)s to %(last)s.") % span)
-    return None
 
 
 def _quarter(day: date) -> date:

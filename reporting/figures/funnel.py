@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from kit import writing
 from kit.statistics import Counts, Share
@@ -31,7 +32,8 @@ from reporting.plans import Direction
 from reporting.questions import Question
 
 METRICS = (
-    "balance", "in_flow", "out_flow", "period_conversion", "cohort_conversion", "time_in_stage", "velocity", "excluded",
+    "balance", "in_flow", "out_flow", "period_conversion", "cohort_conversion", "time_in_stage", "velocity",
+    "recorded_late", "excluded",
 )  # fmt: skip
 
 
@@ -81,6 +83,22 @@ def remarks(answer: Funnel) -> list[tuple[Figure, str]]:
     if len(plan.success) > 2 and answer.everybody.first_to_last.negative:
         ends = (plan.success[0].slug, plan.success[-1].slug)
         found.append(_wrong_way(question, *ends, answer.everybody.first_to_last))
+    return found
+
+
+def late(answer: Funnel, moves: Mapping[str, int]) -> list[tuple[Figure, str]]:
+    """The moves that were recorded in a later month than they happened, stage by stage."""
+    question = _everybody(answer)
+    found = []
+    for place in answer.plan.places:
+        if count := moves.get(place.slug, 0):
+            figure = counted(question.about(stage=place.slug), "recorded_late", count)
+            words = ngettext(
+                "move into “%(stage)s” was recorded in a later month than it happened.",
+                "moves into “%(stage)s” were recorded in a later month than they happened.",
+                count,
+            )
+            found.append((figure, words % {"stage": place.name}))
     return found
 
 

@@ -18,6 +18,7 @@ from reporting.metrics import (
     in_flow,
     out_flow,
     period_conversion,
+    recorded_late,
     recurring,
     recycled,
     renewals,
@@ -46,6 +47,7 @@ ALL: dict[str, Metric] = {
         time_until_return,
         detoured_wins,
         first_and_repeat,
+        recorded_late,
         excluded,
     )
 }

@@ -62,7 +62,7 @@ class Cohorts:
 def by_bucket(question: Question) -> dict[str, Cohorts]:
     """The cohorts of every stage of the success path and of the lifecycle itself, for each bucket: one statement."""
     found: dict[str, Cohorts] = defaultdict(Cohorts)
-    if question.split is None:
+    if question.rolled_up:
         for kind, origin, target, mature, unfinished in rows(_of_everybody(question)):
             if kind == "entered":
                 found[""].add_entered(origin, int(mature), int(unfinished))

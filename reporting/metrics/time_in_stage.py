@@ -57,7 +57,7 @@ def people(question: Question, part: str = FIGURE) -> Sql:
 
 
 def _statement(question: Question) -> Sql:
-    if question.split is None:
+    if question.rolled_up:
         return sql(
             """SELECT '', from_stage, to_stage, stay.days, sum(stay.times)
                FROM reporting_dailyflow, unnest(stay_days, stay_counts) stay(days, times)

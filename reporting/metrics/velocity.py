@@ -24,7 +24,7 @@ Pair = tuple[str, str]
 def by_bucket(question: Question) -> dict[str, dict[Pair, Counts]]:
     """The days from each stage of the success path to the next, and from its first to its last, for each bucket."""
     found: dict[str, dict[Pair, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
-    for bucket, source, target, days, count in _of_buckets(question) if question.split else _of_everybody(question):
+    for bucket, source, target, days, count in _of_everybody(question) if question.rolled_up else _of_buckets(question):
         found[bucket][source, target].append((days, int(count)))
     return {bucket: {pair: Counts(days) for pair, days in speeds.items()} for bucket, speeds in found.items()}
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from kit import hints, pages
+from kit import hints, pages, writing
 from lifecycle.models import Lifecycle
 from reporting import splits, windows
 from reporting.figures.sheet import Choice, Sheet
@@ -38,6 +38,22 @@ def split_choice(question: Question) -> Choice:
     offered = [(split.name, split.label) for split in splits.offered(question.plan.lifecycle.of)]
     chosen = question.split.name if question.split else ""
     return Choice("split", _("Split by"), [("", _("nothing")), *offered], chosen)
+
+
+def known_choice(question: Question) -> Choice:
+    """As known now, or as it was known before a day."""
+    return Choice("known", _("As known before"), [], question.known.isoformat() if question.known else "")
+
+
+def known_words(question: Question) -> list[str]:
+    """What to bear in mind when the figures are not those known now."""
+    if question.known is None:
+        return []
+    words = _(
+        "As known when %(day)s began: moves that were written later are in none of these figures, and history that was "
+        "brought in or replayed later is not in at all. Take the day away to see what is known now."
+    )
+    return [words % {"day": writing.day(question.known)}]
 
 
 def form(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +14,13 @@ from django.views.decorators.http import require_GET
 
 from kit import exports, hints, pages, progress, rights, writing
 from lifecycle.models import Lifecycle, Version
-from reporting import addresses, forms, metrics, plans, splits, windows
+from reporting import addresses, forms, known, metrics, plans, splits, windows
 from reporting import funnel as funnels
 from reporting import notes as notes_of
 from reporting.figures import counted
 from reporting.figures import funnel as figures
+from reporting.metrics import recorded_late
+from reporting.views import asking
 
 STALE = 90  # seconds after which somebody who looks has the figures brought up to date at once
 
@@ -34,7 +37,9 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
     assert plan is not None
     asked = addresses.read(request.GET, plan, funnels.today(now))
     question = asked.question
-    answer = funnels.answer(question)
+    with known.entries(question) as then:
+        answer = replace(funnels.answer(then), question=question)
+        late = recorded_late.by_stage(then.about(split=None))
     if request.GET.get("export") == "csv":
         return exports.csv_response(f"funnel-{lifecycle.slug}", *figures.as_rows(answer))
     _bring_up_to_date(lifecycle, answer.filled_at, now)
@@ -42,10 +47,11 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         "answer": answer,
         "question": question,
         "lifecycle": lifecycle,
-        "notes": (*notes, *asked.notes),
+        "notes": (*notes, *asked.notes, *asking.known_words(question)),
+        "known": asking.known_choice(question),
         "choices": _choices(lifecycles, asked),
         "headline": figures.headline(answer),
-        "remarks": figures.remarks(answer),
+        "remarks": [*figures.remarks(answer), *figures.late(answer, late)],
         "bars": figures.bars(answer),
         "ledger": figures.ledger(answer),
         "conversions": figures.conversions(answer),

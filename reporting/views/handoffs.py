@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
@@ -9,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from kit import exports
-from reporting import addresses, handoffs, plans
+from reporting import addresses, handoffs, known, plans
 from reporting import funnel as funnels
 from reporting import notes as notes_of
 from reporting.figures import handoffs as figures
@@ -38,13 +40,14 @@ def page(request: HttpRequest) -> HttpResponseBase:
     assert onward is not None
     target = plan.next(onward.slug) or onward
     question = asked.question.about(stage=stage.slug, target=target.slug)
-    answer = handoffs.answer(question)
+    with known.entries(question) as then:
+        answer = replace(handoffs.answer(then), question=question)
     if request.GET.get("export") == "csv":
         return exports.csv_response(f"hand-offs-{lifecycle.slug}", *figures.as_rows(answer))
     stages = Choice("stage", _("Out of"), [(place.slug, place.name) for place in plan.hand_offs], stage.slug)
     context = {
         **words,
-        "notes": (*notes, *asked.notes, *more),
+        "notes": (*notes, *asked.notes, *more, *asking.known_words(question)),
         "chart_notes": notes_of.within(question.window),
         "filled_at": asking.bring_up_to_date(lifecycle, now),
         **asking.form(
@@ -52,7 +55,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
             asked.preset,
             question.window,
             [asking.lifecycle_choice([each for each, _plan in found], lifecycle), stages],
-            [asking.split_choice(question)],
+            [asking.split_choice(question), asking.known_choice(question)],
             addresses.page(NAME, question, stage=stage.slug, export="csv"),
         ),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from django.http import HttpRequest, HttpResponseBase
@@ -11,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from kit import exports
-from reporting import addresses, loops, notes, plans
+from reporting import addresses, known, loops, notes, plans
 from reporting import funnel as funnels
 from reporting.figures import loops as figures
 from reporting.figures.sheet import Choice
@@ -41,7 +42,8 @@ def page(request: HttpRequest) -> HttpResponseBase:
     told = list(notes.within(question.window))
     cut, unread = _cut(request)
     cuts = [(note.day, note.text) for note in told] + ([(cut, _("your day"))] if cut else [])
-    answer = loops.answer(question, cuts)
+    with known.entries(question) as then:
+        answer = replace(loops.answer(then, cuts), question=question)
     if request.GET.get("export") == "csv":
         return exports.csv_response(f"loops-{lifecycle.slug}", *figures.as_rows(answer))
     reasons = [(each, each) for each in answer.reasons if each]
@@ -50,7 +52,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
     extra = {"stage": stage.slug, "reason": reason or "", "cut": cut.isoformat() if cut else ""}
     context = {
         **words,
-        "notes": (*said, *asked.notes, *more, *unread),
+        "notes": (*said, *asked.notes, *more, *unread, *asking.known_words(question)),
         "chart_notes": told,
         "filled_at": asking.bring_up_to_date(lifecycle, now),
         **asking.form(
@@ -62,6 +64,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
                 Choice("reason", _("Sent because"), [("", _("any reason")), *reasons], reason or ""),
                 Choice("stage", _("Periods of"), [(each.slug, each.name) for each in _offered(plan)], stage.slug),
                 Choice("cut", _("A period begins on"), [], cut.isoformat() if cut else ""),
+                asking.known_choice(question),
             ],
             addresses.page(NAME, question, export="csv", **extra),
         ),

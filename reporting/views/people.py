@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django_filters import FilterSet
 
-from kit import pages
+from kit import pages, writing
 from kit.sql import Sql, rows, sql, value
 from kit.statistics import Counts
 from lifecycle.models import Membership
-from reporting import addresses, figures, filters, plans
+from reporting import addresses, figures, filters, known, plans
 from reporting import funnel as funnels
 from reporting.addresses import Figure, NotAsked
 from reporting.metrics.metric import Extra, Metric
@@ -53,8 +53,12 @@ class People(pages.ListPage):
         now = timezone.now()
         self.figure, self.notes = addresses.read_figure(request.GET, plan, funnels.today(now), now)
         metric, question = self.figure.metric, self.figure.question
-        self.ids = metric.people(question, self.figure.part)
-        self.count = value(sql("SELECT count(*) FROM ({}) behind", self.ids))
+        with known.entries(question) as then:
+            self.ids = metric.people(then, self.figure.part)
+            if question.known:  # what was known then is gone when the list is drawn
+                self.ids = sql("SELECT unnest({}::bigint[])", [row[0] for row in rows(self.ids)])
+            self.count = value(sql("SELECT count(*) FROM ({}) behind", self.ids))
+            self.parts = _parts(Figure(then, metric, self.figure.part), self.count)
         if metric.unit == "membership":
             self.queryset, self.filterset_class = Membership.objects.all(), filters.Memberships
             self.columns, self.default_sort = _member_columns(), ""
@@ -84,7 +88,7 @@ class People(pages.ListPage):
             "crumbs": [(_("Reports"), ""), _report(self.figure), (self.get_title(), "")],
             "metric": self.figure.metric,
             "count": self.count,
-            "parts": _parts(self.figure, self.count),
+            "parts": self.parts,
             "days": days,
             "median": figures.in_days(days.median) if days and days.median is not None else "",
             "subjects": value(sql("SELECT count(DISTINCT subject_id) FROM ({}) whose", self._subjects())),
@@ -161,6 +165,8 @@ def _report(shown: Figure) -> tuple[str, str]:
 def _scope(question: Question) -> str:
     """What the figure is about besides its stage: lifecycle, time span, part."""
     words = _("%(lifecycle)s, %(window)s") % {"lifecycle": question.plan.lifecycle, "window": question.window}
+    if question.known:
+        words += " · " + _("as known before %(day)s") % {"day": writing.day(question.known)}
     if question.split is None or question.bucket is None:
         return words
     bucket = {"field": question.split.label, "value": question.split.called(question.bucket)}

@@ -106,6 +106,7 @@ def test_a_list_says_in_words_what_it_holds():
         "acceptance": "Handed over in “Lead”",
         "attainment": "Deadlines of “Lead”",
         "time_to_accept": "Hours in “Lead” until accepted",
+        "recorded_late": "Moves into “Lead”, recorded late",
         "recycled": "Sent on a detour from “Lead”",
         "time_until_return": "Sent on a detour from “Lead”, days until the return",
         "detoured_wins": "“Won” after a detour",
