@@ -18,7 +18,7 @@ from audience.conditions.tree import ConditionError
 from kit import audit
 from kit.models import User
 from kit.sql import Sql, rows, sql
-from lifecycle import rules
+from lifecycle import rules, sla
 from lifecycle.models import Movement, Version
 
 ROUND = timedelta(hours=1)  # within which nobody goes through more stages by rules than there are
@@ -49,7 +49,9 @@ def judge(subjects: Sql, *, at: datetime, now: datetime) -> int:
 
 
 def clock(now: datetime) -> None:
-    """Mark those whose answer to a rule may differ since the version was last looked at, whatever made it so."""
+    """Mark those whose answer to a rule may differ since the version was last looked at, whatever made it so; and when
+    the working calendar was changed, whoever is in an SLA stage is due by the new one."""
+    sla.keep()
     for version in live_versions():
         with transaction.atomic():
             looked = Version.objects.select_for_update().get(pk=version.pk)

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import json
 
+from django.db import transaction
+
 from kit import installation
+from kit.models import Setting
 from kit.sql import Sql, run, sql
 
 HOUR = 3_600_000_000  # microseconds
 SETTINGS = ("zone", "working_days", "working_from", "working_until", "holidays")
+SEEN = "working_calendar_seen"  # the setting under which the calendar of the due dates is noted
 ARRAYS = Sql("calendar.opens, calendar.closes, calendar.before")
 
 
@@ -60,3 +64,17 @@ def redate() -> int:
             due(Sql("inside.entered_at"), Sql("inside.limit_hours")),
         )
     )
+
+
+def keep() -> int:
+    """When the working calendar was changed since it was last looked at, redate; how many memberships changed."""
+    told = {name: installation.get(name) for name in SETTINGS}
+    with transaction.atomic():
+        Setting.objects.get_or_create(key=SEEN, defaults={"value": told})
+        seen = Setting.objects.select_for_update().get(key=SEEN)
+        if seen.value == told:
+            return 0
+        changed = redate()
+        seen.value = told
+        seen.save()
+    return changed

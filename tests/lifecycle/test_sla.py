@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from kit import installation
-from kit.sql import Sql, rows, run, sql, value
-from lifecycle import replay, rules, sla, stages
+from kit.sql import Sql, sql, value
+from lifecycle import live, replay, rules, sla, stages
 from lifecycle.models import Membership
 from tests import factories
 from tests.factories import NOW
@@ -232,7 +232,18 @@ def test_a_changed_calendar_redates_those_who_are_in():
     assert sla.redate() == 0
 
 
+def test_the_clock_redates_once_after_the_calendar_was_changed():
+    version = factories.published(SLOW)
+    someone = factories.person()
+    stages.place(someone.pk, version, to=version.stages.get(slug="lead"), reason="", by=None, at=FRIDAY, now=NOW)
+    live.clock(NOW)
+    installation.put("holidays", ["2025-01-06"])
+    assert Membership.objects.get().due_at == at("2025-01-07T16:30")
+    live.clock(NOW)
+    assert Membership.objects.get().due_at == at("2025-01-08T16:30")
+    assert sla.keep() == 0
+
+
 def test_nobody_in_an_sla_stage_is_no_work():
     factories.published(SLOW)
     assert sla.redate() == 0
-    assert run(Sql("SELECT 1")) == 1 and rows(Sql("SELECT 1")) == [(1,)]
