@@ -64,13 +64,10 @@ class Installation(forms.Form):
         choices=[(number, name) for number, name in enumerate(WEEKDAYS, 1)],
         coerce=int,
         widget=forms.CheckboxSelectMultiple,
+        help_text=_("Between the two times below, in the time zone above; 00:00 ends the day at midnight."),
     )
     working_from = forms.TimeField(label=_("Work begins"), widget=Time)
-    working_until = forms.TimeField(
-        label=_("Work ends"),
-        widget=Time,
-        help_text=_("In the time zone above. 00:00 is midnight at the end of the day."),
-    )
+    working_until = forms.TimeField(label=_("Work ends"), widget=Time)
     holidays = forms.CharField(
         label=_("Holidays"),
         required=False,

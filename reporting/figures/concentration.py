@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from kit import money, writing
 from reporting.concentration import Concentration
 from reporting.figures import Figure, Line, Table
-from reporting.figures.money import amount, counted, people
+from reporting.figures.money import amount, counted, people, plain
 from reporting.figures.sheet import Section, Sheet
 from reporting.metrics import concentration as metric
 from reporting.money import TOPS, Basis
@@ -37,8 +37,8 @@ def sheet(answer: Concentration) -> Sheet:
 def _headline(answer: Concentration) -> list[tuple[str, Figure]]:
     question, (count, held) = answer.question, answer.sums[metric.TOP]
     of_all = _("%(held)s of %(all)s, by %(n)s customers") % {
-        "held": money.written(held, question.currency),
-        "all": money.written(answer.total, question.currency),
+        "held": plain(held, question.currency),
+        "all": f"{plain(answer.total, question.currency)}\u00a0{question.currency}",
         "n": writing.number(count),
     }
     top = _("Share of the top %(percent)s %%") % {"percent": question.top}
@@ -128,7 +128,7 @@ def _tops(answer: Concentration) -> Table:
                 _("Top %(percent)s %%") % {"percent": percent},
                 [
                     Figure(writing.number(count), NAME, count, door),
-                    Figure(money.written(held, question.currency), NAME, count, door),
+                    Figure(plain(held, question.currency), NAME, count, door),
                     Figure(writing.percent(held / answer.total if answer.total else None), NAME, count, door),
                 ],
             )

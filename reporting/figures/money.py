@@ -15,6 +15,12 @@ from reporting.money import MoneyQuestion
 Sums = dict[str, tuple[int, int]]
 
 
+def plain(minor: int, currency: str) -> str:
+    """An amount in the currency's own unit where a heading names the currency; from a thousand on without cents."""
+    major = money.major(minor, currency)
+    return writing.number(major, 0 if abs(major) >= 1000 else money.places(currency))
+
+
 def people(question: MoneyQuestion, metric: str, part: str) -> str:
     """The address of the customers behind a part of a metric."""
     return asking.page("report_customers", question, metric=metric, part=part)
@@ -27,7 +33,7 @@ def amount(question: MoneyQuestion, metric: str, part: str, sums: Sums, *, sign:
         words = ngettext("%(n)s contract", "%(n)s contracts", count)
     else:
         words = ngettext("%(n)s customer", "%(n)s customers", count)
-    text = money.written(sign * total, question.currency)
+    text = plain(sign * total, question.currency)
     return Figure(
         text, metric, count, people(question, metric, part), words % {"n": writing.number(count)}, sign * total
     )

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 
 from kit import money, writing
 from reporting.figures import Figure, Line, Table
-from reporting.figures.money import amount, counted, rate, share
+from reporting.figures.money import amount, counted, plain, rate, share
 from reporting.figures.sheet import Section, Sheet
 from reporting.metrics import recurring, renewals
 from reporting.retention import Retention
@@ -46,7 +46,10 @@ def _headline(answer: Retention) -> list[tuple[str, Figure]]:
     grr_par, nrr_par = answer.pars
     kept = sums[recurring.KEPT][0]
     return [
-        (_("ARR at the end"), amount(question, "recurring", recurring.END, sums)),
+        (
+            _("ARR at the end, %(currency)s") % {"currency": question.currency},
+            amount(question, "recurring", recurring.END, sums),
+        ),
         (_("GRR"), rate(question, "recurring", recurring.KEPT, kept, answer.grr, _par(grr_par), grr_par)),
         (_("NRR"), rate(question, "recurring", recurring.KEPT, kept, answer.nrr, _par(nrr_par), nrr_par)),
         (_("Logo churn"), share(question, "recurring", recurring.CHURN, answer.logo_churn)),
@@ -108,12 +111,12 @@ def _renewals(answer: Retention) -> Table:
         writing.percent(answer.renewed_by_value), "renewals", answer.renewals[renewals.DECIDED][0],
         amount(question, "renewals", renewals.DECIDED, sums).url,
         _("%(renewed)s of %(due)s") % {
-            "renewed": money.written(sums[renewals.RENEWED][1], question.currency),
-            "due": money.written(sums[renewals.DECIDED][1], question.currency),
+            "renewed": plain(sums[renewals.RENEWED][1], question.currency),
+            "due": plain(sums[renewals.DECIDED][1], question.currency),
         },
     )  # fmt: skip
     rates = Line(_("Renewal rate, of the decided"), [by_number, by_value])
-    return Table([_("Contracts"), _("Number"), _("Annual value")], lines, rates)
+    return Table([_("Contracts"), _("Number"), question.currency], lines, rates)
 
 
 # ---- the file ----

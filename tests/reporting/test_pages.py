@@ -265,9 +265,9 @@ def test_the_statements_of_the_funnel_page_are_counted(visitor, django_assert_nu
     sales = january()
     filling.fill(sales, now=NOW)
     visitor.get(reverse("report_funnel"))
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(18):
         page(visitor, "report_funnel", **JANUARY)
-    with django_assert_num_queries(24):
+    with django_assert_num_queries(25):
         page(visitor, "report_funnel", split="person.country", **JANUARY)
 
 
