@@ -108,59 +108,54 @@ def _merge(plan: Plan, found: Sql, *, among: Sql | None, at: datetime, now: date
     Whoever has no stored score counts as having had none of the points and the lowest grade.
     """
     model = plan.version.model_id
-    person = Sql("found.subject_id") if plan.of == "person" else Sql("NULL::bigint")
-    account = Sql("found.subject_id") if plan.of == "account" else Sql("NULL::bigint")
+    person = Sql("new_id") if plan.of == "person" else Sql("NULL::bigint")
+    account = Sql("new_id") if plan.of == "account" else Sql("NULL::bigint")
     only = sql(" AND stored.subject_id IN ({})", among) if among else Sql("")
-    # Whoever is not there any more (erased, or first seen later than was thought) has no score.
-    run(
-        sql(
-            "DELETE FROM scoring_score stored WHERE stored.model_id = {}{} "
-            "AND NOT EXISTS (SELECT FROM {} found WHERE found.subject_id = stored.subject_id)",
-            model,
-            only,
-            found,
-        )
-    )
+    # Found and stored are joined once; all that is written is written from what differs between them. Whoever is
+    # stored and not found is not there any more: erased, or first seen later than was thought.
     return run(
         sql(
             """
-            WITH changed AS (
-                UPDATE scoring_score stored
-                SET total = found.total, behaviour = found.behaviour, fit = found.fit, shown = found.shown,
-                    grade = found.grade
+            WITH differing AS MATERIALIZED (
+                SELECT old.id, found.subject_id AS new_id, found.total, found.behaviour, found.fit, found.shown,
+                       found.grade, COALESCE(old.shown, 0) AS old_shown, COALESCE(old.grade, {}) AS old_grade
                 FROM {} found
-                JOIN scoring_score old ON old.model_id = {} AND old.subject_id = found.subject_id
-                WHERE stored.id = old.id
-                  AND (old.total, old.behaviour, old.fit, old.shown, old.grade)
+                FULL JOIN (SELECT * FROM scoring_score stored WHERE stored.model_id = {}{}) old
+                    ON old.subject_id = found.subject_id
+                WHERE old.id IS NULL OR found.subject_id IS NULL
+                   OR (old.total, old.behaviour, old.fit, old.shown, old.grade)
                       IS DISTINCT FROM (found.total, found.behaviour, found.fit, found.shown, found.grade)
-                RETURNING stored.person_id, stored.account_id, old.shown AS old_shown, stored.shown,
-                          old.grade AS old_grade, stored.grade
+            ),
+            gone AS (
+                DELETE FROM scoring_score WHERE id IN (SELECT id FROM differing WHERE new_id IS NULL)
+            ),
+            changed AS (
+                UPDATE scoring_score stored
+                SET total = differing.total, behaviour = differing.behaviour, fit = differing.fit,
+                    shown = differing.shown, grade = differing.grade
+                FROM differing WHERE stored.id = differing.id AND differing.new_id IS NOT NULL
             ),
             added AS (
                 INSERT INTO scoring_score (model_id, person_id, account_id, total, behaviour, fit, shown, grade)
-                SELECT {}, {}, {}, found.total, found.behaviour, found.fit, found.shown, found.grade
-                FROM {} found
-                WHERE NOT EXISTS (SELECT FROM scoring_score stored
-                                  WHERE stored.model_id = {} AND stored.subject_id = found.subject_id)
-                RETURNING person_id, account_id, 0 AS old_shown, shown, {} AS old_grade, grade
+                SELECT {}, {}, {}, total, behaviour, fit, shown, grade FROM differing WHERE id IS NULL
             )
             INSERT INTO scoring_scorechange
                 (model_id, version_id, person_id, account_id, old_shown, shown, old_grade, grade,
                  occurred_at, recorded_at)
-            SELECT {}, {}, person_id, account_id, old_shown, shown, old_grade, grade, {}, {}
-            FROM (SELECT * FROM changed UNION ALL SELECT * FROM added) either
-            WHERE shown <> old_shown OR grade <> old_grade
+            SELECT {}, {}, {}, {}, old_shown, shown, old_grade, grade, {}, {}
+            FROM differing WHERE new_id IS NOT NULL AND (shown <> old_shown OR grade <> old_grade)
             """,
+            plan.lowest_grade,
             found,
             model,
+            only,
             model,
             person,
             account,
-            found,
-            model,
-            plan.lowest_grade,
             model,
             plan.version.pk,
+            person,
+            account,
             at,
             now,
         )
