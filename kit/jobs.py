@@ -53,20 +53,30 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class Kind:
-    """What a kind of job does, and what it clears away once the job is done, failed or cancelled."""
+    """What a kind of job does, what it clears away once the job is done, failed or cancelled, and what it counts."""
 
     run: Callable[[Held], dict[str, Any] | None]
     tidy: Callable[[Job], None] | None = None
+    counts: str = "rows"  # or "days", "steps"
 
 
 _kinds: dict[str, Kind] = {}
 
 
 def register(
-    kind: str, run: Callable[[Held], dict[str, Any] | None], *, tidy: Callable[[Job], None] | None = None
+    kind: str,
+    run: Callable[[Held], dict[str, Any] | None],
+    *,
+    tidy: Callable[[Job], None] | None = None,
+    counts: str = "rows",
 ) -> None:
     """Name the function that does this kind of work; called from `AppConfig.ready`."""
-    _kinds[kind] = Kind(run, tidy)
+    _kinds[kind] = Kind(run, tidy, counts)
+
+
+def counts(job: Job) -> str:
+    """What `rows_done` and `rows_total` of a job count: "rows", "days" or "steps"."""
+    return _kinds[job.kind].counts if job.kind in _kinds else "rows"
 
 
 def enqueue(kind: str, payload: dict[str, Any], *, by: User | None, now: datetime, title: str = "") -> Job:

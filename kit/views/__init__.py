@@ -50,7 +50,15 @@ class Jobs(pages.ListPage):
         pages.Column(
             "state", gettext_lazy("State"), sort="state", value="get_state_display", template="kit/_job_cell.html"
         ),
-        pages.Column("rows_done", gettext_lazy("Rows"), sort="rows_done", align="end", desc_first=True),
+        pages.Column(
+            "rows_done",
+            gettext_lazy("Worked through"),
+            sort="rows_done",
+            value=progress.done,
+            export=lambda row: row.rows_done,
+            align="end",
+            desc_first=True,
+        ),
         pages.Column("created_by", gettext_lazy("Asked by")),
         pages.Column("created_at", gettext_lazy("Asked for"), sort="created_at", desc_first=True),
         pages.Column("took", gettext_lazy("Took"), value=_took, align="end"),

@@ -53,8 +53,9 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Point the application at another broker for one test."""
 
     def use(url: str) -> None:
-        monkeypatch.setattr(current_app.conf, "broker_url", url)
+        # The second first: unset it follows the other, and would be put back to what that then is.
         monkeypatch.setattr(current_app.conf, "broker_write_url", url, raising=False)
+        monkeypatch.setattr(current_app.conf, "broker_url", url)
 
     yield use
 
