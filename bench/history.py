@@ -25,7 +25,12 @@ transitions:
 
 
 def fill(people: int, activities: int, now: datetime) -> None:
-    """Load people, activities and memberships by SQL alone; nobody is marked for judgement."""
+    """Load people, activities and memberships by SQL alone, in place of any; nobody is marked for judgement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "TRUNCATE audience_person, audience_activitykind, lifecycle_lifecycle, scoring_scoringmodel, audience_dirty "
+            "CASCADE"
+        )
     version = versions.draft(documents.parse(NOTE), by=None, now=now)
     stages = dict(version.stages.values_list("slug", "pk"))
     Version.objects.filter(pk=version.pk).update(state=Version.State.PUBLISHED, published_at=now, looked_until=now)

@@ -62,19 +62,17 @@ def merge(plan: Plan, at: datetime) -> None:
     execute(Sql("ANALYZE work.by_hand"))
     execute(
         sql(
-            """UPDATE scoring_score s SET total = h.total, behaviour = h.behaviour, fit = h.fit, shown = h.shown,
-                      grade = h.grade
-               FROM work.by_hand h WHERE s.model_id = {} AND s.subject_id = h.subject_id
-                 AND (s.total, s.behaviour, s.fit, s.shown, s.grade)
-                     IS DISTINCT FROM (h.total, h.behaviour, h.fit, h.shown, h.grade)""",
-            plan.version.model_id,
-        )
-    )
-    execute(
-        sql(
-            """INSERT INTO scoring_score (model_id, person_id, total, behaviour, fit, shown, grade)
-               SELECT {}, h.subject_id, h.total, h.behaviour, h.fit, h.shown, h.grade FROM work.by_hand h
-               WHERE NOT EXISTS (SELECT FROM scoring_score s WHERE s.model_id = {} AND s.subject_id = h.subject_id)""",
+            """WITH differing AS MATERIALIZED (
+                   SELECT s.id, h.* FROM work.by_hand h
+                   LEFT JOIN (SELECT * FROM scoring_score WHERE model_id = {}) s ON s.subject_id = h.subject_id
+                   WHERE (s.total, s.behaviour, s.fit, s.shown, s.grade)
+                         IS DISTINCT FROM (h.total, h.behaviour, h.fit, h.shown, h.grade)),
+               changed AS (
+                   UPDATE scoring_score s SET total = d.total, behaviour = d.behaviour, fit = d.fit, shown = d.shown,
+                          grade = d.grade
+                   FROM differing d WHERE s.id = d.id)
+               INSERT INTO scoring_score (model_id, person_id, total, behaviour, fit, shown, grade)
+               SELECT {}, subject_id, total, behaviour, fit, shown, grade FROM differing WHERE id IS NULL""",
             plan.version.model_id,
             plan.version.model_id,
         )
