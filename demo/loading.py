@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -40,6 +39,8 @@ DOCUMENTS = Path(__file__).resolve().parent / "documents"
 LIFECYCLES = ("net_new", "customers", "partners", "shop", "shop_repeat")
 
 FIRST_LIMIT = 50  # of the lead score in the first year
+PHASE = 64  # letters of what is told meanwhile
+LOOK = 1.0  # seconds between two looks at how far the replays are
 AT_ONCE = 2  # replays; each keeps one process of the database busy
 
 
@@ -49,12 +50,13 @@ class Refused(jobs.Refused):
 
 @dataclass(frozen=True)
 class Loading:
-    """One company on its way in: which, where its files are, and the loading's own time."""
+    """One company on its way in: which, where its files are, the loading's own time, and whom to tell how far it is."""
 
     seed: int
     end: date
     now: datetime
     by: User | None
+    tell: Callable[[str], None]
 
     @property
     def folder(self) -> Path:
@@ -122,7 +124,7 @@ def steps() -> list[Step]:
         Step("settings", _("Settings and users"), _set_up),
         *brought,
         Step("scores", _("Scoring everybody"), _score),
-        Step("lifecycles", _("Replaying two years in %(count)s lifecycles") % {"count": len(LIFECYCLES)}, _publish),
+        Step("lifecycles", _("Replaying %(count)s lifecycles") % {"count": len(LIFECYCLES)}, _publish),
         Step(HISTORY.name, _("Importing what sales decided"), HISTORY.bring),
         Step("reports", _("Filling reports"), _fill),
         Step("check", _("Checking the ledger"), _check),
@@ -161,16 +163,21 @@ def start(*, seed: int, end: date, by: User | None, now: datetime) -> Job:
 
 def work(held: jobs.Held) -> dict[str, Any]:
     """The job: every step that is not done yet."""
-    loading = Loading(held.payload["seed"], date.fromisoformat(held.payload["end"]), held.now, held.job.created_by)
     todo, took = steps(), dict(held.cursor)
-    for number, step in enumerate(todo):
+    for number, step in enumerate(todo, 1):
         if step.name in took:
             continue
-        held.progress(phase=step.words[:64], rows_done=number, rows_total=len(todo))
+        words = _("%(number)s of %(count)s: %(what)s") % {"number": number, "count": len(todo), "what": step.words}
+        held.progress(phase=words[:PHASE])
+
+        def tell(more: str, words: str = words) -> None:
+            held.progress(phase=f"{words} {more}"[:PHASE])
+
+        end = date.fromisoformat(held.payload["end"])
         began = time.monotonic()
-        step.work(loading)
+        step.work(Loading(held.payload["seed"], end, held.now, held.job.created_by, tell))
         took[step.name] = round(time.monotonic() - began, 1)
-        held.progress(rows_done=number + 1, cursor=dict(took))
+        held.progress(cursor=dict(took))
     return {"seconds": round(sum(took.values()), 1)}
 
 
@@ -209,11 +216,28 @@ def _score(loading: Loading) -> None:
 
 def _publish(loading: Loading) -> None:
     """Publish all lifecycles, and replay them side by side."""
+    replays = [_publishing(name, loading) for name in LIFECYCLES]
     with ThreadPoolExecutor(AT_ONCE) as several:
-        list(several.map(_in_a_thread, [_publishing(name, loading) for name in LIFECYCLES], repeat(loading.now)))
+        threads = [several.submit(_in_a_thread, job_id, loading.now) for job_id in replays]
+        try:
+            while wait(threads, timeout=LOOK).not_done:
+                loading.tell(f"{_done(replays)} %")
+        except BaseException:
+            for job_id in replays:
+                jobs.cancel(job_id)
+            raise
+    for thread in threads:
+        thread.result()
 
 
-def _publishing(name: str, loading: Loading) -> int | None:
+def _done(replays: list[int]) -> int:
+    """How many per cent of their days are walked; a replay that has not begun counts with as many as the longest."""
+    days = list(Job.objects.filter(pk__in=replays).values_list("rows_done", "rows_total"))
+    longest = max((total or 0 for _number, total in days), default=0) or DAYS
+    return 100 * sum(done for done, _total in days) // sum(total or longest for _number, total in days)
+
+
+def _publishing(name: str, loading: Loading) -> int:
     """The job that replays a lifecycle, asked for unless it has been."""
     document = documents.parse((DOCUMENTS / f"{name}.yaml").read_text())
     version = Version.objects.filter(lifecycle__slug=document["lifecycle"]).order_by("-number").first()
@@ -222,10 +246,11 @@ def _publishing(name: str, loading: Loading) -> int | None:
             version = versions.draft(document, by=loading.by, now=loading.now)
             versions.publish(version, by=loading.by, now=loading.now)
         version.refresh_from_db()
+    assert version.job_id is not None  # publishing made it
     return version.job_id
 
 
-def _in_a_thread(job_id: int | None, now: datetime) -> None:
+def _in_a_thread(job_id: int, now: datetime) -> None:
     try:
         _see_through(job_id, now)
     finally:
@@ -243,8 +268,9 @@ def _check(loading: Loading) -> None:
 
 
 def _see_through(job_id: int | None, now: datetime) -> None:
-    """Do a job here, or wait for the worker that was quicker. Raises Refused when it fails."""
+    """Do a job here (on from where it had stopped), or wait for the worker that has it. Raises Refused if it fails."""
     assert job_id is not None  # whoever begins an import or publishes makes one
+    jobs.retry(job_id)  # unless it is open or done
     job = jobs.see_through(Job.objects.get(pk=job_id), lambda: now)
     if job.state != Job.State.DONE:
         raise Refused(job.error or str(job.get_state_display()))
