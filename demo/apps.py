@@ -12,6 +12,6 @@ class DemoConfig(AppConfig):
         from kit import jobs
         from kit.registry import panel
 
-        jobs.register(loading.JOB, loading.work, counts="steps")
+        jobs.register(loading.JOB, loading.work, counts="days")
         panel("start", _("Look around first"), "demo/_first_step.html", panels.first_step, order=50)
         panel("home", _("Demo company"), "demo/_under_way.html", panels.under_way, order=1)

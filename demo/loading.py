@@ -22,12 +22,15 @@ from django.utils.translation import gettext as _
 from audience import exclusions, importing
 from audience.models import Import, Person
 from demo import building, files
-from demo.company import DAYS, DOMAIN, USERS
+from demo.company import DAYS, DOMAIN, MONTH, USERS
+from demo.customers import PREDICT_SINCE
+from demo.net_new import GONE_APAC
 from kit import installation, jobs
 from kit.models import Job, User
 from lifecycle import documents, versions
 from lifecycle.models import Version
-from reporting import filling, integrity
+from reporting import filling, integrity, notes
+from reporting.models import ChartNote
 from scoring import documents as scores
 from scoring import versions as scoring
 from scoring.models import ScoringVersion
@@ -38,6 +41,12 @@ ZONE, CURRENCY, COMPANY = "Europe/Amsterdam", "EUR", "Marlow Creek Instruments"
 DOCUMENTS = Path(__file__).resolve().parent / "documents"
 LIFECYCLES = ("net_new", "customers", "partners", "shop", "shop_repeat")
 
+NOTES = (
+    (DAYS // 2, "The lead score asks for 60 points instead of 50"),
+    (int(GONE_APAC), "Two of three salespeople in APAC left"),
+    (int(15.5 * MONTH), "Prices rose by 8 %"),
+    (PREDICT_SINCE, "Predict was launched"),
+)
 FIRST_LIMIT = 50  # of the lead score in the first year
 PHASE = 64  # letters of what is told meanwhile
 LOOK = 1.0  # seconds between two looks at how far the replays are
@@ -56,7 +65,7 @@ class Loading:
     end: date
     now: datetime
     by: User | None
-    tell: Callable[[str], None]
+    tell: Callable[[int, int], None]
 
     @property
     def folder(self) -> Path:
@@ -126,6 +135,7 @@ def steps() -> list[Step]:
         Step("scores", _("Scoring everybody"), _score),
         Step("lifecycles", _("Replaying %(count)s lifecycles") % {"count": len(LIFECYCLES)}, _publish),
         Step(HISTORY.name, _("Importing what sales decided"), HISTORY.bring),
+        Step("notes", _("Noting what happened"), _note),
         Step("reports", _("Filling reports"), _fill),
         Step("check", _("Checking the ledger"), _check),
     ]
@@ -162,7 +172,7 @@ def start(*, seed: int, end: date, by: User | None, now: datetime) -> Job:
 
 
 def work(held: jobs.Held) -> dict[str, Any]:
-    """The job: every step that is not done yet."""
+    """The job: every step that is not done yet. Its measure is the days replayed, which take nearly all of the time."""
     todo, took = steps(), dict(held.cursor)
     for number, step in enumerate(todo, 1):
         if step.name in took:
@@ -170,8 +180,8 @@ def work(held: jobs.Held) -> dict[str, Any]:
         words = _("%(number)s of %(count)s: %(what)s") % {"number": number, "count": len(todo), "what": step.words}
         held.progress(phase=words[:PHASE])
 
-        def tell(more: str, words: str = words) -> None:
-            held.progress(phase=f"{words} {more}"[:PHASE])
+        def tell(days: int, of: int) -> None:
+            held.progress(rows_done=days, rows_total=of)
 
         end = date.fromisoformat(held.payload["end"])
         began = time.monotonic()
@@ -221,7 +231,7 @@ def _publish(loading: Loading) -> None:
         threads = [several.submit(_in_a_thread, job_id, loading.now) for job_id in replays]
         try:
             while wait(threads, timeout=LOOK).not_done:
-                loading.tell(f"{_done(replays)} %")
+                loading.tell(*_done(replays))
         except BaseException:
             for job_id in replays:
                 jobs.cancel(job_id)
@@ -230,11 +240,11 @@ def _publish(loading: Loading) -> None:
         thread.result()
 
 
-def _done(replays: list[int]) -> int:
-    """How many per cent of their days are walked; a replay that has not begun counts with as many as the longest."""
+def _done(replays: list[int]) -> tuple[int, int]:
+    """How many days are walked, and of how many; a replay that has not begun counts with as many as the longest."""
     days = list(Job.objects.filter(pk__in=replays).values_list("rows_done", "rows_total"))
     longest = max((total or 0 for _number, total in days), default=0) or DAYS
-    return 100 * sum(done for done, _total in days) // sum(total or longest for _number, total in days)
+    return sum(done for done, _total in days), sum(total or longest for _number, total in days)
 
 
 def _publishing(name: str, loading: Loading) -> int:
@@ -255,6 +265,15 @@ def _in_a_thread(job_id: int, now: datetime) -> None:
         _see_through(job_id, now)
     finally:
         connection.close()
+
+
+def _note(loading: Loading) -> None:
+    """What happened in the two years, beside the figures of reports."""
+    begun = loading.end - timedelta(days=DAYS)
+    with transaction.atomic():
+        for day, text in NOTES:
+            if not ChartNote.objects.filter(text=text).exists():
+                notes.add(begun + timedelta(days=day), text, by=loading.by, now=loading.now)
 
 
 def _fill(loading: Loading) -> None:

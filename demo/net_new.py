@@ -76,6 +76,8 @@ PROSPECTS, PROSPECTS_UNKNOWN = 308, 40
 SCANNED_FIRMS, SCANNED, SCANNED_HARD, CLICKS = 4, 82, 31, 3_900
 DUPLICATES, TESTERS = 60, 25
 RETURNED = 61
+# Days until sales took up again whom it had put off; the median of the 22 is 74.
+AWAY = (61, 63, 65, 66, 67, 69, 70, 71, 72, 73, 74, 74, 75, 76, 77, 79, 80, 82, 85, 88, 92, 98)
 GONE_APAC = 14.3 * MONTH  # day on which two of three salespeople of APAC had left
 LATE_MONTH = 17
 
@@ -109,6 +111,7 @@ class Lead:
     industry: str = ""
     program: str = ""
     guided: bool = False
+    away: int = 0  # days until sales took it up again
     reason: str = ""
     late_answer: bool = False
     returned: bool = False
@@ -224,6 +227,9 @@ def _part_sales(draw: random.Random, fates: list[Lead]) -> None:
     for place, fate in enumerate(draw.sample(quick, 14)):
         fate.outcome = "back" if place < 5 else "late"
     here = draw.sample([fate for fate in since if fate.outcome == "sal"], 34)
+    waited = [fate for fate in fates if fate.deferred or fate.outcome == "back"]
+    for fate, days in zip(waited, draw.sample(AWAY, len(AWAY)), strict=True):
+        fate.away = days
     keep = {id(fate) for fate in here}
     for fate in fates:
         if fate.outcome == "sal" and id(fate) not in keep:
@@ -371,9 +377,7 @@ def _answer(company: Company, draw: random.Random, lead: Lead) -> None:
     if lead.deferred or lead.outcome in ("deferred", "back"):
         lead.deferral = (start // DAY + draw.randrange(5, 21)) * DAY + hour(draw, 9, 17)
         if lead.outcome != "deferred":
-            lead.resumed = (lead.deferral // DAY + draw.choice((61, 66, 69, 72, 74, 74, 76, 80, 88))) * DAY + hour(
-                draw, 9, 17
-            )
+            lead.resumed = (lead.deferral // DAY + lead.away) * DAY + hour(draw, 9, 17)
             start = lead.resumed
     if lead.outcome == "dropped":
         lead.left = (start // DAY + draw.randrange(4, 30)) * DAY + hour(draw, 9, 17)

@@ -189,8 +189,12 @@ def test_line_9_loops_and_the_two_versions_of_the_score(visitor: Client, company
     assert page.figure("out_flow", stage="recycled", direction="return") == 61 + 22
     back = moves("recycled", "engaged").count(), moves("recycled", "sal").count()
     assert back == (61, 22)
-    again = moves("recycled", "sal").values("membership")
-    assert moves("sql", "won").filter(membership__in=again).count() == 9
+    loops = of(visitor, "report_loops")
+    assert loops.figure("recycled", stage="mql") == 194 and loops.figure("recycled", stage="sal") == 31
+    assert loops.figure("recycled", stage="mql", part="returned") == 61
+    assert loops.figure("recycled", stage="sal", part="returned") == 22
+    assert loops.figure("detoured_wins") == 9
+    assert "SAL 31 22 71.0% 74" in loops.text and "Prices rose by 8 %" in loops.text
     end = loading.today(company)
     changed, first = (end - timedelta(days=365)).isoformat(), (end - timedelta(days=730)).isoformat()
     for span, mql, sql in (
@@ -215,6 +219,7 @@ def test_line_10_recurring_revenue_and_concentration(visitor: Client) -> None:
         "Contraction -60,000 -3.0% 6",
         "Expansion 300,000 15.0% 30",
         "New 540,000 27.0% 46",
+        "At the end 2,600,000 130.0% 138",
     ):
         assert words in page.text
     assert "71.0%" in (text := Page(visitor, "report_concentration").text) and "by 28 customers" in text
