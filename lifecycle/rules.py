@@ -233,6 +233,8 @@ def _walk(rules: Rules) -> int:
                     WHERE transition.version_id = {} AND transition.id = ANY (walk.held)
                       AND coalesce(transition.from_stage_id, walk.to_stage) = walk.to_stage
                       AND NOT transition.to_stage_id = ANY (walk.been)
+                      -- Days in the stage were asked of the one before the pass; in a new one none have passed.
+                      AND (walk.step = 0 OR NOT transition.id = ANY ({}))
                     ORDER BY transition.priority LIMIT 1
                 ) rule
                 WHERE walk.step <= {}
@@ -248,6 +250,7 @@ def _walk(rules: Rules) -> int:
             ENTRY,
             rules.version.reentry,
             rules.version.pk,
+            list(rules.by_stay),
             rules.length,
         )
     )

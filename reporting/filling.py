@@ -72,11 +72,13 @@ def _moved(lifecycle: Lifecycle, reached: Fill, zone: str, path: list[str], excl
         return sql("SELECT id AS membership_id FROM lifecycle_membership WHERE lifecycle_id = {}", lifecycle.pk)
     moved = sql(
         """SELECT DISTINCT membership_id FROM lifecycle_movement
-           WHERE xid >= {} AND NOT pg_visible_in_snapshot(xid::text::xid8, {}::pg_snapshot)
-             AND version_id = ANY({})""",
+           WHERE xid >= {} AND version_id = ANY({})
+             AND (NOT pg_visible_in_snapshot(xid::text::xid8, {}::pg_snapshot)
+                  -- A snapshot counts its own transaction as seen, which may have gone on writing.
+                  OR xid::text::xid8 = pg_current_xact_id_if_assigned())""",
         reached.through_xid,  # finds the blocks
-        reached.snapshot,  # a long transaction elsewhere holds the first back, not this
         list(lifecycle.versions.values_list("pk", flat=True)),
+        reached.snapshot,  # a long transaction elsewhere holds the first back, not this
     )
     if reached.exclusions_seen != exclusions:
         return sql("{} UNION {}", moved, _left_out_or_back_in(lifecycle))

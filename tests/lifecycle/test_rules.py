@@ -158,3 +158,19 @@ def test_a_pass_costs_the_same_number_of_statements_however_many_move():
         counts.append(0)
     first = counts.index(0)
     assert first == len(counts) - first - 2
+
+
+def test_days_in_a_stage_are_not_those_of_the_stage_before():
+    """Long in the one stage, just come into the next: what asks for days there waits until they have passed."""
+    slow = SMALL + (
+        "  - {from: lead, to: resting, when: {field: stage.small.days_in, op: at_least, value: 40}, reason: Slow}\n"
+    )
+    version, someone = published(slow), person(country="DE", first_seen_at=NOON - timedelta(days=50))
+    walk(version, MIDNIGHT - timedelta(days=49))
+    for minutes in (10, 20, 30):
+        activity(someone, NOON + timedelta(minutes=minutes))
+    walk(version)
+    walk(version, MIDNIGHT + timedelta(seconds=5))
+    assert [stage for stage, _at, _why in way(someone)] == ["known", "engaged", "checked", "lead"]
+    walk(version, MIDNIGHT + timedelta(days=40))
+    assert way(someone)[-1][0] == "resting"

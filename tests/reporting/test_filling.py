@@ -229,3 +229,22 @@ def test_a_wrong_row_of_a_member_that_moves_again_is_put_right():
     filling.fill(sales, now=NOW)
     assert {row[:8] for row in right} <= {row[:8] for row in entries()}
     assert {flow[0] for flow in flows()} == {date(2025, 1, 1), date(2025, 1, 3), date(2025, 1, 5)}
+
+
+@pytest.mark.django_db
+def test_a_transaction_that_goes_on_writing_after_a_fill_is_filled_again():
+    """Its own rows count as seen by its own snapshot as soon as younger transactions have ended elsewhere."""
+    sales = lifecycle()
+    membership = walk(sales, ("lead", 1), ("mql", 4))
+
+    def elsewhere():
+        run(Sql("SELECT pg_current_xact_id()"))
+        connection.close()
+
+    younger = threading.Thread(target=elsewhere)
+    younger.start()
+    younger.join()
+    filling.fill(sales, now=NOW)
+    move(membership, "sql", 6)
+    assert filling.fill(sales, now=NOW).memberships == 1
+    assert {entry.to_stage for entry in StageEntry.objects.all()} == {"lead", "mql", "sql"}
