@@ -28,6 +28,7 @@ from scoring.rules import Plan, Plans
 
 LOCK = "scoring"  # with the model's id: who holds it may write that model's scores
 MEMORY = "256MB"  # for sorting and hashing in a full run
+FEW = "1.1"  # the price of a random page in a live run: few rows are wanted, and their cost must not follow the total
 KIND = "scoring"
 FAULTS = (ConditionError, DataError, ProgrammingError)  # of the rules themselves; a lost connection is none of theirs
 
@@ -57,9 +58,10 @@ def refresh(plan: Plan, subjects: Sql, *, at: datetime, now: datetime) -> int:
     run(sql("SELECT pg_advisory_xact_lock_shared(hashtext({}), {})", LOCK, plan.version.model_id))
     run(Sql(FOUND))
     scored = compiling.totals(plan, at=at, among=sql("SELECT subject_id FROM ({}) asked", subjects))
-    run(sql("INSERT INTO score_found {}", scored))
-    run(Sql("ANALYZE score_found"))
-    return _merge(plan, Sql("score_found"), among=subjects, at=at, now=now)
+    with _set("random_page_cost", FEW):
+        run(sql("INSERT INTO score_found {}", scored))
+        run(Sql("ANALYZE score_found"))
+        return _merge(plan, Sql("score_found"), among=subjects, at=at, now=now)
 
 
 def full(model: ScoringModel, *, at: datetime, now: datetime, mark: bool = True) -> dict[str, Any] | None:
@@ -91,15 +93,22 @@ def full(model: ScoringModel, *, at: datetime, now: datetime, mark: bool = True)
 def _computed(plan: Plan, at: datetime) -> Iterator[tuple[Sql, int]]:
     """A table of `work` with everybody's score, computed alone and in parallel, and gone at the end."""
     run(sql("SELECT pg_advisory_xact_lock(hashtext({}), {})", LOCK, plan.version.model_id))
-    before = value(Sql("SELECT current_setting('work_mem')"))
-    run(sql("SELECT set_config('work_mem', {}, true)", MEMORY))
     table = sql("work.{}", name(f"scores_{plan.version.model_id}"))
-    run(sql("DROP TABLE IF EXISTS {}", table))
-    scored = run(sql("CREATE UNLOGGED TABLE {} AS {}", table, compiling.totals(plan, at=at)))
-    run(sql("ANALYZE {}", table))
-    yield table, scored
-    run(sql("DROP TABLE {}", table))
-    run(sql("SELECT set_config('work_mem', {}, true)", before))
+    with _set("work_mem", MEMORY):
+        run(sql("DROP TABLE IF EXISTS {}", table))
+        scored = run(sql("CREATE UNLOGGED TABLE {} AS {}", table, compiling.totals(plan, at=at)))
+        run(sql("ANALYZE {}", table))
+        yield table, scored
+        run(sql("DROP TABLE {}", table))
+
+
+@contextmanager
+def _set(setting: str, to: str) -> Iterator[None]:
+    """A setting of the database within a transaction, for as long as this lasts."""
+    before = value(sql("SELECT current_setting({})", setting))
+    run(sql("SELECT set_config({}, {}, true)", setting, to))
+    yield
+    run(sql("SELECT set_config({}, {}, true)", setting, before))
 
 
 def _merge(plan: Plan, found: Sql, *, among: Sql | None, at: datetime, now: datetime) -> int:
