@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import pytest
 from django.db import connection
@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from audience import live
+from audience import live, segments
 from audience.conditions import compile, tree
 from audience.models import Activity, Contract
 from demo import building, loading, net_new
@@ -27,6 +27,7 @@ from lifecycle.models import Lifecycle, Movement
 from reporting import funnel as funnels
 from reporting.models import LedgerCheck
 from scoring.models import ScoringVersion
+from tests.demo import doors
 
 DOOR = re.compile(r'href="([^"]+)" data-metric="(\w+)" data-count="(-?\d+)"')
 
@@ -271,6 +272,30 @@ def test_line_15_faults(visitor: Client, company: datetime) -> None:
     accepted = moves("mql", "sal").filter(kind=Movement.Kind.IMPORT)
     months = [(each.occurred_at.astimezone(zone).month, each.recorded_at.astimezone(zone).month) for each in accepted]
     assert len(months) == 9 and all(occurred != recorded for occurred, recorded in months)
+
+
+def test_every_figure_opens_a_list_of_just_its_length(visitor: Client, company: datetime) -> None:
+    """Home, the boards, the funnels, segments, scores and the other reports: whatever counts can be opened and counted."""
+    condition = {"field": "stage.net_new", "op": "is", "value": "mql"}
+    segment = segments.create("Waiting for sales", of="person", condition=condition, by=None, now=company)
+    lifecycles = list(Lifecycle.objects.values_list("slug", flat=True))
+    pages = ["/", reverse("segments"), segment.get_absolute_url(), reverse("scoring_model", args=["lead"])]
+    pages += [reverse("lifecycle_board", args=[slug]) for slug in lifecycles]
+    pages += [f"{reverse('report_funnel')}?lifecycle={slug}&window=all" for slug in lifecycles]
+    pages += [f"{reverse('report_funnel')}?lifecycle=net_new&window=all&split=person.source"]
+    pages += [f"{reverse(name)}?window=all" for name in ("report_handoffs", "report_loops", "report_concentration")]
+    pages += [reverse("report_retention")]
+    wrong, opened = [], {}
+    for page in pages:
+        found = doors.of(visitor.get(page).content.decode())
+        assert found, f"{page} shows no figure that opens"
+        for door in found:
+            if door.url not in opened:
+                opened[door.url] = doors.length(visitor, urljoin(page, door.url))
+            if opened[door.url] is not None and opened[door.url] != door.count:
+                wrong.append((page, door, opened[door.url]))
+    assert wrong == []
+    assert sum(length is not None for length in opened.values()) > 200
 
 
 def test_the_ledgers_are_in_order(visitor: Client) -> None:
