@@ -88,9 +88,7 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "versions": found.lifecycle.versions.order_by("-number"),
         "job": found.job,
         "progress": progress.of(found.job, now) if found.job else None,
-        "preview": found.job.result
-        if found.job and found.job.kind == "preview" and found.job.state == "done"
-        else None,
+        "preview": _preview_of(found),
         "circles": live.circles(found, now) if found.state == Version.State.PUBLISHED else [],
         "panels": panels.draw("lifecycle", found.lifecycle, request, now),
         "cases": cases.run(found, now=now) if found.state == Version.State.DRAFT else [],

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -23,9 +24,14 @@ STALE = 90  # seconds after which somebody who looks has the figures brought up 
 def bring_up_to_date(lifecycle: Lifecycle, now: datetime) -> datetime | None:
     """When the tables were filled last; if that is long ago they are filled again in the background."""
     filled_at = Fill.objects.filter(lifecycle=lifecycle).values_list("filled_at", flat=True).first()
+    refill_if_stale(lifecycle, filled_at, now)
+    return filled_at
+
+
+def refill_if_stale(lifecycle: Lifecycle, filled_at: datetime | None, now: datetime) -> None:
+    """Have the tables filled in the background if that was last done long ago."""
     if filled_at is None or (now - filled_at).total_seconds() > STALE:
         hints.later("reporting.tasks.fill_lifecycle", lifecycle.pk)
-    return filled_at
 
 
 def lifecycle_choice(lifecycles: list[Lifecycle], chosen: Lifecycle) -> Choice:
@@ -71,6 +77,19 @@ def form(
             "export": export,
         }
     }
+
+
+def nothing_yet(request: HttpRequest, words: dict[str, str], icon: str, why: str, way_out: str) -> HttpResponseBase:
+    """A report that has nothing to report from: why, and what to do about it."""
+    told = {"icon": icon, "why": why, "way_out": way_out}
+    return render(request, "reporting/nothing_yet.html", words | told)
+
+
+def no_lifecycle(request: HttpRequest, words: dict[str, str], icon: str) -> HttpResponseBase:
+    """The same where the lifecycle is missing."""
+    why = _("No lifecycle is published yet")
+    way_out = _("Publish a playbook: your history is replayed through it, and reports reach back as far as your data.")
+    return nothing_yet(request, words, icon, why, way_out)
 
 
 def report(request: HttpRequest, sheet: Sheet, context: dict[str, Any]) -> HttpResponseBase:

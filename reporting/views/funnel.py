@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
-from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from kit import exports, hints, pages, progress, rights, writing
+from kit import exports, pages, progress, rights, writing
 from lifecycle.models import Lifecycle, Version
 from reporting import addresses, forms, known, metrics, plans, splits, windows
 from reporting import funnel as funnels
@@ -22,16 +21,20 @@ from reporting.figures import funnel as figures
 from reporting.metrics import recorded_late
 from reporting.views import asking
 
-STALE = 90  # seconds after which somebody who looks has the figures brought up to date at once
-
 
 @require_GET
 def funnel(request: HttpRequest) -> HttpResponseBase:
     """The funnel of a lifecycle in a window; as a page, as its part for htmx, or as a file."""
     now = timezone.now()
+    words = {
+        "title": _("Funnel"),
+        "purpose": _(
+            "How many were in each stage, came, went on, and how long it took. Every number opens the people behind it."
+        ),
+    }
     lifecycles = plans.readable()
     if not lifecycles:
-        return render(request, "reporting/funnel_empty.html")
+        return asking.no_lifecycle(request, words, "funnel")
     lifecycle, notes = addresses.choose(request.GET, lifecycles)
     plan = plans.read(lifecycle)
     assert plan is not None
@@ -42,8 +45,9 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         late = recorded_late.by_stage(then.about(split=None))
     if request.GET.get("export") == "csv":
         return exports.csv_response(f"funnel-{lifecycle.slug}", *figures.as_rows(answer))
-    _bring_up_to_date(lifecycle, answer.filled_at, now)
+    asking.refill_if_stale(lifecycle, answer.filled_at, now)
     context = {
+        **words,
         "answer": answer,
         "question": question,
         "lifecycle": lifecycle,
@@ -93,8 +97,3 @@ def _replay(version: Version, now: datetime) -> dict[str, Any]:
     if version.state != Version.State.PUBLISHING or job is None:
         return {}
     return {"job": job, "progress": progress.of(job, now)}
-
-
-def _bring_up_to_date(lifecycle: Lifecycle, filled_at: datetime | None, now: datetime) -> None:
-    if filled_at is None or (now - filled_at).total_seconds() > STALE:
-        hints.later("reporting.tasks.fill_lifecycle", lifecycle.pk)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from django.http import HttpRequest, HttpResponseBase
-from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
@@ -31,7 +30,16 @@ def page(request: HttpRequest) -> HttpResponseBase:
     }
     found = [(lifecycle, plan) for lifecycle in plans.readable() if (plan := plans.read(lifecycle)) and plan.hand_offs]
     if not found:
-        return render(request, "reporting/handoffs_empty.html", words)
+        return asking.nothing_yet(
+            request,
+            words,
+            "handshake",
+            _("No stage has a limit yet"),
+            _(
+                "A hand-off is the way out of a stage of the kind “SLA”, which says within how many working hours its "
+                "people must be looked at. Publish a lifecycle with such a stage."
+            ),
+        )
     lifecycle, notes = addresses.choose(request.GET, [each for each, _plan in found])
     plan = next(plan for each, plan in found if each == lifecycle)
     asked = addresses.read(request.GET, plan, funnels.today(now), now)

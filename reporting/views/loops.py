@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date
 
 from django.http import HttpRequest, HttpResponseBase
-from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
@@ -29,7 +28,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
     words = {"title": _("Loops"), "purpose": _("Who was sent on a detour, who came back, and who won after all.")}
     found = [(each, plan) for each in plans.readable() if (plan := plans.read(each)) and len(plan.success) > 1]
     if not found:
-        return render(request, "reporting/no_lifecycle.html", words)
+        return asking.no_lifecycle(request, words, "refresh-cw")
     lifecycle, said = addresses.choose(request.GET, [each for each, _plan in found])
     plan = next(plan for each, plan in found if each == lifecycle)
     asked = addresses.read(request.GET, plan, funnels.today(now), now)
