@@ -25,6 +25,7 @@ from audience import addresses, names, querysets
 from audience.exclusions import OWN_DOMAIN
 from audience.models import Account, Field, FieldChange, Person
 from kit import installation, money, pages, users, writing
+from kit.forms import Day
 
 CUSTOM = "custom-"  # begins the names of the inputs of custom fields
 NUMBERED = re.compile(r"(.*?)\s*#(\d{1,18})", re.ASCII | re.DOTALL)
@@ -312,7 +313,7 @@ def custom_field(defined: Field, currency: str, current: Any) -> forms.Field:
         given["label"] = f"{defined.label} ({currency})"
         return forms.DecimalField(min_value=-LARGEST, max_value=LARGEST, decimal_places=money.places(currency), **given)
     if defined.type == Field.Type.DATE:
-        return forms.DateField(widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}), **given)
+        return Day(**given)
     if defined.type == Field.Type.YES_NO:
         return forms.ChoiceField(choices=[("", _("(empty)")), ("true", _("yes")), ("false", _("no"))], **given)
     if defined.type == Field.Type.CHOICE:

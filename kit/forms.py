@@ -12,7 +12,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.utils.dates import WEEKDAYS as WEEKDAYS_BY_NUMBER
 from django.utils.translation import gettext_lazy as _
 
-from kit import users
+from kit import users, writing
 
 WEEKDAYS = [WEEKDAYS_BY_NUMBER[number] for number in range(7)]  # Monday first
 MOST_HOLIDAYS = 1000
@@ -122,6 +122,35 @@ class Installation(forms.Form):
         return code
 
 
+class DayInput(forms.DateInput):
+    """A day, as the browser's own field takes it."""
+
+    input_type = "date"
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(format="%Y-%m-%d", **given)
+
+
+class Ordinary:
+    """A date of an ordinary year: those at the ends of the calendar cannot be read back in every zone."""
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)  # type: ignore[misc]
+        if value is not None and not writing.FIRST_YEAR <= value.year <= writing.LAST_YEAR:
+            years = {"first": writing.FIRST_YEAR, "last": writing.LAST_YEAR}
+            raise forms.ValidationError(_("Choose a year between %(first)s and %(last)s.") % years)
+
+
+class Day(Ordinary, forms.DateField):
+    """A day."""
+
+    widget = DayInput
+
+
+class Instant(Ordinary, forms.DateTimeField):
+    """A day and a time of it, in the reader's zone."""
+
+
 class Note(forms.Form):
     """A remark about a subject."""
 
@@ -134,9 +163,7 @@ class Task(forms.Form):
     """Something that a human is asked to do."""
 
     title = forms.CharField(label=_("What is to be done"), max_length=300)
-    due_on = forms.DateField(
-        label=_("Due"), required=False, widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
-    )
+    due_on = Day(label=_("Due"), required=False)
     assigned_to: Any = forms.ModelChoiceField(None, label=_("For"), required=False, empty_label=_("(nobody)"))
     body = forms.CharField(
         label=_("Details"), max_length=10_000, required=False, widget=forms.Textarea(attrs={"rows": 3})

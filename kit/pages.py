@@ -12,6 +12,7 @@ and said on the page. Paging is by the last row's key and not by number: the tho
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -42,6 +43,7 @@ Text = str | Promise
 
 COUNTED_TO = 10_000  # beyond it a total is shown as “10,000+”: nobody reads further, and counting a million is slow
 SIZES = (50, 100, 200)
+CHUNK = 2000  # rows of an export that are prepared at once
 SALT = "kit.pages"
 OWN_PARAMETERS = {"sort", "size", "after", "before", "export"}
 
@@ -268,7 +270,8 @@ class ListPage(View):
                     _("A filter of this view was not understood, so that more would be meant than said.")
                 )
             return filterset.qs if filterset else self.rows()
-        ids = [int(each) for each in self.request.POST.getlist("id")[: SIZES[-1]] if each.isascii() and each.isdigit()]
+        named = self.request.POST.getlist("id")[: SIZES[-1]]
+        ids = [int(each) for each in named if each.isascii() and each.isdigit() and len(each) < 20]
         if not ids:
             raise bulk.Refused(_("No row was chosen."))
         return self.rows().filter(pk__in=[each for each in ids if each < 2**63])
@@ -353,8 +356,10 @@ class ListPage(View):
         columns = [column for column in self.columns if column.exported]
 
         def cells() -> Iterator[list[Any]]:
-            for row in ordered(rows, wish.sort).iterator(chunk_size=2000):
-                yield [column.of(row) for column in columns]
+            found = ordered(rows, wish.sort).iterator(chunk_size=CHUNK)
+            while some := list(itertools.islice(found, CHUNK)):
+                for row in self.prepare(some):
+                    yield [column.of(row) for column in columns]
 
         return exports.csv_response(self.file_name, [column.label for column in columns], cells())
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 NOTHING = "–"
+FIRST_YEAR, LAST_YEAR = 1000, 9000  # of dates that may be written down; beyond them some zone leaves the calendar
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from django.utils.translation import gettext as _
 
+from kit import writing
+
 LIMIT_BYTES = 500_000
 MOST_ENTRIES = 200
 
@@ -40,7 +42,9 @@ def read(text: str) -> Any:
         raise DocumentError("", _("The file is longer than %(limit)s bytes.") % {"limit": LIMIT_BYTES})
     try:
         _refuse_aliases(text)
-        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
+        found = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
+        _refuse_bad_text(found)
+        return found
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = (
@@ -83,11 +87,14 @@ def slug(value: Any, place: str) -> None:
 
 
 def day(value: Any, place: str) -> None:
-    """A day as text."""
+    """A day as text, of an ordinary year."""
     try:
-        date.fromisoformat(value)
+        year = date.fromisoformat(value).year
     except (TypeError, ValueError) as error:
         raise DocumentError(place, _("is not a day written as 2026-03-31")) from error
+    if not writing.FIRST_YEAR <= year <= writing.LAST_YEAR:
+        years = {"first": writing.FIRST_YEAR, "last": writing.LAST_YEAR}
+        raise DocumentError(place, _("is not between the years %(first)s and %(last)s") % years)
 
 
 def one_of(value: Any, known: Collection[str], place: str) -> None:
@@ -103,3 +110,16 @@ def _refuse_aliases(text: str) -> None:
     for token in yaml.scan(text):
         if isinstance(token, yaml.AliasToken):
             raise yaml.MarkedYAMLError(problem=_("references (*name) are not supported"), problem_mark=token.start_mark)
+
+
+def _refuse_bad_text(found: Any) -> None:
+    """An escape may write what no database takes: a NUL, or half a character."""
+    waiting = [found]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting += [*part, *part.values()]
+        elif isinstance(part, list):
+            waiting += part
+        elif isinstance(part, str) and ("\0" in part or any("\ud800" <= each <= "\udfff" for each in part)):
+            raise DocumentError("", _("A text holds a NUL character or half a character; remove it."))

@@ -122,6 +122,9 @@ def _check_cases(document: dict[str, Any], slugs: set[str]) -> None:
                 f"{place} › expect › stage", _("there is no stage “%(slug)s”") % {"slug": expected.get("stage")}
             )
         day(expected.get("on"), f"{place} › expect › on")
+        for of in ("person", "account"):
+            if isinstance(whose := case.get(of), dict) and "first_seen" in whose:
+                day(whose["first_seen"], f"{place} › {of} › first_seen")
         for part in ("activities", "deals", "purchases"):
             for entry in entries(case.get(part, []), f"{place} › {part}"):
                 told = mapping(entry, f"{place} › {part}", HISTORY)

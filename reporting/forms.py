@@ -5,14 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-
-class Day(forms.DateInput):
-    """A day, as the browser's own field takes it."""
-
-    input_type = "date"
-
-    def __init__(self) -> None:
-        super().__init__(format="%Y-%m-%d")
+from kit.forms import Day
 
 
 class Pars(forms.Form):
@@ -25,5 +18,5 @@ class Pars(forms.Form):
 class Note(forms.Form):
     """What happened on a day."""
 
-    day = forms.DateField(label=_("Day"), widget=Day)
+    day = Day(label=_("Day"))
     text = forms.CharField(label=_("What happened"), max_length=200)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from audience.builder import ConditionField
 from audience.models import Activity, ActivityKind, Field
 from kit import installation, yamlfiles
+from kit.forms import Day
 from scoring import documents, rules
 from scoring.models import Rule, ScoringModel, ScoringVersion
 
@@ -173,10 +174,7 @@ class Thresholds(forms.Form):
         label=_("Limit"), required=False, min_value=-1_000_000, max_value=1_000_000,
         help_text=_("Whose score is not below it has reached it. Conditions ask for that."),
     )  # fmt: skip
-    effective_from = forms.DateField(
-        label=_("In force from"), required=False, widget=forms.DateInput({"type": "date"}),
-        help_text=_("Empty: for all of the past as well."),
-    )  # fmt: skip
+    effective_from = Day(label=_("In force from"), required=False, help_text=_("Empty: for all of the past as well."))
 
     def __init__(self, data: Any = None, *, version: ScoringVersion) -> None:
         initial: dict[str, Any] = {"limit": version.limit}

@@ -103,7 +103,7 @@ def values_of(of: str, name: str, key: str = "", search: str = "") -> list[Offer
     None are offered for what is not known, has none, or cannot be told in time.
     """
     found = registry.catalogue(of).get(name)
-    if found is None or of not in found.of:
+    if found is None or of not in found.of or not _is_clean(key):
         return []
     wanted = fold(search.strip()[:LONGEST].replace("\x00", ""))
     if found.choices and not key:
@@ -112,6 +112,15 @@ def values_of(of: str, name: str, key: str = "", search: str = "") -> list[Offer
         return [(value, value) for value in found.where_choices[key] if wanted in fold(value)]
     statement = _statement(found, key)
     return _in_use(statement, wanted) if statement else []
+
+
+def _is_clean(text: str) -> bool:
+    """Whether the database can be asked about this text."""
+    try:
+        values.clean(text)
+    except values.Unusable:
+        return False
+    return True
 
 
 def _statement(found: Field, key: str) -> Sql | None:

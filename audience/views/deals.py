@@ -21,8 +21,7 @@ from audience.byhand import LARGEST
 from audience.models import Account, Deal, Person
 from audience.people import BY_HAND, BadValue
 from kit import audit, installation, money, pages, rights, users
-
-DAY = {"type": "date"}
+from kit.forms import Day
 
 
 class DealForm(forms.Form):
@@ -35,17 +34,12 @@ class DealForm(forms.Form):
     currency = forms.CharField(label=_("Currency"), max_length=3)
     pipeline = forms.CharField(label=_("Pipeline"), max_length=100, required=False)
     stage = forms.CharField(label=_("Pipeline stage"), max_length=100, required=False)
-    expected_close_on = forms.DateField(
-        label=_("Expected close"), required=False, widget=forms.DateInput(format="%Y-%m-%d", attrs=DAY)
-    )
+    expected_close_on = Day(label=_("Expected close"), required=False)
     owner = forms.ModelChoiceField(
         queryset=users.to_choose(), label=_("Owner"), required=False, empty_label=_("(nobody)")
     )
     status = forms.ChoiceField(label=_("Status"), choices=Deal.Status.choices)
-    closed_on = forms.DateField(
-        label=_("Won or lost on"), required=False, widget=forms.DateInput(format="%Y-%m-%d", attrs=DAY),
-        help_text=_("Today, unless you name an earlier day."),
-    )  # fmt: skip
+    closed_on = Day(label=_("Won or lost on"), required=False, help_text=_("Today, unless you name an earlier day."))
     reason = forms.CharField(label=_("Won or lost because"), max_length=300, required=False)
     role = forms.CharField(label=_("Their role in it"), max_length=100, required=False)
     seen = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)

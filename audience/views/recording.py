@@ -18,6 +18,7 @@ from audience import activities, names, timeline
 from audience.models import Account, Activity, ActivityKind, Person
 from audience.people import BY_HAND, BadValue
 from kit import audit, pages, rights
+from kit.forms import Instant
 
 # What is mostly recorded by hand, with the channel that goes with it.
 USUAL = {
@@ -41,7 +42,7 @@ class Record(forms.Form):
         required=False,
         choices=[("", _("(empty)")), ("outbound", _("We did")), ("inbound", _("They did"))],
     )
-    occurred_at = forms.DateTimeField(
+    occurred_at = Instant(
         label=_("When"), widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"})
     )
     summary = forms.CharField(

@@ -35,6 +35,7 @@ class Command(BaseCommand):
             document = documents.parse(options["file"].read_text(encoding="utf-8-sig"))
             if options["effective_from"]:
                 document["effective_from"] = options["effective_from"].isoformat()
+                yamlfiles.day(document["effective_from"], "--effective-from")
             if options["dry_run"]:
                 self.tell(self.preview(document, now), options)
                 return

@@ -1,0 +1,86 @@
+"""What an attack has once broken: each is answered in words, and nothing odd is kept."""
+
+import json
+
+import pytest
+
+from audience.models import Activity, Person
+from kit.forms import Day, Instant
+from kit.models import Task
+from kit.yamlfiles import DocumentError
+from lifecycle import documents as lifecycle_documents
+from scoring import documents, running, versions
+from scoring.models import ScoringModel, ScoringVersion
+from tests.factories import NOW, SMALL, activity, days_ago, person
+
+pytestmark = pytest.mark.django_db
+
+SCORE = """
+model: lead
+name: Lead score
+limit: 20
+rules:
+  - {name: Visited, points: 10, did: {kind: page_visited}}
+"""
+
+
+@pytest.mark.parametrize("field", [Day(required=False), Instant(required=False)])
+@pytest.mark.parametrize("value", ["0001-01-01", "9999-12-31", "0999-12-31T10:00", "9001-01-01T00:00"])
+def test_a_date_at_the_ends_of_the_calendar_is_refused(field, value):
+    """In some zone it leaves the calendar, and a row with it can never be read again."""
+    with pytest.raises(Exception, match="year between 1000 and 9000|valid date"):
+        field.clean(value)
+    assert field.clean("") is None
+
+
+def test_an_activity_of_the_year_one_is_refused_and_the_person_can_still_be_read(admin_client):
+    someone = person()
+    asked = {"kind": "call", "occurred_at": "0001-01-01T00:00", "once": "a" * 32, "summary": "kept"}
+    answer = admin_client.post(f"/people/{someone.pk}/record/", asked)
+    assert answer.status_code in (200, 400) and b"year between" in answer.content and b"kept" in answer.content
+    assert not Activity.objects.exists() and Person.objects.get(pk=someone.pk).first_seen_at.year > 2000
+
+
+def test_a_score_in_force_from_the_year_one_is_refused_in_the_form_and_in_the_file(admin_client):
+    version = versions.draft(documents.parse(SCORE), by=None, now=NOW)
+    answer = admin_client.post(f"/scoring/lead/v{version.number}/thresholds/", {"effective_from": "0001-01-01"})
+    assert b"year between" in answer.content
+    with pytest.raises(DocumentError, match="effective_from.*between the years"):
+        documents.parse(SCORE + "effective_from: 0001-01-01\n")
+    assert ScoringVersion.objects.get().effective_from is None
+
+
+@pytest.mark.parametrize("bad", [r'"a\0b"', r'"a\uD800b"'])
+def test_a_file_with_what_no_database_takes_is_refused(bad):
+    for parse, text in ((documents.parse, SCORE), (lifecycle_documents.parse, SMALL)):
+        with pytest.raises(DocumentError):
+            parse(text.replace("name: Lead score", f"name: {bad}").replace("name: Small", f"name: {bad}"))
+
+
+def test_a_case_of_the_year_one_is_refused():
+    case = "cases: [{name: Old, person: {first_seen: 0001-01-01}, expect: {on: 2025-03-05, stage: known}}]"
+    with pytest.raises(DocumentError, match="first_seen"):
+        lifecycle_documents.parse(SMALL + case)
+
+
+def test_a_key_with_a_nul_has_no_values_in_use(admin_client):
+    activity(person(), days_ago(1))
+    asked = {"of": "person", "field": "activity.count", "key": "properties.\x00a"}
+    answer = admin_client.get("/conditions/values/", asked)
+    assert answer.status_code == 200 and json.loads(answer.content) == {"values": []}
+
+
+def test_an_id_of_five_thousand_digits_names_no_row(admin_client):
+    answer = admin_client.post("/people/", {"action": "tag", "id": "9" * 5000, "tag": "x"}, follow=True)
+    assert answer.status_code == 200
+
+
+def test_lists_whose_rows_are_prepared_can_be_taken_as_a_file(admin_client):
+    someone = person(first_name="Ada")
+    activity(someone, days_ago(1))
+    version = versions.draft(documents.parse(SCORE), by=None, now=NOW)
+    ScoringVersion.objects.filter(pk=version.pk).update(state="published", published_at=NOW)
+    running.full(ScoringModel.objects.get(), at=NOW, now=NOW)
+    Task.objects.create(title="Call back", subject_id=someone.pk, created_at=NOW)
+    for url, words in (("/scoring/lead/scores/?export=csv", b"Ada"), ("/work/?whose=all&export=csv", b"Call back")):
+        assert words in b"".join(admin_client.get(url).streaming_content), url
