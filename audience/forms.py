@@ -50,6 +50,9 @@ class Upload(forms.Form):
         self.fields["kind"].initial = kinds[0][0] if kinds else None
 
 
+MOST_DOMAINS = 200  # each is held against everybody's address
+
+
 class OwnDomains(forms.Form):
     """The domains whose people and accounts are left out of every figure, one in a line."""
 
@@ -64,6 +67,8 @@ class OwnDomains(forms.Form):
         """The domains as addresses are kept."""
         told = [line.strip().lower().lstrip("@.") for line in self.cleaned_data["domains"].splitlines()]
         plain = [addresses.ascii_domain(line) for line in told if line]
+        if len(plain) > MOST_DOMAINS:
+            raise forms.ValidationError(_("These are more than %(most)s domains.") % {"most": MOST_DOMAINS})
         wrong = [line for line in plain if not re.fullmatch(addresses.DOMAIN[1:-1], line)]
         if wrong:
             raise forms.ValidationError(_("These are no domains: %(wrong)s") % {"wrong": ", ".join(wrong)[:300]})

@@ -176,7 +176,7 @@ def _made(label: str, of: str, by: User | None, now: datetime, **given: Any) -> 
 def _slug(label: str) -> str:
     """A name for conditions to ask for, that is free and for ever: of letters of the label, and a number if need be."""
     stem = slugify(label).replace("-", "_")[:50].strip("_") or "segment"
-    taken = set(Segment.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
+    taken = {"new", *Segment.objects.filter(slug__startswith=stem).values_list("slug", flat=True)}  # and its own page
     return next(free for n in range(1, len(taken) + 2) if (free := stem if n == 1 else f"{stem}_{n}") not in taken)
 
 

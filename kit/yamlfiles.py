@@ -20,6 +20,16 @@ class _PlainLoader(yaml.SafeLoader):
     """The safe loader, but a day stays text, as conditions and JSON hold it, and only true and false are yes and no."""
 
 
+RESERVED = {"new", "file", "start", "moves"}  # what follows the name of a list in addresses
+DEEPEST = 160  # conditions may be nested 64 deep, each level a mapping and a list
+MOST_TOKENS = 60_000
+OPENS = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+CLOSES = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 _UNTYPED = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
 _PlainLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _UNTYPED]
@@ -84,6 +94,8 @@ def slug(value: Any, place: str) -> None:
     """A short name as conditions and addresses have it."""
     if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", value):
         raise DocumentError(place, _("is not a short name of small letters, digits and _ (it begins with a letter)"))
+    if value in RESERVED:
+        raise DocumentError(place, _("is a word that addresses of pages need; choose another"))
 
 
 def day(value: Any, place: str) -> None:
@@ -106,10 +118,19 @@ def one_of(value: Any, known: Collection[str], place: str) -> None:
 
 
 def _refuse_aliases(text: str) -> None:
-    """Aliases allow a small file to unfold into a huge one; these documents need none."""
-    for token in yaml.scan(text):
+    """Aliases let a small file unfold into a huge one; these documents need none, nor depth or length without end."""
+    depth = 0
+    for number, token in enumerate(yaml.scan(text)):
+        depth += isinstance(token, OPENS) - isinstance(token, CLOSES)
+        problem = ""
         if isinstance(token, yaml.AliasToken):
-            raise yaml.MarkedYAMLError(problem=_("references (*name) are not supported"), problem_mark=token.start_mark)
+            problem = _("references (*name) are not supported")
+        elif depth > DEEPEST:
+            problem = _("this is nested too deep")
+        elif number > MOST_TOKENS:
+            problem = _("the file says more than such a document can hold")
+        if problem:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=token.start_mark)
 
 
 def _refuse_bad_text(found: Any) -> None:

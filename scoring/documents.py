@@ -148,7 +148,7 @@ def points(value: Any, place: str) -> Decimal:
         number = Decimal(str(value))
         if not number.is_finite() or abs(number) > rules.MOST_POINTS or number != round(number, 6):
             raise InvalidOperation
-    except InvalidOperation as error:
+    except ArithmeticError as error:  # no number, or one beyond all bounds
         told = _("is not a number of points between −%(most)s and %(most)s, with six places at most")
         raise DocumentError(place, told % {"most": rules.MOST_POINTS}) from error
     return number

@@ -44,6 +44,8 @@ class NewModel(forms.Form):
         slug = re.sub("^[^a-z]+", "", slug)[:60]
         if not re.fullmatch(r"[a-z][a-z0-9_]*", slug):
             self.add_error("slug", _("Small letters, digits and _, and a letter first."))
+        elif slug in yamlfiles.RESERVED:
+            self.add_error("slug", _("Addresses of pages need this word; choose another."))
         elif ScoringModel.objects.filter(slug=slug).exists():
             self.add_error("slug", _("There is a scoring model of this short name already."))
         return values | {"slug": slug}

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from audience import segments
 from audience.models import Activity, Person
 from kit.forms import Day, Instant
 from kit.models import Task
@@ -84,3 +85,27 @@ def test_lists_whose_rows_are_prepared_can_be_taken_as_a_file(admin_client):
     Task.objects.create(title="Call back", subject_id=someone.pk, created_at=NOW)
     for url, words in (("/scoring/lead/scores/?export=csv", b"Ada"), ("/work/?whose=all&export=csv", b"Call back")):
         assert words in b"".join(admin_client.get(url).streaming_content), url
+
+
+def test_a_name_that_an_address_needs_is_given_to_nothing(admin_client):
+    condition = {"field": "person.country", "op": "is", "value": "DE"}
+    made = segments.create("New", of="person", condition=condition, by=None, now=NOW)
+    assert made.slug == "new_2" and admin_client.get(made.get_absolute_url()).status_code == 200
+    with pytest.raises(DocumentError, match="addresses of pages need"):
+        documents.parse(SCORE.replace("model: lead", "model: new"))
+
+
+@pytest.mark.parametrize("text", ["name: " + "[" * 5000, "{" * 5000, "rules: [" + "a," * 200_000 + "a]"])
+def test_a_file_that_is_nested_or_long_without_end_is_refused_before_it_is_read(text):
+    with pytest.raises(DocumentError, match="too deep|more than such a document"):
+        documents.parse(text)
+
+
+def test_points_beyond_all_bounds_are_refused():
+    with pytest.raises(DocumentError, match="is not a number of points"):
+        documents.parse(SCORE.replace("points: 10", 'points: "9e999999999"'))
+
+
+def test_own_domains_have_an_end(admin_client):
+    answer = admin_client.post("/left-out/", {"domains": "\n".join(f"d{n}.example" for n in range(201))})
+    assert answer.status_code == 400 and b"more than 200 domains" in answer.content
