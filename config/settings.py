@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "audience",
     "scoring",
     "lifecycle",
+    "campaigns",
     "reporting",
     "demo",
 ]
