@@ -17,14 +17,13 @@ from typing import Any
 
 from django.db import DataError, ProgrammingError, transaction
 from django.db.models import Q, QuerySet
-from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from audience import live
 from audience.conditions import compile, describe, explain, registry, tree, uses
 from audience.conditions.tree import ConditionError, Node
 from audience.models import Segment, SegmentMember
-from kit import audit, jobs, reading
+from kit import audit, jobs, reading, slugs
 from kit.models import Job, User
 from kit.sql import Sql, join, name, rows, run, sql
 
@@ -169,15 +168,14 @@ def remove(segment: Segment, members: Sql, *, now: datetime) -> int:
 
 def _made(label: str, of: str, by: User | None, now: datetime, **given: Any) -> Segment:
     return Segment.objects.create(
-        name=label, slug=_slug(label), of=of, created_by=by, created_at=now, updated_at=now, **given
+        name=label,
+        slug=slugs.free(label, Segment.objects.all(), "segment"),
+        of=of,
+        created_by=by,
+        created_at=now,
+        updated_at=now,
+        **given,
     )
-
-
-def _slug(label: str) -> str:
-    """A name for conditions to ask for, that is free and for ever: of letters of the label, and a number if need be."""
-    stem = slugify(label).replace("-", "_")[:50].strip("_") or "segment"
-    taken = {"new", *Segment.objects.filter(slug__startswith=stem).values_list("slug", flat=True)}  # and its own page
-    return next(free for n in range(1, len(taken) + 2) if (free := stem if n == 1 else f"{stem}_{n}") not in taken)
 
 
 def _checked(condition: Any, of: str, segment: Segment | None = None) -> Any:

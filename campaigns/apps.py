@@ -7,9 +7,11 @@ class CampaignsConfig(AppConfig):
     name = "campaigns"
 
     def ready(self) -> None:
-        from campaigns import models
+        from audience.conditions import uses
+        from campaigns import models, plans
         from kit.registry import holder
 
+        uses.register(plans.kept)
         holder(models.Enrollment, "enrollments")
         holder(models.Message, "messages", personal=("links",))
         holder(models.Letter, "letters", personal=("recipient", "subject"))

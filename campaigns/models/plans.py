@@ -3,7 +3,6 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from audience.models import Segment, Topic
@@ -70,7 +69,7 @@ class Campaign(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("campaign", args=[self.slug])
+        return f"/campaigns/{self.slug}/"
 
 
 class CampaignVersion(models.Model):

@@ -1,0 +1,154 @@
+"""Drafting a campaign, its steps and their places, what forbids a launch, and what a launch lays down."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from audience.conditions import uses
+from campaigns import flows, plans
+from campaigns.models import Campaign, CampaignVersion, Enrollment, Step
+from kit.models import AuditEntry
+from tests.campaigns import making
+from tests.factories import NOW, person, published
+
+pytestmark = pytest.mark.django_db
+
+GERMAN = {"field": "person.country", "op": "is", "value": "DE"}
+LATER = NOW + timedelta(days=1)
+
+
+def names(nodes):
+    """A flow as nested names: a branch with its arms."""
+    return [(node.step.name, names(node.yes), names(node.no)) if node.parts else node.step.name for node in nodes]
+
+
+def parted():
+    """a · b? (c · d | e) · f"""
+    draft = making.campaign()
+    a = plans.add_step(draft, "send", name="a", content=making.content())
+    b = plans.add_step(draft, "branch", name="b", condition=GERMAN)
+    c = plans.add_step(draft, "wait", name="c", parent=b, arm="yes", settings=making.WEEK)
+    d = plans.add_step(draft, "wait", name="d", parent=b, arm="yes", settings=making.WEEK)
+    e = plans.add_step(draft, "exit", name="e", parent=b, arm="no")
+    f = plans.add_step(draft, "send", name="f", content=making.content("Bye"))
+    return draft, a, b, c, d, e, f
+
+
+def test_a_campaign_for_a_stage_begins_with_those_who_enter_it_and_is_for_the_next_one():
+    version = published()
+    made = plans.create("Warm up", kind="nurture", lifecycle=version.lifecycle, stage="engaged", by=None, now=NOW)
+    draft = plans.draft_of(made, by=None, now=NOW)
+    assert (draft.entry, made.outcome_stage, made.slug) == ("stage", "checked", "warm_up")
+    assert AuditEntry.objects.filter(action="campaign.create").count() == 1
+
+
+def test_a_stage_that_is_not_there_is_refused():
+    with pytest.raises(plans.Refused):
+        plans.create("X", kind="nurture", lifecycle=published().lifecycle, stage="nowhere", by=None, now=NOW)
+
+
+def test_steps_come_where_they_are_put_and_their_brothers_make_room():
+    draft, *_rest = parted()
+    plans.add_step(draft, "wait", name="first", position=1)
+    assert names(plans.tree(draft)) == ["first", "a", ("b", ["c", "d"], ["e"]), "f"]
+
+
+def test_a_step_moves_among_its_brothers_into_an_arm_and_out_again():
+    draft, a, b, c, d, _e, f = parted()
+    plans.move_step(f, parent=None, arm="", position=1)
+    assert names(plans.tree(draft)) == ["f", "a", ("b", ["c", "d"], ["e"])]
+    plans.move_step(a, parent=b, arm="yes", position=2)
+    assert names(plans.tree(draft)) == ["f", ("b", ["c", "a", "d"], ["e"])]
+    plans.move_step(c, parent=None, arm="", position=99)
+    plans.move_step(d, parent=b, arm="yes", position=1)
+    assert names(plans.tree(draft)) == ["f", ("b", ["d", "a"], ["e"]), "c"]
+
+
+def test_a_branch_is_not_put_into_itself():
+    draft, _a, b, *_rest = parted()
+    inner = plans.add_step(draft, "branch", name="inner", parent=b, arm="yes", condition=GERMAN)
+    for parent in (b, inner):
+        with pytest.raises(plans.Refused):
+            plans.move_step(b, parent=parent, arm="no", position=1)
+
+
+def test_a_removed_branch_takes_what_is_in_its_arms_and_the_rest_closes_up():
+    draft, _a, b, *_rest = parted()
+    plans.remove_step(b)
+    assert names(plans.tree(draft)) == ["a", "f"]
+    assert [each.position for each in making.steps(draft)] == [1, 2]
+
+
+def test_laid_out_the_arms_lead_on_to_what_stands_behind_their_branch():
+    draft, a, b, c, d, e, f = parted()
+    flows.lay_out(draft)
+    lead = {step.name: (step.next and step.next.name, step.other and step.other.name) for step in Step.objects.all()}
+    assert lead == {
+        "a": ("b", None), "b": ("c", "e"), "c": ("d", None), "d": ("f", None), "e": (None, None), "f": (None, None),
+    }  # fmt: skip
+    plans.remove_step(e)
+    flows.lay_out(draft)
+    assert Step.objects.get(pk=b.pk).other == f
+
+
+def test_what_is_missing_forbids_the_launch_and_is_told_with_its_step():
+    draft = making.campaign()
+    step = plans.add_step(draft, "send", name="Hello")
+    wait = plans.add_step(draft, "wait")
+    told = {(each.level, each.where) for each in plans.checklist(draft, now=NOW)}
+    assert ("stop", step.key) in told and ("stop", wait.key) in told
+    with pytest.raises(plans.Refused, match="Hello.*choose what to send"):
+        plans.launch(draft, by=None, now=NOW)
+
+
+def test_a_launch_pins_the_newest_words_and_nothing_of_it_changes_afterwards():
+    draft = making.simple()
+    making.launched(draft)
+    step = making.steps(draft)[0]
+    assert (draft.state, draft.campaign.state, step.content_version.number) == ("live", "running", 1)
+    for verb in (lambda: plans.remove_step(step), lambda: plans.change(draft, entry="hand")):
+        with pytest.raises(plans.Refused):
+            verb()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Step.objects.filter(pk=step.pk).update(name="other")
+
+
+def test_an_edit_makes_a_second_version_with_the_same_keys_and_its_launch_retires_the_first():
+    first = making.launched(making.simple())
+    second = plans.draft_of(first.campaign, by=None, now=LATER)
+    assert [each.key for each in making.steps(second)] == [each.key for each in making.steps(first)]
+    assert plans.draft_of(first.campaign, by=None, now=LATER) == second
+    making.launched(second, LATER)
+    assert [each.state for each in CampaignVersion.objects.order_by("number")] == ["retired", "live"]
+
+
+def test_who_is_compared_with_whom_is_fixed_by_the_launch():
+    draft = making.simple()
+    plans.change_campaign(draft.campaign, holdout=10)
+    making.launched(draft)
+    with pytest.raises(plans.Refused):
+        plans.change_campaign(draft.campaign, holdout=20)
+    plans.change_campaign(draft.campaign, name="Another", holdout=10)
+    assert Campaign.objects.get().name == "Another"
+
+
+def test_an_empty_condition_is_refused_because_it_means_everybody():
+    with pytest.raises(plans.Refused):
+        making.campaign(audience={})
+
+
+def test_pausing_resuming_and_stopping_tell_who_won():
+    campaign = making.launched(making.simple()).campaign
+    someone = person(email="a@b.example")
+    Enrollment.objects.create(campaign=campaign, version=campaign.versions.get(), person=someone, entered_at=NOW)
+    assert plans.pause(campaign, because="too loud", by=None, now=NOW) and not plans.pause(campaign, by=None, now=NOW)
+    assert Campaign.objects.get().paused_because == "too loud"
+    assert plans.resume(campaign, by=None, now=NOW) and not plans.resume(campaign, by=None, now=NOW)
+    assert plans.stop(campaign, by=None, now=NOW) and not plans.stop(campaign, by=None, now=NOW)
+    assert Enrollment.objects.get().state == "stopped"
+
+
+def test_a_campaigns_conditions_are_known_to_whoever_would_take_their_fields_away():
+    draft = making.campaign(goal={"field": "person.country", "op": "is", "value": "FR"})
+    assert [use.name for use in uses.of_field("person.country")] == [str(draft)]
