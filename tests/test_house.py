@@ -71,7 +71,7 @@ def test_no_room_has_a_name_that_says_nothing() -> None:
 
 def test_every_file_opens_with_a_sentence() -> None:
     silent = []
-    for path in modules(*APPS, "config", "tests", "bench", "examples"):
+    for path in modules(*APPS, "config", "tests", "bench", "faults", "examples"):
         opening = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0]
         if not opening.rstrip().endswith((".", "!", "?", ":")) and path.read_text().strip():
             silent.append(str(path.relative_to(ROOT)))
@@ -129,7 +129,7 @@ def test_nothing_names_the_machine_it_was_written_on() -> None:
     home = re.compile(r"(/home/\w|/root/|/Users/\w)")
     kinds = {".py", ".md", ".html", ".css", ".js", ".toml", ".txt", ".yaml", ".sql"}
     found = []
-    for folder in (*APPS, "config", "templates", "static", "docs", "bench", "examples", "bin", ".ci"):
+    for folder in (*APPS, "config", "templates", "static", "docs", "bench", "faults", "examples", "bin", ".ci"):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in kinds and home.search(path.read_text()):
                 found.append(str(path.relative_to(ROOT)))
