@@ -8,10 +8,11 @@ class CampaignsConfig(AppConfig):
 
     def ready(self) -> None:
         from audience.conditions import uses
-        from campaigns import models, plans
-        from kit.registry import holder
+        from campaigns import importing, models, plans
+        from kit.registry import holder, import_kind
 
         uses.register(plans.kept)
+        import_kind(importing.KIND)
         holder(models.Enrollment, "enrollments")
         holder(models.Message, "messages", personal=("links",))
         holder(models.Letter, "letters", personal=("recipient", "subject"))

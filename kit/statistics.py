@@ -1,4 +1,4 @@
-"""Intervals of shares, and exact medians of whole numbers: formulas with their sources."""
+"""Intervals of shares and of their differences, and exact medians of whole numbers: formulas with their sources."""
 
 from __future__ import annotations
 
@@ -56,6 +56,71 @@ class Share:
     @property
     def few(self) -> bool:
         return self.of < self.FEW
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What one share has over another: of those treated, over those held out."""
+
+    treated: Share
+    held: Share
+
+    @property
+    def value(self) -> float | None:
+        """The difference of the two rates; None where one of them has no base."""
+        if self.treated.rate is None or self.held.rate is None:
+            return None
+        return self.treated.rate - self.held.rate
+
+    @property
+    def interval(self) -> Interval | None:
+        """95 %, out of the Wilson intervals of the two shares.
+
+        Method 10 of R. G. Newcombe, "Interval estimation for the difference between independent proportions",
+        Statistics in Medicine 17 (1998) 873–890.
+        """
+        first, second, value = self.treated.interval, self.held.interval, self.value
+        if first is None or second is None or value is None:
+            return None
+        assert self.treated.rate is not None and self.held.rate is not None  # or there were no value
+        down = math.hypot(self.treated.rate - first.low, second.high - self.held.rate)
+        up = math.hypot(first.high - self.treated.rate, self.held.rate - second.low)
+        return Interval(max(value - down, -1.0), min(value + up, 1.0))
+
+    @property
+    def relative(self) -> float | None:
+        """The difference as a share of the rate of those held out; None where that rate is nothing."""
+        return self.value / self.held.rate if self.value is not None and self.held.rate else None
+
+    @property
+    def p(self) -> float | None:
+        """How likely a difference at least this large is, either way, where there is none: the pooled two-proportion
+        z test, without continuity correction. None without a base, and where all or none of both were hit."""
+        of = self.treated.of + self.held.of
+        hits = self.treated.hits + self.held.hits
+        if self.value is None or hits in (0, of):
+            return None
+        pooled = hits / of
+        error = math.sqrt(pooled * (1 - pooled) * (1 / self.treated.of + 1 / self.held.of))
+        return math.erfc(abs(self.value) / error / math.sqrt(2))
+
+    @property
+    def few(self) -> bool:
+        return self.treated.few or self.held.few
+
+
+def as_planned(hits: int, of: int, planned: float) -> float | None:
+    """How likely a share at least this far from the planned one is by chance.
+
+    Pearson's chi-square with one degree of freedom; None without a base.
+    Raises ValueError for a plan outside 0 … 1, its ends excluded.
+    """
+    if not 0 < planned < 1:
+        raise ValueError(f"{planned} is no planned share")
+    if of == 0:
+        return None
+    square = (hits - of * planned) ** 2 / (of * planned * (1 - planned))
+    return math.erfc(math.sqrt(square / 2))
 
 
 class Counts:

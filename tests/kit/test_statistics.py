@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.statistics import Counts, Share, wilson
+from kit.statistics import Counts, Difference, Share, as_planned, wilson
 
 # R. G. Newcombe, "Two-sided confidence intervals for the single proportion", Statistics in Medicine 17 (1998), table I,
 # method 3 (score, without continuity correction).
@@ -77,3 +77,48 @@ def test_nothing_has_no_median():
 def test_two_sets_add_up_to_one():
     both = Counts([(1, 2), (3, 1)]) + Counts([(1, 1)])
     assert (both.count, both.median) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    # Method 10 of table II in R. G. Newcombe, Statistics in Medicine 17 (1998) 873–890.
+    ("treated", "held", "low", "high"),
+    [
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((6, 7), (2, 7), 0.0582, 0.8062),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+        ((0, 10), (0, 20), -0.1611, 0.2775),
+        ((0, 10), (0, 10), -0.2775, 0.2775),
+        ((10, 10), (0, 20), 0.6791, 1.0),
+        ((10, 10), (0, 10), 0.6075, 1.0),
+    ],
+)
+def test_the_interval_of_a_difference_is_that_of_the_published_table(treated, held, low, high):
+    found = Difference(Share(*treated), Share(*held)).interval
+    assert (round(found.low, 4), round(found.high, 4)) == (low, high)
+
+
+def test_a_lift_of_eleven_points_is_told_as_counted_by_hand():
+    found = Difference(Share(360, 800), Share(68, 200))
+    assert (found.value, found.relative) == (pytest.approx(0.11), pytest.approx(0.11 / 0.34))
+    assert (round(found.interval.low, 3), round(found.interval.high, 3)) == (0.034, 0.181)
+    # Pooled 428 of 1,000: the error is √(0.428 × 0.572 × (1/800 + 1/200)), z = 2.812.
+    assert found.p == pytest.approx(0.00492, abs=0.00001)
+    assert not found.few and Difference(Share(1, 29), Share(1, 300)).few
+
+
+def test_a_difference_without_a_base_or_an_outcome_is_not_judged():
+    nobody = Difference(Share(3, 10), Share(0, 0))
+    assert (nobody.value, nobody.interval, nobody.relative, nobody.p) == (None, None, None, None)
+    none_hit = Difference(Share(0, 10), Share(0, 10))
+    assert (none_hit.value, none_hit.relative, none_hit.p) == (0, None, None)
+
+
+def test_a_share_is_held_against_its_plan_by_chi_square():
+    assert as_planned(200, 1000, 0.2) == 1
+    # Twice as many out of a hundred thousand cannot be chance: (40,000 − 20,000)² / 16,000 = 25,000.
+    assert as_planned(40_000, 100_000, 0.2) < 1e-12
+    assert as_planned(10, 100, 0.18) == pytest.approx(0.0373, abs=0.0001)  # 64 / 14.76 = 4.336
+    assert as_planned(0, 0, 0.2) is None
+    with pytest.raises(ValueError, match="no planned share"):
+        as_planned(1, 2, 0)
