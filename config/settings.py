@@ -13,6 +13,10 @@ DATA_DIR = data.folder()  # what this installation keeps beside its database; PE
 
 DEBUG = os.environ.get("DEBUG") == "1"
 SECRET_KEY = os.environ.get("SECRET_KEY") or data.secret(DATA_DIR / "secret-key")
+SECRET_KEY_FALLBACKS = [old for old in os.environ.get("SECRET_KEY_FALLBACKS", "").split(",") if old]
+# Which installation this is (kit/instance.py). Several machines of one installation are given the same INSTALLATION_ID.
+INSTALLATION_ID = os.environ.get("INSTALLATION_ID", "")
+INSTALLATION_SECRET = "" if INSTALLATION_ID else data.secret(DATA_DIR / "installation-id")
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 CSRF_TRUSTED_ORIGINS = [origin for origin in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if origin]
 

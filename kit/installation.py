@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "working_until": "17:00",  # "24:00" is midnight at the day's end
     "grr_par": 92,  # per cent of recurring revenue kept a year
     "nrr_par": 108,
+    "frequency_cap": {},  # {"messages": 3, "days": 7}: at most so many messages to one person; empty: no limit
     "holidays": [],  # days as 2025-12-25 on which nobody works
 }
 

@@ -46,6 +46,22 @@ class ChannelSetting(models.Model):
         return f"{self.channel}: {self.provider}"
 
 
+class DomainPause(models.Model):
+    """One row is one domain of readers whose server will not have our mail: nothing goes there until then."""
+
+    channel = models.CharField(max_length=16)
+    domain = models.CharField(_("domain"), max_length=253)
+    because = models.CharField(_("in its words"), max_length=500)
+    since = models.DateTimeField(_("since"))
+    until = models.DateTimeField(_("until"))
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["channel", "domain"], name="domain_pause_once")]
+
+    def __str__(self) -> str:
+        return self.domain
+
+
 class Letter(models.Model):
     """One row is one message as it arrived in the built-in mailbox: the whole of it, byte by byte.
 

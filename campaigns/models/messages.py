@@ -1,5 +1,8 @@
 """What is sent, each attempt to send it, and what its reader answered."""
 
+import hashlib
+import uuid
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -10,6 +13,18 @@ from campaigns.models.channels import Sender
 from campaigns.models.content import ContentVersion
 from campaigns.models.journeys import Enrollment
 from campaigns.models.plans import Campaign, Step
+from kit.sql import Sql, sql
+
+
+def message_id(enrollment: int, step: int, visit: int = 1, channel: str = "email") -> uuid.UUID:
+    """The id of the one message of an enrollment at a step, on its nth visit there, by a channel."""
+    return uuid.UUID(bytes=hashlib.sha256(f"{enrollment}:{step}:{visit}:{channel}".encode()).digest()[:16])
+
+
+def message_id_sql(enrollment: Sql, step: Sql, visit: Sql, channel: Sql) -> Sql:
+    """The same id as an expression of four expressions, for statements that write messages."""
+    name = sql("concat_ws(':', {}, {}, {}, {})", enrollment, step, visit, channel)
+    return sql("encode(substr(sha256(convert_to({}, 'UTF8')), 1, 16), 'hex')::uuid", name)
 
 
 class Message(OneSubject):
@@ -77,10 +92,12 @@ class Message(OneSubject):
             ),
         ]
         indexes = [
-            models.Index(fields=["due_at", "id"], condition=Q(state="queued"), name="message_due"),  # the claim
+            # The claim asks each running campaign in turn, so that what waits in a paused one is not even read.
+            models.Index(fields=["campaign", "due_at", "id"], condition=Q(state="queued"), name="message_due"),
             models.Index(  # the sweeper
                 fields=["lease_until"], condition=Q(state__in=["claimed", "sending"]), name="message_held"
             ),
+            models.Index(fields=["id"], condition=Q(state="unknown"), name="message_unknown"),  # whom evidence may free
             models.Index(fields=["step", "state"], name="messages_of_step"),  # the counts beside each step
             models.Index(fields=["subject_id", "created_at"], name="messages_of_subject"),  # profile, caps
             models.Index(fields=["-created_at"], name="message_newest"),  # the outbox
