@@ -21,9 +21,11 @@ class ReportingConfig(AppConfig):
         )
         for label, url_name, icon, order in (
             (_("Loops"), "report_loops", "refresh-cw", 30),
+            (_("Lift"), "report_lift", "trending-up", 35),
             (_("Retention"), "report_retention", "repeat", 40),
             (_("Concentration"), "report_concentration", "chart-pie", 50),
         ):
             navigation.register(area="reports", label=label, url_name=url_name, icon=icon, order=order)
         navigation.register(area="operations", label=_("Ledger"), url_name="ledger", icon="scale", order=60)
         panel("home", _("Lifecycles"), "reporting/_home_panel.html", panels.home, order=10)
+        panel("campaign_results", _("Lift"), "reporting/_lift_panel.html", panels.lift, order=10)

@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from audience.models import Account, Contract, Person
+from campaigns.models import Enrollment
 from reporting.models import StageEntry
 
 
@@ -36,6 +37,14 @@ class Memberships(Entries):
     """The same for lists of memberships."""
 
     path = ""
+
+
+class Enrollments(Memberships):
+    """The same for those assigned to a campaign."""
+
+    class Meta:
+        model = Enrollment
+        fields: list[str] = []
 
 
 class Customers(django_filters.FilterSet):

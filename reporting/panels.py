@@ -1,4 +1,4 @@
-"""What reporting shows on the home page: the lifecycles by species, with balances and what moved today."""
+"""What reporting shows on other pages: the lifecycles with what moved today, and a campaign's lift by its results."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from campaigns.models import Campaign
 from kit.sql import rows, sql
 from lifecycle.models import Lifecycle, Version
-from reporting import figures, funnel, plans
+from reporting import campaigns, figures, funnel, plans
+from reporting import lift as lifts
+from reporting.figures import lift as lift_figures
 from reporting.metrics import balance
 from reporting.plans import Place, Plan
 from reporting.questions import Question, ask
@@ -65,6 +68,18 @@ def _stage(question: Question, place: Place, there: dict[str, int], moved: dict[
 
 def _shown(plan: Plan, there: dict[str, int]) -> list[Place]:
     return [place for place in plan.places if not place.is_gate and not (place.former and not there.get(place.slug))]
+
+
+def lift(campaign: Campaign, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """What a campaign led to; None while nobody was assigned to it."""
+    answer = lifts.answer(campaigns.ask([campaign], funnel.today(now))[0])
+    if not answer.assigned:
+        return None
+    return {
+        "headline": lift_figures.headline(answer) if not answer.question.obstacle else [],
+        "words": lift_figures.in_a_sentence(answer) or answer.question.obstacle,
+        "url": campaigns.page(campaign),
+    }
 
 
 Counts = dict[int, dict[str, int]]

@@ -2,12 +2,15 @@
 
 from django.urls import path
 
-from reporting.views import funnel, handoffs, ledger, loops, money, notes, people
+from reporting.views import funnel, handoffs, ledger, lift, loops, money, notes, people
 
 urlpatterns = [
     path("reports/funnel/", funnel.funnel, name="report_funnel"),
     path("reports/hand-offs/", handoffs.page, name="report_handoffs"),
     path("reports/loops/", loops.page, name="report_loops"),
+    path("reports/lift/", lift.overview, name="report_lift"),
+    path("reports/lift/<slug:slug>/", lift.campaign, name="report_lift_campaign"),
+    path("reports/lift/<slug:slug>/people/", lift.Assigned.as_view(), name="report_lift_people"),
     path("reports/notes/", notes.add, name="report_note"),
     path("reports/notes/<int:pk>/remove/", notes.remove, name="report_note_remove"),
     path("reports/retention/", money.retention, name="report_retention"),

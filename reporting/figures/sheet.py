@@ -8,7 +8,7 @@ from typing import Any
 
 from reporting import metrics
 from reporting.figures import Figure, Table
-from reporting.metrics import CustomerMetric, Metric
+from reporting.metrics import CampaignMetric, CustomerMetric, Metric
 
 Remark = tuple[Figure, str]
 
@@ -24,6 +24,7 @@ class Section:
     empty: str = ""
     template: str = ""  # what it draws besides a table
     drawn: Any = None
+    flush: bool = False  # what it draws goes to the edges of its card, as a table does
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,6 @@ class Sheet:
     footnotes: Sequence[str] = field(default_factory=tuple)
 
     @property
-    def formulas(self) -> list[Metric | CustomerMetric]:
+    def formulas(self) -> list[Metric | CustomerMetric | CampaignMetric]:
         """The metrics whose definitions the page prints."""
         return [metrics.find(name) for name in self.metrics]

@@ -2,7 +2,8 @@
 
 A metric's module docstring is what the page prints; `METRIC` registers it. `people(question, part)` selects the ids of
 the `StageEntry` rows (or, where `unit` says so, of the memberships) that the figure counts, so that a figure and the
-length of its list are one statement apart at most. Metrics of `CUSTOMERS` are about customers and their money.
+length of its list are one statement apart at most. Metrics of `CUSTOMERS` are about customers and their money, those of
+`CAMPAIGNS` about what campaigns led to.
 """
 
 from reporting.metrics import (
@@ -16,6 +17,7 @@ from reporting.metrics import (
     excluded,
     first_and_repeat,
     in_flow,
+    lift,
     out_flow,
     period_conversion,
     recorded_late,
@@ -27,7 +29,7 @@ from reporting.metrics import (
     time_until_return,
     velocity,
 )
-from reporting.metrics.metric import CustomerMetric, Metric
+from reporting.metrics.metric import CampaignMetric, CustomerMetric, Metric
 
 ALL: dict[str, Metric] = {
     module.METRIC.name: module.METRIC
@@ -57,9 +59,14 @@ CUSTOMERS: dict[str, CustomerMetric] = {
 }
 
 
-def find(name: str) -> Metric | CustomerMetric:
+CAMPAIGNS: dict[str, CampaignMetric] = {lift.METRIC.name: lift.METRIC}
+
+
+def find(name: str) -> Metric | CustomerMetric | CampaignMetric:
     """A metric by its name. Raises KeyError."""
-    return ALL[name] if name in ALL else CUSTOMERS[name]
+    if name in ALL:
+        return ALL[name]
+    return CUSTOMERS[name] if name in CUSTOMERS else CAMPAIGNS[name]
 
 
-__all__ = ["ALL", "CUSTOMERS", "CustomerMetric", "Metric", "find"]
+__all__ = ["ALL", "CAMPAIGNS", "CUSTOMERS", "CampaignMetric", "CustomerMetric", "Metric", "find"]

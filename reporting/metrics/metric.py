@@ -10,6 +10,7 @@ from django.db.models import Field
 from django.utils.functional import Promise
 
 from kit.sql import Sql, join, rows, sql
+from reporting.campaigns import CampaignQuestion
 from reporting.money import MoneyQuestion
 from reporting.questions import Question
 
@@ -60,11 +61,11 @@ def in_words(docstring: str | None) -> str:
 
 @dataclass(frozen=True)
 class Part:
-    """A figure of a metric about customers: who is in it (SQL over the relation) and the amount that is added up."""
+    """A figure of a metric: who is in it (SQL over the relation) and the amount that is added up."""
 
     label: Text
     where: Sql
-    amount: str
+    amount: str = "0"
 
 
 @dataclass(frozen=True)
@@ -102,3 +103,30 @@ class CustomerMetric:
         ]
         [row] = rows(sql("SELECT {} FROM ({}) told", join(", ", each), self.relation(question)))
         return {name: (row[2 * i], int(row[2 * i + 1])) for i, name in enumerate(self.parts)}
+
+
+# ---- figures about campaigns ----
+
+
+@dataclass(frozen=True)
+class CampaignMetric:
+    """Numbers about campaigns. `relation(questions)` has a row per assignment with its `id` and `campaign_id`; each of
+    `parts` keeps some of them."""
+
+    name: str
+    label: Text
+    definition: Text
+    relation: Callable[[Sequence[CampaignQuestion]], Sql]
+    parts: Mapping[str, Part]
+
+    def rows(self, question: CampaignQuestion, part: str) -> Sql:
+        """The rows behind one part of one campaign."""
+        return sql("SELECT * FROM ({}) told WHERE {}", self.relation([question]), self.parts[part].where)
+
+    def counts(self, questions: Sequence[CampaignQuestion]) -> dict[int, dict[str, int]]:
+        """How many each part has, by campaign, in one statement; a campaign that nobody was assigned to has none."""
+        if not questions:
+            return {}
+        each = [sql("count(*) FILTER (WHERE {})", part.where) for part in self.parts.values()]
+        statement = sql("SELECT campaign_id, {} FROM ({}) told GROUP BY 1", join(", ", each), self.relation(questions))
+        return {campaign: dict(zip(self.parts, told, strict=True)) for campaign, *told in rows(statement)}

@@ -47,6 +47,7 @@ TAKES = {
     "report_funnel": SIGNED_IN, "report_handoffs": SIGNED_IN, "report_retention": SIGNED_IN,
     "report_concentration": SIGNED_IN, "report_customers": SIGNED_IN, "report_pars": "edit",
     "report_loops": SIGNED_IN, "report_note": "edit", "report_note_remove": "edit",
+    "report_lift": SIGNED_IN, "report_lift_campaign": SIGNED_IN, "report_lift_people": SIGNED_IN,
     "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
     "demo_load": "edit",
 }  # fmt: skip

@@ -1,0 +1,98 @@
+"""The lift of campaigns: what became of those assigned and of those held out, and how sure the difference is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.db.models import Exists, Min, OuterRef, QuerySet
+
+from campaigns.models import Campaign, Enrollment
+from kit import installation
+from kit.statistics import Difference, Share, as_planned
+from reporting.campaigns import CampaignQuestion
+from reporting.metrics import lift as metric
+from reporting.metrics.lift import ASSIGNED, HELD, MATURE, REACHED, TREATED, UNFINISHED, part_of
+
+UNLIKELY = 0.001  # a split this far from its plan says that something was wrong with the assigning
+
+
+@dataclass(frozen=True)
+class Lift:
+    """What a campaign led to: how many each part of the metric has."""
+
+    question: CampaignQuestion
+    counts: Mapping[str, int]
+
+    def count(self, group: str, state: str) -> int:
+        """How many of a group are in a state."""
+        return self.counts.get(part_of(group, state), 0)
+
+    def share(self, group: str) -> Share:
+        """Of the group's members whose days are over, those that came to the outcome."""
+        return Share(self.count(group, REACHED), self.count(group, MATURE))
+
+    @property
+    def difference(self) -> Difference:
+        return Difference(self.share(TREATED), self.share(HELD))
+
+    @property
+    def assigned(self) -> int:
+        """Everybody, whatever the group."""
+        return self.count(TREATED, ASSIGNED) + self.count(HELD, ASSIGNED)
+
+    @property
+    def unfinished(self) -> int:
+        return self.count(TREATED, UNFINISHED) + self.count(HELD, UNFINISHED)
+
+    @property
+    def has_holdout(self) -> bool:
+        return self.count(HELD, ASSIGNED) > 0
+
+    @property
+    def can_be_told(self) -> bool:
+        """Whether there is a difference: an outcome, and in both groups somebody whose days are over."""
+        return not self.question.obstacle and self.difference.value is not None
+
+    @property
+    def planned(self) -> float | None:
+        """The share that was to be held out; None where none was, or nobody knows."""
+        return self.question.campaign.holdout / 100 or None
+
+    @property
+    def split_p(self) -> float | None:
+        """How likely a split this far from its plan is by chance; None without a plan."""
+        if self.planned is None:
+            return None
+        return as_planned(self.count(HELD, ASSIGNED), self.assigned, self.planned)
+
+    @property
+    def split_is_off(self) -> bool:
+        """The split is not the one that was planned, and chance does not explain it."""
+        return self.split_p is not None and self.split_p < UNLIKELY
+
+
+def answers(questions: Sequence[CampaignQuestion]) -> list[Lift]:
+    """The lift of each campaign, in their order, in one statement for all of them."""
+    told = metric.METRIC.counts(questions)
+    return [Lift(question, told.get(question.campaign.pk, {})) for question in questions]
+
+
+def answer(question: CampaignQuestion) -> Lift:
+    """The lift of one campaign."""
+    return answers([question])[0]
+
+
+def with_members() -> QuerySet[Campaign]:
+    """The campaigns to which somebody was assigned, the newest first."""
+    members = Enrollment.objects.filter(campaign=OuterRef("pk"))
+    return Campaign.objects.filter(Exists(members)).select_related("lifecycle").order_by("-launched_at", "-pk")
+
+
+def told_from(question: CampaignQuestion) -> date | None:
+    """The first day on which somebody's days are over; None while nobody was assigned."""
+    first = Enrollment.objects.filter(campaign=question.campaign).aggregate(at=Min("entered_at"))["at"]
+    if first is None:
+        return None
+    return first.astimezone(installation.zone()).date() + timedelta(days=question.days + 1)
