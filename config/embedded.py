@@ -102,6 +102,14 @@ class Server:
             return self._process.poll() is None
         return _exists(self._pid)
 
+    def crash(self) -> None:
+        """End the server at once, without a word to sessions or disk, as a power cut does; `start` recovers it."""
+        if self._is_ours(self._pid):
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGQUIT)
+        _until(lambda: not self.runs(), STOP_SECONDS)
+        self._process = None
+
     def stop(self) -> None:
         """Stop the server in good order, sessions or not, and remove its socket directory."""
         for ask, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):

@@ -220,20 +220,27 @@ def _ask_for_company(asked: argparse.Namespace, environment: dict[str, str]) -> 
 def _children(folder: Path, environment: dict[str, str], web: socket.socket) -> list[Child]:
     logs = folder / "log"
     logs.mkdir(exist_ok=True)
-    celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
     commands = {
         "web": [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"fd://{web.fileno()}", "--preload",
                 "--workers", "2", "--threads", "4", "--timeout", "120", "--graceful-timeout", "5",
                 "--no-control-socket"],
-        "worker": [*celery, "worker", "-n", "worker@%h", "-Q", "quick", "--concurrency", "2", *quiet],
-        "jobs": [*celery, "worker", "-n", "jobs@%h", "-Q", "jobs", "--concurrency", "2", *quiet],
-        "beat": [*celery, "beat", "--pidfile=", "--loglevel", "WARNING"],
+        **background(),
     }  # fmt: skip
     return [
         Child(name, command, environment, _log(logs / f"{name}.log"), (web.fileno(),) if name == "web" else ())
         for name, command in commands.items()
     ]
+
+
+def background() -> dict[str, list[str]]:
+    """The commands of what works unseen, by name: workers and the clock. They are told the rest by the environment."""
+    celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
+    return {
+        "worker": [*celery, "worker", "-n", "worker@%h", "-Q", "quick", "--concurrency", "2", *quiet],
+        "jobs": [*celery, "worker", "-n", "jobs@%h", "-Q", "jobs", "--concurrency", "2", *quiet],
+        "beat": [*celery, "beat", "--pidfile=", "--loglevel", "WARNING"],
+    }
 
 
 def _log(path: Path) -> Path:

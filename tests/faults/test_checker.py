@@ -107,11 +107,23 @@ def test_letters_of_the_mailbox_are_received_too(world: World) -> None:
     assert len(world.report().duplicates) == 1
 
 
+def test_a_letter_that_comes_again_is_seen_though_the_mailbox_keeps_one(world: World) -> None:
+    with connection.cursor() as cursor:
+        checker.watch_mailbox(cursor)
+    taken = world.journal.pop()
+    letter = Letter(message_id=taken.id, sender="us", recipient="x", subject="Two", raw=b"", received_at=LATER)
+    Letter.objects.bulk_create([letter])
+    assert world.report().kept
+    Letter.objects.bulk_create([letter], ignore_conflicts=True)
+    assert Letter.objects.count() == 1 and len(world.report().duplicates) == 1
+
+
 def duplicate(world: World) -> None:
     world.journal.append(world.journal[0])
 
 
 def sent_twice(world: World) -> None:
+    world.messages[0].attempt = 2
     attempt(world.messages[0], "sent")
 
 
@@ -198,7 +210,7 @@ def does_not_add_up(world: World) -> None:
     ("plant", "kind", "words"),
     [
         (duplicate, "duplicates", "received more than once"),
-        (sent_twice, "duplicates", "noted as sent twice"),
+        (sent_twice, "duplicates", "noted as sent at two attempts"),
         (again_after_unknown, "duplicates", "again after an attempt of which nobody knows"),
         (never_received, "lost", "nobody received it"),
         (received_but_failed, "lost", "neither sent nor perhaps sent"),
