@@ -1,6 +1,7 @@
 """The campaigns' place in Django, and what they register."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class CampaignsConfig(AppConfig):
@@ -9,6 +10,7 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         from audience.conditions import uses
         from campaigns import importing, models, plans
+        from kit import navigation
         from kit.registry import holder, import_kind
 
         uses.register(plans.kept)
@@ -16,3 +18,4 @@ class CampaignsConfig(AppConfig):
         holder(models.Enrollment, "enrollments")
         holder(models.Message, "messages", personal=("links",))
         holder(models.Letter, "letters", personal=("recipient", "subject"))
+        navigation.register(area="main", label=_("Campaigns"), url_name="campaigns", icon="megaphone", order=25)

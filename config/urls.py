@@ -7,6 +7,7 @@ urlpatterns = [
     path("", include("audience.urls")),
     path("", include("scoring.urls")),
     path("", include("lifecycle.urls")),
+    path("", include("campaigns.urls")),
     path("", include("reporting.urls")),
     path("", include("demo.urls")),
 ]

@@ -49,6 +49,12 @@ TAKES = {
     "report_loops": SIGNED_IN, "report_note": "edit", "report_note_remove": "edit",
     "report_lift": SIGNED_IN, "report_lift_campaign": SIGNED_IN, "report_lift_people": SIGNED_IN,
     "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
+    "campaigns": SIGNED_IN, "campaign": SIGNED_IN, "campaign_version": SIGNED_IN, "campaign_people": SIGNED_IN,
+    "campaign_results": SIGNED_IN, "campaign_versions": SIGNED_IN,
+    "campaign_new": "edit", "campaign_settings": "edit", "campaign_edit": "edit", "campaign_discard": "edit",
+    "campaign_launch": "edit", "campaign_pause": "edit", "campaign_resume": "edit", "campaign_stop": "edit",
+    "campaign_step": "edit", "campaign_step_new": "edit", "campaign_step_move": "edit", "campaign_step_remove": "edit",
+    "campaign_step_put_back": "edit",
     "demo_load": "edit",
 }  # fmt: skip
 GIVEN = {"of": "person", "pk": 1, "slug": "small", "stage": "known", "number": 1, "kind": "fit"}

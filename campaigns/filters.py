@@ -1,0 +1,95 @@
+"""Filters of the lists of campaigns and of those who go through one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import django_filters
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from audience.filters import OneOf
+from campaigns import counts, wording
+from campaigns.models import Campaign, Enrollment, Step
+from lifecycle.filters import WithWords
+from lifecycle.models import Lifecycle
+
+
+class LifecycleFilter(OneOf):
+    """Bound to this lifecycle, or to none."""
+
+    NONE = "(none)"
+
+    def __init__(self) -> None:
+        super().__init__(self._lifecycles, label=_("Lifecycle"))
+
+    def _lifecycles(self) -> Iterator[tuple[str, Any]]:
+        yield self.NONE, _("(none)")
+        yield from Lifecycle.objects.order_by("name").values_list("slug", "name")
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if value == self.NONE:
+            return qs.filter(lifecycle=None)
+        return qs.filter(lifecycle__slug=value) if value else qs
+
+
+class Campaigns(django_filters.FilterSet):
+    """Campaigns by name, state, type, lifecycle and stage."""
+
+    q = django_filters.CharFilter("name", "icontains", label=_("Search"), help_text=_("Name"))
+    state = django_filters.ChoiceFilter(choices=Campaign.State.choices, label=_("State"), empty_label=_("Any"))
+    kind = django_filters.ChoiceFilter(choices=Campaign.Kind.choices, label=_("Type"), empty_label=_("Any"))
+    lifecycle = LifecycleFilter()
+    stage = django_filters.CharFilter("stage", label=_("Stage (its short name)"))
+
+    class Meta:
+        model = Campaign
+        fields: list[str] = []
+
+
+class Enrollments(django_filters.FilterSet):
+    """Those who go through a campaign by name, state, version, and by what they did at which step."""
+
+    q = WithWords("person")
+    state = django_filters.ChoiceFilter(choices=Enrollment.State.choices, label=_("State"), empty_label=_("Any"))
+    held = django_filters.ChoiceFilter(
+        choices=[("no", _("Without those held out")), ("yes", _("Only those held out"))],
+        label=_("Held out"), empty_label=_("All"), method="held_out",
+    )  # fmt: skip
+    version = django_filters.NumberFilter("version__number", label=_("Version"))
+    step = django_filters.ChoiceFilter(label=_("Step"), empty_label=_("Any"), method="as_asked")
+    did = django_filters.ChoiceFilter(
+        choices=[*counts.LABELS.items()], label=_("There"), empty_label=_("Any"), method="as_asked"
+    )
+
+    class Meta:
+        model = Enrollment
+        fields: list[str] = []
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.steps = steps_of(self.request)
+        words = wording.Words(self.steps)
+        self.filters["step"].extra["choices"] = list({each.key: words.title(each) for each in self.steps}.items())
+
+    def held_out(self, rows: QuerySet[Enrollment], name: str, value: str) -> QuerySet[Enrollment]:
+        held = Q(state=Enrollment.State.HOLDOUT)
+        return rows.filter(held if value == "yes" else ~held)
+
+    def as_asked(self, rows: QuerySet[Enrollment], name: str, value: str) -> QuerySet[Enrollment]:
+        return rows
+
+    def filter_queryset(self, queryset: QuerySet[Enrollment]) -> QuerySet[Enrollment]:
+        rows = super().filter_queryset(queryset)
+        key, did = (self.form.cleaned_data.get(name) for name in ("step", "did"))
+        if not key and not did:
+            return rows
+        steps = [each.pk for each in self.steps if not key or each.key == key]
+        return counts.those(rows, did or "entered", steps)
+
+
+def steps_of(request: Any) -> list[Step]:
+    """The steps of the campaign that a request is about, in all its versions, the newest last."""
+    found = Step.objects.filter(version__campaign=request.campaign).select_related("content", "lifecycle")
+    return list(found.order_by("version__number", "position"))

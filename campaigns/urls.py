@@ -1,0 +1,27 @@
+"""Addresses of campaigns."""
+
+from django.urls import path
+
+from campaigns.views import builder, campaigns
+
+urlpatterns = [
+    path("campaigns/", campaigns.Campaigns.as_view(), name="campaigns"),
+    path("campaigns/new/", campaigns.new, name="campaign_new"),
+    path("campaigns/<slug:slug>/", builder.flow, name="campaign"),
+    path("campaigns/<slug:slug>/v<int:number>/", builder.flow, name="campaign_version"),
+    path("campaigns/<slug:slug>/steps/new/<slug:kind>/", builder.step_new, name="campaign_step_new"),
+    path("campaigns/<slug:slug>/steps/put-back/", builder.step_put_back, name="campaign_step_put_back"),
+    path("campaigns/<slug:slug>/steps/<int:pk>/", builder.step, name="campaign_step"),
+    path("campaigns/<slug:slug>/steps/<int:pk>/move/", builder.step_move, name="campaign_step_move"),
+    path("campaigns/<slug:slug>/steps/<int:pk>/remove/", builder.step_remove, name="campaign_step_remove"),
+    path("campaigns/<slug:slug>/edit/", campaigns.edit, name="campaign_edit"),
+    path("campaigns/<slug:slug>/discard/", campaigns.discard, name="campaign_discard"),
+    path("campaigns/<slug:slug>/settings/", campaigns.settings, name="campaign_settings"),
+    path("campaigns/<slug:slug>/launch/", campaigns.launch, name="campaign_launch"),
+    path("campaigns/<slug:slug>/pause/", campaigns.pause, name="campaign_pause"),
+    path("campaigns/<slug:slug>/resume/", campaigns.resume, name="campaign_resume"),
+    path("campaigns/<slug:slug>/stop/", campaigns.stop, name="campaign_stop"),
+    path("campaigns/<slug:slug>/people/", campaigns.People.as_view(), name="campaign_people"),
+    path("campaigns/<slug:slug>/results/", campaigns.results, name="campaign_results"),
+    path("campaigns/<slug:slug>/versions/", campaigns.versions, name="campaign_versions"),
+]

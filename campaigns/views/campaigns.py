@@ -1,0 +1,460 @@
+"""Pages of campaigns: the list, a new one, settings, launch and what follows it, who is in it, results, versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
+from django.views.decorators.http import require_GET, require_POST
+
+from audience.conditions.tree import ConditionError
+from campaigns import counts, filters, forms, plans, wording
+from campaigns.models import Campaign, CampaignVersion, Enrollment, Step
+from campaigns.views import head
+from campaigns.views.builder import entry_words, people_url
+from kit import pages, panels, rights, writing
+from kit.audit import asker
+
+# Words of kit.look for the states of an enrollment.
+STATUS = {
+    Enrollment.State.ACTIVE: "open",
+    Enrollment.State.HOLDOUT: "held",
+    Enrollment.State.FINISHED: "done",
+    Enrollment.State.GOAL: "won",
+    Enrollment.State.EXITED: "closed",
+    Enrollment.State.STOPPED: "cancelled",
+    Enrollment.State.QUARANTINED: "attention",
+}
+# The columns of the results of a send: the figure, and of what its share is.
+RESULTS = (
+    ("entered", ""), ("sent", ""), ("opened", "delivered"), ("clicked", "delivered"), ("unsubscribed", "delivered"),
+    ("bounced", "sent"),
+)  # fmt: skip
+
+
+class Campaigns(pages.ListPage):
+    """Every campaign, with who is in it and what came of it."""
+
+    queryset = Campaign.objects.all()
+    filterset_class = filters.Campaigns
+    columns = (
+        pages.Column(
+            "name", gettext_lazy("Campaign"), sort="name", template="campaigns/_campaign_name.html", whole=True
+        ),
+        pages.Column("kind", gettext_lazy("Type"), value="get_kind_display", sort="kind"),
+        pages.Column(
+            "stage", gettext_lazy("Serves"), sort="stage", template="campaigns/_campaign_stage.html",
+            export=lambda row: row.serves,
+        ),
+        pages.Column(
+            "state", gettext_lazy("State"), sort="state", template="campaigns/_campaign_state.html",
+            export=lambda row: row.get_state_display(),
+        ),
+        pages.Column(
+            "entered", gettext_lazy("Entered"), align="end", template="campaigns/_campaign_entered.html",
+            export=lambda row: row.figures.entered,
+        ),
+        pages.Column(
+            "active", gettext_lazy("On the way"), align="end", template="campaigns/_campaign_active.html",
+            export=lambda row: row.figures.active,
+        ),
+        pages.Column(
+            "sent", gettext_lazy("Sent"), align="end", template="campaigns/_campaign_sent.html",
+            export=lambda row: row.figures.sent,
+        ),
+        pages.Column(
+            "clicked", gettext_lazy("Clicked"), align="end", template="campaigns/_campaign_clicked.html",
+            export=lambda row: row.figures.clicked,
+        ),
+        pages.Column(
+            "goal", gettext_lazy("Goal"), align="end", template="campaigns/_campaign_goal.html",
+            export=lambda row: row.figures.goal,
+        ),
+        pages.Column("last_sent", gettext_lazy("Last sent"), value="figures.last_sent"),
+    )  # fmt: skip
+    title = gettext_lazy("Campaigns")
+    purpose = gettext_lazy("What we say, to whom, when: each serves a stage, and shows what it changed.")
+    counted = ngettext_lazy("%(shown)s campaign", "%(shown)s campaigns", "count")
+    action = pages.Action(gettext_lazy("New campaign"), "campaign_new", right="edit")
+    default_sort = "name"
+    file_name = "campaigns"
+    empty_title = gettext_lazy("No campaigns yet")
+    empty_text = gettext_lazy(
+        "A campaign sends whoever enters a stage what helps them on to the next. Start from nothing or from a flow that"
+        " is proposed for a stage; nobody gets anything before you have seen how many that is."
+    )
+    empty_icon = "megaphone"
+
+    def rows(self) -> QuerySet[Campaign]:
+        return Campaign.objects.select_related("lifecycle")
+
+    def prepare(self, rows: list[Any]) -> list[Any]:
+        figures = counts.of_campaigns([row.pk for row in rows])
+        stages = wording.names_of_stages({row.lifecycle_id for row in rows if row.lifecycle_id})
+        for row in rows:
+            row.figures = figures[row.pk]
+            row.serves = stages.get((row.lifecycle_id, row.stage), row.stage) if row.stage else ""
+            row.status = head.STATUS[Campaign.State(row.state)]
+        return rows
+
+
+@rights.needs("edit")
+def new(request: HttpRequest) -> HttpResponse:
+    """A new campaign with an empty flow."""
+    form = forms.NewCampaign(request.POST or None, initial=_asked_for(request))
+    if form.is_valid():
+        lifecycle, stage = form.cleaned_data["stage"]
+        try:
+            made = plans.create(
+                form.cleaned_data["name"], kind=form.cleaned_data["kind"], lifecycle=lifecycle, stage=stage,
+                by=asker(request), now=timezone.now(),
+            )  # fmt: skip
+        except plans.Refused as refused:
+            form.add_error(None, str(refused))
+        else:
+            return redirect(made)
+    context = {"form": form, "crumbs": [(_("Campaigns"), reverse("campaigns")), (_("New campaign"), "")]}
+    return render(request, "campaigns/campaign_new.html", context, status=400 if form.is_bound else 200)
+
+
+def _asked_for(request: HttpRequest) -> dict[str, str]:
+    """What a link to the form already says."""
+    return {name: request.GET[name] for name in ("name", "kind", "stage") if request.GET.get(name)}
+
+
+# ---- settings ----
+
+
+def settings(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """Who enters and who leaves, in whose name it speaks, and whom it is measured against."""
+    if request.method == "POST":
+        return _keep_settings(request, slug)
+    campaign = head.find(slug)
+    shown = head.version_to_show(campaign)
+    return _settings_page(request, campaign, shown, _settings_form(campaign, shown, None))
+
+
+@rights.needs("edit")
+def _keep_settings(request: HttpRequest, slug: str) -> HttpResponse:
+    campaign = head.find(slug)
+    shown = head.version_to_show(campaign)
+    form = _settings_form(campaign, shown, request.POST)
+    if form.is_valid():
+        by, now = asker(request), timezone.now()
+        try:
+            with transaction.atomic():
+                plans.change_campaign(campaign, by=by, now=now, **form.of_campaign)
+                if form.version:
+                    plans.change(form.version, by=by, now=now, **form.of_version)
+        except (plans.Refused, ConditionError) as refused:
+            form.add_error(None, str(refused))
+        else:
+            messages.success(request, _("The settings are kept."))
+            return redirect("campaign_settings", campaign.slug)
+    campaign.refresh_from_db()
+    return _settings_page(request, campaign, shown, form)
+
+
+def _settings_form(campaign: Campaign, shown: CampaignVersion, data: Any) -> forms.Settings:
+    draft = shown if shown.state == CampaignVersion.State.DRAFT else None
+    return forms.Settings(data, campaign=campaign, version=draft, fixed=campaign.launched_at is not None)
+
+
+def _settings_page(
+    request: HttpRequest, campaign: Campaign, version: CampaignVersion, form: forms.Settings
+) -> HttpResponse:
+    context = {
+        **head.context(campaign, "settings", timezone.now(), version=version),
+        "form": form,
+        "may_edit": rights.may(request.user, "edit"),
+        "entry": entry_words(version),
+        "rules": _rules(version),
+    }
+    return render(request, "campaigns/campaign_settings.html", context, status=400 if form.is_bound else 200)
+
+
+def _rules(version: CampaignVersion) -> list[tuple[str, str]]:
+    """What a version that does not change says about who enters and leaves, in words."""
+    words = wording.Words()
+    told = [(_("They enter"), entry_words(version))]
+    if version.present:
+        told.append((_("Those already there"), _("entered at the launch")))
+    if version.audience:
+        told.append((_("Only those of whom"), words.condition(version.audience)))
+    if version.reentry_days is None:
+        again = _("never")
+    else:
+        again = ngettext("after %(days)s day", "after %(days)s days", version.reentry_days)
+        again %= {"days": version.reentry_days}
+    told.append((_("They may enter again"), again))
+    if version.goal:
+        told.append((_("Goal"), words.condition(version.goal)))
+    if version.exit:
+        told.append((_("Exit"), words.condition(version.exit)))
+    if version.entry == CampaignVersion.Entry.STAGE:
+        told.append((_("Whoever leaves the stage"), _("leaves") if version.leave_with_stage else _("stays in it")))
+    return told
+
+
+# ---- launching, pausing, stopping ----
+
+
+@rights.needs("edit")
+def launch(request: HttpRequest, slug: str) -> HttpResponse:
+    """What stops a launch and what should be thought over; then the launch itself."""
+    campaign = head.find(slug)
+    version = head.version_to_show(campaign)
+    if version.state != CampaignVersion.State.DRAFT:
+        return redirect(campaign)
+    now = timezone.now()
+    trouble = ""
+    if request.method == "POST":
+        try:
+            plans.launch(version, confirmed=None, by=asker(request), now=now)
+        except plans.Refused as refused:
+            trouble = str(refused)
+        else:
+            messages.success(request, _("“%(campaign)s” is running.") % {"campaign": campaign})
+            return redirect(campaign)
+    checks = plans.checklist(version, now=now)
+    keys = set(version.steps.values_list("key", flat=True))
+    context = {
+        **head.context(campaign, "", now, version=version, crumb=_("Launch")),
+        "stops": [_check(campaign, each, keys) for each in checks if each.level == "stop"],
+        "warnings": [_check(campaign, each, keys) for each in checks if each.level == "warn"],
+        "trouble": trouble,
+        "entry": entry_words(version),
+    }
+    return render(request, "campaigns/campaign_launch.html", context, status=409 if trouble else 200)
+
+
+def _check(campaign: Campaign, check: plans.Check, keys: set[str]) -> dict[str, str]:
+    """One line of the checklist with the address where it is put right."""
+    if check.where == "settings":
+        url = reverse("campaign_settings", args=[campaign.slug])
+    elif check.where in keys:
+        url = f"{campaign.get_absolute_url()}#step-{check.where}"
+    else:
+        url = check.where or campaign.get_absolute_url()
+    return {"text": check.text, "url": url}
+
+
+@require_POST
+@rights.needs("edit")
+def pause(request: HttpRequest, slug: str) -> HttpResponse:
+    """Everything stands still until somebody resumes it."""
+    campaign = head.find(slug)
+    because = request.POST.get("because", "").strip() or _("paused by %(user)s") % {"user": request.user}
+    if plans.pause(campaign, because=because, by=asker(request), now=timezone.now()):
+        messages.success(
+            request, _("“%(campaign)s” stands still. Nobody enters, nothing is sent.") % {"campaign": campaign}
+        )
+    else:
+        messages.error(request, _("It was not running, so there was nothing to pause."))
+    return redirect(campaign)
+
+
+@require_POST
+@rights.needs("edit")
+def resume(request: HttpRequest, slug: str) -> HttpResponse:
+    """It goes on from where everybody stood."""
+    campaign = head.find(slug)
+    if plans.resume(campaign, by=asker(request), now=timezone.now()):
+        messages.success(request, _("“%(campaign)s” goes on.") % {"campaign": campaign})
+    else:
+        messages.error(request, _("It was not paused, so there was nothing to resume."))
+    return redirect(campaign)
+
+
+@rights.needs("edit")
+def stop(request: HttpRequest, slug: str) -> HttpResponse:
+    """For ever, once somebody has seen how many are on the way."""
+    campaign = head.find(slug)
+    if request.method == "POST":
+        if plans.stop(campaign, by=asker(request), now=timezone.now()):
+            messages.success(request, _("“%(campaign)s” is stopped.") % {"campaign": campaign})
+        else:
+            messages.error(request, _("It was neither running nor paused."))
+        return redirect(campaign)
+    if campaign.state not in (Campaign.State.RUNNING, Campaign.State.PAUSED):
+        return redirect(campaign)
+    context = head.context(campaign, "", timezone.now(), crumb=_("Stop"))
+    return render(request, "campaigns/campaign_stop.html", context)
+
+
+@require_POST
+@rights.needs("edit")
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """A draft to work on; whoever is on the way stays on their version."""
+    campaign = head.find(slug)
+    if campaign.state == Campaign.State.STOPPED:
+        messages.error(request, _("It is stopped for ever; make a new campaign."))
+        return redirect(campaign)
+    plans.draft_of(campaign, by=asker(request), now=timezone.now())
+    return redirect(campaign)
+
+
+@require_POST
+@rights.needs("edit")
+def discard(request: HttpRequest, slug: str) -> HttpResponse:
+    """The draft goes, and a campaign that has never been anything else with it."""
+    campaign = head.find(slug)
+    draft = campaign.versions.filter(state=CampaignVersion.State.DRAFT).first()
+    if draft is None:
+        messages.error(request, _("There is no draft."))
+        return redirect(campaign)
+    plans.discard(draft, by=asker(request), now=timezone.now())
+    messages.success(request, _("The draft is gone."))
+    if not Campaign.objects.filter(pk=campaign.pk).exists():
+        return redirect("campaigns")
+    return redirect(campaign)
+
+
+# ---- who is in it ----
+
+
+class People(pages.ListPage):
+    """Everybody who has entered a campaign, where they are in it and when it looks at them next."""
+
+    queryset = Enrollment.objects.all()
+    filterset_class = filters.Enrollments
+    template_name = "campaigns/campaign_people.html"
+    columns = (
+        pages.Column(
+            "person", gettext_lazy("Who"), template="campaigns/_enrollment_person.html", whole=True,
+            export=lambda row: str(row.person or row.account),
+        ),
+        pages.Column(
+            "state", gettext_lazy("State"), sort="state", template="campaigns/_enrollment_state.html",
+            export=lambda row: row.get_state_display(),
+        ),
+        pages.Column("step", gettext_lazy("Step"), value=lambda row: row.at_step),
+        pages.Column("version", gettext_lazy("Version"), value=lambda row: f"v{row.version.number}"),
+        pages.Column("entered_at", gettext_lazy("Entered"), sort="entered_at", desc_first=True),
+        pages.Column("wake_at", gettext_lazy("Next look"), sort="wake_at"),
+        pages.Column("ended_at", gettext_lazy("Ended"), sort="ended_at", desc_first=True),
+        pages.Column("why", gettext_lazy("Why"), value=lambda row: row.reason or row.why),
+    )  # fmt: skip
+    counted = ngettext_lazy("%(shown)s pass", "%(shown)s passes", "count")
+    default_sort = "-entered_at"
+    file_name = "campaign-people"
+    empty_title = gettext_lazy("Nobody has entered yet")
+    empty_text = gettext_lazy("Once the campaign is running, everybody who enters is listed here with where they are.")
+    empty_icon = "users"
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.campaign = head.find(kwargs["slug"])
+        request.campaign = self.campaign  # type: ignore[attr-defined]  # the filters offer its steps
+
+    def rows(self) -> QuerySet[Enrollment]:
+        found = Enrollment.objects.filter(campaign=self.campaign)
+        return found.select_related("person__account", "account", "version", "step__content", "step__lifecycle")
+
+    def prepare(self, rows: list[Any]) -> list[Any]:
+        words = wording.Words([row.step for row in rows if row.step])
+        for row in rows:
+            row.at_step = words.title(row.step) if row.step else ""
+            row.status = STATUS[Enrollment.State(row.state)]
+            row.url = (row.person or row.account).get_absolute_url()
+        return rows
+
+    def context(self) -> dict[str, Any]:
+        return head.context(self.campaign, "people", timezone.now())
+
+    def get_title(self) -> str:
+        return self.campaign.name
+
+    def get_crumbs(self) -> list[tuple[Any, str]]:
+        return [(_("Campaigns"), reverse("campaigns")), (self.campaign.name, "")]
+
+
+# ---- what came of it ----
+
+
+@require_GET
+def results(request: HttpRequest, slug: str) -> HttpResponse:
+    """Per step what was sent and what came back, and what other rooms know of the campaign."""
+    campaign, now = head.find(slug), timezone.now()
+    steps = list(
+        Step.objects.filter(version__campaign=campaign, kind=Step.Kind.SEND)
+        .exclude(version__state=CampaignVersion.State.DRAFT)
+        .select_related("content", "version")
+        .order_by("-version__number", "position")
+    )
+    whole = counts.of_campaigns([campaign.pk])[campaign.pk]
+    context = {
+        **head.context(campaign, "results", now),
+        "whole": whole,
+        "rows": _by_key(campaign, steps),
+        "formulas": counts.FORMULAS,
+        "counted_so": [(counts.CALLED[name], formula) for name, formula in counts.FORMULAS.items()],
+        "panels": panels.draw("campaign_results", campaign, request, now),
+    }
+    return render(request, "campaigns/campaign_results.html", context)
+
+
+def _by_key(campaign: Campaign, steps: list[Step]) -> list[dict[str, Any]]:
+    """The figures of sends, of a step's editions in all versions together; named as in the newest."""
+    counted = counts.of_steps([step.pk for step in steps])
+    words = wording.Words(steps)
+    titles: dict[str, str] = {}
+    together: dict[str, counts.Counts] = {}
+    for step in steps:
+        titles.setdefault(step.key, words.title(step))
+        together[step.key] = together.get(step.key, counts.Counts()) + counted[step.pk]
+    return [
+        {"key": key, "title": titles[key], "figures": [_result(campaign, key, own, *each) for each in RESULTS]}
+        for key, own in together.items()
+    ]
+
+
+def _result(campaign: Campaign, key: str, own: counts.Counts, name: str, of: str) -> dict[str, Any]:
+    whole = own.delivered if of == "delivered" else own["sent"]
+    return {
+        "name": name,
+        "label": counts.LABELS[name],
+        "number": own[name],
+        "share": own[name] / whole if of and whole else None,
+        "url": people_url(campaign, step=key, did=name),
+    }
+
+
+@require_GET
+def versions(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every edition with how many are on it."""
+    campaign = head.find(slug)
+    on = dict(
+        Enrollment.objects.filter(campaign=campaign, state=Enrollment.State.ACTIVE)
+        .values_list("version").annotate(number=Count("pk")).order_by()
+    )  # fmt: skip
+    entered = dict(
+        Enrollment.objects.filter(campaign=campaign).exclude(state=Enrollment.State.HOLDOUT)
+        .values_list("version").annotate(number=Count("pk")).order_by()
+    )  # fmt: skip
+    context = head.context(campaign, "versions", timezone.now())
+    editions = (
+        campaign.versions.select_related("created_by", "segment").annotate(size=Count("steps")).order_by("-number")
+    )
+    context["editions"] = [
+        {
+            "version": each,
+            "entry": entry_words(head.with_campaign(each, campaign)),
+            "active": on.get(each.pk, 0),
+            "entered": entered.get(each.pk, 0),
+        }
+        for each in editions
+    ]
+    context["spread"] = ", ".join(
+        _("%(number)s on v%(version)s") % {"number": writing.number(each["active"]), "version": each["version"].number}
+        for each in context["editions"] if each["active"]
+    )  # fmt: skip
+    return render(request, "campaigns/campaign_versions.html", context)
