@@ -1,0 +1,129 @@
+"""What a content may say about its reader: plain dictionaries, for many people by one statement.
+
+A value that is empty is left out, so that `default` and the policy for missing values see that it is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from audience.models import Field
+from kit import installation
+from kit.sql import dicts, sql
+
+Text = Any  # a string, or a translation to come
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One value that a content may use: how it is written, and what it is."""
+
+    name: str
+    label: Text
+    example: str = ""
+
+    @property
+    def written(self) -> str:
+        """As it is typed; a value that may be missing with what to say instead."""
+        return (
+            f'{{{{ {self.name} | default: "" }}}}'
+            if self.name.startswith(("person.", "account."))
+            else (f"{{{{ {self.name} }}}}")
+        )
+
+
+PERSON = {
+    "first_name": _("first name"),
+    "last_name": _("last name"),
+    "name": _("whole name"),
+    "email": _("email"),
+    "title": _("job title"),
+    "language": _("language"),
+    "country": _("country"),
+    "city": _("city"),
+}
+ACCOUNT = {
+    "name": _("name of the account"),
+    "domain": _("domain"),
+    "industry": _("industry"),
+    "country": _("country of the account"),
+    "city": _("city of the account"),
+}
+GENERAL = {
+    "company": _("our company"),
+    "postal_address": _("our postal address"),
+    "today": _("the day of sending"),
+    "unsubscribe_url": _("where to unsubscribe"),
+    "preferences_url": _("where to choose topics"),
+}
+
+
+def contexts(person_ids: Sequence[int], *, now: datetime) -> dict[int, dict[str, Any]]:
+    """By person, what a content may say to them at `now`. Who is not there, or was erased, is left out."""
+    general = {
+        "company": installation.get("company") or "",
+        "postal_address": installation.get("postal_address") or "",
+        "today": now.astimezone(installation.zone()).date().isoformat(),
+    }
+    found = dicts(
+        sql(
+            """
+            SELECT p.id, p.first_name, p.last_name, p.email, p.title, p.language, p.country, p.city, p.custom,
+                   a.name AS account_name, a.domain, a.industry, a.country AS account_country,
+                   a.city AS account_city, a.custom AS account_custom
+            FROM audience_person p LEFT JOIN audience_account a ON a.id = p.account_id AND a.erased_at IS NULL
+            WHERE p.id = ANY ({}) AND p.erased_at IS NULL
+            """,
+            list(person_ids),
+        )
+    )
+    return {row["id"]: {**general, "person": _person(row), "account": _account(row)} for row in found}
+
+
+def offers() -> list[tuple[Text, list[Offer]]]:
+    """Everything that a content may use, in groups, custom fields included."""
+    custom: dict[str, list[Offer]] = {"person": [], "account": []}
+    for field in Field.objects.order_by("label"):
+        custom[field.of].append(Offer(f"{field.of}.custom.{field.slug}", field.label))
+    return [
+        (_("Person"), [*(Offer(f"person.{key}", label) for key, label in PERSON.items()), *custom["person"]]),
+        (_("Account"), [*(Offer(f"account.{key}", label) for key, label in ACCOUNT.items()), *custom["account"]]),
+        (_("Always"), [Offer(key, label) for key, label in GENERAL.items()]),
+    ]
+
+
+def known() -> set[str]:
+    """The names of everything that a content may use."""
+    return {each.name for _group, some in offers() for each in some}
+
+
+def _person(row: dict[str, Any]) -> dict[str, Any]:
+    told = {key: row[key] for key in PERSON if key in row}
+    told["name"] = " ".join(filter(None, (row["first_name"], row["last_name"])))
+    return _given(told) | {"custom": _given(_loaded(row["custom"]))}
+
+
+def _account(row: dict[str, Any]) -> dict[str, Any]:
+    told = {
+        "name": row["account_name"],
+        "domain": row["domain"],
+        "industry": row["industry"],
+        "country": row["account_country"],
+        "city": row["account_city"],
+    }
+    return _given(told) | {"custom": _given(_loaded(row["account_custom"]))}
+
+
+def _loaded(value: Any) -> dict[str, Any]:
+    """A JSON column as a raw statement yields it."""
+    return json.loads(value) if isinstance(value, str) else value or {}
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value not in (None, "", [], {})}
