@@ -8,7 +8,20 @@ class AudienceConfig(AppConfig):
     name = "audience"
 
     def ready(self) -> None:
-        from audience import fields, holders, importing, inbulk, live, names, offers, panels, people, segments, tagged
+        from audience import (
+            consent,
+            fields,
+            holders,
+            importing,
+            inbulk,
+            live,
+            names,
+            offers,
+            panels,
+            people,
+            segments,
+            tagged,
+        )
         from audience.conditions import uses
         from audience.importing import kinds
         from kit import jobs, navigation, notes, registry, work
@@ -26,6 +39,7 @@ class AudienceConfig(AppConfig):
         jobs.register("import", importing.work, tidy=importing.tidy)
         registry.panel("start", _("Bring your history"), "audience/_first_step.html", people.first_step, order=10)
         registry.panel("jobs", _("Live engine"), "audience/_live_panel.html", panels.waiting)
+        registry.defaults(consent.ensure_defaults)
         registry.name_subjects(names.named)
         for of in ("person", "account"):
             registry.panel(f"{of}_work", _("Tasks"), "kit/_tasks.html", work.panel, order=60)

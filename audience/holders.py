@@ -16,6 +16,7 @@ def register_all() -> None:
     registry.holder(models.Contract, "contracts", personal=("name", "properties"))
     registry.holder(models.Case, "cases", personal=("title", "properties"))
     registry.holder(models.ConsentRecord, "consents", personal=("wording",))
+    registry.holder(models.Pause, "pauses")
     registry.holder(models.SegmentMember, "segments")
     registry.holder(models.Dirty, "changes to look at")
     registry.holder(models.Reject, "refused rows of imports", personal=("raw",))

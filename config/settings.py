@@ -17,6 +17,11 @@ SECRET_KEY_FALLBACKS = [old for old in os.environ.get("SECRET_KEY_FALLBACKS", ""
 # Which installation this is (kit/instance.py). Several machines of one installation are given the same INSTALLATION_ID.
 INSTALLATION_ID = os.environ.get("INSTALLATION_ID", "")
 INSTALLATION_SECRET = "" if INSTALLATION_ID else data.secret(DATA_DIR / "installation-id")
+# What must stay as it is for years: links in mails that have left, hashes of addresses that must not be written to.
+# The oldest secret key by default, so it stays when a new SECRET_KEY comes and the former one is kept as a fallback.
+LASTING_KEY = os.environ.get("LASTING_KEY") or [SECRET_KEY, *SECRET_KEY_FALLBACKS][-1]
+# Where recipients reach this installation: the base of links in mails, unless the settings page names another.
+PUBLIC_ADDRESS = os.environ.get("PUBLIC_ADDRESS", "http://localhost:8000").rstrip("/")
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 CSRF_TRUSTED_ORIGINS = [origin for origin in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if origin]
 

@@ -104,7 +104,8 @@ def run(asked: argparse.Namespace) -> None:
     if not os.environ.get("REDIS_URL"):
         filequeue.empty(asked.data / "queue")
     with _listening(asked.port) as web, nullcontext() if outside else embedded.running(asked.data) as server:
-        environment = _environment(asked.data, server.url if server else outside)
+        address = f"http://127.0.0.1:{web.getsockname()[1]}"
+        environment = {"PUBLIC_ADDRESS": address} | _environment(asked.data, server.url if server else outside)
         login = _prepare(asked, environment)
         comes = _ask_for_company(asked, environment)
         children = _children(asked.data, environment, web)

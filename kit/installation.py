@@ -9,6 +9,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
+
 from kit.models import Setting
 
 DEFAULTS: dict[str, Any] = {
@@ -16,6 +18,7 @@ DEFAULTS: dict[str, Any] = {
     "currency": "EUR",
     "own_domains": [],
     "company": "",
+    "address": "",  # where recipients reach this installation; empty: settings.PUBLIC_ADDRESS
     "postal_address": "",
     "working_days": [1, 2, 3, 4, 5],  # ISO: Monday is 1
     "working_from": "09:00",
@@ -59,6 +62,11 @@ def put(key: str, value: Any) -> None:
     """Write a setting. Raises KeyError for an unknown one."""
     DEFAULTS[key]
     Setting.objects.update_or_create(key=key, defaults={"value": value})
+
+
+def address() -> str:
+    """Where recipients reach this installation, without a slash at its end: the base of links in messages."""
+    return str(get("address") or settings.PUBLIC_ADDRESS).rstrip("/")
 
 
 def zone() -> ZoneInfo:

@@ -1,4 +1,4 @@
-"""What the apps tell one another without importing: holders, import kinds, panels.
+"""What the apps tell one another without importing: holders, import kinds, panels, defaults.
 
 Each app registers in `AppConfig.ready`; registering never queries the database.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 
@@ -55,6 +56,7 @@ class Registry:
     holders: dict[str, Holder] = field(default_factory=dict)
     import_kinds: dict[str, Any] = field(default_factory=dict)
     panels: list[Panel] = field(default_factory=list)
+    defaults: list[Callable[[datetime], None]] = field(default_factory=list)
     namer: Namer | None = None
 
 
@@ -84,6 +86,11 @@ def panel(
 def panels(place: str) -> list[Panel]:
     """The panels of one place, in their order."""
     return [each for each in registry.panels if each.place == place]
+
+
+def defaults(make: Callable[[datetime], None]) -> None:
+    """Register what writes an app's missing defaults, safe to repeat; `prepare` calls it after each update."""
+    registry.defaults.append(make)
 
 
 def name_subjects(namer: Namer) -> None:

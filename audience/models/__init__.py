@@ -12,7 +12,7 @@ from audience.models.commerce import (
     Product,
     Purchase,
 )
-from audience.models.consent import ConsentRecord, Suppression, Topic
+from audience.models.consent import ConsentRecord, Pause, Suppression, Topic
 from audience.models.fields import Field, FieldChange
 from audience.models.imports import Import, Reject
 from audience.models.people import Account, AccountRole, Identity, Person
@@ -37,6 +37,7 @@ __all__ = [
     "FieldChange",
     "Identity",
     "Import",
+    "Pause",
     "Person",
     "Product",
     "Purchase",

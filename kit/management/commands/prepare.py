@@ -7,9 +7,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.utils import timezone
 
 from kit import hints, installation
 from kit.models import User
+from kit.registry import registry
 
 
 class Command(BaseCommand):
@@ -22,6 +24,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, user: str | None, password_file: Path | None, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
         installation.ensure_defaults()
+        now = timezone.now()
+        for make in registry.defaults:
+            make(now)
         call_command("collectstatic", interactive=False, verbosity=0)
         if settings.EMBEDDED_BROKER:
             hints.forget()  # that broker starts empty, so nothing is under way

@@ -1,0 +1,418 @@
+"""May this person be written to? What people agreed to is recorded here, by topic, and who must not be written to.
+
+Consent is a ledger: giving, withdrawing and correcting are rows (`ConsentRecord`), of which the latest that speaks of
+a topic, or of all topics, counts. `verdicts` is the one statement that judges: for one person, for the messages that
+are about to leave, and for the exact count of a million.
+
+Addresses that must not be used are kept by keyed hash only, so that they are known after the person is erased and
+cannot be guessed from the rows. The key never stands in the database: it is made from `settings.LASTING_KEY`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext as _
+
+from audience import addresses
+from audience.models import ConsentRecord, Pause, Person, Suppression, Topic
+from audience.people import BY_HAND, BadValue
+from kit import audit
+from kit.models import Setting, User
+from kit.sql import Sql, run, sql, value
+
+EMAIL = "email"
+TRACKING = "tracking"  # no channel of messages: whether this person's opens and clicks may be counted
+ADDRESS = {EMAIL: Sql("p.email")}  # of a person p, by channel
+UNSUBSCRIBED = "unsubscribed"  # the suppression that a withdrawal leaves behind, for the time after an erasure
+KEY_MARK = "lasting_key_mark"
+DEFAULT_TOPIC = "news"
+LONGEST_SOURCE = ConsentRecord._meta.get_field("source").max_length or 0
+LONGEST_REASON = Suppression._meta.get_field("reason").max_length or 0
+# A record that is no correction, and that nothing has corrected.
+STANDING = Sql(
+    "c.reversal_of_id IS NULL AND NOT EXISTS (SELECT FROM audience_consentrecord r WHERE r.reversal_of_id = c.id)"
+)
+Basis = ConsentRecord.Basis
+
+
+class WrongKey(Exception):
+    """The suppression list was hashed with another key: nobody on it would be recognised."""
+
+
+# ---- who may be written to ----
+
+
+def verdicts(people: Sql, *, channel: str = EMAIL, topic: Topic | None, at: datetime) -> Sql:
+    """A row (subject_id, reason) for each subject of the statement `people` (subject_id, each once).
+
+    `reason` is NULL when the person may be written to at `at`, else a few words why not. What was given counts from
+    its date on; a withdrawal counts once it is written, whatever the clock that dated it. Without a topic only consent
+    to everything counts.
+    """
+    topic_id = topic.pk if topic else None
+    needs_consent = topic is None or topic.basis == Topic.Basis.CONSENT
+    hashed = _hash(ADDRESS[channel])
+    return sql(
+        """
+        WITH asked AS MATERIALIZED (SELECT subject_id FROM ({}) people),
+        said AS (
+            SELECT DISTINCT ON (c.subject_id) c.subject_id, c.given
+            FROM asked JOIN audience_consentrecord c ON c.subject_id = asked.subject_id
+            WHERE c.channel = {} AND {}
+              AND (c.occurred_at <= {} OR NOT c.given) AND {}
+            ORDER BY c.subject_id DESC, c.occurred_at DESC, c.id DESC),
+        paused AS (
+            SELECT DISTINCT ON (z.subject_id) z.subject_id, z.until
+            FROM asked JOIN audience_pause z ON z.subject_id = asked.subject_id
+            WHERE z.channel = {}
+            ORDER BY z.subject_id DESC, z.id DESC)
+        SELECT asked.subject_id, CASE
+            WHEN p.id IS NULL THEN 'not a person'
+            WHEN p.erased_at IS NOT NULL THEN 'erased'
+            WHEN p.is_excluded THEN 'left out'
+            WHEN {} = '' THEN 'no address'
+            WHEN for_all.reason <> {} THEN 'suppressed: ' || for_all.reason
+            WHEN for_this.reason <> {} THEN 'suppressed: ' || for_this.reason
+            WHEN NOT said.given THEN 'withdrew'
+            WHEN said.given IS NULL AND (for_all.id IS NOT NULL OR for_this.id IS NOT NULL) THEN 'withdrew'
+            WHEN said.given IS NULL AND {} THEN 'no consent'
+            WHEN paused.until > {} THEN 'paused' END AS reason
+        FROM asked
+        LEFT JOIN audience_person p ON p.id = asked.subject_id
+        LEFT JOIN said ON said.subject_id = asked.subject_id
+        LEFT JOIN paused ON paused.subject_id = asked.subject_id
+        LEFT JOIN audience_suppression for_all
+            ON for_all.channel = {} AND for_all.topic_id IS NULL AND for_all.address_hash = {}
+        LEFT JOIN audience_suppression for_this
+            ON for_this.channel = {} AND for_this.topic_id = {} AND for_this.address_hash = {}
+        """,
+        people, channel, _of_topic(topic_id), at, STANDING, channel, ADDRESS[channel], UNSUBSCRIBED, UNSUBSCRIBED,
+        needs_consent, at, channel, hashed, channel, topic_id, hashed,
+    )  # fmt: skip
+
+
+def verdict(person: Person, *, channel: str = EMAIL, topic: Topic | None, at: datetime) -> str | None:
+    """Why one person may not be written to; None when nothing speaks against it."""
+    one = sql("SELECT {}::bigint AS subject_id", person.pk)
+    return value(sql("SELECT reason FROM ({}) judged", verdicts(one, channel=channel, topic=topic, at=at)))
+
+
+def _of_topic(topic_id: int | None) -> Sql:
+    return Sql("c.topic_id IS NULL") if topic_id is None else sql("(c.topic_id IS NULL OR c.topic_id = {})", topic_id)
+
+
+# ---- giving and withdrawing ----
+
+
+def give(
+    person: Person,
+    *,
+    topic: Topic | None,
+    channel: str = EMAIL,
+    basis: str = Basis.CONSENT,
+    wording: str = "",
+    source: str,
+    at: datetime,
+    now: datetime,
+    by: User | None = None,
+) -> bool:
+    """Record that somebody agreed, to one topic or to all. False when just this had been told already."""
+    act = _one(person, topic, True, basis, wording, source, at)
+    return bool(record_many(act, channel=channel, now=now, by=by))
+
+
+def withdraw(
+    person: Person,
+    *,
+    topic: Topic | None,
+    channel: str = EMAIL,
+    basis: str = Basis.OBJECTION,
+    wording: str = "",
+    source: str,
+    at: datetime,
+    now: datetime,
+    by: User | None = None,
+) -> bool:
+    """Record that somebody wants no more of a topic, or nothing at all. False when that is how it stands already."""
+    with transaction.atomic():
+        run(sql("SELECT FROM audience_person WHERE id = {} FOR NO KEY UPDATE", person.pk))  # one after the other
+        if _withdrawn(person, topic, channel):
+            return False
+        act = _one(person, topic, False, basis, wording, source, at)
+        return bool(record_many(act, channel=channel, now=now, by=by))
+
+
+def record_many(acts: Sql, *, channel: str = EMAIL, now: datetime, by: User | None = None) -> int:
+    """Write the acts of a statement that are not written yet; how many are new.
+
+    It yields person_id, topic_id (NULL: all topics), given, basis, wording, source, occurred_at. An act is the same
+    when person, topic, answer and instant are. Erased people get none. What was withdrawn is remembered by address
+    too, until it is given again.
+    """
+    hashed = _hash(ADDRESS[channel]) if channel in ADDRESS else Sql("NULL::bytea")
+    return int(
+        value(
+            sql(
+                """
+                WITH written AS (
+                    INSERT INTO audience_consentrecord (person_id, topic_id, channel, given, basis, wording, source,
+                                                        occurred_at, recorded_at, by_id)
+                    SELECT DISTINCT ON (p.id, a.topic_id, a.given, a.occurred_at) p.id, a.topic_id::bigint,
+                           {}, a.given, a.basis, a.wording, a.source, a.occurred_at, {}, {}
+                    FROM ({}) a JOIN audience_person p ON p.id = a.person_id AND p.erased_at IS NULL
+                    WHERE NOT EXISTS (
+                        SELECT FROM audience_consentrecord c
+                        WHERE c.subject_id = p.id AND c.channel = {} AND c.occurred_at = a.occurred_at
+                          AND c.topic_id IS NOT DISTINCT FROM a.topic_id::bigint AND c.given = a.given)
+                    ORDER BY p.id, a.topic_id, a.given, a.occurred_at
+                    RETURNING person_id, topic_id, given, occurred_at, id),
+                latest AS (
+                    SELECT DISTINCT ON (w.person_id, w.topic_id) w.topic_id, w.given, {} AS hash
+                    FROM written w JOIN audience_person p ON p.id = w.person_id
+                    WHERE {} <> '' ORDER BY w.person_id, w.topic_id, w.occurred_at DESC, w.id DESC),
+                held AS (
+                    INSERT INTO audience_suppression (channel, topic_id, address_hash, reason, created_at)
+                    SELECT {}, topic_id, hash, {}, {} FROM latest WHERE NOT given AND hash IS NOT NULL
+                    ORDER BY hash ON CONFLICT DO NOTHING),
+                lifted AS (
+                    DELETE FROM audience_suppression s USING latest
+                    WHERE latest.given AND s.channel = {} AND s.address_hash = latest.hash AND s.reason = {}
+                      AND (latest.topic_id IS NULL OR s.topic_id = latest.topic_id))
+                SELECT count(*) FROM written
+                """,
+                channel, now, by.pk if by else None, acts, channel, hashed, ADDRESS.get(channel, Sql("''")),
+                channel, UNSUBSCRIBED, now, channel, UNSUBSCRIBED,
+            )
+        )
+    )  # fmt: skip
+
+
+@transaction.atomic
+def take_back(records: Sql, *, by: User | None, now: datetime) -> int:
+    """These records (a statement that yields their `id`) were a mistake: rows of their own say so. How many stood."""
+    return run(
+        sql(
+            """
+            INSERT INTO audience_consentrecord (person_id, account_id, topic_id, channel, given, basis, wording, source,
+                                                occurred_at, recorded_at, by_id, reversal_of_id)
+            SELECT c.person_id, c.account_id, c.topic_id, c.channel, c.given, c.basis, NULL, {}, {}, {}, {}, c.id
+            FROM audience_consentrecord c WHERE c.id IN (SELECT id FROM ({}) asked) AND {}
+            """,
+            BY_HAND, now, now, by.pk if by else None, records, STANDING,
+        )
+    )  # fmt: skip
+
+
+def recorded_at(instants: Collection[datetime], *, by: User | None, source: str) -> Sql:
+    """The records that somebody wrote at one of these instants, to be taken back."""
+    return sql(
+        """SELECT id FROM audience_consentrecord
+           WHERE recorded_at = ANY ({}::timestamptz[]) AND by_id IS NOT DISTINCT FROM {} AND source = {}""",
+        list(instants),
+        by.pk if by else None,
+        source,
+    )
+
+
+def pause(person: Person, *, until: datetime, channel: str = EMAIL, source: str, now: datetime) -> None:
+    """Leave somebody in peace until then; `until` in the past ends a pause."""
+    Pause.objects.create(person=person, channel=channel, until=until, source=source, created_at=now)
+
+
+# ---- what was said ----
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How it stands with one person and one topic (None: all the rest): what was said last, and what follows."""
+
+    topic: Topic | None
+    said: ConsentRecord | None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether messages of the topic may come, as far as this person's word goes."""
+        if self.said is not None:
+            return self.said.given
+        return self.topic is not None and self.topic.basis == Topic.Basis.INTEREST
+
+
+def history(person: Person) -> QuerySet[Any]:
+    """Every act that speaks of somebody, the newest first; `is_corrected` marks those that were a mistake."""
+    corrections = ConsentRecord.objects.filter(reversal_of=OuterRef("pk"))
+    told = ConsentRecord.objects.filter(subject_id=person.pk).annotate(is_corrected=Exists(corrections))
+    return told.select_related("topic", "by").order_by("-occurred_at", "-pk")
+
+
+def standing(person: Person, topics: Iterable[Topic], *, channel: str = EMAIL) -> list[Standing]:
+    """For each of the topics, what the person said last of it."""
+    said = list(_standing_records(person, channel))
+    found = []
+    for topic in topics:
+        found.append(Standing(topic, next((each for each in said if each.topic_id in (None, topic.pk)), None)))
+    return found
+
+
+def paused_until(person: Person, *, channel: str = EMAIL, at: datetime) -> datetime | None:
+    """Until when somebody asked to be left in peace; None when that is over or was never said."""
+    last = Pause.objects.filter(subject_id=person.pk, channel=channel).order_by("-pk").first()
+    return last.until if last and last.until > at else None
+
+
+def may_track(person_id: int | None) -> bool:
+    """Whether opens and clicks of this person may be counted: unless the person objected."""
+    return person_id is None or not _withdrawn(Person(pk=person_id), None, TRACKING)
+
+
+def offered() -> QuerySet[Topic]:
+    """The topics that people can choose among, by name."""
+    return Topic.objects.filter(retired_at=None).order_by("-is_default", "label", "pk")
+
+
+def _standing_records(person: Person, channel: str) -> QuerySet[Any]:
+    return history(person).filter(channel=channel, reversal_of=None, is_corrected=False)
+
+
+def _withdrawn(person: Person, topic: Topic | None, channel: str) -> bool:
+    """Whether it stands already that the person wants no more of the topic; of all, that none was given since."""
+    said = _standing_records(person, channel)
+    if topic is not None:
+        last = next((each for each in said if each.topic_id in (None, topic.pk)), None)
+        return last is not None and not last.given
+    for each in said:
+        if each.given or each.topic_id is None:
+            return not each.given
+    return False
+
+
+def _one(person: Person, topic: Topic | None, given: bool, basis: str, wording: str, source: str, at: datetime) -> Sql:
+    if basis not in Basis.values:
+        raise BadValue("basis", _("“%(basis)s” is no lawful basis known here.") % {"basis": basis[:40]})
+    if not source.strip() or len(source) > LONGEST_SOURCE or "\x00" in source + wording:
+        raise BadValue("source", _("Say where this was said, in %(most)s letters at most.") % {"most": LONGEST_SOURCE})
+    return sql(
+        """SELECT {}::bigint AS person_id, {}::bigint AS topic_id, {}::boolean AS given, {}::text AS basis,
+                  {}::text AS wording, {}::text AS source, {}::timestamptz AS occurred_at""",
+        person.pk, topic.pk if topic else None, given, str(basis), wording or None, source, at,
+    )  # fmt: skip
+
+
+# ---- addresses that must not be used ----
+
+
+def suppress(
+    address: str,
+    *,
+    channel: str = EMAIL,
+    topic: Topic | None = None,
+    reason: str,
+    now: datetime,
+    by: User | None = None,
+) -> bool:
+    """Use this address no more, for one topic or at all. False when that is so already. Raises BadValue."""
+    if not 0 < len(reason) <= LONGEST_REASON or "\x00" in reason:
+        raise BadValue("reason", _("Say why, in %(most)s letters at most.") % {"most": LONGEST_REASON})
+    one = sql("SELECT {}::text AS address, {}::text AS reason", _plain(address), reason)
+    with transaction.atomic():
+        new = bool(suppress_many(one, channel=channel, topic=topic, now=now))
+        if new:
+            # Never the address: the trail outlives an erasure too.
+            audit.record("suppression.add", reason, by=by, now=now, after={"channel": channel, "reason": reason})
+    return new
+
+
+def suppress_many(addresses: Sql, *, channel: str = EMAIL, topic: Topic | None = None, now: datetime) -> int:
+    """Use none of these addresses any more (a statement that yields address, reason); how many were in use.
+
+    An address that is known as unsubscribed keeps that no longer: the graver reason stands.
+    """
+    return run(
+        sql(
+            """
+            INSERT INTO audience_suppression AS s (channel, topic_id, address_hash, reason, created_at)
+            SELECT {}, {}::bigint, hash, min(reason), {} FROM (
+                SELECT {} AS hash, a.reason FROM ({}) a WHERE a.address <> '') hashed
+            GROUP BY hash ORDER BY hash
+            ON CONFLICT (channel, topic_id, address_hash)
+            DO UPDATE SET reason = excluded.reason, created_at = excluded.created_at WHERE s.reason = {}
+            """,
+            channel, topic.pk if topic else None, now, _hash(Sql("a.address")), addresses, UNSUBSCRIBED,
+        )
+    )  # fmt: skip
+
+
+def is_suppressed(address: str, *, channel: str = EMAIL, topic: Topic | None = None) -> bool:
+    """Whether an address must not be used at all, or for this topic."""
+    held = find(address, channel=channel)
+    return any(each.topic_id is None or (topic is not None and each.topic_id == topic.pk) for each in held)
+
+
+def find(address: str, *, channel: str = EMAIL) -> list[Suppression]:
+    """Why an address must not be used: nothing when it may. Raises BadValue for what is no address."""
+    hashed = value(sql("SELECT {}", _hash(sql("{}::text", _plain(address)))))
+    return list(Suppression.objects.filter(channel=channel, address_hash=hashed).select_related("topic"))
+
+
+@transaction.atomic
+def lift(suppression: Suppression, *, because: str, by: User | None, now: datetime) -> bool:
+    """Let an address be used again. Consent is not given by that. Raises BadValue without a reason."""
+    because = " ".join(because.split())
+    if not because or "\x00" in because:
+        raise BadValue("because", _("Say why this address may be written to again."))
+    deleted, _rows = Suppression.objects.filter(pk=suppression.pk).delete()
+    if deleted:
+        before = {"reason": suppression.reason, "since": suppression.created_at.isoformat()}
+        audit.record("suppression.lift", because, by=by, now=now, before=before)
+    return bool(deleted)
+
+
+def _plain(address: str) -> str:
+    told = addresses.email(address)
+    if told is None:
+        raise BadValue("address", _("“%(email)s” is no email address.") % {"email": address[:100]})
+    return told
+
+
+def _hash(address: Sql) -> Sql:
+    """The keyed hash of an address, in SQL; equal for addresses that compare as equal."""
+    return sql("""sha256({}::bytea || convert_to(lower({} COLLATE "C"), 'UTF8'))""", _key(), address)
+
+
+def _key() -> bytes:
+    return hmac.digest(settings.LASTING_KEY.encode(), b"suppression", "sha256")
+
+
+# ---- defaults ----
+
+
+def ensure_defaults(now: datetime) -> None:
+    """A topic to begin with, and the mark of the key. Safe to repeat. Raises WrongKey when the key is another one."""
+    mark = hashlib.sha256(_key()).hexdigest()[:32]
+    known, _new = Setting.objects.get_or_create(key=KEY_MARK, defaults={"value": mark})
+    if known.value != mark and Suppression.objects.exists():
+        raise WrongKey(
+            _(
+                "The suppression list was kept with another key, and nobody on it would be recognised. "
+                "Set LASTING_KEY to the former one (before there was one: the former SECRET_KEY)."
+            )
+        )
+    if known.value != mark:
+        Setting.objects.filter(key=KEY_MARK).update(value=mark)
+    if not Topic.objects.exists():
+        Topic.objects.get_or_create(
+            slug=DEFAULT_TOPIC,
+            defaults={
+                "label": _("News and offers"),
+                "description": _("What is new, guides and invitations."),
+                "is_default": True,
+            },
+        )
