@@ -402,7 +402,7 @@ def ensure_defaults(now: datetime) -> None:
         raise WrongKey(
             _(
                 "The suppression list was kept with another key, and nobody on it would be recognised. "
-                "Set LASTING_KEY to the former one (before there was one: the former SECRET_KEY)."
+                "Set LASTING_KEY to the former one (unless it was set: the oldest SECRET_KEY)."
             )
         )
     if known.value != mark:
