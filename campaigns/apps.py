@@ -8,12 +8,16 @@ class CampaignsConfig(AppConfig):
     name = "campaigns"
 
     def ready(self) -> None:
+        from audience import live as engine
         from audience.conditions import uses
-        from campaigns import importing, models, plans
-        from kit import navigation
+        from campaigns import entry, importing, live, models, plans
+        from kit import jobs, navigation
         from kit.registry import holder, import_kind
 
+        engine.register(engine.Judge("campaigns", 40, live.judge, live.clock))
+        jobs.register(live.JOB, live.work, tidy=live.tidy)
         uses.register(plans.kept)
+        uses.register(entry.kept)
         import_kind(importing.KIND)
         holder(models.Enrollment, "enrollments")
         holder(models.Message, "messages", personal=("links",))

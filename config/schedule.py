@@ -8,6 +8,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     # every few seconds: rows that wait for a worker, whether or not their hint arrived
     "sweep jobs": {"task": "kit.tasks.sweep_jobs", "schedule": 5.0, "options": {"expires": 5}},
     "judge": {"task": "audience.tasks.judge", "schedule": 2.0, "options": {"expires": 2}},
+    "advance": {"task": "campaigns.tasks.advance", "schedule": 2.0, "options": {"expires": 2}},
     # every minute on the minute, and so right after midnight: what time alone changes
     "tell time": {"task": "audience.tasks.tell_time", "schedule": crontab(), "options": {"expires": 60}},
     # twice a minute: what moved since is in the figures

@@ -47,8 +47,12 @@ class Enrollment(OneSubject):
             ),
         ]
         indexes = [
-            # The tick: who is due.
-            models.Index(fields=["wake_at"], condition=Q(state="active", wake_at__isnull=False), name="enrollment_due"),
+            # The tick asks each running campaign who is due, so that who waits in a paused one is not even read.
+            models.Index(
+                fields=["campaign", "wake_at"],
+                condition=Q(state="active", wake_at__isnull=False),
+                name="enrollment_due",
+            ),
             models.Index(fields=["subject_id"], name="enrollments_of_subject"),
             models.Index(fields=["version", "step"], condition=Q(state="active"), name="enrollment_at_step"),
         ]
