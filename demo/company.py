@@ -202,6 +202,17 @@ class Step(NamedTuple):
     recorded: int
 
 
+class Member(NamedTuple):
+    """One person's place in the webinars' trial, as the CRM keeps it; 0 for what did not happen."""
+
+    whose: str
+    at: int
+    arm: str
+    status: str = ""
+    invited: int = 0
+    attended: int = 0
+
+
 class User(NamedTuple):
     """Somebody who works at the company."""
 
@@ -253,6 +264,7 @@ class Company:
     agreements: list[Agreement] = field(default_factory=list)
     bought: list[Bought] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
     _emails: dict[str, int] = field(default_factory=dict)
     _firm_names: dict[str, int] = field(default_factory=dict)
 

@@ -8,7 +8,8 @@ from datetime import date
 from pathlib import Path
 
 from demo import company as parts
-from demo.company import Act, Agreement, Bought, Company, Contact, Firm, Sale, Step
+from demo.company import Act, Agreement, Bought, Company, Contact, Firm, Member, Sale, Step
+from demo.net_new import HORIZON
 
 Row = list[str]
 COMPLETE = "complete"  # stands in the folder once all files do
@@ -35,6 +36,7 @@ def write(company: Company, into: Path) -> None:
     _write(into / "contracts.csv", CONTRACT, (_agreement(each, day) for each in company.agreements))
     _write(into / "purchases.csv", PURCHASE, (_bought(each, written) for each in company.bought))
     _write(into / "stages.csv", STAGE, (_step(step, written) for step in company.steps))
+    _write(into / "members.csv", MEMBER, (_member(each, written) for each in company.members))
     (into / COMPLETE).touch()
 
 
@@ -72,6 +74,10 @@ PURCHASE = [
     "external_id", "person_external_id", "account_external_id", "product", "occurred", "quantity", "amount", "cost",
 ]  # fmt: skip
 STAGE = ["person_external_id", "lifecycle", "stage", "occurred", "reason", "recorded"]
+MEMBER = [
+    "person_external_id", "campaign", "assigned", "arm", "status", "sent", "responded", "kind", "lifecycle", "stage",
+    "outcome_stage", "outcome_days", "planned_holdout",
+]  # fmt: skip
 
 
 def _account(firm: Firm, written: Written) -> Row:
@@ -125,6 +131,14 @@ def _bought(each: Bought, written: Written) -> Row:
 
 def _step(step: Step, written: Written) -> Row:
     return [step.whose, "net_new", step.stage, written(step.at), step.reason, written(step.recorded)]
+
+
+def _member(each: Member, written: Written) -> Row:
+    times = [written(at) if at else "" for at in (each.invited, each.attended)]
+    return [
+        each.whose, "Explore webinars", written(each.at), each.arm, each.status, *times, "nurture", "net_new",
+        "engaged", "mql", str(HORIZON), "20",
+    ]  # fmt: skip
 
 
 def _money(cents: int) -> str:

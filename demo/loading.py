@@ -112,6 +112,7 @@ FILES = (
     File("purchases", "purchases"),
 )
 HISTORY = File("stages", "stage_movements")
+MEMBERS = File("members", "campaign_members")
 
 Work = Callable[[Loading], None]
 
@@ -135,6 +136,7 @@ def steps() -> list[Step]:
         Step("scores", _("Scoring everybody"), _score),
         Step("lifecycles", _("Replaying %(count)s lifecycles") % {"count": len(LIFECYCLES)}, _publish),
         Step(HISTORY.name, _("Importing what sales decided"), HISTORY.bring),
+        Step(MEMBERS.name, _("Importing who was in the webinars' trial"), MEMBERS.bring),
         Step("notes", _("Noting what happened"), _note),
         Step("reports", _("Filling reports"), _fill),
         Step("check", _("Checking the ledger"), _check),

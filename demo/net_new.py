@@ -23,6 +23,7 @@ from demo.company import (
     Company,
     Contact,
     Firm,
+    Member,
     Sale,
     Step,
     awake,
@@ -71,6 +72,9 @@ KNOWN_BY_REGION = {"EMEA": 900, "NA": 595, "APAC": 309}
 ATTENDED, INVITED, HELD_OUT, OTHERS = "attended", "invited", "held out", ""
 MQL_BY_PROGRAM = {ATTENDED: 173, INVITED: 187, HELD_OUT: 68, OTHERS: 162}
 STAYED_BY_PROGRAM = {ATTENDED: 67, INVITED: 373, HELD_OUT: 132, OTHERS: 314}
+# Days within which the webinars are to lead to MQL: whoever was assigned to them was so at least as long ago.
+HORIZON = 60
+ROOM = 5  # days between engaging and MQL in which a webinar fits
 GUIDED_MQL, GUIDED_STAYED = 39, 57  # utilities that got the compliance guide
 PROSPECTS, PROSPECTS_UNKNOWN = 308, 40
 SCANNED_FIRMS, SCANNED, SCANNED_HARD, CLICKS = 4, 82, 31, 3_900
@@ -117,6 +121,8 @@ class Lead:
     returned: bool = False
     scanned: bool = False
     before: bool = False  # the deal is dated before the first contact
+    invited: int = 0
+    attended: int = 0
     seen: int = 0
     engaged: int = 0
     mql: int = 0
@@ -145,12 +151,14 @@ def build(company: Company) -> list[Lead]:
         _time(company, draw, lead)
     _send_late(company, draw, leads)
     _win_before(draw, leads)
+    _hold_trial(company.draw("webinars"), leads)
     _house(company, draw, leads)
     for lead in sorted(leads, key=lambda each: each.seen):
         _name(company, draw, lead)
     _repeat(company, draw, leads)
     for lead in leads:
         _tell(company, draw, lead)
+    company.members = [_member(lead) for lead in leads if lead.program]
     _scan(company, draw, [lead for lead in leads if lead.scanned])
     _try_out(company, draw)
     return leads
@@ -442,6 +450,24 @@ def _win_before(draw: random.Random, leads: list[Lead]) -> None:
     lead.closed = (lead.seen // DAY - 4) * DAY + 10 * HOUR
 
 
+def _hold_trial(draw: random.Random, leads: list[Lead]) -> None:
+    """The webinars' trial was over in time: whoever engaged too late for it changes places with somebody earlier."""
+    engaged = [lead for lead in leads if lead.engaged]
+    for late in [lead for lead in engaged if lead.program and not _finished(lead)]:
+        fits = [
+            lead
+            for lead in engaged
+            if lead.program == OTHERS and lead.is_mql == late.is_mql and _finished(lead)
+            and (late.program != ATTENDED or not lead.is_mql or lead.mql - lead.engaged >= ROOM * DAY)
+        ]  # fmt: skip
+        other = draw.choice(fits)
+        late.program, other.program = other.program, late.program
+
+
+def _finished(lead: Lead) -> bool:
+    return lead.engaged // DAY < DAYS - HORIZON
+
+
 # ---- firms and names ----
 
 
@@ -507,6 +533,15 @@ def names_of(person: Contact) -> str:
     return person.email.partition("@")[0].partition(".")[2]
 
 
+def _member(lead: Lead) -> Member:
+    """Whoever engaged was assigned there and then: to be invited to the webinars, or to be held out."""
+    assert lead.person
+    if lead.program == HELD_OUT:
+        return Member(lead.person.key, lead.engaged, "holdout")
+    status = "Attended" if lead.attended else "Invited"
+    return Member(lead.person.key, lead.engaged, "treatment", status, lead.invited, lead.attended)
+
+
 # ---- what they did ----
 
 Tell = Callable[..., None]
@@ -567,14 +602,15 @@ def _engage(company: Company, draw: random.Random, lead: Lead, person: Contact) 
             content="Offer: demo on your site",
         )  # fmt: skip
     if lead.program in (ATTENDED, INVITED):
-        invited = awake(draw, lead.engaged + draw.randrange(HOUR, DAY), lead.engaged, min(until, DAYS * DAY) - 4)
+        lead.invited = awake(draw, lead.engaged + draw.randrange(HOUR, DAY), lead.engaged, min(until, DAYS * DAY) - 4)
         company.act(
-            invited, person, "Email sent", channel="email", direction="outbound", campaign="Explore webinars",
+            lead.invited, person, "Email sent", channel="email", direction="outbound", campaign="Explore webinars",
             content="Invitation: water-safe webinar",
         )  # fmt: skip
         if lead.program == ATTENDED:
-            attended = awake(draw, invited + draw.randrange(HOUR, 3 * DAY), invited, min(until, DAYS * DAY) - 2)
-            _curious(company, draw, attended, person, "Webinar attended", "Water-safe webinar")
+            latest = min(until, DAYS * DAY) - 2
+            lead.attended = awake(draw, lead.invited + draw.randrange(HOUR, 3 * DAY), lead.invited, latest)
+            _curious(company, draw, lead.attended, person, "Webinar attended", "Water-safe webinar")
     if not lead.mql:
         at = lead.engaged
         for _ in range(draw.choice((0, 0, 1, 1, 2))):

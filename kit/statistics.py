@@ -1,4 +1,4 @@
-"""Intervals of shares and of their differences, and exact medians of whole numbers: formulas with their sources."""
+"""Intervals of shares, means and their differences, and exact medians of whole numbers: formulas with their sources."""
 
 from __future__ import annotations
 
@@ -107,6 +107,106 @@ class Difference:
     @property
     def few(self) -> bool:
         return self.treated.few or self.held.few
+
+
+@dataclass(frozen=True)
+class Sample:
+    """So many values with this mean and variance (of the sample: divided by one less than their number)."""
+
+    of: int
+    mean: float
+    variance: float
+
+
+@dataclass(frozen=True)
+class MeanDifference:
+    """What the mean of one sample has over that of another, their variances not taken to be alike.
+
+    B. L. Welch, "The generalization of Student's problem when several different population variances are involved",
+    Biometrika 34 (1947) 28–35, with the degrees of freedom of F. E. Satterthwaite, Biometrics Bulletin 2 (1946)
+    110–114.
+    """
+
+    treated: Sample
+    held: Sample
+
+    @property
+    def value(self) -> float | None:
+        """The difference; None where a sample is empty."""
+        return self.treated.mean - self.held.mean if self.treated.of and self.held.of else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """95 %; None below two values in a sample, and where nothing varies."""
+        freedom = self._freedom
+        if self.value is None or freedom is None:
+            return None
+        spread = _student_quantile(0.975, freedom) * math.sqrt(sum(self._errors))
+        return Interval(self.value - spread, self.value + spread)
+
+    @property
+    def p(self) -> float | None:
+        """How likely a difference at least this large is, either way, where there is none; None as for the interval."""
+        freedom = self._freedom
+        if self.value is None or freedom is None:
+            return None
+        return 2 * (1 - student(abs(self.value) / math.sqrt(sum(self._errors)), freedom))
+
+    @property
+    def few(self) -> bool:
+        return min(self.treated.of, self.held.of) < Share.FEW
+
+    @property
+    def _errors(self) -> tuple[float, float]:
+        return self.treated.variance / self.treated.of, self.held.variance / self.held.of
+
+    @property
+    def _freedom(self) -> float | None:
+        if self.treated.of < 2 or self.held.of < 2 or not sum(self._errors):
+            return None
+        first, second = self._errors
+        return (first + second) ** 2 / (first**2 / (self.treated.of - 1) + second**2 / (self.held.of - 1))
+
+
+def student(t: float, freedom: float) -> float:
+    """The share of Student's distribution below t (M. Abramowitz and I. A. Stegun, 26.7.1)."""
+    tail = _beta_share(freedom / (freedom + t * t), freedom / 2, 0.5) / 2
+    return 1 - tail if t >= 0 else tail
+
+
+def _student_quantile(share: float, freedom: float) -> float:
+    """The t below which this share lies, for shares above a half: by halving."""
+    low, high = 0.0, 1.0
+    while student(high, freedom) < share:
+        high *= 2
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student(middle, freedom) < share else (low, middle)
+    return high
+
+
+def _beta_share(x: float, a: float, b: float) -> float:
+    """The regularised incomplete beta function, by its continued fraction (Abramowitz and Stegun, 26.5.8)."""
+    if x <= 0 or x >= 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):  # where the fraction is slow, its mirror image is quick
+        return 1 - _beta_share(1 - x, b, a)
+    scale = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
+    tiny, c, d, found = 1e-300, 1.0, 0.0, 1.0
+    for n in range(400):
+        m = n // 2
+        if n == 0:
+            term = 1.0
+        elif n % 2 == 0:
+            term = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        else:
+            term = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        d = 1 / ((1 + term * d) or tiny)
+        c = (1 + term / c) or tiny
+        found *= c * d
+        if abs(1 - c * d) < 1e-14:
+            break
+    return scale * (found - 1)
 
 
 def as_planned(hits: int, of: int, planned: float) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -77,9 +78,9 @@ def ask(campaigns: Iterable[Campaign], today: date) -> list[CampaignQuestion]:
     return found
 
 
-def people(campaign: Campaign, part: str) -> str:
+def people(campaign: Campaign, metric: str, part: str) -> str:
     """The address of the list behind a part of a campaign's figures."""
-    return f"{reverse('report_lift_people', args=[campaign.slug])}?part={part}"
+    return f"{reverse('report_lift_people', args=[campaign.slug])}?{urlencode({'metric': metric, 'part': part})}"
 
 
 def page(campaign: Campaign) -> str:

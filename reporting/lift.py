@@ -10,10 +10,13 @@ from django.db.models import Exists, Min, OuterRef, QuerySet
 
 from campaigns.models import Campaign, Enrollment
 from kit import installation
-from kit.statistics import Difference, Share, as_planned
+from kit.sql import Sql, join, rows, sql
+from kit.statistics import Difference, MeanDifference, Sample, Share, as_planned
 from reporting.campaigns import CampaignQuestion
 from reporting.metrics import lift as metric
+from reporting.metrics import lift_in_money
 from reporting.metrics.lift import ASSIGNED, HELD, MATURE, REACHED, TREATED, UNFINISHED, part_of
+from reporting.metrics.lift_in_money import KINDS
 
 UNLIKELY = 0.001  # a split this far from its plan says that something was wrong with the assigning
 
@@ -82,6 +85,41 @@ def answers(questions: Sequence[CampaignQuestion]) -> list[Lift]:
 def answer(question: CampaignQuestion) -> Lift:
     """The lift of one campaign."""
     return answers([question])[0]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What those assigned and those held out brought in, per head in minor units, by group and kind of money."""
+
+    currency: str
+    samples: Mapping[tuple[str, str], Sample]
+    paid: Mapping[tuple[str, str], int]  # how many brought in anything
+
+    def difference(self, kind: str) -> MeanDifference:
+        """What those assigned brought in more, per head."""
+        return MeanDifference(self.samples[TREATED, kind], self.samples[HELD, kind])
+
+    def anybody(self, kind: str) -> bool:
+        """Whether anybody brought in money of this kind."""
+        return bool(self.paid[TREATED, kind] or self.paid[HELD, kind])
+
+
+def gain(found: Lift) -> Gain | None:
+    """What a campaign brought in, in one statement; None where no lift can be shown."""
+    if not found.can_be_told:
+        return None
+    each = [
+        sql("count(*), avg({}), coalesce(var_samp({}), 0), count(*) FILTER (WHERE {} > 0)", kind, kind, kind)
+        for kind in map(Sql, KINDS)
+    ]
+    told = lift_in_money.METRIC.relation([found.question])
+    samples, paid = {}, {}
+    for held, *figures in rows(sql("SELECT held, {} FROM ({}) told GROUP BY 1", join(", ", each), told)):
+        group = HELD if held else TREATED
+        for number, kind in enumerate(KINDS):
+            of, mean, variance, payers = figures[4 * number : 4 * number + 4]
+            samples[group, kind], paid[group, kind] = Sample(of, float(mean), float(variance)), payers
+    return Gain(str(installation.get("currency")), samples, paid)
 
 
 def with_members() -> QuerySet[Campaign]:

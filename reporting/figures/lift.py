@@ -14,12 +14,15 @@ from kit.statistics import Interval
 from reporting import campaigns as asking
 from reporting import lift as lifts
 from reporting.figures import NOTHING, Figure, Line, Table, interval
+from reporting.figures.money import plain
 from reporting.figures.sheet import Remark, Section, Sheet
-from reporting.lift import Lift
+from reporting.lift import Gain, Lift
 from reporting.metrics import lift as metric
+from reporting.metrics import lift_in_money
 from reporting.metrics.lift import ASSIGNED, HELD, MATURE, REACHED, TREATED, UNFINISHED
 
 NAME = metric.METRIC.name
+MONEY = lift_in_money.METRIC.name
 METRICS = (NAME,)
 NARROWEST = 0.05  # of the scale: five points to either side of nothing
 
@@ -32,7 +35,7 @@ def counted(answer: Lift, group: str, state: str) -> Figure:
 def rate(answer: Lift, group: str) -> Figure:
     """The share of a group that came to the outcome; with few the interval comes first."""
     share = answer.share(group)
-    url = asking.people(answer.question.campaign, metric.part_of(group, REACHED))
+    url = asking.people(answer.question.campaign, NAME, metric.part_of(group, REACHED))
     base = _("%(hits)s of %(of)s") % {"hits": writing.number(share.hits), "of": writing.number(share.of)}
     text, note = writing.percent(share.rate), base
     if share.rate is not None and share.few:
@@ -106,7 +109,7 @@ def _span(span: Interval) -> str:
 
 def _counted(answer: Lift, part: str) -> Figure:
     count = answer.counts.get(part, 0)
-    return Figure(writing.number(count), NAME, count, asking.people(answer.question.campaign, part), "", count)
+    return Figure(writing.number(count), NAME, count, asking.people(answer.question.campaign, NAME, part), "", count)
 
 
 def _p(value: float | None) -> str:
@@ -118,15 +121,16 @@ def _p(value: float | None) -> str:
 # ---- one campaign ----
 
 
-def sheet(answer: Lift) -> Sheet:
-    """The page of one campaign."""
-    if not answer.assigned and not answer.counts.get(metric.LEFT_OUT):
+def sheet(answer: Lift, gain: Gain | None = None) -> Sheet:
+    """The page of one campaign, with what it gained in money where that can be told."""
+    if not any(answer.counts.values()):
         text = _("As soon as somebody enters the campaign, or members of it are brought in, they are counted here.")
         return Sheet((), (), metrics=METRICS, empty_title=_("Nobody was assigned to it yet"), empty_text=text)
     if answer.question.obstacle:
         return Sheet((), (), metrics=METRICS, empty_title=_("What it is for is not said"),
                      empty_text=answer.question.obstacle)  # fmt: skip
-    return Sheet(headline(answer), _sections(answer), _remarks(answer), METRICS)
+    sections = [*_sections(answer), *([_gained(answer, gain)] if gain else [])]
+    return Sheet(headline(answer), sections, _remarks(answer), (*METRICS, *([MONEY] if gain else [])))
 
 
 def headline(answer: Lift) -> list[tuple[str, Figure]]:
@@ -135,7 +139,7 @@ def headline(answer: Lift) -> list[tuple[str, Figure]]:
     shown = [(_("Lift"), difference(answer))]
     if answer.can_be_told:
         relative = Figure(_relative(found.relative), NAME, note=_("on top of what the held-out reach by themselves"))
-        chance = Figure(_p(found.p), NAME, note=_("likely if the campaign did nothing"))
+        chance = Figure(_p(found.p), NAME, note=_("the chance of so large a difference if it did nothing"))
         shown += [(_("Relative lift"), relative), (_("p"), chance)]
     shown.append((_("Reached it, of those assigned"), rate(answer, TREATED)))
     if answer.has_holdout:
@@ -206,6 +210,42 @@ def _split(answer: Lift) -> Table:
     return Table(heads, [Line(_("Of all assigned"), [planned, found, verdict])])
 
 
+def _gained(answer: Lift, gain: Gain) -> Section:
+    purpose = _("Per head of those whose days are over, within %(days)s days of the assignment, in %(currency)s.")
+    told = {"days": answer.question.days, "currency": gain.currency}
+    heads = [
+        _("Money"), _("Bought, of those assigned"), _("Per head"), _("Bought, of those held out"), _("Per head"),
+        _("Difference"), _("p"),
+    ]  # fmt: skip
+    labels = {lift_in_money.DEALS: _("Won deals"), lift_in_money.PURCHASES: _("Purchases")}
+    lines = [Line(label, _of_money(answer, gain, kind)) for kind, label in labels.items() if gain.anybody(kind)]
+    return Section(
+        "money",
+        _("In money"),
+        purpose % told,
+        Table(heads, lines) if lines else None,
+        _("Nobody of either group bought anything in these days."),
+    )
+
+
+def _of_money(answer: Lift, gain: Gain, kind: str) -> list[Figure]:
+    figures = []
+    for group in (TREATED, HELD):
+        paid = gain.paid[group, kind]
+        url = asking.people(answer.question.campaign, MONEY, metric.part_of(group, kind))
+        figures.append(Figure(writing.number(paid), MONEY, paid, url, "", paid))
+        figures.append(Figure(plain(round(gain.samples[group, kind].mean), gain.currency)))
+    found = gain.difference(kind)
+    text, note = plain(round(found.value or 0), gain.currency), ""
+    if found.interval:
+        low, high = (plain(round(end), gain.currency) for end in found.interval)
+        note = _("%(low)s to %(high)s") % {"low": low, "high": high}
+    if found.few and note:
+        text, note = note, _("few: %(points)s") % {"points": text}
+    figures += [Figure(text, note=note), Figure(_p(found.p))]
+    return figures
+
+
 def _remarks(answer: Lift) -> list[Remark]:
     remarks = []
     if answer.split_is_off:
@@ -219,6 +259,14 @@ def _remarks(answer: Lift) -> list[Remark]:
     if left_out := answer.counts.get(metric.LEFT_OUT, 0):
         words = ngettext("assigned is left out of all figures.", "assigned are left out of all figures.", left_out)
         remarks.append((_counted(answer, metric.LEFT_OUT), words))
+    if other := answer.counts.get(metric.OTHER, 0):
+        lifecycle = answer.question.campaign.lifecycle
+        words = ngettext(
+            "assigned is no subject of “%(lifecycle)s” and moves in none of its stages.",
+            "assigned are no subjects of “%(lifecycle)s” and move in none of its stages.",
+            other,
+        )
+        remarks.append((_counted(answer, metric.OTHER), words % {"lifecycle": lifecycle}))
     return remarks
 
 

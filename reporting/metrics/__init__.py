@@ -18,6 +18,7 @@ from reporting.metrics import (
     first_and_repeat,
     in_flow,
     lift,
+    lift_in_money,
     out_flow,
     period_conversion,
     recorded_late,
@@ -59,7 +60,7 @@ CUSTOMERS: dict[str, CustomerMetric] = {
 }
 
 
-CAMPAIGNS: dict[str, CampaignMetric] = {lift.METRIC.name: lift.METRIC}
+CAMPAIGNS: dict[str, CampaignMetric] = {module.METRIC.name: module.METRIC for module in (lift, lift_in_money)}
 
 
 def find(name: str) -> Metric | CustomerMetric | CampaignMetric:

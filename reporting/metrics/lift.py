@@ -20,7 +20,7 @@ from reporting.metrics.metric import CampaignMetric, Part
 
 TREATED, HELD = "treated", "held"
 ASSIGNED, MATURE, REACHED, UNFINISHED = "assigned", "mature", "reached", "unfinished"
-LEFT_OUT = "left_out"
+LEFT_OUT, OTHER = "left_out", "other"
 
 
 def part_of(group: str, state: str) -> str:
@@ -29,7 +29,8 @@ def part_of(group: str, state: str) -> str:
 
 
 def relation(questions: Sequence[CampaignQuestion]) -> Sql:
-    """Of every first assignment: `id, campaign_id, held, excluded, assigned_on, mature, reached_on`."""
+    """Of every first assignment: `id, campaign_id, held, assigned_on, until, mature, reached_on`; `excluded` are left
+    out of figures, `other` are people in a campaign for a lifecycle of accounts, or the other way round."""
     asked = [
         sql("({}::bigint, {}::bigint, {}::text[], {}::int)", q.campaign.pk, q.campaign.lifecycle_id, q.outcome, q.days)
         for q in questions
@@ -55,11 +56,13 @@ def relation(questions: Sequence[CampaignQuestion]) -> Sql:
             GROUP BY 1
         )
         SELECT assigned.id, assigned.campaign_id, assigned.held, assigned.assigned_on, reached.reached_on,
-               assigned.assigned_on + assigned.days < {} AS mature,
-               COALESCE(person.is_excluded, account.is_excluded) AS excluded
+               assigned.assigned_on + assigned.days AS until, assigned.assigned_on + assigned.days < {} AS mature,
+               COALESCE(person.is_excluded, account.is_excluded) AS excluded,
+               COALESCE((lifecycle.of = 'account') <> (assigned.person_id IS NULL), false) AS other
         FROM assigned LEFT JOIN reached USING (id)
         LEFT JOIN audience_person person ON person.id = assigned.person_id
         LEFT JOIN audience_account account ON account.id = assigned.account_id
+        LEFT JOIN lifecycle_lifecycle lifecycle ON lifecycle.id = assigned.lifecycle_id
         """,
         join(", ", asked),
         first.zone,
@@ -87,8 +90,12 @@ def _parts() -> dict[str, Part]:
     parts = {}
     for (group, state), label in labels.items():
         of = "held" if group == HELD else "NOT held"
-        parts[part_of(group, state)] = Part(label, Sql(f"{of} AND NOT excluded AND {states[state]}"))
-    return parts | {LEFT_OUT: Part(_("left out of all figures"), Sql("excluded"))}
+        parts[part_of(group, state)] = Part(label, Sql(f"{of} AND NOT excluded AND NOT other AND {states[state]}"))
+    apart = {
+        LEFT_OUT: Part(_("left out of all figures"), Sql("excluded")),
+        OTHER: Part(_("of the other kind than the lifecycle"), Sql("NOT excluded AND other")),
+    }
+    return parts | apart
 
 
 METRIC = CampaignMetric(

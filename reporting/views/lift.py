@@ -18,12 +18,11 @@ from campaigns.models import Campaign, Enrollment
 from kit import exports, pages
 from kit.sql import rows, sql
 from reporting import campaigns as asking_campaigns
-from reporting import filters
+from reporting import filters, metrics
 from reporting import funnel as funnels
 from reporting import lift as lifts
 from reporting.figures import lift as figures
 from reporting.figures.sheet import Choice
-from reporting.metrics.lift import METRIC
 from reporting.views import asking
 
 TITLE = gettext_lazy("Lift")
@@ -62,7 +61,7 @@ def campaign(request: HttpRequest, slug: str) -> HttpResponseBase:
         "title": found.name,
         "purpose": figures.in_a_sentence(answer) or PURPOSE,
         "filled_at": _filled([found.lifecycle] if found.lifecycle else [], now),
-        "sheet": figures.sheet(answer),
+        "sheet": figures.sheet(answer, lifts.gain(answer)),
         "campaign": found,
     }
     return render(request, "reporting/lift.html", context)
@@ -82,6 +81,7 @@ def _filled(lifecycles: Any, now: Any) -> Any:
 class Assigned(pages.ListPage):
     """Who is behind one figure of a campaign's lift: in which group, since when, and when they came to the outcome."""
 
+    queryset = Enrollment.objects.all()
     template_name = "reporting/lift_people.html"
     filterset_class = filters.Enrollments
     counted = ngettext_lazy("%(shown)s row", "%(shown)s rows", "count")
@@ -90,17 +90,19 @@ class Assigned(pages.ListPage):
     empty_icon = "users"
     file_name = "assigned"
     default_sort = "-entered_at"
-    parameters = ("part",)
+    parameters = ("metric", "part")
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.part = request.GET.get("part", "")
-        if self.part not in METRIC.parts:
-            reason = _("There is no figure called “%(name)s”.") % {"name": f"lift {self.part}"[:40].strip()}
+        name, self.part = request.GET.get("metric", ""), request.GET.get("part", "")
+        metric = metrics.CAMPAIGNS.get(name)
+        if metric is None or self.part not in metric.parts:
+            reason = _("There is no figure called “%(name)s”.") % {"name": f"{name} {self.part}"[:40].strip()}
             return render(
                 request, "reporting/people_unknown.html", {"reason": reason, "title": _("No such figure")}, status=404
             )
+        self.metric = metric
         [self.question] = asking_campaigns.ask([_campaign(kwargs["slug"])], funnels.today(timezone.now()))
-        self.told = dict(rows(sql("SELECT id, reached_on FROM ({}) behind", METRIC.rows(self.question, self.part))))
+        self.told = dict(rows(sql("SELECT id, reached_on FROM ({}) behind", metric.rows(self.question, self.part))))
         self.columns = (
             pages.Column("name", _("Name"), value=_subject, template="reporting/_assigned.html", whole=True),
             pages.Column("address", _("Email or domain"), value=_address),
@@ -118,29 +120,29 @@ class Assigned(pages.ListPage):
             ([self.told[each] for each in ids], ids),
             output_field=DateField(),
         )
-        found = Enrollment.objects.filter(pk__in=ids).annotate(reached_on=reached)
+        found = self.queryset.filter(pk__in=ids).annotate(reached_on=reached)
         return found.select_related("person", "account")
 
     def get_title(self) -> str:
-        label = str(METRIC.parts[self.part].label)
+        label = str(self.metric.parts[self.part].label)
         return _("%(campaign)s: %(part)s") % {"campaign": self.question.campaign, "part": label}
 
     def context(self) -> dict[str, Any]:
         campaign = self.question.campaign
-        counts = lifts.answer(self.question).counts
+        counts = self.metric.counts([self.question]).get(campaign.pk, {})
         parts = [
             {
-                "label": part.label, "count": counts.get(name, 0), "url": asking_campaigns.people(campaign, name),
-                "current": name == self.part,
+                "label": part.label, "count": counts.get(name, 0), "current": name == self.part,
+                "url": asking_campaigns.people(campaign, self.metric.name, name),
             }
-            for name, part in METRIC.parts.items()
+            for name, part in self.metric.parts.items()
             if counts.get(name, 0) or name == self.part
         ]  # fmt: skip
         crumbs = [
             (_("Reports"), ""), (str(TITLE), reverse("report_lift")), (campaign.name, asking_campaigns.page(campaign)),
-            (str(METRIC.parts[self.part].label), ""),
+            (str(self.metric.parts[self.part].label), ""),
         ]  # fmt: skip
-        return {"crumbs": crumbs, "metric": METRIC, "parts": parts, "count": len(self.told)}
+        return {"crumbs": crumbs, "metric": self.metric, "parts": parts, "count": len(self.told)}
 
 
 def _subject(row: Enrollment) -> Any:

@@ -12,6 +12,7 @@ import pytest
 
 from demo import building, files
 from demo.company import DAY, DAYS, Company
+from demo.net_new import HORIZON
 
 SEEDS = ((7, date(2026, 11, 25)), (1, date(2026, 2, 1)), (20_000, date(2025, 8, 17)))
 
@@ -52,6 +53,19 @@ def test_totals_are_exact(seed: int, end: date) -> None:
     assert sum(firm.employees is None for firm in company.firms) == 132
     assert len({person.email for person in company.people}) == len(company.people)
     assert Counter(sale.status for sale in company.sales) == {"won": 92, "lost": 104, "open": 34}
+
+
+def test_the_webinars_trial_is_over_and_comes_out_as_told(seed: int, end: date) -> None:
+    company = made(seed, end)
+    programmes = Counter(person.program for person in company.people)
+    assert (programmes["invited"], programmes["held out"]) == (800, 200)
+    assert Counter(member.arm for member in company.members) == {"treatment": 800, "holdout": 200}
+    assert Counter(member.status for member in company.members) == {"Attended": 240, "Invited": 560, "": 200}
+    assert max(member.at for member in company.members) < (DAYS - HORIZON) * DAY
+    assert all(member.at <= member.invited or member.arm == "holdout" for member in company.members)
+    raised = {act.whose: act.at for act in company.acts if act.content == "Form: talk to us"}
+    came = Counter(m.arm for m in company.members if m.at < raised.get(m.whose, 0) < m.at + HORIZON * DAY)
+    assert came == {"treatment": 360, "holdout": 68}
 
 
 def test_nothing_happens_after_the_end_nor_is_written_down_before_it_happened(seed: int, end: date) -> None:

@@ -150,6 +150,19 @@ def test_line_6_webinars_in_explore(visitor: Client) -> None:
         assert page.figure("cohort_conversion", stage="known", target="mql", bucket=group) == mql
 
 
+def test_line_6_the_lift_of_the_webinars(visitor: Client) -> None:
+    page = Page(visitor, "report_lift")
+    for words in ("Explore webinars Nurture", "“MQL” within 60 days", "+11.0 points", "3.4 to 18.1"):
+        assert words in page.text
+    for part, count in {
+        "treated_assigned": 800, "treated_reached": 360, "held_assigned": 200, "held_reached": 68,
+    }.items():  # fmt: skip
+        assert (
+            doors.length(visitor, f"{reverse('report_lift_people', args=['explore_webinars'])}?metric=lift&part={part}")
+            == count
+        )
+
+
 def test_line_7_the_leak_of_the_utilities(visitor: Client) -> None:
     page = of(visitor, split="account.industry")
     table = {"Utilities": (531, 74), "Food & beverage": (560, 291), "Aquaculture": (385, 225)}
@@ -284,7 +297,8 @@ def test_every_figure_opens_a_list_of_just_its_length(visitor: Client, company: 
     pages += [f"{reverse('report_funnel')}?lifecycle={slug}&window=all" for slug in lifecycles]
     pages += [f"{reverse('report_funnel')}?lifecycle=net_new&window=all&split=person.source"]
     pages += [f"{reverse(name)}?window=all" for name in ("report_handoffs", "report_loops", "report_concentration")]
-    pages += [reverse("report_retention")]
+    pages += [reverse(name) for name in ("report_retention", "report_lift")]
+    pages += [reverse("report_lift_campaign", args=["explore_webinars"])]
     wrong, opened = [], {}
     for page in pages:
         found = doors.of(visitor.get(page).content.decode())

@@ -1,10 +1,12 @@
 """Intervals against published tables, and exact quantiles against numbers counted by hand."""
 
+import statistics
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.statistics import Counts, Difference, Share, as_planned, wilson
+from kit.statistics import Counts, Difference, MeanDifference, Sample, Share, as_planned, student, wilson
 
 # R. G. Newcombe, "Two-sided confidence intervals for the single proportion", Statistics in Medicine 17 (1998), table I,
 # method 3 (score, without continuity correction).
@@ -122,3 +124,33 @@ def test_a_share_is_held_against_its_plan_by_chi_square():
     assert as_planned(0, 0, 0.2) is None
     with pytest.raises(ValueError, match="no planned share"):
         as_planned(1, 2, 0)
+
+
+@pytest.mark.parametrize(
+    # The usual table of Student's distribution: 95 % of it lies within this t.
+    ("freedom", "t"),
+    [(1, 12.706), (2, 4.303), (5, 2.571), (10, 2.228), (30, 2.042), (120, 1.980), (1e6, 1.960)],
+)
+def test_students_distribution_is_that_of_the_table(freedom, t):
+    assert student(t, freedom) == pytest.approx(0.975, abs=0.0001)
+    assert student(-t, freedom) == pytest.approx(0.025, abs=0.0001) and student(0, freedom) == 0.5
+
+
+def sample(*values):
+    return Sample(len(values), statistics.mean(values), statistics.variance(values))
+
+
+def test_the_difference_of_two_means_is_the_one_counted_by_hand():
+    # Means 4 and 2, variances 4 and 1: the error is √(4/3 + 1/3), the freedom (5/3)² / ((16/9)/2 + (1/9)/2) = 2.941.
+    found = MeanDifference(sample(2, 4, 6), sample(1, 2, 3))
+    assert found.value == 2
+    assert found.interval.high - 2 == 2 - found.interval.low == pytest.approx(4.1554, abs=0.0001)  # t is 3.2188
+    assert found.p == pytest.approx(0.2209, abs=0.001)
+
+
+def test_means_of_nothing_or_of_what_does_not_vary_are_not_judged():
+    assert MeanDifference(Sample(0, 0, 0), sample(1, 2)).value is None
+    one = MeanDifference(Sample(1, 3, 0), sample(1, 2))
+    assert (one.value, one.interval, one.p) == (1.5, None, None)
+    alike = MeanDifference(Sample(5, 3, 0), Sample(5, 3, 0))
+    assert (alike.value, alike.interval, alike.p) == (0, None, None)

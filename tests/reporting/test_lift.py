@@ -10,11 +10,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from audience.models import Person
+from audience.models import DealRole, Person
 from campaigns.models import Campaign, CampaignVersion, Enrollment
 from kit import installation
 from kit.registry import panels
 from kit.sql import rows, sql
+from kit.statistics import Sample
 from lifecycle.models import Lifecycle
 from reporting import campaigns, filling, lift
 from reporting.metrics.lift import HELD, METRIC, TREATED
@@ -129,6 +130,18 @@ def test_everybody_counts_once_and_nobody_left_out_does() -> None:
     assert told(nurture).counts["left_out"] == 1
 
 
+def test_people_in_a_campaign_for_accounts_are_shown_apart() -> None:
+    sales = lifecycle(of="account")
+    nurture = campaign(sales)
+    assign(nurture, factories.person(), 2)
+    walked = walk(sales, ("lead", 1), ("mql", 5))
+    Enrollment.objects.create(
+        campaign=nurture, version=nurture.versions.get(), account=walked.account, entered_at=on(2), state="finished"
+    )
+    found = told(nurture)
+    assert (found.share(TREATED).of, found.counts["other"]) == (1, 1)
+
+
 def test_one_statement_tells_all_campaigns_each_by_its_own_outcome(django_assert_num_queries) -> None:
     sales, other = lifecycle(), lifecycle("other")
     first, second, third = campaign(sales), campaign(sales, "Later", outcome_stage="won"), campaign(other, "Other")
@@ -163,6 +176,38 @@ def test_a_split_that_is_not_the_planned_one_is_said() -> None:
     assert unplanned.split_p is None and not unplanned.split_is_off
 
 
+def test_money_is_told_per_head_of_everybody_whose_days_are_over() -> None:
+    sales = lifecycle()
+    nurture = campaign(sales)
+    crowd(sales, nurture, 1, 3)
+    crowd(sales, nurture, 0, 3, held=True)
+    treated = list(Enrollment.objects.filter(state="finished").order_by("pk"))
+    held = Enrollment.objects.filter(state="holdout").first()
+    assert held is not None
+    shared = factories.deal(treated[0].person, on(1), on(5), amount=800)  # half of it is somebody's who is not in it
+    DealRole.objects.create(deal=shared, person=factories.person())
+    factories.deal(treated[1].person, on(1), on(12), amount=200)  # on the last day
+    factories.deal(treated[1].person, on(1), on(13), amount=7000)  # a day late
+    factories.deal(treated[2].person, on(1), on(1), amount=7000)  # before the assignment
+    factories.deal(treated[2].person, on(1), on(5), amount=7000, currency="USD")
+    factories.purchase(held.person, on(4), amount=300)
+    found = lift.gain(told(nurture))
+    assert found is not None
+    # Deals of the treated: 400, 200, 0: mean 200, variance 40,000; of the held out none.
+    assert found.samples[TREATED, "deals"] == Sample(3, 200, 40_000)
+    assert found.difference("deals").value == 200
+    assert (found.paid[TREATED, "deals"], found.paid[HELD, "deals"]) == (2, 0)
+    # Purchases of the held out: 300, 0, 0: mean 100.
+    assert found.difference("purchases").value == -100
+    assert (found.paid[TREATED, "purchases"], found.paid[HELD, "purchases"]) == (0, 1)
+
+
+def test_without_a_lift_no_money_is_compared() -> None:
+    sales = lifecycle()
+    crowd(sales, nurture := campaign(sales), 1, 2)
+    assert lift.gain(told(nurture)) is None
+
+
 # ---- pages ----
 
 
@@ -184,8 +229,10 @@ def test_the_page_says_the_lift_in_words_and_every_figure_opens(visitor: Client)
     crowd(sales, nurture, 20, 40)
     crowd(sales, nurture, 10, 40, held=True)
     filling.fill(sales, now=NOW)
+    factories.deal(Enrollment.objects.filter(state="finished").earliest("pk").person, on(1), on(5), amount=4_000_000)
     url = campaigns.page(nurture)
     told = text(visitor, url)
+    assert "Won deals 1 1,000 0 0" in told and "Per head of those whose days are over" in told
     # 20/40 against 10/40: Wilson 0.3520–0.6480 and 0.1419–0.4019, so 25 − 21.2 and 25 + 18.3 points.
     assert "+25.0 points" in told and "3.8 to 43.3" in told
     assert "Of those assigned 50.0% came to “Mql” or later within 10 days, of those held out 25.0%" in told
@@ -195,7 +242,9 @@ def test_the_page_says_the_lift_in_words_and_every_figure_opens(visitor: Client)
         assert len(found) >= 4
         for door in found:
             assert doors.length(visitor, door.url) == door.count, door
-    assert "Holdout Jan 2, 2025 12:00 Jan 5, 2025 held out" in text(visitor, campaigns.people(nurture, "held_reached"))
+    assert "Holdout Jan 2, 2025 12:00 Jan 5, 2025 held out" in text(
+        visitor, campaigns.people(nurture, "lift", "held_reached")
+    )
 
 
 def test_few_are_said_to_be_few_and_the_interval_comes_first(visitor: Client) -> None:
@@ -246,7 +295,7 @@ def test_a_campaign_whose_purpose_is_not_said_says_that(visitor: Client, values:
 def test_empty_pages_say_what_comes_there(visitor: Client) -> None:
     assert "Campaign members" in text(visitor, reverse("report_lift"))
     assert "Nobody was assigned to it yet" in text(visitor, campaigns.page(campaign(lifecycle())))
-    assert visitor.get(campaigns.people(Campaign.objects.get(), "nonsense")).status_code == 404
+    assert visitor.get(campaigns.people(Campaign.objects.get(), "lift", "nonsense")).status_code == 404
     assert visitor.get(reverse("report_lift_campaign", args=["nobody"])).status_code == 404
 
 
