@@ -10,7 +10,8 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         from audience import live as engine
         from audience.conditions import uses
-        from campaigns import entry, importing, live, models, plans
+        from campaigns import channels, entry, importing, live, models, plans
+        from campaigns.channels import mailbox
         from kit import jobs, navigation
         from kit.registry import holder, import_kind
 
@@ -19,6 +20,7 @@ class CampaignsConfig(AppConfig):
         uses.register(plans.kept)
         uses.register(entry.kept)
         import_kind(importing.KIND)
+        channels.register(mailbox.Mailbox)
         holder(models.Enrollment, "enrollments")
         holder(models.Message, "messages", personal=("links",))
         holder(models.Letter, "letters", personal=("recipient", "subject"))

@@ -1,11 +1,15 @@
 """Tasks of the campaigns: each reads the clock and calls one verb."""
 
+import os
+import socket
 import time
+from datetime import datetime
 
 from celery import shared_task
 from django.utils import timezone
 
-from campaigns import journeys, live
+from campaigns import journeys, live, sending
+from kit import hints
 
 LONGEST = 60.0  # seconds that one task goes on; what still waits is found by the next
 
@@ -17,3 +21,33 @@ def advance() -> None:
     live.begin(timezone.now())
     while journeys.run_once(timezone.now()) and time.monotonic() < until:
         pass
+
+
+@shared_task
+def send() -> None:
+    """Every two seconds: what is due leaves. Any number may run at once."""
+    _send(timezone.now())
+
+
+@hints.task()
+def send_now(_target: int, now: datetime) -> None:
+    """Somebody waits for a message: it leaves at once."""
+    _send(now)
+
+
+def _send(now: datetime) -> None:
+    until = time.monotonic() + LONGEST
+    sending.notify(now)
+    while sending.run_once(timezone.now(), owner=owner()) and time.monotonic() < until:
+        pass
+
+
+@shared_task
+def sweep_messages() -> None:
+    """What workers that are gone have left."""
+    sending.sweep(timezone.now())
+
+
+def owner() -> str:
+    """Who claims in this process."""
+    return f"{socket.gethostname()[:30]}:{os.getpid()}"

@@ -240,6 +240,7 @@ def background() -> dict[str, list[str]]:
     return {
         "worker": [*celery, "worker", "-n", "worker@%h", "-Q", "quick", "--concurrency", "2", *quiet],
         "jobs": [*celery, "worker", "-n", "jobs@%h", "-Q", "jobs", "--concurrency", "2", *quiet],
+        "mail": [*celery, "worker", "-n", "mail@%h", "-Q", "mail", "--concurrency", "2", *quiet],
         "beat": [*celery, "beat", "--pidfile=", "--loglevel", "WARNING"],
     }
 

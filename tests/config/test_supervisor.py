@@ -122,12 +122,13 @@ def postmaster(folder: Path) -> psutil.Process:
 
 
 def children(demo: Demo) -> dict[str, psutil.Process]:
-    """The four processes the supervisor itself started, by what they are."""
+    """The five processes the supervisor itself started, by what they are."""
     found = {}
     for child in psutil.Process(demo.process.pid).children():
         with suppress(psutil.Error):
             line = " ".join(child.cmdline())
-            for name, mark in {"web": "gunicorn", "worker": "-n worker@", "jobs": "-n jobs@", "beat": " beat "}.items():
+            marks = {name: f"-n {name}@" for name in ("worker", "jobs", "mail")} | {"web": "gunicorn", "beat": " beat "}
+            for name, mark in marks.items():
                 if mark in line:
                     found[name] = child
     return found
@@ -181,7 +182,7 @@ def test_it_starts_answers_and_leaves_nothing_behind(start: Callable[..., Demo])
     assert status(port) == 200
     assert "demo@perennial.example with the password" in demo.said
     with embedded.running(demo.folder) as server:
-        until(lambda: alive_workers(server) == {"worker", "jobs", "beat"})
+        until(lambda: alive_workers(server) == {"worker", "jobs", "mail", "beat"})
         begun = time.monotonic()
         job = put_job(server, "painting")
         until(lambda: "does not know work of the kind “painting”" in error_of(server, job))
@@ -290,7 +291,7 @@ def test_a_redis_given_from_outside_carries_the_messages(start: Callable[..., De
     demo = start(REDIS_URL=os.environ["REDIS_URL"])
     demo.port()
     with embedded.running(demo.folder) as server:
-        until(lambda: alive_workers(server) == {"worker", "jobs", "beat"})
+        until(lambda: alive_workers(server) == {"worker", "jobs", "mail", "beat"})
     assert not (demo.folder / "queue").exists()
     assert demo.stop() == 0
 

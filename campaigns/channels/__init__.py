@@ -1,0 +1,142 @@
+"""Providers that carry messages: each is one file with one class, known by its name.
+
+The protocol of delivery (`campaigns/sending.py`) asks two things of a provider. It opens a connection, or raises `Down`
+when nobody can be reached at all. The connection carries a batch, and says of each message how far it came. The rule
+that everything else rests on: whatever may have been taken is `unknown`, never `deferred`. To be told of a definite
+“no” is to be free to send again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Protocol
+
+from campaigns.models import ChannelSetting
+
+
+class Down(Exception):
+    """The provider cannot be reached, or will not have us: the channel pauses. The message says why, in its words."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One message as it leaves: to one reader, byte by byte."""
+
+    id: uuid.UUID
+    envelope_from: str
+    recipient: str
+    raw: bytes
+
+
+ACCEPTED = "accepted"  # the other side has it
+DEFERRED = "deferred"  # definitely not taken; to be tried again
+BOUNCED = "bounced"  # definitely not taken, and the address does not exist
+REFUSED = "refused"  # definitely not taken, for good
+POLICY = "policy"  # definitely not taken: the other side will not have mail like this, or from us
+UNKNOWN = "unknown"  # perhaps taken
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one message, and the other side's words. `began` is False when it was never its turn."""
+
+    id: uuid.UUID
+    result: str
+    phase: str  # connect, hello, mail, recipient, data, dot, outcome: how far the protocol had come
+    code: int | None = None
+    enhanced: str = ""
+    reply: str = ""
+    began: bool = True
+
+
+class Connection(Protocol):
+    """An open way to the provider, of one worker."""
+
+    def ready(self) -> bool:
+        """Whether it is still open, as far as can be told; what is not is opened anew."""
+
+    def send(self, batch: Sequence[Outgoing]) -> list[Outcome]:
+        """Carry the messages; one outcome for each, whatever happens. Never raises for what the other side did."""
+
+    def close(self) -> None:
+        """Say goodbye, if there is anybody to say it to."""
+
+
+class Channel(AbstractContextManager["Channel"]):
+    """One kind of provider. A new one is a subclass in a file of its own, registered in `campaigns/apps.py`."""
+
+    name: ClassVar[str]
+    label: ClassVar[Any]
+    longest: ClassVar[timedelta]  # that `send` may take over a batch, whatever the other side does
+
+    def __init__(self, setting: ChannelSetting) -> None:
+        self.setting = setting
+        self._open: Connection | None = None
+
+    def connect(self) -> Connection:
+        """Open a way to the provider. Raises Down."""
+        raise NotImplementedError
+
+    @classmethod
+    def arrived(cls, ids: Collection[uuid.UUID]) -> Iterable[uuid.UUID]:
+        """Those of the messages that the provider, asked afterwards, has taken; none when it cannot be asked."""
+        return ()
+
+    def way(self) -> Connection:
+        """The connection at hand, or a new one. Raises Down."""
+        if self._open is not None and not self._open.ready():
+            self._drop()
+        if self._open is None:
+            self._open = self.connect()
+        return self._open
+
+    def _drop(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def __exit__(self, *_: object) -> None:
+        self._drop()
+
+
+_kinds: dict[str, type[Channel]] = {}
+
+
+def register(kind: type[Channel]) -> None:
+    """Make a provider known by its name; call it in `AppConfig.ready`."""
+    _kinds[kind.name] = kind
+
+
+def kinds() -> dict[str, type[Channel]]:
+    """All providers by name."""
+    return dict(_kinds)
+
+
+def of(setting: ChannelSetting) -> Channel:
+    """The provider that carries this channel's messages. Raises Down for one that this version does not know."""
+    if setting.provider not in _kinds:
+        raise Down(f"no provider is called {setting.provider!r}")
+    return _kinds[setting.provider](setting)
+
+
+def setting_of(channel: str) -> ChannelSetting:
+    """The channel's setting; at first the built-in mailbox carries it."""
+    return ChannelSetting.objects.get_or_create(channel=channel, defaults={"provider": "mailbox"})[0]
+
+
+def pause(setting: ChannelSetting, because: str, *, retry_at: datetime | None, now: datetime) -> bool:
+    """The channel stands still, until somebody lets it go on or, with `retry_at`, is tried again by itself."""
+    still = ChannelSetting.objects.filter(pk=setting.pk)
+    first = still.filter(paused_at=None).update(paused_at=now, paused_because=because[:500], retry_at=retry_at)
+    # One that stands still by hand stays so whatever a worker in the middle of something finds.
+    return bool(first or still.exclude(retry_at=None).update(paused_because=because[:500], retry_at=retry_at))
+
+
+def resume(setting: ChannelSetting) -> bool:
+    """The channel goes on."""
+    still = ChannelSetting.objects.filter(pk=setting.pk).exclude(paused_at=None)
+    return bool(still.update(paused_at=None, paused_because="", retry_at=None))

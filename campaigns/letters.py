@@ -1,0 +1,139 @@
+"""The letters of messages: what each reader gets, byte by byte, or why there is none."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from campaigns import mime, personal, rendering
+from campaigns.channels import Outgoing
+from campaigns.models import ContentVersion, Message, Sender
+from campaigns.rendering import Rendered, ToRender, Unrendered
+from kit import installation
+from kit.models import Notice
+from kit.sql import run, sql
+
+Purpose = Message.Purpose
+Missing = ContentVersion.Missing
+
+
+@dataclass(frozen=True)
+class Unwritten:
+    """Why there is no letter of a message, and what is to become of it.
+
+    `strike`: it is written again, three times at most. `later`: likewise, for it was not its fault. `skip` and `fail`
+    are for good: what its content wants when a value is missing.
+    """
+
+    reason: str
+    then: Literal["strike", "later", "skip", "fail"]
+
+
+def write(ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID, Outgoing | Unwritten]:
+    """The letter of each message, as of now. Takes as many queries for two hundred as for one."""
+    found = Message.objects.filter(pk__in=ids).select_related(
+        "content_version", "sender", "campaign__sender", "person", "to_user", "notice"
+    )
+    messages = {each.pk: each for each in found}
+    rendered = _rendered(list(messages.values()), now)
+    _remember_links([(messages[pk], told) for pk, told in rendered.items() if isinstance(told, Rendered)])
+    return {pk: _letter(messages[pk], told, now) for pk, told in rendered.items()}
+
+
+def _rendered(messages: Sequence[Message], now: datetime) -> dict[uuid.UUID, Rendered | Unrendered]:
+    contexts = personal.contexts([each.person_id for each in messages if each.person_id], now=now)
+    notices = {each.pk: _of_notice(each.notice) for each in messages if each.notice}
+    asked = [
+        ToRender(each.pk, each.content_version, contexts.get(each.person_id or 0, {}))
+        for each in messages
+        if each.content_version and each.pk not in notices
+    ]
+    nothing = Unrendered(_("It has nothing to say: its content is gone."), strike=True)
+    return {each.pk: nothing for each in messages} | notices | rendering.render(asked)
+
+
+def _letter(message: Message, rendered: Rendered | Unrendered, now: datetime) -> Outgoing | Unwritten:
+    if isinstance(rendered, Unrendered):
+        return Unwritten(rendered.reason, "strike" if rendered.strike else "later")
+    if rendered.missing and (policy := _policy(message)) != Missing.DEFAULT:
+        reason = _("no value for %(names)s") % {"names": ", ".join(rendered.missing)}
+        return Unwritten(reason, "skip" if policy == Missing.SKIP else "fail")
+    sender = _sender(message)
+    if sender is None:
+        return Unwritten(_("It has no sender."), "strike")
+    recipient, name = _reader(message)
+    if not recipient:
+        return Unwritten(_("no address"), "skip")
+    try:
+        raw = mime.assemble(
+            rendered,
+            message_id=message.pk,
+            sender=sender,
+            recipient=recipient,
+            name=name,
+            campaign=message.campaign.slug if message.campaign else "",
+            now=now,
+        )
+    except mime.Refused as refused:
+        return Unwritten(str(refused), "skip")
+    return Outgoing(message.pk, sender.address, recipient, raw)
+
+
+def _policy(message: Message) -> str:
+    """What becomes of a message with a missing value; a test always comes, because it is to show just that."""
+    version = message.content_version
+    return version.missing if version and message.purpose == Purpose.CAMPAIGN else Missing.DEFAULT
+
+
+def _sender(message: Message) -> Sender | None:
+    return message.sender or (message.campaign.sender if message.campaign else None)
+
+
+def _reader(message: Message) -> tuple[str, str]:
+    """The address and the name of whoever gets it."""
+    if message.purpose != Purpose.CAMPAIGN:
+        user = message.to_user
+        return (user.email, user.name) if user else ("", "")
+    person = message.person
+    return (person.email, f"{person.first_name} {person.last_name}".strip()) if person else ("", "")
+
+
+def _of_notice(notice: Notice) -> Rendered:
+    """A notice as mail: its title, its words, and a link to where it leads."""
+    company = installation.get("company") or "Perennial"
+    paragraphs = [each for each in notice.body.splitlines() if each.strip()]
+    html = format_html("<p><strong>{}</strong></p>", notice.title)
+    for each in paragraphs:
+        html += format_html("<p>{}</p>", each)
+    text = "\n\n".join([notice.title, *paragraphs, *([notice.link] if notice.link else [])])
+    if notice.link:
+        html += format_html("<p>{}</p>", notice.link)
+    return Rendered(f"{company}: {notice.title}", "", str(html), text, [], ())
+
+
+def _remember_links(written: Sequence[tuple[Message, Rendered]]) -> None:
+    """Where the links of a message lead, when that is another place than for the next reader."""
+    own = dict(_own_links(written))
+    if own:
+        run(
+            sql(
+                "UPDATE campaigns_message m SET links = told.links::jsonb "
+                "FROM unnest({}::uuid[], {}::text[]) told (id, links) WHERE m.id = told.id AND m.state = 'claimed'",
+                list(own),
+                list(own.values()),
+            )
+        )
+
+
+def _own_links(written: Sequence[tuple[Message, Rendered]]) -> Iterator[tuple[uuid.UUID, str]]:
+    for message, rendered in written:
+        version = message.content_version
+        if version and rendered.links != (message.links or version.links):
+            yield message.pk, json.dumps(rendered.links)

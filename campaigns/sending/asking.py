@@ -1,0 +1,93 @@
+"""Messages that somebody asks for: a test, a notice of ours, another copy of one that was perhaps sent."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from audience.models import Person
+from campaigns.models import ContentVersion, Message, Sender
+from kit import audit, hints
+from kit.models import User
+from kit.sql import Sql, run, sql
+
+TASK = "campaigns.tasks.send_now"
+FRESH = timedelta(days=7)  # a notice that is older is no news
+
+
+class Refused(ValueError):
+    """What cannot be sent, in the user's words."""
+
+
+def test(content_version: ContentVersion, *, to: User, person: Person | None, now: datetime) -> Message:
+    """Send content to one of us, written as for `person`. It needs nobody's consent and counts nowhere.
+
+    Raises Refused without a sender.
+    """
+    message = Message.objects.create(
+        id=uuid.uuid4(),
+        purpose=Message.Purpose.TEST,
+        policy=Message.Policy.AT_LEAST_ONCE,
+        to_user=to,
+        person=person,
+        content_version=content_version,
+        sender=_default_sender(),
+        due_at=now,
+        created_at=now,
+    )
+    hints.later(TASK, 0)
+    return message
+
+
+def notify(now: datetime) -> int:
+    """Write a message for each notice to one of us that has none yet; how many. The poller calls it."""
+    sender = Sender.objects.filter(is_default=True, retired_at=None).first()
+    if sender is None:
+        return 0
+    return run(
+        sql(
+            """
+            INSERT INTO campaigns_message
+                (id, purpose, policy, state, to_user_id, notice_id, sender_id, due_at, created_at)
+            SELECT {}, 'notice', 'at_least_once', 'queued', n.user_id, n.id, {}, {}, {}
+            FROM kit_notice n JOIN kit_user u ON u.id = n.user_id AND u.is_active
+            WHERE n.read_at IS NULL AND n.created_at > {}
+              AND NOT EXISTS (SELECT FROM campaigns_message m WHERE m.id = {})
+            ON CONFLICT (id) DO NOTHING
+            """,
+            _notice_id(),
+            sender.pk,
+            now,
+            now,
+            now - FRESH,
+            _notice_id(),
+        )
+    )
+
+
+def _notice_id() -> Sql:
+    return Sql("encode(substr(sha256(convert_to('notice:' || n.id, 'UTF8')), 1, 16), 'hex')::uuid")
+
+
+@transaction.atomic
+def resend(message: Message, *, by: User | None, now: datetime) -> bool:
+    """Send a message that is perhaps sent once more: somebody knows better, or takes it upon themselves.
+
+    It passes the fence like any other. False when it was not (or no longer) perhaps sent.
+    """
+    unknown = Message.objects.filter(pk=message.pk, state=Message.State.UNKNOWN)
+    if not unknown.update(state=Message.State.QUEUED, due_at=now, sent_at=None, not_after=None, reason=""):
+        return False
+    audit.record("message.resend", str(message.pk), by=by, now=now, before={"state": "unknown"})
+    hints.later(TASK, 0)
+    return True
+
+
+def _default_sender() -> Sender:
+    sender = Sender.objects.filter(retired_at=None).order_by("-is_default", "pk").first()
+    if sender is None:
+        raise Refused(_("Nobody is there in whose name to send. Add a sender first."))
+    return sender
