@@ -178,6 +178,32 @@ def take_back(activity: Activity, *, by: User | None, now: datetime) -> bool:
     return True
 
 
+def reverse(told: Sql, *, now: datetime) -> int:
+    """These activities (a statement that yields their `id`) did not happen, or not as told; how many stood until now.
+
+    Like `take_back` for a set, without a trail: for what a program finds out by itself.
+    """
+    return len(
+        fetched(
+            sql(
+                """
+                INSERT INTO audience_activity (
+                    person_id, account_id, kind_id, channel, platform, direction, actor, value, occurred_at,
+                    recorded_at, source, external_id, reversal_of_id)
+                SELECT x.person_id, x.account_id, x.kind_id, x.channel, x.platform, x.direction, x.actor, x.value,
+                       {}, {}, x.source, x.id || ':taken-back', x.id
+                FROM audience_activity x
+                WHERE x.id IN (SELECT id FROM ({}) told) AND x.reversal_of_id IS NULL
+                ORDER BY x.id ON CONFLICT (source, external_id) DO NOTHING RETURNING id
+                """,
+                now,
+                now,
+                told,
+            )
+        )
+    )
+
+
 def slug_of(kind: str) -> str:
     """A kind as the catalogue knows it. Raises BadValue for what has neither a letter nor a digit."""
     slug = slugify(kind.replace("_", " "), allow_unicode=True).replace("-", "_")[:LONGEST_KIND].strip("_")

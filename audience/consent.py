@@ -60,26 +60,27 @@ def verdicts(people: Sql, *, channel: str = EMAIL, topic: Topic | None, at: date
     """
     topic_id = topic.pk if topic else None
     needs_consent = topic is None or topic.basis == Topic.Basis.CONSENT
-    hashed = _hash(ADDRESS[channel])
     return sql(
         """
-        WITH asked AS MATERIALIZED (SELECT subject_id FROM ({}) people),
+        WITH asked AS MATERIALIZED (
+            SELECT people.subject_id, p.id IS NOT NULL AS is_person, p.erased_at IS NOT NULL AS is_erased,
+                   p.is_excluded, {} <> '' AS has_address,
+                   CASE WHEN EXISTS (SELECT FROM audience_suppression) THEN {} END AS hash
+            FROM ({}) people LEFT JOIN audience_person p ON p.id = people.subject_id),
         said AS (
             SELECT DISTINCT ON (c.subject_id) c.subject_id, c.given
             FROM asked JOIN audience_consentrecord c ON c.subject_id = asked.subject_id
-            WHERE c.channel = {} AND {}
-              AND (c.occurred_at <= {} OR NOT c.given) AND {}
+            WHERE c.channel = {} AND {} AND (c.occurred_at <= {} OR NOT c.given) AND {}
             ORDER BY c.subject_id DESC, c.occurred_at DESC, c.id DESC),
         paused AS (
             SELECT DISTINCT ON (z.subject_id) z.subject_id, z.until
             FROM asked JOIN audience_pause z ON z.subject_id = asked.subject_id
-            WHERE z.channel = {}
-            ORDER BY z.subject_id DESC, z.id DESC)
+            WHERE z.channel = {} ORDER BY z.subject_id DESC, z.id DESC)
         SELECT asked.subject_id, CASE
-            WHEN p.id IS NULL THEN 'not a person'
-            WHEN p.erased_at IS NOT NULL THEN 'erased'
-            WHEN p.is_excluded THEN 'left out'
-            WHEN {} = '' THEN 'no address'
+            WHEN NOT asked.is_person THEN 'not a person'
+            WHEN asked.is_erased THEN 'erased'
+            WHEN asked.is_excluded THEN 'left out'
+            WHEN NOT asked.has_address THEN 'no address'
             WHEN for_all.reason <> {} THEN 'suppressed: ' || for_all.reason
             WHEN for_this.reason <> {} THEN 'suppressed: ' || for_this.reason
             WHEN NOT said.given THEN 'withdrew'
@@ -87,16 +88,15 @@ def verdicts(people: Sql, *, channel: str = EMAIL, topic: Topic | None, at: date
             WHEN said.given IS NULL AND {} THEN 'no consent'
             WHEN paused.until > {} THEN 'paused' END AS reason
         FROM asked
-        LEFT JOIN audience_person p ON p.id = asked.subject_id
         LEFT JOIN said ON said.subject_id = asked.subject_id
         LEFT JOIN paused ON paused.subject_id = asked.subject_id
         LEFT JOIN audience_suppression for_all
-            ON for_all.channel = {} AND for_all.topic_id IS NULL AND for_all.address_hash = {}
+            ON for_all.channel = {} AND for_all.topic_id IS NULL AND for_all.address_hash = asked.hash
         LEFT JOIN audience_suppression for_this
-            ON for_this.channel = {} AND for_this.topic_id = {} AND for_this.address_hash = {}
+            ON for_this.channel = {} AND for_this.topic_id = {} AND for_this.address_hash = asked.hash
         """,
-        people, channel, _of_topic(topic_id), at, STANDING, channel, ADDRESS[channel], UNSUBSCRIBED, UNSUBSCRIBED,
-        needs_consent, at, channel, hashed, channel, topic_id, hashed,
+        ADDRESS[channel], _hash(ADDRESS[channel]), people, channel, _of_topic(topic_id), at, STANDING, channel,
+        UNSUBSCRIBED, UNSUBSCRIBED, needs_consent, at, channel, channel, topic_id,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from kit.sql import Sql, join, rows, sql
 
 SIZE = 25  # items at a time
 FACETS_FROM = 10_000  # the newest activities, out of which the kinds and channels on offer are read
-DETAILS, SHORT = 3, 60  # so many properties, each so short, are shown at once; anything more opens
+DETAILS, SHORT = 4, 60  # so many properties, each so short, are shown at once; anything more opens
 
 # In the address, and what sorts together at one instant: what happened, beside activities, whose rank is 0.
 ACTIVITY, PURCHASE, DEAL_OPENED, DEAL_CLOSED, CASE_OPENED, CASE_CLOSED = range(6)
@@ -343,10 +343,16 @@ def _without_person(item: Item) -> Item:
 
 
 def _properties(row: Model) -> list[tuple[str, str]]:
+    """Names and values; where `x_name` stands beside `x`, it is what x is called."""
     found = getattr(row, "properties", None)
     if not isinstance(found, dict):
         return []
-    return [(_spaced(str(name)), _plain(value)) for name, value in found.items() if value not in (None, "", [], {})]
+    called = {name: found.get(f"{name}_name", value) for name, value in found.items()}
+    return [
+        (_spaced(str(name)), _plain(value))
+        for name, value in called.items()
+        if value not in (None, "", [], {}) and not (name.endswith("_name") and name.removesuffix("_name") in found)
+    ]
 
 
 def _plain(value: Any) -> str:

@@ -104,7 +104,7 @@ def by_hand(plan: Plan, at: datetime) -> Sql:
            FROM (SELECT p.id AS subject_id, ({})::bigint AS behaviour, {} AS fit
                  FROM audience_person p
                  LEFT JOIN (SELECT a.person_id, {} FROM audience_activity a
-                            WHERE a.occurred_at < {} AND a.actor NOT IN ('bot', 'proxy') AND a.person_id IS NOT NULL
+                            WHERE a.occurred_at < {} AND a.actor = 'human' AND a.person_id IS NOT NULL
                               AND a.reversal_of_id IS NULL
                               AND NOT EXISTS (SELECT FROM audience_activity r WHERE r.reversal_of_id = a.id)
                             GROUP BY 1) d ON d.person_id = p.id

@@ -26,7 +26,7 @@ LEAD = "lower(title COLLATE \"C\") LIKE '%%director%%'"
 MQL = """p.id IN (SELECT m.person_id FROM lifecycle_membership m JOIN lifecycle_stage g ON g.id = m.stage_id
          WHERE g.slug = 'mql' AND m.lifecycle_id = (SELECT id FROM lifecycle_lifecycle WHERE slug = 'bench'))"""
 DEEDS = """SELECT a.person_id FROM audience_activity a
-           WHERE a.occurred_at >= {} AND a.occurred_at < {} AND a.actor NOT IN ('bot', 'proxy')
+           WHERE a.occurred_at >= {} AND a.occurred_at < {} AND a.actor = 'human'
              AND a.person_id IS NOT NULL AND a.reversal_of_id IS NULL{}
              AND NOT EXISTS (SELECT FROM audience_activity r WHERE r.reversal_of_id = a.id)
            GROUP BY a.person_id HAVING count(*) >= {}"""

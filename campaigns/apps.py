@@ -10,10 +10,10 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         from audience import live as engine
         from audience.conditions import uses
-        from campaigns import channels, entry, importing, live, models, plans
+        from campaigns import channels, entry, importing, live, models, plans, responses
         from campaigns.channels import mailbox
         from kit import jobs, navigation
-        from kit.registry import holder, import_kind
+        from kit.registry import defaults, holder, import_kind
 
         engine.register(engine.Judge("campaigns", 40, live.judge, live.clock))
         jobs.register(live.JOB, live.work, tidy=live.tidy)
@@ -21,6 +21,7 @@ class CampaignsConfig(AppConfig):
         uses.register(entry.kept)
         import_kind(importing.KIND)
         channels.register(mailbox.Mailbox)
+        defaults(responses.ensure_defaults)
         holder(models.Enrollment, "enrollments")
         holder(models.Message, "messages", personal=("links",))
         holder(models.Letter, "letters", personal=("recipient", "subject"))

@@ -109,9 +109,7 @@ class BehaviourRule(_RuleForm):
     channel = forms.ChoiceField(label=_("Channel"), required=False)
     direction = forms.ChoiceField(label=_("Direction"), required=False, choices=[ANY, *Activity.Direction.choices])
     platform = forms.ChoiceField(label=_("Platform"), required=False)
-    actor = forms.ChoiceField(
-        label=_("Done by"), required=False, choices=[("", _("anybody but bots and proxies")), *Activity.Actor.choices]
-    )
+    actor = forms.ChoiceField(label=_("Done by"), required=False, choices=[("", _("humans")), *Activity.Actor.choices])
     half_life = forms.IntegerField(
         label=_("Half-life in days"), required=False, min_value=1, max_value=documents.LONGEST,
         help_text=_("After so many days it is worth half. Empty: it keeps its worth."),

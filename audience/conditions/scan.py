@@ -17,7 +17,7 @@ COLUMNS = {
     "properties": "x.properties",
 }
 SUBJECT = {"person": "x.person_id", "account": "x.account_id"}
-PEOPLE = Sql("x.actor NOT IN ('bot', 'proxy')")  # by whom a thing must have been done where nobody asks by whom
+PEOPLE = Sql("x.actor = 'human'")  # by whom a thing must have been done where nobody asks by whom
 
 
 def _kinds(where: Where) -> tuple[str, ...]:
@@ -29,7 +29,7 @@ def _kind_is(kinds: tuple[str, ...]) -> Sql:
 
 
 def _narrowing(where: Where) -> list[Sql]:
-    """What `where` asks of an activity. Bots and proxies count only when asked for."""
+    """What `where` asks of an activity. Only humans count unless others are asked for."""
     parts = [_kind_is(_kinds(where))] if _kinds(where) else []
     if not any(key == "actor" for key, _wanted in where):
         parts.append(PEOPLE)

@@ -7,7 +7,17 @@ from typing import Any
 
 from audience.models import Segment, SegmentMember, Topic
 from campaigns import plans
-from campaigns.models import Campaign, CampaignVersion, Content, ContentVersion, Sender, Step
+from campaigns.models import (
+    Campaign,
+    CampaignVersion,
+    Content,
+    ContentVersion,
+    Enrollment,
+    Message,
+    Sender,
+    Step,
+    message_id,
+)
 from lifecycle.models import Version
 from tests.factories import NOW
 
@@ -78,3 +88,20 @@ def simple(name: str = "Nurture", **values: Any) -> CampaignVersion:
 def steps(version: CampaignVersion) -> list[Step]:
     """The steps at the top, in their order."""
     return list(version.steps.filter(parent=None).order_by("position"))
+
+
+def sent(reader: Any, step: Step, *, at: datetime = NOW, visit: int = 1, **values: Any) -> Message:
+    """A message to a person at a sending step of a launched version, that left at an instant."""
+    version = step.version
+    enrollment, _new = Enrollment.objects.get_or_create(
+        campaign=version.campaign, person=reader, version=version, defaults={"entered_at": at, "step": step}
+    )
+    message = Message.objects.create(
+        id=message_id(enrollment.pk, step.pk, visit), campaign=version.campaign, enrollment=enrollment, step=step,
+        visit=visit, person=reader, topic=version.campaign.topic, sender=version.campaign.sender,
+        content_version=step.content_version, due_at=at, created_at=at, **values,
+    )  # fmt: skip
+    for state in ("claimed", "sending", "sent"):
+        Message.objects.filter(pk=message.pk).update(state=state, sent_at=at if state == "sent" else None)
+    message.refresh_from_db()
+    return message

@@ -124,13 +124,13 @@ def test_the_shown_score_is_the_floor_of_half_a_point_more(points, shown):
     assert scored(draft(ONE % (points, "")))[someone.pk]["shown"] == shown
 
 
-def test_bots_and_privacy_proxies_give_no_points_unless_a_rule_asks_for_them():
+def test_only_humans_give_points_unless_a_rule_asks_for_others():
     someone = person()
     for actor in ("human", "unknown", "bot", "proxy"):
         activity(someone, days_ago(1), actor=actor)
-    assert total(ONE % (1, ""), someone) == 2_000_000
+    assert total(ONE % (1, ""), someone) == 1_000_000
     both = ONE % (1, "") + "  - {name: Bots, points: 10, did: {kind: page_visited, actor: [bot, proxy]}}\n"
-    assert total(both, someone) == 22_000_000
+    assert total(both, someone) == 21_000_000
 
 
 def test_a_reversed_activity_counts_until_it_is_reversed():

@@ -102,9 +102,7 @@ def _of_rule(someone: Someone, reason: Reason, at: datetime, zone: ZoneInfo) -> 
 def _matches(reason: Reason, deed: Deed) -> bool:
     if reason.actor:
         return deed.actor == reason.actor and reason.kind in ("", deed.kind) and reason.channel in ("", deed.channel)
-    return (
-        deed.actor not in ("bot", "proxy") and reason.kind in ("", deed.kind) and reason.channel in ("", deed.channel)
-    )
+    return deed.actor == "human" and reason.kind in ("", deed.kind) and reason.channel in ("", deed.channel)
 
 
 def _term(reason: Reason, deed: Deed, at: datetime, zone: ZoneInfo) -> int | None:

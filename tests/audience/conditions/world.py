@@ -517,7 +517,7 @@ class World:
             and each.kind in where.get("kind", KINDS)
             and each.channel in where.get("channel", CHANNELS)
             and each.topic.lower() in where.get("properties.topic", (each.topic.lower(),))
-            and (each.actor in where["actor"] if "actor" in where else each.actor not in ("bot", "proxy"))
+            and (each.actor in where["actor"] if "actor" in where else each.actor == "human")
         ]
         instants = [each.at for each in counted]
         if name == "count":
