@@ -50,9 +50,14 @@ def walk(nodes: Sequence[Node]) -> Iterator[Node]:
 
 def lay_out(version: CampaignVersion) -> None:
     """Write down where a subject goes from each step. Arms lead on to what stands behind their branch."""
+    Step.objects.bulk_update(laid_out(version), ["next", "other"])
+
+
+def laid_out(version: CampaignVersion) -> list[Step]:
+    """The steps from the top down, each with where a subject goes from it; a draft's are not written down by that."""
     top = tree(version)
     _chain(top, None)
-    Step.objects.bulk_update([node.step for node in walk(top)], ["next", "other"])
+    return [node.step for node in walk(top)]
 
 
 def first(version: CampaignVersion) -> Step | None:

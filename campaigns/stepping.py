@@ -21,13 +21,14 @@ from campaigns import waits
 from campaigns.models import Enrollment, Message, Step, message_id_sql
 from kit.sql import Sql, rows, sql
 from lifecycle import stages
-from lifecycle.models import Lifecycle, Movement, Stage, Version
+from lifecycle.models import Lifecycle, Movement, Stage
 
 Kind = Step.Kind
 State = Enrollment.State
 STAY = "stay"  # the outcome of who is not taken on yet
 SECOND_LOOK = timedelta(minutes=1)  # at a condition that may have come to hold while its first look was under way
 CHANNEL = "email"
+ANY = Sql("true")
 
 
 @dataclass(frozen=True)
@@ -255,11 +256,10 @@ def _move(step: Step, whom: Sql, *, now: datetime, zone: ZoneInfo) -> dict[int |
     if not found:
         return {}
     enrollments, subjects = [row[0] for row in found], [row[1] for row in found]
-    version = stages.live_version(step.lifecycle) if step.lifecycle else None
-    free = _locked(step.lifecycle, subjects) if step.lifecycle else []
-    verdicts = dict(rows(_verdicts(step, version, subjects, free)))
-    if version is not None:
-        _do_move(step, version, [subject for subject, why in verdicts.items() if not why], now)
+    free = sql("m.id = ANY ({})", _locked(step.lifecycle, subjects) if step.lifecycle else [])
+    asked = sql("SELECT unnest({}::bigint[]) AS subject_id", subjects)
+    verdicts = dict(rows(moving(step, asked, free)))
+    _do_move(step, [subject for subject, why in verdicts.items() if not why], now)
     told = [verdicts[subject] for subject in subjects]
     outcomes = sql(
         """SELECT due.id, CASE told.why WHEN '' THEN 'moved' WHEN {} THEN {} ELSE 'refused' END AS outcome,
@@ -288,8 +288,12 @@ def _locked(lifecycle: Lifecycle, subjects: list[int]) -> list[int]:
     return [row[0] for row in found]
 
 
-def _verdicts(step: Step, version: Version | None, subjects: list[int], free: list[int]) -> Sql:
-    """Each subject with why it cannot be moved: '' when it can, STAY when somebody else holds its membership."""
+def moving(step: Step, subjects: Sql, free: Sql = ANY) -> Sql:
+    """Each of the subjects (subject_id) with `why` it cannot be moved: '' when it can.
+
+    STAY for a membership `m` that is not free, because somebody else moves it just now.
+    """
+    version = stages.live_version(step.lifecycle) if step.lifecycle else None
     target = version.stages.filter(slug=step.stage).first() if version else None
     lifecycle = {"lifecycle": step.lifecycle}
     if version is None:
@@ -300,9 +304,9 @@ def _verdicts(step: Step, version: Version | None, subjects: list[int], free: li
         return _all(subjects, _("“%(stage)s” is a gate and holds nobody") % {"stage": target})
     return sql(
         """SELECT asked.subject_id,
-                  CASE WHEN m.id IS NULL THEN {} WHEN NOT m.id = ANY ({}) THEN {} WHEN m.version_id <> {} THEN {}
-                       WHEN m.stage_id = {} THEN {} ELSE '' END
-           FROM unnest({}::bigint[]) asked (subject_id)
+                  CASE WHEN m.id IS NULL THEN {} WHEN NOT {} THEN {} WHEN m.version_id <> {} THEN {}
+                       WHEN m.stage_id = {} THEN {} ELSE '' END AS why
+           FROM ({}) asked
            LEFT JOIN lifecycle_membership m
              ON m.lifecycle_id = {} AND m.subject_id = asked.subject_id AND m.ended_at IS NULL""",
         _("is not in “%(lifecycle)s” now") % lifecycle,
@@ -317,12 +321,13 @@ def _verdicts(step: Step, version: Version | None, subjects: list[int], free: li
     )
 
 
-def _all(subjects: list[int], why: str) -> Sql:
-    return sql("SELECT asked.subject_id, {} FROM unnest({}::bigint[]) asked (subject_id)", why, subjects)
+def _all(subjects: Sql, why: str) -> Sql:
+    return sql("SELECT asked.subject_id, {} AS why FROM ({}) asked", why, subjects)
 
 
-def _do_move(step: Step, version: Version, subjects: list[int], now: datetime) -> None:
-    if not subjects:
+def _do_move(step: Step, subjects: list[int], now: datetime) -> None:
+    version = stages.live_version(step.lifecycle) if subjects and step.lifecycle else None
+    if version is None:
         return
     relation = sql(
         """SELECT m.subject_id, m.id AS membership_id, m.seq, m.pass_number, 1 AS step, m.stage_id AS from_stage,
