@@ -34,9 +34,13 @@ class StageField(forms.ChoiceField):
         yield "", self.empty or _("Choose …")
         for lifecycle in Lifecycle.objects.order_by("name"):
             held = [each for each in wording.stages_of(lifecycle) if self.gates or each.kind != Stage.Kind.GATE]
-            options: list[tuple[str, Any]] = [(f"{lifecycle.slug}/{each.slug}", each.name) for each in held]
+            options: list[tuple[str, Any]] = [
+                (f"{lifecycle.slug}/{each.slug}", f"{lifecycle.name} › {each.name}") for each in held
+            ]
             if self.whole:
-                options.insert(0, (f"{lifecycle.slug}/", _("all of it, no one stage")))
+                options.insert(
+                    0, (f"{lifecycle.slug}/", _("%(lifecycle)s, no one stage of it") % {"lifecycle": lifecycle.name})
+                )
             if options:
                 yield lifecycle.name, options
 

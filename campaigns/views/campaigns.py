@@ -243,7 +243,7 @@ def _check(campaign: Campaign, check: plans.Check, keys: set[str]) -> dict[str, 
     elif check.where in keys:
         url = f"{campaign.get_absolute_url()}#step-{check.where}"
     else:
-        url = check.where or campaign.get_absolute_url()
+        url = check.where
     return {"text": check.text, "url": url}
 
 

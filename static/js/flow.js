@@ -43,18 +43,34 @@ document.addEventListener("dragstart", (event) => {
   setTimeout(() => canvas()?.classList.add("is-dragging"));
 });
 
+// The place that the pointer means: a gap, or the one above or below the card that it is over.
+function place(event) {
+  const over = dragged && event.target.closest?.("[data-gap], .step");
+  if (!over || !canvas().contains(over)) return null;
+  let gap = over;
+  if (over.matches(".step")) {
+    const box = over.getBoundingClientRect();
+    const item = over.closest(".flow__item");
+    const lower = event.clientY > box.top + box.height / 2;
+    gap = (lower ? item.nextElementSibling : item)?.querySelector(":scope > [data-gap]");
+  }
+  return gap && !pointless(gap, dragged) ? gap : null;
+}
+
+function point(gap) {
+  for (const each of document.querySelectorAll("[data-gap].is-target")) each.classList.toggle("is-target", each === gap);
+  gap?.classList.add("is-target");
+}
+
 document.addEventListener("dragover", (event) => {
-  const gap = dragged && event.target.closest?.("[data-gap]");
-  const target = gap && !pointless(gap, dragged) ? gap : null;
-  for (const each of document.querySelectorAll("[data-gap].is-target")) each.classList.toggle("is-target", each === target);
-  if (!target) return;
-  target.classList.add("is-target");
-  event.preventDefault();
+  const gap = place(event);
+  point(gap);
+  if (gap) event.preventDefault();
 });
 
 document.addEventListener("drop", (event) => {
-  const gap = dragged && event.target.closest?.("[data-gap]");
-  if (!gap || pointless(gap, dragged)) return;
+  const gap = place(event);
+  if (!gap) return;
   event.preventDefault();
   const card = dragged;
   const { parent, arm, position } = gap.dataset;
@@ -71,7 +87,7 @@ function letGo() {
   dragged?.classList.remove("is-dragged");
   dragged = null;
   canvas()?.classList.remove("is-dragging");
-  for (const each of document.querySelectorAll("[data-gap].is-target")) each.classList.remove("is-target");
+  point(null);
 }
 
 // On a card: Alt with an arrow moves it, Delete takes it out, arrows alone lead to the next card.
@@ -97,12 +113,22 @@ document.addEventListener("keydown", (event) => {
 
 // ---- the panel ----
 
+// Shows which step is open, and brings it into sight sideways where the flow is wider than its canvas.
 const mark = () => {
   for (const card of document.querySelectorAll(".step.is-open")) card.classList.remove("is-open");
   if (!panel?.firstElementChild) return;
   for (const link of document.querySelectorAll(".step__open")) {
-    if (new URL(link.href).pathname === location.pathname) link.closest(".step").classList.add("is-open");
+    if (new URL(link.href).pathname !== location.pathname) continue;
+    const card = link.closest(".step");
+    card.classList.add("is-open");
+    middle(card);
   }
+};
+
+const middle = (part) => {
+  const scroll = document.querySelector(".flow-scroll");
+  const [inner, outer] = [part.getBoundingClientRect(), scroll.getBoundingClientRect()];
+  scroll.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
 };
 
 document.addEventListener("htmx:beforeRequest", (event) => {
@@ -123,6 +149,14 @@ document.addEventListener("htmx:afterSettle", (event) => {
   mark();
 });
 document.addEventListener("htmx:pushedIntoHistory", mark);
+
+// A part that was drawn again stands where the old one was scrolled to.
+let sideways = 0;
+document.addEventListener("htmx:beforeSwap", () => (sideways = document.querySelector(".flow-scroll")?.scrollLeft ?? 0));
+document.addEventListener("htmx:afterSwap", () => {
+  const scroll = document.querySelector(".flow-scroll");
+  if (scroll) scroll.scrollLeft = sideways;
+});
 
 function close() {
   const back = panel.querySelector("[data-close-panel]").href;
@@ -145,6 +179,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 addEventListener("popstate", () => location.reload());
+if (canvas()) middle(document.querySelector(".flow-whole"));
 mark();
 
 // ---- the slider ----

@@ -1,0 +1,220 @@
+"""The flow builder in a browser: by mouse, by keyboard, on a phone, without scripts; axe; then from a flow to a click."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+import pytest
+
+from campaigns import flows, plans
+from campaigns.models import CampaignVersion, Step
+from kit.models import User
+from tests import factories
+from tests.campaigns import making
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+PASSWORD = "a long password"
+GERMAN = {"field": "person.country", "op": "is", "value": "DE"}
+
+
+@pytest.fixture
+def draft() -> CampaignVersion:
+    """A draft with a branch: send · branch (yes: wait; no: exit) · send, bound to a stage."""
+    made = making.campaign(version=factories.published(), stage="known")
+    plans.add_step(made, "send", content=making.content("Hello"))
+    branch = plans.add_step(made, "branch", condition=GERMAN)
+    plans.add_step(made, "wait", parent=branch, arm="yes", settings={"days": 2})
+    plans.add_step(made, "exit", parent=branch, arm="no", settings={"reason": "elsewhere"})
+    plans.add_step(made, "send", content=making.content("Goodbye"))
+    return made
+
+
+def sign_in(page: Any, address: str) -> None:
+    User.objects.create_user("ada@perennial.example", PASSWORD, name="Ada Lind", role=User.Role.MARKETER)
+    page.goto(f"/sign-in/?next={address}")
+    page.get_by_label("Email").fill("ada@perennial.example")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"**{address}")
+
+
+def outline(version: CampaignVersion) -> list[Any]:
+    def told(nodes: Any) -> list[Any]:
+        return [[n.step.kind, told(n.yes), told(n.no)] if n.parts else n.step.kind for n in nodes]
+
+    return told(flows.tree(version))
+
+
+def until(page: Any, script: str) -> None:
+    """Wait for what a script says of the page; the page's own policy forbids Playwright's way."""
+    for _try in range(100):
+        if page.evaluate(script):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never came true: {script}")
+
+
+def test_a_step_is_added_in_the_panel_where_the_plus_was_pressed(page: Any, draft: CampaignVersion) -> None:
+    sign_in(page, draft.campaign.get_absolute_url())
+    page.get_by_label("Yes", exact=True).get_by_title("Add a step here").last.click()
+    page.get_by_role("link", name="Wait until something holds").click()
+    page.locator("#step-panel").get_by_role("heading", name="Wait until something holds").wait_for()
+    assert "/steps/new/wait_until/" in page.url
+    panel = page.locator("#step-panel")
+    panel.locator("[data-builder][data-ready]").wait_for()
+    build_country(panel, page)
+    panel.get_by_label("At most days").fill("5")
+    panel.get_by_role("button", name="Add the step").click()
+    page.get_by_role("link", name="Wait until country is “DE”, at most 5 days").wait_for()
+    assert outline(draft) == ["send", ["branch", ["wait", ["wait_until", [], []]], ["exit"]], "send"]
+    assert page.locator(".flow__item:target").count() == 1
+
+
+def build_country(panel: Any, page: Any) -> None:
+    root = panel.locator(".builder__group--root")
+    if not root.get_by_role("combobox", name="Field").count():
+        root.get_by_role("button", name="Add a condition to this group").click()
+    root.get_by_role("combobox", name="Field").last.fill("coun")
+    page.get_by_role("option", name="Country", exact=True).click()
+    root.get_by_role("combobox", name="Value").fill("DE")
+    page.keyboard.press("Tab")
+
+
+def drag(page: Any, card: str, gap: Any) -> None:
+    """As a hand does it: press, move in small steps, let go."""
+    box, goal = page.locator(".step").filter(has_text=card).bounding_box(), gap.bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 12)
+    page.mouse.down()
+    page.mouse.move(goal["x"] + goal["width"] / 2, goal["y"] + goal["height"] / 2, steps=8)
+    page.mouse.up()
+
+
+def test_a_card_is_dragged_into_an_arm(page: Any, draft: CampaignVersion) -> None:
+    page.set_viewport_size({"width": 1440, "height": 1600})
+    sign_in(page, draft.campaign.get_absolute_url())
+    drag(page, "Hello", page.get_by_label("Yes", exact=True).locator("[data-gap]").last)
+    until(page, "document.querySelector('.step__title').textContent.includes('country')")
+    assert outline(draft) == [["branch", ["wait", "send"], ["exit"]], "send"]
+    drag(page, "If country", page.locator("[data-gap]").last)
+    until(page, "document.querySelector('.step__title').textContent.includes('Goodbye')")
+    assert outline(draft) == ["send", ["branch", ["wait", "send"], ["exit"]]]
+
+
+def test_the_keyboard_does_all_that_the_mouse_does(page: Any, draft: CampaignVersion) -> None:
+    sign_in(page, draft.campaign.get_absolute_url())
+    first = page.get_by_role("link", name="Send “Hello”")
+    first.focus()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.textContent") == "If country is “DE”"
+    page.keyboard.press("ArrowUp")
+    for number in range(2):  # into the arm, and past the wait
+        page.keyboard.press("Alt+ArrowDown")
+        until(page, f"document.querySelectorAll('.step__title')[{number + 1}].textContent.includes('Hello')")
+        until(page, "document.activeElement?.textContent === 'Send “Hello”'")
+    assert outline(draft) == [["branch", ["wait", "send"], ["exit"]], "send"]
+    page.keyboard.press("Enter")
+    page.locator("#step-panel").get_by_role("button", name="Keep the step").wait_for()
+    until(page, "document.activeElement?.matches('[data-panel-title]')")
+    page.keyboard.press("Escape")
+    until(page, "!document.querySelector('#step-panel').firstElementChild")
+    assert page.evaluate("document.activeElement.textContent") == "Send “Hello”"
+    assert page.url.endswith(draft.campaign.get_absolute_url())
+    page.keyboard.press("Delete")
+    page.get_by_text("“Send “Hello”” is taken out.").wait_for()
+    assert outline(draft) == [["branch", ["wait"], ["exit"]], "send"]
+    page.get_by_role("button", name="Undo").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Send “Hello”").wait_for()
+    assert outline(draft) == [["branch", ["wait", "send"], ["exit"]], "send"]
+
+
+def test_the_buttons_of_a_card_keep_the_focus_while_it_moves(page: Any, draft: CampaignVersion) -> None:
+    sign_in(page, draft.campaign.get_absolute_url())
+    page.get_by_role("button", name="Move “Send “Goodbye”” up").focus()
+    page.keyboard.press("Enter")
+    until(
+        page, "[...document.querySelectorAll('.flow__arm .step__title')].some((t) => t.textContent.includes('Goodbye'))"
+    )
+    until(page, "document.activeElement?.id.startsWith('up-')")
+    assert outline(draft) == ["send", ["branch", ["wait"], ["exit", "send"]]]
+
+
+def test_the_builder_works_without_scripts(chromium: Any, live_server: Any, draft: CampaignVersion) -> None:
+    context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, draft.campaign.get_absolute_url())
+    page.get_by_title("Add a step here").first.click()
+    page.get_by_role("link", name="Wait", exact=False).filter(has_text="Some days").first.click()
+    page.get_by_label("Days").fill("1")
+    page.get_by_role("button", name="Add the step").click()
+    page.get_by_role("button", name="Move “Wait 1 day” down").click()
+    page.get_by_role("button", name="Take “Send “Hello”” out").click()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("link", name="If country is “DE”").click()
+    page.get_by_label("Name").fill("Germans?")
+    page.get_by_role("button", name="Keep the step").click()
+    assert outline(draft) == ["send", "wait", ["branch", ["wait"], ["exit"]], "send"]
+    assert Step.objects.get(kind="branch").name == "Germans?"
+    context.close()
+
+
+def test_on_a_phone_the_arms_stand_under_each_other_and_nothing_scrolls_sideways(
+    page: Any, draft: CampaignVersion
+) -> None:
+    inner = plans.add_step(
+        draft, "branch", condition=GERMAN, parent=Step.objects.get(kind="branch"), arm="no", position=1
+    )
+    plans.add_step(draft, "wait", parent=inner, arm="yes", settings={"days": 1})
+    sign_in(page, draft.campaign.get_absolute_url())
+    for width in (360, 390, 768, 1024, 1440, 2560):
+        page.set_viewport_size({"width": width, "height": 900})
+        for address in ("", "settings/", "launch/", "people/", "results/", "versions/", f"steps/{inner.pk}/"):
+            page.goto(draft.campaign.get_absolute_url() + address)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (width, address)
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(draft.campaign.get_absolute_url())
+    yes, no = (page.locator(".flow__label").nth(n).bounding_box() for n in (0, 1))
+    assert no["y"] > yes["y"] + 40
+    assert page.evaluate(
+        "document.querySelector('.flow-scroll').scrollWidth <= document.querySelector('.flow-scroll').clientWidth"
+    )
+
+
+def test_axe_finds_nothing_on_the_pages_of_campaigns(page: Any, draft: CampaignVersion) -> None:
+    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
+    plans.add_step(draft, "send")  # with a check beside it
+    live = making.launched(making.simple("Running"))
+    sign_in(page, draft.campaign.get_absolute_url())
+    here, there = draft.campaign.get_absolute_url(), live.campaign.get_absolute_url()
+    wait = Step.objects.filter(version=draft, kind="wait").get()
+    addresses = (
+        "/campaigns/", "/campaigns/new/", here, f"{here}steps/{wait.pk}/", f"{here}settings/", f"{here}launch/", there,
+        f"{there}people/", f"{there}results/", f"{there}versions/", f"{there}stop/", f"{there}settings/",
+    )  # fmt: skip
+    found = []
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        for address in addresses:
+            page.goto(address)
+            page.evaluate(axe)
+            result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            found += [(theme, address, each["id"], each["nodes"][0]["html"][:140]) for each in result["violations"]]
+    page.goto(here)
+    page.get_by_title("Add a step here").first.click()
+    page.evaluate(axe)
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found += [("menu", each["id"], each["nodes"][0]["html"][:140]) for each in result["violations"]]
+    assert found == []
+
+
+def test_targets_of_the_flow_are_large_enough(page: Any, draft: CampaignVersion) -> None:
+    sign_in(page, draft.campaign.get_absolute_url())
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("#flow a, #flow button, #flow summary, .page-head button")]
+            .filter((each) => each.checkVisibility() && !each.matches(".step__open, .flow-ends a"))
+            .map((each) => [each.outerHTML.slice(0, 80), each.getBoundingClientRect()])
+            .filter(([html, box]) => box.width < 24 || box.height < 23.9)
+            .map(([html, box]) => `${html} ${box.width}x${box.height}`)"""
+    )
+    assert small == []
