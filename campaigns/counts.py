@@ -36,13 +36,15 @@ ANSWERS: dict[str, tuple[str, bool]] = {
     "bounced": (Response.Kind.BOUNCED, False),
     "complained": (Response.Kind.COMPLAINED, False),
 }
-RUNS = {"yes": "yes", "no": "no"}  # outcomes of a step that parts the path
+RUNS = ("yes", "no", "reached", "moved")  # outcomes of steps
 
 LABELS: dict[str, Any] = {
     "entered": _("came here"),
     "waiting": _("waiting now"),
     "yes": _("took the yes arm"),
     "no": _("took the no arm"),
+    "reached": _("reached it"),
+    "moved": _("moved"),
     "queued": _("about to be sent"),
     "sent": _("sent"),
     "held_back": _("held back"),
@@ -107,7 +109,7 @@ def of_steps(step_ids: Collection[int]) -> dict[int, Counts]:
         sql("SELECT step_id, outcome, count(*) FROM campaigns_steprun WHERE step_id = ANY({}) GROUP BY 1, 2", ids)
     ):
         found[step].figures["entered"] += number
-        if outcome in RUNS.values():
+        if outcome in RUNS:
             found[step].figures[outcome] += number
     for step, is_active, number in rows(
         sql(
@@ -158,7 +160,7 @@ def those(enrollments: QuerySet[Enrollment], did: str, steps: Iterable[int]) -> 
         done = StepRun.objects.filter(enrollment=OuterRef("pk"), step=OuterRef("step"), visit=OuterRef("visit"))
         return enrollments.filter(~Exists(done), step__in=steps, state=Enrollment.State.ACTIVE)
     if did in RUNS:
-        return enrollments.filter(Exists(own_runs.filter(outcome=RUNS[did])))
+        return enrollments.filter(Exists(own_runs.filter(outcome=did)))
     if did in MESSAGES:
         return enrollments.filter(Exists(own_messages.filter(state__in=MESSAGES[did])))
     kind, humans = ANSWERS[did]

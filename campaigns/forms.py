@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import time
 from typing import Any
@@ -216,6 +217,25 @@ def _settings_of(campaign: Campaign, version: CampaignVersion) -> dict[str, Any]
         "has_goal": version.goal is not None,
         "has_exit": version.exit is not None,
     }
+
+
+class Launch(forms.Form):
+    """The exact number of those who enter at once, as it was shown or typed."""
+
+    confirmed = forms.IntegerField(
+        min_value=0,
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+        error_messages={
+            "required": _("Type the number of those who enter at once."),
+            "invalid": _("Type it as a whole number, without dots or commas."),
+        },
+    )
+
+    def __init__(self, data: Any = None) -> None:
+        if data is not None:  # thousands may be told apart as the page tells them
+            data = data.copy()
+            data["confirmed"] = re.sub(r"[\s.,'’\u202f\u00a0]", "", data.get("confirmed", ""))
+        super().__init__(data)
 
 
 # ---- steps ----

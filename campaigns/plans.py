@@ -21,7 +21,7 @@ from audience.conditions import tree as conditions
 from audience.conditions import uses
 from audience.conditions.tree import ConditionError
 from audience.models import Topic
-from campaigns import flows
+from campaigns import entry, flows
 from campaigns.flows import Node, tree
 from campaigns.models import (
     Campaign,
@@ -33,7 +33,7 @@ from campaigns.models import (
     Sender,
     Step,
 )
-from kit import audit, installation, slugs
+from kit import audit, installation, slugs, writing
 from kit.models import User
 from lifecycle import stages
 from lifecycle.models import Lifecycle, Stage
@@ -43,6 +43,7 @@ __all__ = ["Check", "Refused", "tree"]
 State = CampaignVersion.State
 Entry = CampaignVersion.Entry
 MOST_STEPS = 100
+UNASKED = 100  # so many may enter at a launch without anybody confirming the exact number
 CARRIED = ("entry", "segment_id", "present", "reentry_days", "leave_with_stage", "audience", "goal", "exit")
 STEP = ("key", "kind", "name", "arm", "position", "content_id", "condition", "lifecycle_id", "stage", "settings")
 FIXED = frozenset({"lifecycle", "stage", "holdout"})  # once somebody has entered: they say who is compared with whom
@@ -235,11 +236,12 @@ def launch(version: CampaignVersion, *, confirmed: int | None = None, by: User |
     """From now on people enter this version; whoever is on an older one stays there.
 
     `confirmed`: how many the launcher was told would enter at once. Raises Refused while the checklist forbids it,
-    and, with the number that has to be confirmed, when that is large and another.
+    and, with the number that has to be confirmed, when it is another, or is large and was not confirmed at all.
     """
-    _hold(version)
+    held = _hold(version)
     if stops := [each.text for each in checklist(version, now=now) if each.level == "stop"]:
         raise Refused(" ".join(stops))
+    _check_count(held, confirmed, now)
     for step in version.steps.filter(kind=Step.Kind.SEND):
         newest = ContentVersion.objects.filter(content=step.content_id).order_by("-number").first()
         Step.objects.filter(pk=step.pk).update(content_version=newest)
@@ -320,6 +322,18 @@ def _hold(version: CampaignVersion) -> CampaignVersion:
     if held is None or held.state != State.DRAFT:
         raise Refused(_("This version was launched, and so does not change; edit the campaign to make a new one."))
     return held
+
+
+def _check_count(version: CampaignVersion, confirmed: int | None, now: datetime) -> None:
+    entering = entry.count(version, at=now + live.INSTANT)
+    told = {"count": writing.number(entering), "confirmed": writing.number(confirmed)}
+    if confirmed is None and entering > UNASKED:
+        raise Refused(_("%(count)s people would enter at once: confirm that number.") % told, count=entering)
+    if confirmed is not None and confirmed != entering:
+        raise Refused(
+            _("%(count)s people would enter at once by now, not %(confirmed)s. Confirm the new number.") % told,
+            count=entering,
+        )
 
 
 def _write(row: Any, values: dict[str, Any], action: str, by: User | None, now: datetime | None) -> None:

@@ -37,8 +37,10 @@ SHOWN: dict[str, tuple[str, ...]] = {
     Kind.SEND: ("entered", "queued", "sent", "held_back", "failed", "unknown", "opened", "clicked", "unsubscribed"),
     Kind.WAIT: ("entered", "waiting"),
     Kind.WAIT_UNTIL: ("entered", "waiting"),
+    Kind.GOAL: ("entered", "reached"),
+    Kind.MOVE: ("entered", "moved"),
 }
-ALWAYS = frozenset({"entered", "waiting", "sent", "clicked"})  # said even when they are nought
+ALWAYS = frozenset({"entered", "waiting", "sent", "clicked", "reached", "moved"})  # said even when they are nought
 ORDER = (Kind.SEND, Kind.WAIT, Kind.WAIT_UNTIL, Kind.BRANCH, Kind.MOVE, Kind.GOAL, Kind.EXIT)
 ARMS: dict[str, tuple[Any, Any]] = {
     Kind.BRANCH: (gettext_lazy("Yes"), gettext_lazy("No")),

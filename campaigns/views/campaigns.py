@@ -15,8 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
+from audience import live
 from audience.conditions.tree import ConditionError
-from campaigns import counts, filters, forms, plans, wording
+from campaigns import counts, entry, filters, forms, plans, wording
 from campaigns.models import Campaign, CampaignVersion, Enrollment, Step
 from campaigns.views import head
 from campaigns.views.builder import entry_words, people_url
@@ -209,31 +210,34 @@ def _rules(version: CampaignVersion) -> list[tuple[str, str]]:
 
 @rights.needs("edit")
 def launch(request: HttpRequest, slug: str) -> HttpResponse:
-    """What stops a launch and what should be thought over; then the launch itself."""
+    """What stops a launch, what is to be thought over, who enters at once; then the launch, by the exact number."""
     campaign = head.find(slug)
     version = head.version_to_show(campaign)
     if version.state != CampaignVersion.State.DRAFT:
         return redirect(campaign)
     now = timezone.now()
-    trouble = ""
-    if request.method == "POST":
+    form = forms.Launch(request.POST or None)
+    if form.is_valid():
         try:
-            plans.launch(version, confirmed=None, by=asker(request), now=now)
+            plans.launch(version, confirmed=form.cleaned_data["confirmed"], by=asker(request), now=now)
         except plans.Refused as refused:
-            trouble = str(refused)
+            form.add_error(None, str(refused))
         else:
             messages.success(request, _("“%(campaign)s” is running.") % {"campaign": campaign})
             return redirect(campaign)
     checks = plans.checklist(version, now=now)
     keys = set(version.steps.values_list("key", flat=True))
+    stops = [_check(campaign, each, keys) for each in checks if each.level == "stop"]
     context = {
         **head.context(campaign, "", now, version=version, crumb=_("Launch")),
-        "stops": [_check(campaign, each, keys) for each in checks if each.level == "stop"],
+        "stops": stops,
         "warnings": [_check(campaign, each, keys) for each in checks if each.level == "warn"],
-        "trouble": trouble,
+        "form": form,
         "entry": entry_words(version),
+        "entering": None if stops else entry.count(version, at=now + live.INSTANT),
+        "unasked": plans.UNASKED,
     }
-    return render(request, "campaigns/campaign_launch.html", context, status=409 if trouble else 200)
+    return render(request, "campaigns/campaign_launch.html", context, status=409 if form.errors else 200)
 
 
 def _check(campaign: Campaign, check: plans.Check, keys: set[str]) -> dict[str, str]:

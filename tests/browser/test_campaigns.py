@@ -197,6 +197,7 @@ def test_axe_finds_nothing_on_the_pages_of_campaigns(page: Any, draft: CampaignV
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         for address in addresses:
             page.goto(address)
+            until(page, "![...document.querySelectorAll('[data-count]')].some((it) => it.textContent === 'Counting …')")
             page.evaluate(axe)
             result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
             found += [(theme, address, each["id"], each["nodes"][0]["html"][:140]) for each in result["violations"]]

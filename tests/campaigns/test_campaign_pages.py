@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
+from audience.models import SegmentMember
 from campaigns import counts, flows, plans
 from campaigns.models import Campaign, CampaignVersion, Enrollment, Message, Response, Step, StepRun
 from kit.models import User
@@ -365,8 +366,46 @@ def test_what_stops_a_launch_is_listed_with_where_it_is_put_right(client, ada):
     page = client.get(url("campaign_launch", draft))
     assert [check["url"] for check in page.context["stops"]] == [f"{draft.campaign.get_absolute_url()}#step-{step.key}"]
     assert any("Nobody is held out" in check["text"] for check in page.context["warnings"])
-    answer = client.post(url("campaign_launch", draft))
+    answer = client.post(url("campaign_launch", draft), {"confirmed": "0"})
     assert answer.status_code == 409 and Campaign.objects.get().state == "draft"
+    assert "choose what to send" in text(answer)
+
+
+def broadcast(number: int) -> CampaignVersion:
+    segment = making.segment(*(factories.person(email=f"{n}@example.com") for n in range(number)), at=NOW)
+    return making.simple(entry="broadcast", segment=segment)
+
+
+def test_a_launch_says_how_many_enter_and_is_refused_when_that_has_changed_since(client, ada):
+    draft = broadcast(3)
+    page = client.get(url("campaign_launch", draft))
+    assert page.context["entering"] == 3 and "Launch to 3 people" in text(page)
+    SegmentMember.objects.create(segment=draft.segment, person=factories.person(), entered_at=NOW)
+    answer = client.post(url("campaign_launch", draft), {"confirmed": "3"})
+    assert answer.status_code == 409 and "4 people would enter at once by now, not 3" in text(answer)
+    assert Campaign.objects.get().state == "draft"
+    answer = client.post(url("campaign_launch", draft), {"confirmed": "4"})
+    assert answer.status_code == 302 and Campaign.objects.get().state == "running"
+
+
+def test_beyond_a_hundred_the_exact_number_is_typed(client, ada):
+    draft = broadcast(plans.UNASKED + 1)
+    page = text(client.get(url("campaign_launch", draft)))
+    assert "Type 101 to confirm" in page and 'name="confirmed" value="101"' not in page
+    for wrong, words in (("", "Type the number"), ("about 100", "whole number"), ("100", "101 people would enter")):
+        answer = client.post(url("campaign_launch", draft), {"confirmed": wrong})
+        assert answer.status_code == 409 and words in text(answer), wrong
+    assert Campaign.objects.get().state == "draft"
+    client.post(url("campaign_launch", draft), {"confirmed": "101"})
+    assert Campaign.objects.get().state == "running"
+
+
+def test_no_caller_launches_to_many_without_the_exact_number(ada):
+    draft = broadcast(plans.UNASKED + 1)
+    with pytest.raises(plans.Refused) as refused:
+        plans.launch(draft, by=None, now=NOW)
+    assert refused.value.count == 101
+    plans.launch(draft, confirmed=101, by=None, now=NOW)
 
 
 def test_a_campaign_is_paused_resumed_and_stopped_from_its_head(client, ada):
