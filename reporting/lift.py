@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from django.db.models import Exists, Min, OuterRef, QuerySet
 
-from campaigns.models import Campaign, Enrollment
+from campaigns.models import Campaign, Enrollment, Step
 from kit import installation
 from kit.sql import Sql, join, rows, sql
 from kit.statistics import Difference, MeanDifference, Sample, Share, as_planned
@@ -18,6 +18,7 @@ from reporting.metrics import lift_in_money
 from reporting.metrics.lift import ASSIGNED, HELD, MATURE, REACHED, TREATED, UNFINISHED, part_of
 from reporting.metrics.lift_in_money import KINDS
 
+BOTH = "both"  # a campaign that speaks in both styles
 UNLIKELY = 0.001  # a split this far from its plan says that something was wrong with the assigning
 
 
@@ -126,6 +127,16 @@ def with_members() -> QuerySet[Campaign]:
     """The campaigns to which somebody was assigned, the newest first."""
     members = Enrollment.objects.filter(campaign=OuterRef("pk"))
     return Campaign.objects.filter(Exists(members)).select_related("lifecycle").order_by("-launched_at", "-pk")
+
+
+def styles(campaigns: Sequence[Campaign]) -> dict[int, str]:
+    """In which style each campaign speaks, by what it sends; "both" where it does both, "" where nothing says so."""
+    sends = Step.objects.filter(version__campaign__in=campaigns).exclude(content__style="")
+    found: dict[int, str] = {}
+    for campaign, style in sends.values_list("version__campaign", "content__style").distinct():
+        if style:
+            found[campaign] = BOTH if campaign in found else style
+    return found
 
 
 def told_from(question: CampaignQuestion) -> date | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from campaigns.models import Content
 from kit import writing
 from kit.statistics import Interval
 from reporting import campaigns as asking
@@ -316,19 +317,30 @@ class Row:
     drawn: Drawn | None
 
 
-def overview(answers: Sequence[Lift]) -> Sheet:
-    """The page of all campaigns."""
+def overview(answers: Sequence[Lift], styles: Mapping[int, str]) -> Sheet:
+    """The page of all campaigns; in blocks by the style in which they speak, where there are several."""
     if not answers:
         text = _(
             "A campaign appears here as soon as somebody has entered it. Members of campaigns that ran elsewhere come "
             "in by a file: choose the rows “Campaign members”."
         )
         return Sheet((), (), metrics=METRICS, empty_title=_("No campaign has members yet"), empty_text=text)
-    drawn = Drawn.of(answers)
-    listed = [_row(answer, picture) for answer, picture in zip(answers, drawn, strict=True)]
+    blocks: dict[str, list[Row]] = {}
+    for answer, picture in zip(answers, Drawn.of(answers), strict=True):
+        blocks.setdefault(styles.get(answer.question.campaign.pk, ""), []).append(_row(answer, picture))
+    titles = {
+        Content.Style.EDUCATION: _("Education"), Content.Style.ENGAGEMENT: _("Engagement"),
+        lifts.BOTH: _("Education and engagement"), "": _("Style not told"),
+    }  # fmt: skip
+    if len(blocks) == 1:
+        titles = dict.fromkeys(blocks, _("Campaigns"))
     purpose = _("Of each campaign, how many more came to its outcome than of those held out of it.")
-    section = Section("campaigns", _("Campaigns"), purpose, template="reporting/_lifts.html", drawn=listed, flush=True)
-    return Sheet((), [section], metrics=METRICS)
+    sections = [
+        Section(f"style-{style}", title, purpose, template="reporting/_lifts.html", drawn=blocks[style], flush=True)
+        for style, title in titles.items()
+        if style in blocks
+    ]
+    return Sheet((), sections, metrics=METRICS)
 
 
 def _row(answer: Lift, drawn: Drawn | None) -> Row:

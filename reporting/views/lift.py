@@ -48,7 +48,7 @@ def overview(request: HttpRequest) -> HttpResponseBase:
             "before": [Choice("lifecycle", _("Lifecycle"), [("", _("all")), *offered], chosen)],
             "export": f"{reverse('report_lift')}?export=csv&lifecycle={chosen if chosen in lifecycles else ''}",
         }
-    return asking.report(request, figures.overview(answers), context)
+    return asking.report(request, figures.overview(answers, lifts.styles(shown)), context)
 
 
 @require_GET

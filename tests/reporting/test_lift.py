@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from audience.models import DealRole, Person
-from campaigns.models import Campaign, CampaignVersion, Enrollment
+from campaigns.models import Campaign, CampaignVersion, Content, Enrollment, Step
 from kit import installation
 from kit.registry import panels
 from kit.sql import rows, sql
@@ -309,6 +309,30 @@ def test_the_list_as_a_file_and_narrowed_to_a_lifecycle(visitor: Client) -> None
     assert lines[2][4:10] == ["2", "2", "1", "0", "0", "0"]
     narrowed = text(visitor, f"{reverse('report_lift')}?lifecycle=sales")
     assert "Nurture" in narrowed and "Other" not in narrowed
+
+
+def test_campaigns_stand_in_blocks_by_the_style_in_which_they_speak(visitor: Client) -> None:
+    sales = lifecycle()
+    for name, styles in {
+        "Teach": ["education"],
+        "Sell": ["engagement"],
+        "Mix": ["education", "engagement"],
+        "Old": [],
+    }.items():
+        made = campaign(sales, name)
+        assign(made, factories.person(), 2)
+        for number, style in enumerate(styles):
+            said = Content.objects.create(
+                slug=f"{name}{number}".lower(), name=name, style=style, created_at=NOW, updated_at=NOW
+            )
+            Step.objects.create(
+                version=made.versions.get(), key=str(number), kind="send", position=number, content=said
+            )
+    told = text(visitor, reverse("report_lift"))
+    places = [told.index(word) for word in (
+        "Education Of each", "Teach", "Engagement Of each", "Sell", "Education and engagement", "Mix", "Style not told", "Old",
+    )]  # fmt: skip
+    assert places == sorted(places)
 
 
 def test_the_list_takes_as_many_queries_for_many_campaigns(visitor: Client, django_assert_max_num_queries) -> None:
