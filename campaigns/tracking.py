@@ -54,7 +54,7 @@ class Addresses:
 
     def click(self, number: int, /) -> str:
         """The way to the link at this place of the message's links; the first is 0."""
-        return f"{self.base}/c/{token(Kind.CLICK, self.message_id, number)}/"
+        return f"{self.base}/c/{token(Kind.CLICK, self.message_id, number)}"
 
     @property
     def open(self) -> str:
@@ -64,12 +64,12 @@ class Addresses:
     @property
     def unsubscribe(self) -> str:
         """The page with one button, which takes one-click requests as well (RFC 8058)."""
-        return f"{self.base}/u/{token(Kind.READER, self.message_id)}/"
+        return f"{self.base}/u/{token(Kind.READER, self.message_id)}"
 
     @property
     def preferences(self) -> str:
         """The page on which topics are chosen."""
-        return f"{self.base}/u/{token(Kind.READER, self.message_id)}/topics/"
+        return f"{self.base}/u/{token(Kind.READER, self.message_id)}/topics"
 
 
 def addresses(message_id: UUID) -> Addresses:

@@ -2,9 +2,14 @@
 
 from django.urls import path
 
-from campaigns.views import builder, campaigns
+from campaigns.views import builder, campaigns, public
 
 urlpatterns = [
+    # What messages lead to: short, and without a slash at the end, so that nothing is mended by a redirect.
+    path("c/<str:token>", public.click, name="message_click"),
+    path("o/<str:token>.gif", public.picture, name="message_picture"),
+    path("u/<str:token>", public.unsubscribe, name="unsubscribe"),
+    path("u/<str:token>/topics", public.topics, name="preferences"),
     path("campaigns/", campaigns.Campaigns.as_view(), name="campaigns"),
     path("campaigns/new/", campaigns.new, name="campaign_new"),
     path("campaigns/<slug:slug>/", builder.flow, name="campaign"),

@@ -56,8 +56,9 @@ TAKES = {
     "campaign_step": "edit", "campaign_step_new": "edit", "campaign_step_move": "edit", "campaign_step_remove": "edit",
     "campaign_step_put_back": "edit",
     "demo_load": "edit",
+    "message_click": ANYBODY, "message_picture": ANYBODY, "unsubscribe": ANYBODY, "preferences": ANYBODY,
 }  # fmt: skip
-GIVEN = {"of": "person", "pk": 1, "slug": "small", "stage": "known", "number": 1, "kind": "fit"}
+GIVEN = {"token": "garbled", "of": "person", "pk": 1, "slug": "small", "stage": "known", "number": 1, "kind": "fit"}
 
 
 def routes(patterns=None):
