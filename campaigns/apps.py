@@ -11,7 +11,7 @@ class CampaignsConfig(AppConfig):
         from audience import live as engine
         from audience.conditions import uses
         from campaigns import channels, entry, importing, live, models, plans, responses
-        from campaigns.channels import mailbox
+        from campaigns.channels import mailbox, smtp
         from kit import jobs, navigation
         from kit.registry import defaults, holder, import_kind
 
@@ -21,6 +21,7 @@ class CampaignsConfig(AppConfig):
         uses.register(entry.kept)
         import_kind(importing.KIND)
         channels.register(mailbox.Mailbox)
+        channels.register(smtp.Smtp)
         defaults(responses.ensure_defaults)
         holder(models.Enrollment, "enrollments")
         holder(models.Message, "messages", personal=("links",))

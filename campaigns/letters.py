@@ -12,7 +12,7 @@ from typing import Literal
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from campaigns import mime, personal, rendering
+from campaigns import mime, personal, rendering, tracking
 from campaigns.channels import Outgoing
 from campaigns.models import ContentVersion, Message, Sender
 from campaigns.rendering import Rendered, ToRender, Unrendered
@@ -38,6 +38,11 @@ class Unwritten:
 
 def write(ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID, Outgoing | Unwritten]:
     """The letter of each message, as of now. Takes as many queries for two hundred as for one."""
+    with installation.remembering():
+        return _written(ids, now)
+
+
+def _written(ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID, Outgoing | Unwritten]:
     found = Message.objects.filter(pk__in=ids).select_related(
         "content_version", "sender", "campaign__sender", "person", "to_user", "notice"
     )
@@ -78,6 +83,7 @@ def _letter(message: Message, rendered: Rendered | Unrendered, now: datetime) ->
             sender=sender,
             recipient=recipient,
             name=name,
+            addresses=tracking.addresses(message.pk) if message.purpose == Purpose.CAMPAIGN else None,
             campaign=message.campaign.slug if message.campaign else "",
             now=now,
         )

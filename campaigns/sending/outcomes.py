@@ -11,9 +11,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audience import consent
-from campaigns import channels
+from campaigns import channels, responses
 from campaigns.channels import Outcome
-from campaigns.models import ChannelSetting, DomainPause, Message, MessageAttempt
+from campaigns.models import ChannelSetting, DomainPause, Message, MessageAttempt, Response
 from campaigns.sending.fence import Intent
 from kit.sql import Sql, rows, run, sql
 
@@ -165,6 +165,7 @@ def late_evidence(message: Message, *, reply: str, code: int | None = None, now:
             return False
         message.refresh_from_db()
         _remember(message, message.attempt, "evidence", reply, code, now)
+        responses.record_sent([message.pk], now=now)
     return True
 
 
@@ -179,6 +180,8 @@ def _remember(message: Message, attempt: int, phase: str, reply: str, code: int 
 
 def _act(told: Sequence[Told], noted: set[uuid.UUID], setting: ChannelSetting) -> bool:
     ours = [each for each in told if each.outcome.id in noted]
+    if sent := [each for each in ours if each.outcome.result == channels.ACCEPTED]:
+        responses.record_sent([each.outcome.id for each in sent], now=sent[-1].at)
     for each in ours:
         if each.outcome.result == channels.BOUNCED:
             _bounce(each, setting)
@@ -217,11 +220,12 @@ def pause_for_trouble(setting: ChannelSetting, because: str, *, now: datetime) -
 
 
 def _bounce(told: Told, setting: ChannelSetting) -> None:
-    """Nobody of that address: it is never written to again."""
+    """Nobody of that address: it is never written to again, and its person is known to have bounced."""
     message = Message.objects.get(pk=told.outcome.id)
     if message.purpose != Message.Purpose.CAMPAIGN:
         return  # an address of one of us
     consent.suppress(told.intent.outgoing.recipient, channel=setting.channel, reason="hard bounce", now=told.at)
+    responses.record(message, Response.Kind.BOUNCED, actor="unknown", at=told.at, now=told.at)
 
 
 def _pause_domain(told: Told, setting: ChannelSetting) -> None:

@@ -41,13 +41,14 @@ def test_a_letter_is_written_for_its_reader_in_the_senders_name():
     assert told["To"] == "Rea Der <rea@example.com>" and "ada@marlowcreek.example" in told["From"]
     assert "Hello Rea" in told.get_body(("html",)).get_content()
     assert message.pk.hex in told["Message-ID"]
+    assert told["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click" and "/u/" in told["List-Unsubscribe"]
 
 
 def test_two_hundred_take_as_many_queries_as_one(django_assert_num_queries):
     version = running()
     some = [queued(version).pk for _ in range(20)]
     letters.write(some[:1], NOW)
-    with django_assert_num_queries(5):  # messages, people, three settings
+    with django_assert_num_queries(6):  # messages, people, four settings
         assert len(letters.write(some, NOW)) == 20
 
 

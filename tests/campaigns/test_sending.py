@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from audience import consent
-from audience.models import Suppression
+from audience.models import Activity, Suppression
 from campaigns import capping, channels, plans, sending
 from campaigns.channels import Outcome
 from campaigns.letters import Unwritten
@@ -106,6 +107,10 @@ def test_a_due_message_arrives_in_the_mailbox_and_its_row_tells_how():
     assert (letter.message_id, letter.recipient, letter.subject) == (message.pk, "rea@example.com", "Hi")
     attempt = MessageAttempt.objects.get()
     assert (attempt.attempt, attempt.state, attempt.code, attempt.at) == (1, "sent", 250, NOW)
+    told = Activity.objects.get()
+    assert (told.person_id, told.kind.slug, told.direction, told.occurred_at) == (
+        message.person_id, "email_sent", "outbound", NOW,
+    )  # fmt: skip
     assert send() == 0, "there is nothing to do again"
 
 
@@ -124,12 +129,15 @@ def test_more_than_one_lot_leaves_in_batches_and_each_once():
     assert not Message.objects.exclude(state="sent").exists() and MessageAttempt.objects.count() == 60
 
 
-def test_a_batch_takes_the_same_number_of_queries_however_many_are_in_it(django_assert_max_num_queries):
-    version = running()
-    for _ in range(25):
-        queued(version)
-    with django_assert_max_num_queries(40):
-        send()
+def test_a_batch_takes_the_same_number_of_queries_however_many_are_in_it():
+    version, taken = running(), []
+    for number in (1, 25):
+        for _ in range(number):
+            queued(version)
+        with CaptureQueriesContext(connection) as queries:
+            send()
+        taken.append(len(queries))
+    assert taken[0] == taken[1] < 50
 
 
 def test_a_large_campaign_keeps_no_small_one_waiting():
@@ -485,6 +493,7 @@ def test_an_address_that_does_not_exist_is_never_written_to_again(monkeypatch):
     send()
     assert state(message) == ("failed", "550 5.1.1 Nobody of this name here")
     assert Suppression.objects.get().reason == "hard bounce"
+    assert Response.objects.get().kind == "bounced"
     again = queued(version, ada)
     send()
     assert state(again)[0] == "suppressed"
