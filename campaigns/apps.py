@@ -10,13 +10,14 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         from audience import live as engine
         from audience.conditions import uses
-        from campaigns import channels, entry, importing, live, models, plans, responses
+        from campaigns import channels, entry, fields, importing, live, models, plans, responses
         from campaigns.channels import mailbox, smtp
         from kit import jobs, navigation
         from kit.registry import defaults, holder, import_kind
 
         engine.register(engine.Judge("campaigns", 40, live.judge, live.clock))
         jobs.register(live.JOB, live.work, tidy=live.tidy)
+        fields.register_all()
         uses.register(plans.kept)
         uses.register(entry.kept)
         import_kind(importing.KIND)
