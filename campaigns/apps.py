@@ -10,14 +10,18 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         from audience import live as engine
         from audience.conditions import uses
-        from campaigns import channels, entry, fields, importing, live, models, plans, responses
+        from campaigns import channels, entry, fields, importing, inbulk, live, models, plans, responses
         from campaigns.channels import mailbox, smtp
         from kit import jobs, navigation
         from kit.registry import defaults, holder, import_kind
 
         engine.register(engine.Judge("campaigns", 40, live.judge, live.clock))
         jobs.register(live.JOB, live.work, tidy=live.tidy)
+<<<<<<< HEAD
         fields.register_all()
+=======
+        inbulk.register_all()
+>>>>>>> 41b6f35 (A dry run stands before the launch; people are put in by hand, one by one or many of a list)
         uses.register(plans.kept)
         uses.register(entry.kept)
         import_kind(importing.KIND)

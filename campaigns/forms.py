@@ -8,10 +8,12 @@ from datetime import time
 from typing import Any
 
 from django import forms
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from audience.builder import ConditionField
-from audience.models import Segment, Topic
+from audience.models import Person, Segment, Topic
+from audience.models.people import Folded
 from campaigns import wording
 from campaigns.models import Campaign, CampaignVersion, Content, Sender, Step
 from kit.forms import Day, Time
@@ -236,6 +238,32 @@ class Launch(forms.Form):
             data = data.copy()
             data["confirmed"] = re.sub(r"[\s.,'’\u202f\u00a0]", "", data.get("confirmed", ""))
         super().__init__(data)
+
+
+class Enroll(forms.Form):
+    """People by their addresses or numbers. `found` are those there are; one that is not there is said."""
+
+    MOST = 500
+
+    who = forms.CharField(
+        label=_("Who"),
+        widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false"}),
+        help_text=_("Email addresses or numbers (#123), one in a line. For many, choose them in the list of people."),
+    )
+
+    def clean_who(self) -> str:
+        said = self.cleaned_data["who"]
+        asked = list(dict.fromkeys(each.strip().lower() for each in re.split(r"[\n,;]+", said) if each.strip()))
+        if len(asked) > self.MOST:
+            raise forms.ValidationError(_("At most %(most)s at once here."), params={"most": self.MOST})
+        numbers = {int(each.lstrip("#")): each for each in asked if re.fullmatch(r"#?\d{1,18}", each, re.ASCII)}
+        there = Person.objects.filter(erased_at=None).annotate(address=Folded("email"))
+        self.found = list(there.filter(Q(address__in=asked) | Q(pk__in=numbers)).order_by("pk"))
+        known = {each.address for each in self.found} | {numbers[each.pk] for each in self.found if each.pk in numbers}
+        if strangers := [each for each in asked if each not in known]:
+            told = ", ".join(strangers[:10]) + (" …" if len(strangers) > 10 else "")
+            raise forms.ValidationError(_("Nobody here is known as: %(strangers)s"), params={"strangers": told})
+        return said
 
 
 # ---- steps ----

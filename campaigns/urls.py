@@ -23,10 +23,12 @@ urlpatterns = [
     path("campaigns/<slug:slug>/discard/", campaigns.discard, name="campaign_discard"),
     path("campaigns/<slug:slug>/settings/", campaigns.settings, name="campaign_settings"),
     path("campaigns/<slug:slug>/launch/", campaigns.launch, name="campaign_launch"),
+    path("campaigns/<slug:slug>/launch/dry-run/", campaigns.dry_run, name="campaign_dry_run"),
     path("campaigns/<slug:slug>/pause/", campaigns.pause, name="campaign_pause"),
     path("campaigns/<slug:slug>/resume/", campaigns.resume, name="campaign_resume"),
     path("campaigns/<slug:slug>/stop/", campaigns.stop, name="campaign_stop"),
     path("campaigns/<slug:slug>/people/", campaigns.People.as_view(), name="campaign_people"),
+    path("campaigns/<slug:slug>/people/add/", campaigns.enroll, name="campaign_enroll"),
     path("campaigns/<slug:slug>/results/", campaigns.results, name="campaign_results"),
     path("campaigns/<slug:slug>/versions/", campaigns.versions, name="campaign_versions"),
 ]

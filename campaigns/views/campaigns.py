@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -17,12 +18,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from audience import live
 from audience.conditions.tree import ConditionError
-from campaigns import counts, entry, filters, forms, plans, wording
+from campaigns import counts, entry, filters, flows, forecast, forms, invariant, plans, wording
 from campaigns.models import Campaign, CampaignVersion, Enrollment, Step
 from campaigns.views import head
 from campaigns.views.builder import entry_words, people_url
-from kit import pages, panels, rights, writing
+from kit import pages, panels, reading, rights, writing
 from kit.audit import asker
+from kit.sql import sql, value
 
 # Words of kit.look for the states of an enrollment.
 STATUS = {
@@ -34,6 +36,7 @@ STATUS = {
     Enrollment.State.STOPPED: "cancelled",
     Enrollment.State.QUARANTINED: "attention",
 }
+FORECASTS = (14, 30, 90)  # days that a dry run looks ahead
 # The columns of the results of a send: the figure, and of what its share is.
 RESULTS = (
     ("entered", ""), ("sent", ""), ("opened", "delivered"), ("clicked", "delivered"), ("unsubscribed", "delivered"),
@@ -240,6 +243,77 @@ def launch(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "campaigns/campaign_launch.html", context, status=409 if form.errors else 200)
 
 
+@require_GET
+def dry_run(request: HttpRequest, slug: str) -> HttpResponse:
+    """What would happen within some days if it were launched now: how much is sent on which day, and what is not."""
+    campaign = head.find(slug)
+    version = head.version_to_show(campaign)
+    now = timezone.now()
+    days = next((each for each in FORECASTS if request.GET.get("days") == str(each)), FORECASTS[0])
+    context: dict[str, Any] = {
+        "campaign": campaign,
+        "version": version,
+        "days": days,
+        "choices": [(each, each == days) for each in FORECASTS],
+        "crumbs": [
+            (_("Campaigns"), reverse("campaigns")), (campaign.name, campaign.get_absolute_url()), (_("Dry run"), ""),
+        ],
+    }  # fmt: skip
+    try:
+        found = forecast.dry_run(version, at=now, days=days)
+    except reading.TooSlow:
+        context["trouble"] = _("This takes too long to work out while you wait.")
+    except ConditionError as error:
+        context["trouble"] = error.message
+    else:
+        context |= {
+            "forecast": found,
+            "table": _table(version, found),
+            "reasons": _reasons(found.held_back),
+            "ended": list(found.ended.items()),
+        }
+    return pages.part(
+        request, "dry-run", "campaigns/_campaign_dry_run.html", "campaigns/campaign_dry_run.html", context
+    )
+
+
+def _table(version: CampaignVersion, found: forecast.Forecast) -> dict[str, Any]:
+    """Messages by day and step; only days and steps that have some."""
+    by_day = found.by_day()
+    sending = {pk for steps in by_day.values() for pk in steps}
+    steps = [node.step for node in flows.walk(plans.tree(version)) if node.step.pk in sending]
+    words = wording.Words(steps)
+    lines: list[dict[str, Any]] = [
+        {"day": day, "cells": [of.get(step.pk, 0) for step in steps], "total": sum(of.values())}
+        for day, of in by_day.items()
+    ]
+    totals = [sum(of.get(step.pk, 0) for of in by_day.values()) for step in steps]
+    return {
+        "titles": [words.title(step) for step in steps],
+        "lines": lines,
+        "totals": totals,
+        "most": max((line["total"] for line in lines), default=0),
+    }
+
+
+def _reasons(held_back: dict[str, int]) -> list[tuple[str, int]]:
+    """Why messages would not leave, in words."""
+    words = {
+        "no consent": _("They have not agreed to the topic"),
+        "withdrew": _("They have unsubscribed or objected"),
+        "no address": _("They have no address"),
+        "left out": _("They are left out of figures: tests, colleagues, competitors"),
+        "erased": _("They were erased"),
+        "paused": _("They asked to be left in peace for a while"),
+    }
+    told = []
+    for reason, number in held_back.items():
+        kind, _colon, detail = reason.partition(": ")
+        suppressed = _("Their address is suppressed: %(why)s") % {"why": detail}
+        told.append((suppressed if kind == "suppressed" else str(words.get(reason, reason)), number))
+    return told
+
+
 def _check(campaign: Campaign, check: plans.Check, keys: set[str]) -> dict[str, str]:
     """One line of the checklist with the address where it is put right."""
     if check.where == "settings":
@@ -374,11 +448,59 @@ class People(pages.ListPage):
     def context(self) -> dict[str, Any]:
         return head.context(self.campaign, "people", timezone.now())
 
+    def tools(self) -> list[dict[str, Any]]:
+        if self.campaign.state != Campaign.State.RUNNING or not rights.may(self.request.user, "edit"):
+            return []
+        url = reverse("campaign_enroll", args=[self.campaign.slug])
+        return [{"label": _("Put people in"), "icon": "user-round-plus", "url": url}]
+
     def get_title(self) -> str:
         return self.campaign.name
 
     def get_crumbs(self) -> list[tuple[Any, str]]:
         return [(_("Campaigns"), reverse("campaigns")), (self.campaign.name, "")]
+
+
+@rights.needs("edit")
+def enroll(request: HttpRequest, slug: str) -> HttpResponse:
+    """Put people in by hand: first look who that is and how many may enter, then by that number."""
+    campaign = head.find(slug)
+    if campaign.state != Campaign.State.RUNNING:
+        messages.error(request, _("It is not running, so nobody enters it."))
+        return redirect("campaign_people", slug)
+    now = timezone.now()
+    form = forms.Enroll(request.POST or None)
+    context: dict[str, Any] = {"campaign": campaign, "form": form, "found": None}
+    if form.is_valid():
+        ids = [person.pk for person in form.found]
+        entering = _by_hand(campaign, ids, now)
+        if entering and request.POST.get("sure") == str(entering):
+            entered = entry.enroll(campaign, ids, by=asker(request), now=now)
+            messages.success(request, _entered(entered))
+            return redirect("campaign_people", slug)
+        context |= {"found": form.found, "entering": entering, "held_back": len(ids) - entering}
+    people = reverse("campaign_people", args=[slug])
+    context["crumbs"] = [
+        (_("Campaigns"), reverse("campaigns")), (campaign.name, people), (_("Put people in"), ""),
+    ]  # fmt: skip
+    return render(request, "campaigns/campaign_enroll.html", context, status=400 if form.errors else 200)
+
+
+def _by_hand(campaign: Campaign, ids: list[int], now: datetime) -> int:
+    """How many of these may enter now."""
+    at = now + live.INSTANT
+    chosen = sql("SELECT unnest({}::bigint[]) AS subject_id", ids)
+    entering = entry.by_hand(entry.live_version(campaign), chosen, why="", at=at)
+    return int(value(sql("SELECT count(*) FROM ({}) entering", entering)))
+
+
+def _entered(entered: entry.Entered) -> str:
+    told = ngettext("%(shown)s person entered.", "%(shown)s people entered.", entered.active)
+    told %= {"shown": writing.number(entered.active)}
+    if entered.holdout:
+        held = ngettext("%(shown)s is held out.", "%(shown)s are held out.", entered.holdout)
+        told += " " + held % {"shown": writing.number(entered.holdout)}
+    return told
 
 
 # ---- what came of it ----
@@ -401,6 +523,7 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
         "rows": _by_key(campaign, steps),
         "formulas": counts.FORMULAS,
         "counted_so": [(counts.CALLED[name], formula) for name, formula in counts.FORMULAS.items()],
+        "adds_up": invariant.figures(campaign),
         "panels": panels.draw("campaign_results", campaign, request, now),
     }
     return render(request, "campaigns/campaign_results.html", context)

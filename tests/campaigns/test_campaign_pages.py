@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from django.urls import reverse
 
-from audience.models import SegmentMember
-from campaigns import counts, flows, plans
+from audience import consent
+from audience.models import Person, SegmentMember
+from campaigns import counts, entry, flows, plans
 from campaigns.models import Campaign, CampaignVersion, Enrollment, Message, Response, Step, StepRun
 from kit.models import User
 from tests import factories
@@ -379,7 +381,7 @@ def broadcast(number: int) -> CampaignVersion:
 def test_a_launch_says_how_many_enter_and_is_refused_when_that_has_changed_since(client, ada):
     draft = broadcast(3)
     page = client.get(url("campaign_launch", draft))
-    assert page.context["entering"] == 3 and "Launch to 3 people" in text(page)
+    assert page.context["entering"] == 3 and "Launch: 3 people enter" in text(page)
     SegmentMember.objects.create(segment=draft.segment, person=factories.person(), entered_at=NOW)
     answer = client.post(url("campaign_launch", draft), {"confirmed": "3"})
     assert answer.status_code == 409 and "4 people would enter at once by now, not 3" in text(answer)
@@ -398,6 +400,49 @@ def test_beyond_a_hundred_the_exact_number_is_typed(client, ada):
     assert Campaign.objects.get().state == "draft"
     client.post(url("campaign_launch", draft), {"confirmed": "101"})
     assert Campaign.objects.get().state == "running"
+
+
+def test_a_dry_run_tells_what_leaves_on_which_day_and_why_some_get_nothing(client, ada):
+    draft = broadcast(4)
+    plans.change_campaign(draft.campaign, holdout=0)
+    agreed = list(draft.segment.segmentmember_set.values_list("person", flat=True))[:3]
+    for pk in agreed:
+        consent.give(Person.objects.get(pk=pk), topic=draft.campaign.topic, source="tests", at=NOW, now=NOW)
+    page = client.get(url("campaign_dry_run", draft))
+    found, table = page.context["forecast"], page.context["table"]
+    assert (found.entering, found.sent, found.held_back) == (4, 6, {"no consent": 2})
+    assert [line["cells"] for line in table["lines"]] == [[3, 0], [0, 3]] and table["totals"] == [3, 3]
+    assert "They have not agreed to the topic" in text(page) and "2 messages" in text(page)
+    part = client.get(url("campaign_dry_run", draft), headers={"HX-Request": "true", "HX-Target": "dry-run"})
+    assert "<h1" not in text(part)
+    assert not Enrollment.objects.exists() and not Message.objects.exists()
+
+
+def test_people_are_put_in_by_hand_once_somebody_has_seen_who_that_is(client, ada):
+    version = making.launched(making.simple())
+    inside, known = factories.person(email="a@example.com"), factories.person(email="b@example.com")
+    entry.enroll(version.campaign, [inside.pk], by=None, now=NOW)
+    address = url("campaign_enroll", version)
+    who = f"A@example.com\nb@example.com\n#{known.pk}"
+    look = client.post(address, {"who": who})
+    assert "1 person would enter" in text(look) and "1 is in it already" in text(look)
+    assert Enrollment.objects.count() == 1
+    client.post(address, {"who": who, "sure": "1"})
+    assert set(Enrollment.objects.values_list("person", flat=True)) == {inside.pk, known.pk}
+    answer = client.post(address, {"who": "stranger@example.com"})
+    assert answer.status_code == 400 and "stranger@example.com" in text(answer)
+
+
+def test_many_of_a_list_are_put_in_at_once_and_taken_back(client, ada):
+    version = making.launched(making.simple())
+    for number in range(3):
+        factories.person(email=f"{number}@example.com")
+    form = {"action": "enroll", "enroll-slug": version.campaign.slug, "all": "1"}
+    assert "3 people" in text(client.post(reverse("people"), form))
+    answer = client.post(reverse("people"), form | {"sure": "3"}, follow=True)
+    assert "3 entered “Nurture”" in text(answer) and Enrollment.objects.filter(state="active").count() == 3
+    client.post(re.search(r'action="(/undo/[^"]+)"', text(answer))[1].replace("&amp;", "&"))
+    assert not Enrollment.objects.filter(state="active").exists()
 
 
 def test_no_caller_launches_to_many_without_the_exact_number(ada):
