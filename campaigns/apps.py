@@ -17,11 +17,8 @@ class CampaignsConfig(AppConfig):
 
         engine.register(engine.Judge("campaigns", 40, live.judge, live.clock))
         jobs.register(live.JOB, live.work, tidy=live.tidy)
-<<<<<<< HEAD
         fields.register_all()
-=======
         inbulk.register_all()
->>>>>>> 41b6f35 (A dry run stands before the launch; people are put in by hand, one by one or many of a list)
         uses.register(plans.kept)
         uses.register(entry.kept)
         import_kind(importing.KIND)
