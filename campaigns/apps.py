@@ -29,3 +29,5 @@ class CampaignsConfig(AppConfig):
         holder(models.Message, "messages", personal=("links",))
         holder(models.Letter, "letters", personal=("recipient", "subject"))
         navigation.register(area="main", label=_("Campaigns"), url_name="campaigns", icon="megaphone", order=25)
+        navigation.register(area="main", label=_("Content"), url_name="contents", icon="file-text", order=27)
+        navigation.register(area="operations", label=_("Senders"), url_name="senders", icon="at-sign", order=30)

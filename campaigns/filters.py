@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audience.filters import OneOf
 from campaigns import counts, wording
-from campaigns.models import Campaign, Enrollment, Step
+from campaigns.models import Campaign, Content, Enrollment, Step
 from lifecycle.filters import WithWords
 from lifecycle.models import Lifecycle
 
@@ -93,3 +93,28 @@ def steps_of(request: Any) -> list[Step]:
     """The steps of the campaign that a request is about, in all its versions, the newest last."""
     found = Step.objects.filter(version__campaign=request.campaign).select_related("content", "lifecycle")
     return list(found.order_by("version__number", "position"))
+
+
+class Contents(django_filters.FilterSet):
+    """Contents by words of their name or subject, style and lifecycle."""
+
+    UNTAGGED = "(none)"
+
+    q = django_filters.CharFilter(label=_("Search"), help_text=_("Name or subject"), method="with_words")
+    style = django_filters.ChoiceFilter(
+        choices=[*Content.Style.choices, (UNTAGGED, _("(not tagged)"))],
+        label=_("Style"), empty_label=_("Any"), method="of_style",
+    )  # fmt: skip
+    lifecycle = LifecycleFilter()
+
+    class Meta:
+        model = Content
+        fields: list[str] = []
+
+    def with_words(self, rows: QuerySet[Content], name: str, value: str) -> QuerySet[Content]:
+        for word in value.replace("\x00", "").split():
+            rows = rows.filter(Q(name__icontains=word) | Q(subject__icontains=word))
+        return rows
+
+    def of_style(self, rows: QuerySet[Content], name: str, value: str) -> QuerySet[Content]:
+        return rows.filter(style="" if value == self.UNTAGGED else value)

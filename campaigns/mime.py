@@ -65,17 +65,17 @@ def assemble(
     it is made. Raises Refused for an address or a name that no mail may carry.
     """
     html, text = _bodies(rendered, addresses, campaign)
-    origin = _address(sender.address)
+    origin = checked_address(sender.address)
     head = [
         b"MIME-Version: 1.0",
         b"Date: " + format_datetime(now).encode(),
         b"Message-ID: <%s@%s>" % (message_id.hex.encode(), origin.rpartition("@")[2].encode()),
         b"From: " + _mailbox(sender.name, origin),
-        b"To: " + _mailbox(name, _address(recipient)),
+        b"To: " + _mailbox(name, checked_address(recipient)),
         b"Subject: " + _words(rendered.subject, len("Subject: ")),
     ]
     if sender.reply_to:
-        head.append(b"Reply-To: " + _address(sender.reply_to).encode())
+        head.append(b"Reply-To: " + checked_address(sender.reply_to).encode())
     if addresses:
         head.append(b"List-Unsubscribe: <%s>" % _url(addresses.unsubscribe))
         head.append(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click")
@@ -97,7 +97,7 @@ def assemble(
 
 def message_id(id: UUID, sender: Sender) -> str:
     """The Message-ID of a message, with its angle brackets."""
-    return f"<{id.hex}@{_address(sender.address).rpartition('@')[2]}>"
+    return f"<{id.hex}@{checked_address(sender.address).rpartition('@')[2]}>"
 
 
 def _bodies(rendered: rendering.Rendered, addresses: Addresses | None, campaign: str) -> tuple[str, str]:
@@ -141,7 +141,7 @@ def _mailbox(name: str, address: str) -> bytes:
     name = name.strip()
     if not name:
         return address.encode()
-    _refuse_control(name)
+    checked_words(name)
     if ATOM.fullmatch(name) and len(name) < LINE - 10 and not name.startswith("=?"):
         shown = name.encode()
     elif name.isascii() and len(name) < LINE - 10 and "=?" not in name:
@@ -153,7 +153,7 @@ def _mailbox(name: str, address: str) -> bytes:
 
 def _words(text: str, used: int) -> bytes:
     """Free text as a header's value. Raises Refused for control characters."""
-    _refuse_control(text)
+    checked_words(text)
     if text.isascii() and len(text) + used <= LINE and "=?" not in text:
         return text.encode()
     return _encoded(text, used)
@@ -172,7 +172,7 @@ def _encoded(text: str, used: int) -> bytes:
     return b"\r\n ".join(b"=?utf-8?b?%s?=" % binascii.b2a_base64(each, newline=False) for each in words)
 
 
-def _address(address: str) -> str:
+def checked_address(address: str) -> str:
     """An address as the wire wants it: the domain in punycode. Raises Refused for one that cannot be carried."""
     local, _at, domain = address.strip().rpartition("@")
     if not domain.isascii():
@@ -193,7 +193,7 @@ def _url(address: str) -> bytes:
     return address.encode()
 
 
-def _refuse_control(text: str) -> None:
+def checked_words(text: str) -> None:
     if CONTROL.search(text):
         raise Refused(_("“%(text)s” holds a control character, which no mail may carry.") % {"text": _shown(text)})
 

@@ -64,13 +64,19 @@ GENERAL = {
 }
 
 
+INVENTED = {
+    "first_name": "Ada", "last_name": "Lovelace", "name": "Ada Lovelace", "email": "ada@example.com",
+    "title": "Head of Operations", "language": "en", "country": "DE", "city": "Berlin", "custom": {},
+}  # fmt: skip
+INVENTED_ACCOUNT = {
+    "name": "Example Works", "domain": "example.com", "industry": "Manufacturing", "country": "DE", "city": "Berlin",
+    "custom": {},
+}  # fmt: skip
+
+
 def contexts(person_ids: Sequence[int], *, now: datetime) -> dict[int, dict[str, Any]]:
     """By person, what a content may say to them at `now`. Who is not there, or was erased, is left out."""
-    general = {
-        "company": installation.get("company") or "",
-        "postal_address": installation.get("postal_address") or "",
-        "today": now.astimezone(installation.zone()).date().isoformat(),
-    }
+    general = _general(now)
     found = dicts(
         sql(
             """
@@ -84,6 +90,24 @@ def contexts(person_ids: Sequence[int], *, now: datetime) -> dict[int, dict[str,
         )
     )
     return {row["id"]: {**general, "person": _person(row), "account": _account(row)} for row in found}
+
+
+def invented(*, now: datetime) -> dict[str, Any]:
+    """What a content may say to somebody invented, of whom everything is known, for an installation without people."""
+    return {**_general(now), "person": dict(INVENTED), "account": dict(INVENTED_ACCOUNT)}
+
+
+def nobody(*, now: datetime) -> dict[str, Any]:
+    """What a content may say to somebody of whom nothing is known."""
+    return {**_general(now), "person": {"custom": {}}, "account": {"custom": {}}}
+
+
+def _general(now: datetime) -> dict[str, Any]:
+    return {
+        "company": installation.get("company") or "",
+        "postal_address": installation.get("postal_address") or "",
+        "today": now.astimezone(installation.zone()).date().isoformat(),
+    }
 
 
 def offers() -> list[tuple[Text, list[Offer]]]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from campaigns.views import builder, campaigns, public
+from campaigns.views import builder, campaigns, contents, public, senders
 
 urlpatterns = [
     # What messages lead to: short, and without a slash at the end, so that nothing is mended by a redirect.
@@ -31,4 +31,17 @@ urlpatterns = [
     path("campaigns/<slug:slug>/people/add/", campaigns.enroll, name="campaign_enroll"),
     path("campaigns/<slug:slug>/results/", campaigns.results, name="campaign_results"),
     path("campaigns/<slug:slug>/versions/", campaigns.versions, name="campaign_versions"),
+    path("content/", contents.Contents.as_view(), name="contents"),
+    path("content/new/", contents.new, name="content_new"),
+    path("content/preview/", contents.preview, name="content_preview"),
+    path("content/people/", contents.people, name="content_people"),
+    path("content/<slug:slug>/", contents.one, name="content"),
+    path("content/<slug:slug>/test/", contents.test, name="content_test"),
+    path("content/<slug:slug>/copy/", contents.clone, name="content_clone"),
+    path("content/<slug:slug>/versions/", contents.versions, name="content_versions"),
+    path("content/<slug:slug>/versions/<int:number>/", contents.version, name="content_version"),
+    path("senders/", senders.Senders.as_view(), name="senders"),
+    path("senders/new/", senders.new, name="sender_new"),
+    path("senders/<int:pk>/", senders.edit, name="sender_edit"),
+    path("senders/<int:pk>/retire/", senders.retire, name="sender_retire"),
 ]

@@ -50,6 +50,13 @@ class Installation(forms.Form):
     """What is set once for everybody. Each field is named as the setting it writes."""
 
     company = forms.CharField(label=_("Company"), max_length=200, required=False)
+    postal_address = forms.CharField(
+        label=_("Postal address"),
+        max_length=500,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("Stands in every marketing mail, as the law wants."),
+    )
     zone = forms.ChoiceField(
         label=_("Time zone"),
         help_text=_("Days begin at midnight there. Times in imported files that name no zone are read in it."),

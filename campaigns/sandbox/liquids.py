@@ -17,6 +17,7 @@ OUTPUT = 1 << 20  # bytes of one text
 KEPT = 1 << 20  # bytes of a text's own variables
 FILES = ("include", "render")  # tags that would read other templates
 UNSAFE = ("safe", "escapejs")  # filters that would let a value through as markup
+MARKUP = ("escape", "escape_once", "newline_to_br")  # filters that make markup, of which there is none in plain text
 PUT_LAST = {"unsubscribe_url": f"{LINK}u{END}", "preferences_url": f"{LINK}p{END}"}  # signed when a message is made
 
 missing: dict[str, None] = {}  # what had no value in the text now being filled in, in order
@@ -48,8 +49,13 @@ def _environment(*, escaping: bool) -> Environment:
     return made
 
 
+def _as_it_is(value: object) -> object:
+    return value
+
+
 HTML = _environment(escaping=True)
 PLAIN = _environment(escaping=False)
+PLAIN.filters |= dict.fromkeys(MARKUP, _as_it_is)  # the plain text is made of the HTML, and so of its Liquid
 
 
 def parse(text: str, environment: Environment = PLAIN) -> BoundTemplate:

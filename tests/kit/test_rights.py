@@ -55,6 +55,9 @@ TAKES = {
     "campaign_launch": "edit", "campaign_dry_run": SIGNED_IN, "campaign_enroll": "edit", "campaign_pause": "edit", "campaign_resume": "edit", "campaign_stop": "edit",
     "campaign_step": "edit", "campaign_step_new": "edit", "campaign_step_move": "edit", "campaign_step_remove": "edit",
     "campaign_step_put_back": "edit",
+    "contents": SIGNED_IN, "content": "edit", "content_versions": SIGNED_IN, "content_version": SIGNED_IN,
+    "content_new": "edit", "content_preview": "edit", "content_people": SIGNED_IN, "content_clone": "edit", "content_test": "edit",
+    "senders": SIGNED_IN, "sender_new": "edit", "sender_edit": "edit", "sender_retire": "edit",
     "demo_load": "edit",
     "message_click": ANYBODY, "message_picture": ANYBODY, "unsubscribe": ANYBODY, "preferences": ANYBODY,
 }  # fmt: skip
