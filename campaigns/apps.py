@@ -10,10 +10,10 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         from audience import live as engine
         from audience.conditions import uses
-        from campaigns import channels, entry, fields, importing, inbulk, live, models, plans, responses
+        from campaigns import channels, entry, fields, importing, inbulk, live, models, panels, plans, responses
         from campaigns.channels import mailbox, smtp
         from kit import jobs, navigation
-        from kit.registry import defaults, holder, import_kind
+        from kit.registry import defaults, holder, import_kind, panel
 
         engine.register(engine.Judge("campaigns", 40, live.judge, live.clock))
         jobs.register(live.JOB, live.work, tidy=live.tidy)
@@ -28,6 +28,7 @@ class CampaignsConfig(AppConfig):
         holder(models.Enrollment, "enrollments")
         holder(models.Message, "messages", personal=("links",))
         holder(models.Letter, "letters", personal=("recipient", "subject"))
+        panel("person", _("Campaigns"), "campaigns/_person_panel.html", panels.of_person, order=20)
         navigation.register(area="main", label=_("Campaigns"), url_name="campaigns", icon="megaphone", order=25)
         navigation.register(area="main", label=_("Content"), url_name="contents", icon="file-text", order=27)
         navigation.register(area="operations", label=_("Senders"), url_name="senders", icon="at-sign", order=30)

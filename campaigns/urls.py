@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from campaigns.views import builder, campaigns, contents, public, senders
+from campaigns.views import builder, campaigns, contents, people, public, senders
 
 urlpatterns = [
     # What messages lead to: short, and without a slash at the end, so that nothing is mended by a redirect.
@@ -29,6 +29,8 @@ urlpatterns = [
     path("campaigns/<slug:slug>/stop/", campaigns.stop, name="campaign_stop"),
     path("campaigns/<slug:slug>/people/", campaigns.People.as_view(), name="campaign_people"),
     path("campaigns/<slug:slug>/people/add/", campaigns.enroll, name="campaign_enroll"),
+    path("campaigns/<slug:slug>/people/<int:pk>/", people.trace, name="campaign_trace"),
+    path("campaigns/<slug:slug>/people/<int:pk>/enroll/", people.enroll, name="campaign_enroll_one"),
     path("campaigns/<slug:slug>/results/", campaigns.results, name="campaign_results"),
     path("campaigns/<slug:slug>/versions/", campaigns.versions, name="campaign_versions"),
     path("content/", contents.Contents.as_view(), name="contents"),

@@ -1,0 +1,40 @@
+"""What campaigns show on the profile of a person: which they are or were in, and which could take them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+
+from audience.models import Person
+from campaigns.models import Campaign, Enrollment
+from kit import rights
+
+MOST = 20  # passes, and campaigns that could take somebody
+STATUS = {
+    Enrollment.State.ACTIVE: "open",
+    Enrollment.State.HOLDOUT: "held",
+    Enrollment.State.FINISHED: "done",
+    Enrollment.State.GOAL: "won",
+    Enrollment.State.EXITED: "closed",
+    Enrollment.State.STOPPED: "cancelled",
+    Enrollment.State.QUARANTINED: "attention",
+}
+
+
+def of_person(person: Person, request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
+    """The newest pass through each campaign, those on the way first; None where nothing was ever launched."""
+    passes = Enrollment.objects.filter(subject_id=person.pk).select_related("campaign", "version")
+    newest = list(passes.order_by("campaign_id", "-pass_number").distinct("campaign_id"))
+    newest.sort(key=lambda each: (each.state != Enrollment.State.ACTIVE, -each.entered_at.timestamp()))
+    others = Campaign.objects.filter(state=Campaign.State.RUNNING).exclude(pk__in=[each.campaign_id for each in newest])
+    outside = list(others.order_by("name")[:MOST])
+    if not newest and not outside:
+        return None
+    return {
+        "person": person,
+        "passes": [(each, STATUS[Enrollment.State(each.state)]) for each in newest[:MOST]],
+        "outside": outside,
+        "may_enroll": rights.may(request.user, "edit"),
+    }
