@@ -330,6 +330,16 @@ def enroll(
     return entered
 
 
+def could(campaign: Campaign, subject_id: int, *, now: datetime) -> bool:
+    """Whether somebody would enter if they were put in by hand now."""
+    at, chosen = now + live.INSTANT, sql("SELECT {}::bigint AS subject_id", subject_id)
+    try:
+        entering = by_hand(live_version(campaign), chosen, why="", at=at)
+    except (Refused, ConditionError):
+        return False
+    return bool(value(sql("SELECT EXISTS ({})", entering)))
+
+
 def by_hand(version: CampaignVersion, chosen: Sql, *, why: str, at: datetime) -> Sql:
     """Of chosen people (subject_id) those who may enter by hand, with why: the entry aside, what is asked of others."""
     arriving = sql(

@@ -46,6 +46,14 @@ ENDS: dict[str, tuple[str, Any]] = {
     State.STOPPED: (HELD, gettext_lazy("Stopped: %(why)s")),
     State.QUARANTINED: (WRONG, gettext_lazy("Set aside: %(why)s")),
 }
+LOOKS = {
+    Response.Kind.OPENED: "mail-open",
+    Response.Kind.CLICKED: "mouse-pointer-click",
+    Response.Kind.BOUNCED: "mail-x",
+    Response.Kind.UNSUBSCRIBED: "bell-off",
+    Response.Kind.COMPLAINED: "flag",
+    Response.Kind.REPLIED: "reply",
+}
 ACTORS = {
     Activity.Actor.BOT: gettext_lazy("by a machine"),
     Activity.Actor.PROXY: gettext_lazy("by a mailbox's proxy"),
@@ -66,6 +74,7 @@ class Line:
     level: str = OK
     why: Explanation | None = None
     message: Message | None = None
+    look: str = ""
 
     @property
     def tone(self) -> str:
@@ -73,6 +82,8 @@ class Line:
 
     @property
     def icon(self) -> str:
+        if self.look:
+            return self.look
         if self.step is not None:
             return wording.LOOKS[self.step.kind].icon
         return {OK: "circle-check", WAITS: "clock", HELD: "circle-slash", WRONG: "triangle-alert"}[self.level]
@@ -138,7 +149,7 @@ class _Told:
             "no": _("%(step)s: no, %(detail)s") if run.detail else _("%(step)s: no"),
             "reached": _("%(step)s: reached"),
             "passed": _("%(step)s: not yet"),
-            "refused": _("%(step)s: could not be, %(detail)s"),
+            "refused": _("%(step)s: not possible, %(detail)s"),
             "moved": _("%(step)s: done"),
         }.get(run.outcome, "%(step)s")
         level = HELD if run.outcome == "refused" else OK
@@ -161,7 +172,9 @@ class _Told:
             told = {"step": title, "what": each.get_kind_display()}
             by = ACTORS.get(Activity.Actor(each.actor))
             text = _("%(step)s: %(what)s") % told
-            yield Line(each.at, f"{text} ({by})" if by else text, run.step, HELD if by else OK, message=message)
+            text, level = (f"{text} ({by})", HELD) if by else (text, OK)
+            look = LOOKS.get(Response.Kind(each.kind), "mail-check")
+            yield Line(each.at, text, run.step, level, message=message, look=look)
 
     def _now(self, enrolled: Enrollment) -> Iterator[Line]:
         if enrolled.step is None:
@@ -229,9 +242,9 @@ def _against(version: CampaignVersion, subject_id: int, at: datetime) -> Iterato
     if version.entry == CampaignVersion.Entry.HAND:
         yield Line(None, _("People are put in by hand, and nobody has put them in."), level=HELD)
     elif not arrived:
-        words = wording.Words()
-        words.stages |= wording.names_of_stages({version.campaign.lifecycle_id or 0})
-        how = wording.entry(version, words)
+        spoken = wording.Words()
+        spoken.stages |= wording.names_of_stages({version.campaign.lifecycle_id or 0})
+        how = wording.entry(version, spoken)
         told = {"entry": how, "since": writing.instant(version.launched_at)}
         yield Line(None, _("%(entry)s: they have not, since the launch %(since)s.") % told, level=HELD)
     for _id, came, why in arrived:

@@ -24,6 +24,7 @@ from kit.audit import asker
 def trace(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Every step of somebody in a campaign, or why they are not in it: a page, or the part of a profile."""
     person, campaign = get_object_or_404(Person, pk=pk), get_object_or_404(Campaign, slug=slug)
+    now = timezone.now()
     newest = Enrollment.objects.filter(campaign=campaign, person=person).order_by("-pass_number").first()
     context: dict[str, Any] = {
         "person": person,
@@ -31,8 +32,8 @@ def trace(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "name": named(person),
         "enrolled": newest,
         "status": panels.STATUS[Enrollment.State(newest.state)] if newest else "",
-        "lines": tracing.trace(campaign, person.pk, now=timezone.now()),
-        "may_enroll": rights.may(request.user, "edit") and _could(campaign, newest),
+        "lines": tracing.trace(campaign, person.pk, now=now),
+        "may_enroll": rights.may(request.user, "edit") and entry.could(campaign, person.pk, now=now),
     }
     return pages.part(request, f"trace-{campaign.slug}", "campaigns/_trace.html", "campaigns/trace.html", context)
 
@@ -55,7 +56,3 @@ def enroll(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     else:
         messages.warning(request, _("%(person)s may not enter “%(campaign)s”; here is why.") % told)
     return redirect("campaign_trace", slug, pk)
-
-
-def _could(campaign: Campaign, newest: Enrollment | None) -> bool:
-    return campaign.state == Campaign.State.RUNNING and (newest is None or newest.ended_at is not None)

@@ -39,13 +39,20 @@ def test_the_trace_is_a_page_and_a_part_of_the_profile(marketer):
     campaign = making.launched(making.simple()).campaign
     url = reverse("campaign_trace", args=[campaign.slug, someone.pk])
     page = marketer.get(url).content.decode()
-    assert "Ada Lovelace in “Nurture”" in page and "nobody has put them in" in page and "Put them in" in page
+    assert "Ada Lovelace in “Nurture”" in page and "nobody has put them in" in page and "Put into the campaign" in page
     entry.enroll(campaign, [someone.pk], by=None, now=NOW)
     journeys.run_all(NOW)
     part = marketer.get(url, headers={"HX-Request": "true", "HX-Target": f"trace-{campaign.slug}"}).content.decode()
     assert part.lstrip().startswith('<div class="trace"') and "waits to be sent" in part
-    assert "Put them in" not in part
+    assert "Put into the campaign" not in part
     assert marketer.get(reverse("campaign_trace", args=["nurture", 10**9])).status_code == 404
+
+
+def test_nobody_is_offered_to_be_put_in_who_could_not_be(marketer):
+    german, french = person(country="DE"), person(country="FR")
+    campaign = making.launched(making.simple(audience=GERMAN), timezone.now()).campaign
+    pages = [marketer.get(reverse("campaign_trace", args=[campaign.slug, each.pk])) for each in (german, french)]
+    assert ["Put into the campaign" in page.content.decode() for page in pages] == [True, False]
 
 
 def test_one_person_is_put_in_by_hand_and_whoever_may_not_is_told_why(marketer):
@@ -77,5 +84,8 @@ def test_sales_may_look_and_put_nobody_in(client):
     client.force_login(User.objects.create_user("s@example.com", "x", role=User.Role.SALES))
     someone = person()
     campaign = making.launched(making.simple()).campaign
-    assert "Put them in" not in client.get(reverse("campaign_trace", args=[campaign.slug, someone.pk])).content.decode()
+    assert (
+        "Put into the campaign"
+        not in client.get(reverse("campaign_trace", args=[campaign.slug, someone.pk])).content.decode()
+    )
     assert client.post(reverse("campaign_enroll_one", args=[campaign.slug, someone.pk])).status_code == 403
