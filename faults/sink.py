@@ -158,7 +158,8 @@ class Sink:
         self.connected = 0  # how many there ever were
         self._keep = keep or journal is None
         self._journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if journal else None
-        self._messages = itertools.count(1)
+        # One that was killed goes on where it was, so that a seed does not begin anew.
+        self._messages = itertools.count(len(read(journal)) + 1 if journal else 1)
 
     async def listen(self, port: int = 0) -> asyncio.Server:
         """Answer on this port of the loopback address, or on a free one."""
@@ -552,7 +553,8 @@ async def _serve(asked: argparse.Namespace) -> None:
     await over.wait()
     server.close()
     sink.close()
-    print(f"took {sink.count} messages on {sink.connected} connections", flush=True)
+    with suppress(BrokenPipeError):  # whoever started it may be gone
+        print(f"took {sink.count} messages on {sink.connected} connections", flush=True)
 
 
 def main() -> int:
