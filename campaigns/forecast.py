@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from audience import consent, live
 from audience.conditions import compile, tree
-from campaigns import entry, flows, stepping, waits
+from campaigns import capping, entry, flows, stepping, waits
 from campaigns.models import CampaignVersion, Step
 from kit import installation, reading
 from kit.sql import Sql, rows, run, sql, value
@@ -30,7 +30,10 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 A_MOMENT = timedelta(seconds=1)
 LATELY = 28  # days whose arrivals say how many come a day
 # The session's own, empty outside of a dry run: a read-only transaction may fill them, and takes that back.
-TABLE = "CREATE TEMPORARY TABLE IF NOT EXISTS forecast_place (place int NOT NULL, subject_id bigint NOT NULL)"
+TABLES = """
+CREATE TEMPORARY TABLE IF NOT EXISTS forecast_place (place int NOT NULL, subject_id bigint NOT NULL);
+CREATE TEMPORARY TABLE IF NOT EXISTS forecast_sent (subject_id bigint NOT NULL, at timestamptz NOT NULL);
+"""
 
 
 @dataclass
@@ -98,9 +101,9 @@ class Forecast:
 
 def dry_run(version: CampaignVersion, *, at: datetime, days: int = 30) -> Forecast:
     """Walk everybody who would enter through the flow. Raises ConditionError, and TooSlow for a slow condition."""
-    run(Sql(TABLE))
+    run(Sql(TABLES))
     with reading.only(PATIENCE):
-        run(Sql("DELETE FROM forecast_place"))
+        run(Sql("DELETE FROM forecast_place; DELETE FROM forecast_sent"))
         return _Walk(version, at, days).walked()
 
 
@@ -223,8 +226,13 @@ class _Walk:
         """Who may be written to at that instant, and why the others get nothing; they all go on."""
         here = sql("SELECT subject_id FROM forecast_place WHERE place = {}", place)
         judged = consent.verdicts(here, topic=self.version.campaign.topic, at=at)
+        limit = capping.cap()
+        if limit is not None:
+            judged = _capped(judged, here, limit, at)
         told = dict(rows(sql("SELECT reason, count(*) FROM ({}) judged GROUP BY reason", judged)))
         self.found.stops[-1].held_back = {reason: number for reason, number in told.items() if reason is not None}
+        if limit is not None:
+            run(sql("INSERT INTO forecast_sent SELECT subject_id, {} FROM ({}) j WHERE reason IS NULL", at, judged))
 
     def _move(self, step: Step, place: int, at: datetime) -> None:
         """Whom a move would take out of the campaign's stage leaves with that, where that is so chosen."""
@@ -240,6 +248,24 @@ class _Walk:
         else:
             self._go(apart, step.next, at)
         self._go(place, step.next, at)
+
+
+def _capped(judged: Sql, here: Sql, limit: capping.Cap, at: datetime) -> Sql:
+    """The same verdicts, and the cap: by what was really sent until now, and by what the dry run has sent."""
+    return sql(
+        """SELECT judged.subject_id,
+                  CASE WHEN judged.reason IS NOT NULL THEN judged.reason
+                       WHEN coalesce(spent.number, 0) + coalesce(sent.number, 0) >= {} THEN {} END AS reason
+           FROM ({}) judged
+           LEFT JOIN ({}) spent USING (subject_id)
+           LEFT JOIN (SELECT subject_id, count(*) AS number FROM forecast_sent WHERE at > {} GROUP BY subject_id) sent
+               USING (subject_id)""",
+        limit.messages,
+        _("frequency cap"),
+        judged,
+        capping.spent(here, limit, at=at),
+        at - timedelta(days=limit.days),
+    )
 
 
 def _comes_by_time(node: tree.Node) -> bool:

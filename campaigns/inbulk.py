@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from audience.conditions.tree import ConditionError
 from campaigns import entry, journeys
 from campaigns.models import Campaign, Enrollment
 from kit import bulk, writing
@@ -51,6 +52,10 @@ def _read(form: Mapping[str, str]) -> bulk.Data:
     found = _running().filter(slug=form.get("enroll-slug", "").replace("\x00", "")).first()
     if found is None:
         raise bulk.Refused(_("Choose a campaign that is running."))
+    try:
+        entry.admission(entry.live_version(found))
+    except (entry.Refused, ConditionError) as refused:
+        raise bulk.Refused(str(refused)) from refused
     return {"campaign": found.pk, "name": found.name}
 
 

@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 def run_once(now: datetime) -> int:
     """Take everybody who is due as far as they can go now; how many steps that were (a look that failed is one too)."""
     tick = read(now)
-    return sum(_advance(tick, span) for span in tick.spans) if tick.spans else 0
+    return sum(_advance(tick, span) for span in tick.spans) if tick else 0
 
 
 def run_all(now: datetime) -> int:
@@ -83,8 +83,12 @@ def _cancel(enrollment_ids: Collection[int], reason: str) -> None:
     if enrollment_ids:
         run(
             sql(
-                """UPDATE campaigns_message SET state = {}, reason = {}
-                   WHERE enrollment_id = ANY ({}) AND state IN ('queued', 'claimed')""",
+                # In the order in which senders lock them, so that neither waits for the other for ever.
+                """UPDATE campaigns_message m SET state = {}, reason = {} FROM (
+                       SELECT id FROM campaigns_message
+                       WHERE enrollment_id = ANY ({}) AND state IN ('queued', 'claimed')
+                       ORDER BY id FOR NO KEY UPDATE) held
+                   WHERE m.id = held.id""",
                 Message.State.CANCELLED,
                 reason[:300],
                 list(enrollment_ids),
@@ -118,8 +122,8 @@ class Tick:
     steps: dict[int, Step]
 
 
-def read(now: datetime) -> Tick:
-    """Who is due as of now. Costs next to nothing when nobody is."""
+def read(now: datetime) -> Tick | None:
+    """Who is due as of now; None when nobody is, which costs next to nothing."""
     running = list(Campaign.objects.filter(state=Campaign.State.RUNNING).values_list("pk", flat=True))
     found = rows(
         sql(
@@ -132,7 +136,7 @@ def read(now: datetime) -> Tick:
         )
     )
     if not found:
-        return Tick(now, installation.zone(), [], {})
+        return None
     steps = Step.objects.filter(version__campaign__in=running, version__launched_at__isnull=False)
     known = steps.select_related("version__campaign", "lifecycle", "next", "other")
     return Tick(now, installation.zone(), list(_spans(found)), {step.pk: step for step in known})

@@ -13,7 +13,7 @@ from audience import live as engine
 from audience.models import Topic
 from campaigns import forecast, journeys, live, plans
 from campaigns.models import Campaign, Enrollment, Message, StepRun
-from kit import jobs
+from kit import installation, jobs
 from kit.models import AuditEntry, Job
 from lifecycle import stages
 from lifecycle.models import Membership, Movement
@@ -106,6 +106,20 @@ def test_who_may_not_be_written_to_is_told_with_the_reason_and_goes_on():
     assert list(found.by_day().items()) == [
         (date(2025, 6, 15), {making.steps(draft)[0].pk: 5}), (date(2025, 6, 22), {making.steps(draft)[2].pk: 5}),
     ]  # fmt: skip
+
+
+def test_the_cap_counts_what_was_sent_and_what_the_dry_run_sends():
+    people = crowd(8)
+    draft = making.campaign(entry="broadcast", segment=making.segment(*people))
+    for n in range(3):
+        plans.add_step(draft, "send", content=making.content(f"letter {n}"))
+    plans.add_step(draft, "wait", settings={"days": 8})
+    plans.add_step(draft, "send", content=making.content("later"))
+    installation.put("frequency_cap", {"messages": 2, "days": 7})
+    found = forecast.dry_run(draft, at=NOW, days=30)
+    sends = [stop for stop in found.stops if stop.step.kind == "send"]
+    assert [stop.sent for stop in sends] == [5, 5, 0, 5]
+    assert sends[2].held_back == {"no consent": 2, "frequency cap": 5}
 
 
 def test_a_dry_run_leaves_nothing_behind_and_can_be_repeated():
