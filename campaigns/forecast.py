@@ -235,19 +235,13 @@ class _Walk:
             run(sql("INSERT INTO forecast_sent SELECT subject_id, {} FROM ({}) j WHERE reason IS NULL", at, judged))
 
     def _move(self, step: Step, place: int, at: datetime) -> None:
-        """Whom a move would take out of the campaign's stage leaves with that, where that is so chosen."""
-        campaign = self.version.campaign
         here = sql("SELECT subject_id FROM forecast_place WHERE place = {}", place)
-        moved = sql("SELECT subject_id FROM ({}) judged WHERE why = ''", stepping.moving(step, here))
-        apart = self._apart(place, moved)
-        number = self._count(apart)
-        self.found.stops[-1].outcomes = {"moved": number, "refused": self._count(place)}
-        elsewhere = step.lifecycle_id == campaign.lifecycle_id and step.stage != campaign.stage
-        if elsewhere and entry.stays_with_stage(self.version):
-            self._go(apart, None, at, ends=_("left the stage"))
-        else:
-            self._go(apart, step.next, at)
-        self._go(place, step.next, at)
+        moved, refused = stepping.ways(step)
+        some = sql("SELECT subject_id FROM ({}) judged WHERE why = ''", stepping.moving(step, here))
+        apart = self._apart(place, some)
+        self.found.stops[-1].outcomes = {"moved": self._count(apart), "refused": self._count(place)}
+        self._go(apart, moved.to, at, ends=moved.reason)
+        self._go(place, refused.to, at)
 
 
 def _capped(judged: Sql, here: Sql, limit: capping.Cap, at: datetime) -> Sql:

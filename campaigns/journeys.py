@@ -137,8 +137,9 @@ def read(now: datetime) -> Tick | None:
     )
     if not found:
         return None
-    steps = Step.objects.filter(version__campaign__in=running, version__launched_at__isnull=False)
-    known = steps.select_related("version__campaign", "lifecycle", "next", "other")
+    due = Step.objects.filter(pk__in={pk for _block, _count, at in found for pk in at})
+    steps = Step.objects.filter(version__in=due.values("version"))
+    known = steps.select_related("version__campaign__lifecycle", "lifecycle", "next", "other")
     return Tick(now, installation.zone(), list(_spans(found)), {step.pk: step for step in known})
 
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from audience import live
 from audience.conditions import compile, tree
-from campaigns import waits
+from campaigns import entry, waits
 from campaigns.models import Enrollment, Message, Step, message_id_sql
 from kit.sql import Sql, rows, sql
 from lifecycle import stages
@@ -76,8 +76,18 @@ def ways(step: Step) -> list[Way]:
     if step.kind == Kind.EXIT:
         return [Way("left", None, State.EXITED, step.settings.get("reason") or str(step))]
     if step.kind == Kind.MOVE:
-        return [Way("moved", step.next), Way("refused", step.next)]
+        moved = Way("moved", step.next)
+        if step.next is not None and _leads_out(step):
+            moved = Way("moved", None, State.EXITED, _("left the stage"))
+        return [moved, Way("refused", step.next)]
     return [Way({Kind.SEND: "queued", Kind.WAIT: "waited"}[Kind(step.kind)], step.next)]
+
+
+def _leads_out(step: Step) -> bool:
+    """Whether a move takes people out of the stage with which they leave the campaign."""
+    campaign = step.version.campaign
+    elsewhere = step.lifecycle_id == campaign.lifecycle_id and step.stage != campaign.stage
+    return elsewhere and entry.stays_with_stage(step.version)
 
 
 # ---- what comes of it: statements over the rows of `due` (id, outcome, detail, stay) ----

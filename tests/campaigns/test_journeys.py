@@ -163,6 +163,21 @@ def test_a_move_moves_whom_it_can_tells_why_it_cannot_and_everybody_goes_on():
     assert Message.objects.count() == 4
 
 
+def test_a_move_out_of_the_stage_that_the_campaign_is_for_ends_the_way():
+    version = published()
+    someone = person()
+    to = version.stages.get(slug="engaged")
+    stages.place(someone.pk, version, to=to, reason="", by=None, at=days_ago(9), now=days_ago(9))
+    draft = making.campaign(version=version, stage="engaged")
+    plans.add_step(draft, "move", lifecycle=version.lifecycle, stage="lead")
+    plans.add_step(draft, "send", content=making.content())
+    on_the_way(draft, someone)
+    journeys.run_all(NOW)
+    left = Enrollment.objects.get()
+    assert (left.state, left.reason) == ("exited", "left the stage")
+    assert not Message.objects.exists()
+
+
 def test_a_wait_for_a_time_of_day_is_by_the_clock_of_the_installation():
     installation.put("zone", "Asia/Shanghai")
     draft = making.campaign()
