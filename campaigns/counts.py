@@ -170,6 +170,21 @@ def those(enrollments: QuerySet[Enrollment], did: str, steps: Iterable[int]) -> 
     return enrollments.filter(Exists(own_messages.filter(Exists(answers))))
 
 
+def of_version(version_id: int, campaign_id: int) -> dict[str, int]:
+    """How many passes of a version are in each state; under "entered" all but the held out."""
+    found = dict(
+        rows(
+            sql(
+                "SELECT state, count(*) FROM campaigns_enrollment WHERE campaign_id = {} AND version_id = {} GROUP BY 1",
+                campaign_id,
+                version_id,
+            )
+        )
+    )
+    held_out = found.get(Enrollment.State.HOLDOUT, 0)
+    return found | {"entered": sum(found.values()) - held_out}
+
+
 @dataclass(frozen=True)
 class Whole:
     """The figures of one campaign, of all its versions."""

@@ -42,6 +42,17 @@ SHOWN: dict[str, tuple[str, ...]] = {
 }
 ALWAYS = frozenset({"entered", "waiting", "sent", "clicked", "reached", "moved"})  # said even when they are nought
 ORDER = (Kind.SEND, Kind.WAIT, Kind.WAIT_UNTIL, Kind.BRANCH, Kind.MOVE, Kind.GOAL, Kind.EXIT)
+CAME = (
+    ("entered", gettext_lazy("entered"), {"held": "no"}),
+    ("holdout", gettext_lazy("held out"), {"held": "yes"}),
+)
+WENT = (
+    ("finished", gettext_lazy("went through"), {"state": "finished"}),
+    ("goal", gettext_lazy("reached the goal"), {"state": "goal"}),
+    ("exited", gettext_lazy("left"), {"state": "exited"}),
+    ("stopped", gettext_lazy("stopped"), {"state": "stopped"}),
+    ("quarantined", gettext_lazy("set aside after errors"), {"state": "quarantined"}),
+)
 ARMS: dict[str, tuple[Any, Any]] = {
     Kind.BRANCH: (gettext_lazy("Yes"), gettext_lazy("No")),
     Kind.WAIT_UNTIL: (gettext_lazy("It holds"), gettext_lazy("Too late")),
@@ -184,6 +195,7 @@ def _page(request: HttpRequest, version: CampaignVersion, panel: dict[str, Any] 
     nodes = flows.tree(version)
     checks = plans.checklist(version, now=now) if is_draft else []
     drawing = Drawing(version, nodes, checks)
+    states = {} if is_draft else counts.of_version(version.pk, campaign.pk)
     drawn = drawing.draw()
     context = {
         **head.context(campaign, "flow", now, version=version),
@@ -192,6 +204,8 @@ def _page(request: HttpRequest, version: CampaignVersion, panel: dict[str, Any] 
         "ends": _ends(nodes),
         "entry": entry_words(version),
         "leaves": _leaves(version, drawing.words),
+        "came": _whole_figures(version, states, CAME),
+        "went": _whole_figures(version, states, WENT),
         "may_edit": is_draft and rights.may(request.user, "edit"),
         "is_draft": is_draft,
         "kinds": [(kind, Kind(kind).label, wording.LOOKS[kind]) for kind in ORDER],
@@ -211,6 +225,17 @@ def entry_words(version: CampaignVersion) -> str:
     lifecycle = version.campaign.lifecycle_id
     words.stages = wording.names_of_stages([lifecycle]) if lifecycle else {}
     return wording.entry(version, words)
+
+
+def _whole_figures(version: CampaignVersion, states: dict[str, int], wanted: Any) -> list[Figure]:
+    """How many came, or ended how, of the whole version; none of a draft."""
+    if version.state == CampaignVersion.State.DRAFT:
+        return []
+    return [
+        Figure(name, label, states.get(name, 0), people_url(version.campaign, version=version.number, **asked))
+        for name, label, asked in wanted
+        if states.get(name) or name in ("entered", "finished")
+    ]
 
 
 def _leaves(version: CampaignVersion, words: wording.Words) -> list[str]:

@@ -548,7 +548,7 @@ def _result(campaign: Campaign, key: str, own: counts.Counts, name: str, of: str
     whole = own.delivered if of == "delivered" else own["sent"]
     return {
         "name": name,
-        "label": counts.LABELS[name],
+        "label": counts.CALLED[name],
         "number": own[name],
         "share": own[name] / whole if of and whole else None,
         "url": people_url(campaign, step=key, did=name),

@@ -280,7 +280,9 @@ def test_a_launched_flow_has_figures_and_no_tools(client, ada):
         listed = client.get(each.url).context["total"].count
         assert listed == each.number, each.name
         assert f"step={step.key}" in each.url
-    for each in page.context["nodes"][1].figures:
+    told = {each.name: each.number for each in [*page.context["came"], *page.context["went"]]}
+    assert told == {"entered": 3, "holdout": 1, "finished": 0, "goal": 1, "exited": 1}
+    for each in [*page.context["nodes"][1].figures, *page.context["came"], *page.context["went"]]:
         assert client.get(each.url).context["total"].count == each.number, each.name
 
 
