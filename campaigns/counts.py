@@ -175,7 +175,8 @@ def of_version(version_id: int, campaign_id: int) -> dict[str, int]:
     found = dict(
         rows(
             sql(
-                "SELECT state, count(*) FROM campaigns_enrollment WHERE campaign_id = {} AND version_id = {} GROUP BY 1",
+                "SELECT state, count(*) FROM campaigns_enrollment "
+                "WHERE campaign_id = {} AND version_id = {} GROUP BY 1",
                 campaign_id,
                 version_id,
             )

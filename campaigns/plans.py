@@ -466,6 +466,8 @@ def _of_step(step: Step) -> Iterator[tuple[str, str]]:
             yield "stop", _("choose what to send.")
         elif not step.content.versions.exists():
             yield "stop", _("its content has not been written yet.")
+        elif not step.content.style:
+            yield "warn", _("its content is not tagged as education or engagement, so its results stand in no block.")
     if kind in flows.ASKING:
         if step.condition is None:
             yield "stop", _("say on what condition.")

@@ -442,7 +442,7 @@ class People(pages.ListPage):
         for row in rows:
             row.at_step = words.title(row.step) if row.step else ""
             row.status = STATUS[Enrollment.State(row.state)]
-            row.url = (row.person or row.account).get_absolute_url()
+            row.url = reverse("campaign_trace", args=[self.campaign.slug, row.person_id]) if row.person_id else ""
         return rows
 
     def context(self) -> dict[str, Any]:

@@ -266,6 +266,17 @@ def test_a_check_stands_beside_the_step_that_it_speaks_of(client, ada):
     assert "1 thing stops the launch" in text(page)
 
 
+def test_content_that_is_not_tagged_is_warned_of(client, ada):
+    draft = making.campaign()
+    content = making.content("Hello")
+    content.style = ""
+    content.save()
+    plans.add_step(draft, "send", content=content)
+    [send] = client.get(draft.campaign.get_absolute_url()).context["nodes"]
+    assert [(check.level, check.text[:25]) for check in send.checks] == [("warn", "Its content is not tagged")]
+    assert "not tagged" in text(client.get(url("campaign_launch", draft)))
+
+
 def test_a_launched_flow_has_figures_and_no_tools(client, ada):
     version = done(making.launched(making.simple()))
     page = client.get(version.campaign.get_absolute_url())
@@ -499,6 +510,8 @@ def test_the_people_of_a_campaign_are_listed_with_where_they_are(client, ada):
     page = client.get(url("campaign_people", version))
     assert page.context["total"].count == 4
     assert "Wait 7 days" in text(page) and "held out" in text(page)
+    row = page.context["page"].rows[0]
+    assert row.url == url("campaign_trace", version, row.person_id) and row.url in text(page)
     wait = making.steps(version)[1]
     here = client.get(url("campaign_people", version) + f"?step={wait.key}&did=waiting")
     assert [row.state for row in here.context["page"].rows] == ["active"]
