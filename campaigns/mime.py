@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from email.utils import format_datetime
+from html import escape
 from typing import Protocol
 from uuid import UUID
 
 import idna
-from django.utils.html import escape
 from django.utils.translation import gettext as _
 
 from campaigns import rendering

@@ -26,16 +26,11 @@ class Offer:
 
     name: str
     label: Text
-    example: str = ""
 
     @property
     def written(self) -> str:
-        """As it is typed; a value that may be missing with what to say instead."""
-        return (
-            f'{{{{ {self.name} | default: "" }}}}'
-            if self.name.startswith(("person.", "account."))
-            else (f"{{{{ {self.name} }}}}")
-        )
+        """As it is typed."""
+        return f"{{{{ {self.name} }}}}"
 
 
 PERSON = {

@@ -37,7 +37,7 @@ function goTo(line, column) {
 
 // The test is written as for the person that the preview shows.
 addEventListener("htmx:afterSettle", () => {
-  const shown = document.getElementById("preview")?.dataset.person ?? "";
+  const shown = document.querySelector("#preview [data-person]")?.dataset.person ?? "";
   for (const field of document.querySelectorAll("[data-person-id]")) field.value = shown;
 });
 
