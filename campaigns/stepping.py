@@ -50,7 +50,7 @@ def take(steps: Sequence[Step], whom: Sql, *, now: datetime, zone: ZoneInfo) -> 
     if steps[0].kind == Kind.MOVE:
         return _move(steps[0], whom, now=now, zone=zone)
     outcomes = _OUTCOMES[Kind(steps[0].kind)](steps, now, zone)
-    return _write(steps, due(steps, whom, now), outcomes, now=now, zone=zone)
+    return _write(steps, whom, outcomes, now=now, zone=zone)
 
 
 def due(steps: Sequence[Step], whom: Sql, now: datetime) -> Sql:
@@ -90,19 +90,19 @@ def _leads_out(step: Step) -> bool:
     return elsewhere and entry.stays_with_stage(step.version)
 
 
-# ---- what comes of it: statements over the rows of `due` (id, outcome, detail, stay) ----
+# ---- what comes of it: the rows of `due`, each with outcome, detail, stay ----
 
 
 def _simple(steps: Sequence[Step], now: datetime, zone: ZoneInfo) -> Sql:
     outcome = ways(steps[0])[0].outcome
-    return sql("SELECT due.id, {} AS outcome, '' AS detail, NULL::timestamptz AS stay FROM due", outcome)
+    return sql("SELECT due.*, {} AS outcome, '' AS detail, NULL::timestamptz AS stay FROM due", outcome)
 
 
 def _asked(steps: Sequence[Step], now: datetime, zone: ZoneInfo) -> Sql:
     """A branch or a goal: whether its condition holds now."""
     holds, fails = (way.outcome for way in ways(steps[0]))
     return sql(
-        """SELECT due.id, CASE WHEN holding.subject_id IS NOT NULL THEN {} ELSE {} END AS outcome, '' AS detail,
+        """SELECT due.*, CASE WHEN holding.subject_id IS NOT NULL THEN {} ELSE {} END AS outcome, '' AS detail,
                   NULL::timestamptz AS stay
            FROM due LEFT JOIN ({}) holding USING (subject_id)""",
         holds,
@@ -125,7 +125,7 @@ def _awaited(steps: Sequence[Step], now: datetime, zone: ZoneInfo) -> Sql:
     instants = [row[0] for row in arrived]
     ends = [waits.over(steps[0], each, zone) for each in instants]
     return sql(
-        """SELECT due.id,
+        """SELECT due.*,
                   CASE WHEN holding.subject_id IS NOT NULL THEN 'yes' WHEN vain.at <= {} THEN 'no' ELSE {} END
                       AS outcome,
                   CASE WHEN holding.subject_id IS NULL THEN {} ELSE '' END AS detail,
@@ -163,7 +163,7 @@ _OUTCOMES = {
 # ---- writing it down ----
 
 
-def _write(steps: Sequence[Step], due: Sql, outcomes: Sql, *, now: datetime, zone: ZoneInfo) -> dict[int | None, int]:
+def _write(steps: Sequence[Step], whom: Sql, outcomes: Sql, *, now: datetime, zone: ZoneInfo) -> dict[int | None, int]:
     leading = [(step, way) for step in steps for way in ways(step)]
     sends = steps[0].kind == Kind.SEND
     found = rows(
@@ -175,11 +175,10 @@ def _write(steps: Sequence[Step], due: Sql, outcomes: Sql, *, now: datetime, zon
                     way (step_id, outcome, to_id, wake_at, state, reason)
             ),
             found AS (
-                SELECT due.*, outcome.outcome, outcome.detail, outcome.stay, way.to_id, way.state, way.reason,
-                       CASE WHEN outcome.outcome = {} THEN outcome.stay
-                            WHEN way.state = 'active' THEN coalesce(way.wake_at, due.wake_at) END AS next_look
-                FROM due JOIN ({}) outcome ON outcome.id = due.id
-                LEFT JOIN way ON way.step_id = due.step_id AND way.outcome = outcome.outcome
+                SELECT came.*, way.to_id, way.state, way.reason,
+                       CASE WHEN came.outcome = {} THEN came.stay
+                            WHEN way.state = 'active' THEN coalesce(way.wake_at, came.wake_at) END AS next_look
+                FROM ({}) came LEFT JOIN way USING (step_id, outcome)
             ),
             moved AS (
                 UPDATE campaigns_enrollment e
@@ -188,7 +187,7 @@ def _write(steps: Sequence[Step], due: Sql, outcomes: Sql, *, now: datetime, zon
                     wake_at = found.next_look, strikes = 0,
                     state = coalesce(found.state, e.state), reason = coalesce(found.reason, e.reason),
                     ended_at = CASE WHEN found.state <> 'active' THEN {}::timestamptz END
-                FROM found WHERE e.id = found.id
+                FROM found WHERE e.id = found.id AND {}
                 RETURNING found.*
             ),
             run AS (
@@ -198,7 +197,7 @@ def _write(steps: Sequence[Step], due: Sql, outcomes: Sql, *, now: datetime, zon
             ){}
             SELECT to_id, count(*) FROM moved WHERE outcome <> {} GROUP BY to_id
             """,
-            due,
+            due(steps, whom, now),
             [step.pk for step, _way in leading],
             [way.outcome for _step, way in leading],
             [way.to.pk if way.to else None for _step, way in leading],
@@ -211,6 +210,7 @@ def _write(steps: Sequence[Step], due: Sql, outcomes: Sql, *, now: datetime, zon
             STAY,
             now,
             now,
+            whom,
             now,
             STAY,
             _messages(steps, now) if sends else Sql(""),
@@ -272,7 +272,7 @@ def _move(step: Step, whom: Sql, *, now: datetime, zone: ZoneInfo) -> dict[int |
     _do_move(step, [subject for subject, why in verdicts.items() if not why], now)
     told = [verdicts[subject] for subject in subjects]
     outcomes = sql(
-        """SELECT due.id, CASE told.why WHEN '' THEN 'moved' WHEN {} THEN {} ELSE 'refused' END AS outcome,
+        """SELECT due.*, CASE told.why WHEN '' THEN 'moved' WHEN {} THEN {} ELSE 'refused' END AS outcome,
                   told.why AS detail, due.wake_at AS stay
            FROM due JOIN unnest({}::bigint[], {}::text[]) told (id, why) ON told.id = due.id""",
         STAY,
@@ -281,7 +281,7 @@ def _move(step: Step, whom: Sql, *, now: datetime, zone: ZoneInfo) -> dict[int |
         told,
     )
     those = sql("e.id = ANY ({})", enrollments)
-    return _write([step], due([step], those, now), outcomes, now=now, zone=zone)
+    return _write([step], those, outcomes, now=now, zone=zone)
 
 
 def _locked(lifecycle: Lifecycle, subjects: list[int]) -> list[int]:
