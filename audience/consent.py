@@ -27,7 +27,7 @@ from audience.models import ConsentRecord, Pause, Person, Suppression, Topic
 from audience.people import BY_HAND, BadValue
 from kit import audit
 from kit.models import Setting, User
-from kit.sql import Sql, run, sql, value
+from kit.sql import Sql, join, rows, run, sql, value
 
 EMAIL = "email"
 TRACKING = "tracking"  # no channel of messages: whether this person's opens and clicks may be counted
@@ -102,8 +102,30 @@ def verdicts(people: Sql, *, channel: str = EMAIL, topic: Topic | None, at: date
 
 def verdict(person: Person, *, channel: str = EMAIL, topic: Topic | None, at: datetime) -> str | None:
     """Why one person may not be written to; None when nothing speaks against it."""
-    one = sql("SELECT {}::bigint AS subject_id", person.pk)
-    return value(sql("SELECT reason FROM ({}) judged", verdicts(one, channel=channel, topic=topic, at=at)))
+    return value(sql("SELECT reason FROM ({}) judged", verdicts(_just(person), channel=channel, topic=topic, at=at)))
+
+
+def _just(person: Person) -> Sql:
+    return sql("SELECT {}::bigint AS subject_id", person.pk)
+
+
+def in_words(reason: str | None) -> str:
+    """Why somebody may not be written to, in the reader's language; empty when nothing speaks against it."""
+    if not reason:
+        return ""
+    kind, _colon, detail = reason.partition(": ")
+    if kind == "suppressed":
+        return _("address not to be used: %(reason)s") % {"reason": detail}
+    known = {
+        "not a person": _("not a person"),
+        "erased": _("erased"),
+        "left out": _("left out of figures"),
+        "no address": _("no address"),
+        "withdrew": _("wants no more of it"),
+        "no consent": _("has not agreed"),
+        "paused": _("asked for a pause"),
+    }
+    return known.get(reason, reason)
 
 
 def _of_topic(topic_id: int | None) -> Sql:
@@ -212,13 +234,13 @@ def take_back(records: Sql, *, by: User | None, now: datetime) -> int:
     )  # fmt: skip
 
 
-def recorded_at(instants: Collection[datetime], *, by: User | None, source: str) -> Sql:
-    """The records that somebody wrote at one of these instants, to be taken back."""
+def recorded_at(instants: Collection[datetime], *, topic_id: int | None, source: str) -> Sql:
+    """The records of a topic (None: of all) from one source that were written at one of these instants."""
     return sql(
         """SELECT id FROM audience_consentrecord
-           WHERE recorded_at = ANY ({}::timestamptz[]) AND by_id IS NOT DISTINCT FROM {} AND source = {}""",
+           WHERE recorded_at = ANY ({}::timestamptz[]) AND topic_id IS NOT DISTINCT FROM {}::bigint AND source = {}""",
         list(instants),
-        by.pk if by else None,
+        topic_id,
         source,
     )
 
@@ -255,11 +277,42 @@ def history(person: Person) -> QuerySet[Any]:
 
 def standing(person: Person, topics: Iterable[Topic], *, channel: str = EMAIL) -> list[Standing]:
     """For each of the topics, what the person said last of it."""
-    said = list(_standing_records(person, channel))
-    found = []
+    return _stands(list(_standing_records(person, channel)), topics)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All about one person: each topic with why it may not come ("" when it may), every act, pause, tracking."""
+
+    topics: list[tuple[Standing, str]]
+    acts: list[Any]
+    paused_until: datetime | None
+    may_track: bool
+
+
+def overview(person: Person, *, at: datetime) -> Overview:
+    """What a person's page shows, in as many queries whatever there is."""
+    topics = list(offered())
+    me, judged = _just(person), []
     for topic in topics:
-        found.append(Standing(topic, next((each for each in said if each.topic_id in (None, topic.pk)), None)))
-    return found
+        told = verdicts(me, topic=topic, at=at)
+        judged.append(sql("SELECT {}::bigint AS topic_id, reason FROM ({}) judged", topic.pk, told))
+    why = dict(rows(join(" UNION ALL ", judged))) if judged else {}
+    acts = list(history(person).filter(reversal_of=None))
+    said = [act for act in acts if act.channel == EMAIL and not act.is_corrected]
+    watched = next((act for act in acts if act.channel == TRACKING and not act.is_corrected), None)
+    return Overview(
+        [(stand, in_words(why[stand.topic.pk])) for stand in _stands(said, topics) if stand.topic],
+        acts,
+        paused_until(person, at=at),
+        watched is None or watched.given,
+    )
+
+
+def _stands(said: list[Any], topics: Iterable[Topic]) -> list[Standing]:
+    return [
+        Standing(topic, next((each for each in said if each.topic_id in (None, topic.pk)), None)) for topic in topics
+    ]
 
 
 def paused_until(person: Person, *, channel: str = EMAIL, at: datetime) -> datetime | None:

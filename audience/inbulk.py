@@ -1,4 +1,4 @@
-"""What can be done to many people or accounts of a list at once: tags, owner, fixed lists, figures."""
+"""What can be done to many people or accounts of a list at once: tags, owner, fixed lists, figures, consent."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from audience import exclusions, owners, segments, tags
-from audience.models import Account, Person, Segment, Tag
+from audience import consent, exclusions, owners, segments, tags
+from audience.models import Account, ConsentRecord, Person, Segment, Tag, Topic
 from audience.people import BY_HAND, BadValue
-from kit import bulk, users
+from kit import audit, bulk, users
 from kit.models import User
 from kit.sql import Sql, name, sql
 
@@ -29,6 +29,22 @@ def register_all() -> None:
     for model in (Person, Account):
         for action in _actions(model):
             bulk.register(model.__name__.lower(), action)
+    bulk.register(
+        "person",
+        bulk.Action(
+            "consent",
+            gettext_lazy("Record consent"),
+            "mail-check",
+            "edit",
+            run=_give_consent,
+            told=_told_consent,
+            read=_read_consent,
+            undo=_undo_consent,
+            says=lambda data: str(data["name"]),
+            template="audience/_bulk_consent.html",
+            context=_topics,
+        ),
+    )
 
 
 def _actions(model: Model) -> Sequence[bulk.Action]:
@@ -304,3 +320,53 @@ def _undo_leave_out(model: Model, data: bulk.Data, instants: list[datetime], *, 
 
 def _told_left_out(count: int, data: bulk.Data) -> str:
     return ngettext("%(n)s is in no figure now.", "%(n)s are in no figure now.", count) % {"n": f"{count:,}"}
+
+
+# ---- consent ----
+
+LONGEST_WORDING = 4000
+
+
+def _topics(request: HttpRequest) -> dict[str, Any]:
+    bases = [each for each in ConsentRecord.Basis.choices if each[0] != ConsentRecord.Basis.OBJECTION]
+    return {"topics": list(consent.offered()), "bases": bases}
+
+
+def _read_consent(form: Mapping[str, str]) -> bulk.Data:
+    topic = Topic.objects.filter(retired_at=None, slug=form.get("consent-topic", "").replace("\x00", "")).first()
+    basis, source = form.get("consent-basis", ""), " ".join(form.get("consent-source", "").split())
+    wording = form.get("consent-wording", "").strip()
+    if topic is None:
+        raise bulk.Refused(_("Choose a topic."))
+    if basis not in ConsentRecord.Basis.values or basis == ConsentRecord.Basis.OBJECTION:
+        raise bulk.Refused(_("Choose a lawful basis."))
+    if not source or len(source) > consent.LONGEST_SOURCE or "\x00" in source + wording:
+        raise bulk.Refused(_("Say where they agreed, in %(most)s letters at most.") % {"most": consent.LONGEST_SOURCE})
+    if len(wording) > LONGEST_WORDING:
+        raise bulk.Refused(_("The wording is longer than %(most)s letters.") % {"most": LONGEST_WORDING})
+    return {"topic": topic.pk, "name": topic.label, "basis": basis, "source": source, "wording": wording}
+
+
+def _give_consent(subjects: Sql, data: bulk.Data, *, by: User | None, now: datetime) -> int:
+    acts = sql(
+        """SELECT subject_id AS person_id, {}::bigint AS topic_id, true AS given, {}::text AS basis,
+                  {}::text AS wording, {}::text AS source, {}::timestamptz AS occurred_at FROM ({}) chosen""",
+        data["topic"], data["basis"], data["wording"] or None, data["source"], now, subjects,
+    )  # fmt: skip
+    given = consent.record_many(acts, now=now, by=by)
+    if given:
+        after = {"topic": data["name"], "basis": data["basis"], "source": data["source"], "people": given}
+        audit.record("consent.give", data["name"], by=by, now=now, after=after)
+    return given
+
+
+def _undo_consent(data: bulk.Data, instants: list[datetime], *, by: User | None, now: datetime) -> int:
+    written = consent.recorded_at(instants, topic_id=data["topic"], source=data["source"])
+    return consent.take_back(written, by=by, now=now)
+
+
+def _told_consent(count: int, data: bulk.Data) -> str:
+    told = ngettext(
+        "Consent to “%(topic)s” was recorded for %(n)s.", "Consent to “%(topic)s” was recorded for %(n)s.", count
+    )
+    return told % {"n": f"{count:,}", "topic": data["name"]}

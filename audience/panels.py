@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from audience import live, segments
+from audience import consent, live, segments
 from audience.models import Account, Person, Segment
 from kit import heartbeats
 
@@ -29,3 +29,10 @@ def segments_of(subject: Person | Account, _request: HttpRequest, _now: datetime
     inside = {stay.segment_id for stay in stays}
     outside = [each for each in Segment.objects.filter(of=of).order_by("name") if each.pk not in inside]
     return {"stays": stays, "outside": outside, "subject": subject} if stays or outside else None
+
+
+def consent_of(person: Person, _request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """What somebody agreed to, topic by topic, whether messages may come, and every act behind it."""
+    if person.erased_at:
+        return None
+    return {"person": person, "told": consent.overview(person, at=now)}

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from audience import exclusions, importing
 from audience.models import Import, Person
-from demo import building, files
+from demo import building, consents, files
 from demo.company import DAYS, DOMAIN, MONTH, USERS
 from demo.customers import PREDICT_SINCE
 from demo.net_new import GONE_APAC
@@ -38,6 +38,7 @@ from scoring.models import ScoringVersion
 JOB = "demo"
 SOURCE = "marlow creek"
 ZONE, CURRENCY, COMPANY = "Europe/Amsterdam", "EUR", "Marlow Creek Instruments"
+POSTAL_ADDRESS = "Marlow Creek Instruments B.V.\nHavenkade 12, 3011 Rotterdam, The Netherlands"
 DOCUMENTS = Path(__file__).resolve().parent / "documents"
 LIFECYCLES = ("net_new", "customers", "partners", "shop", "shop_repeat")
 
@@ -137,6 +138,7 @@ def steps() -> list[Step]:
         Step("lifecycles", _("Replaying %(count)s lifecycles") % {"count": len(LIFECYCLES)}, _publish),
         Step(HISTORY.name, _("Importing what sales decided"), HISTORY.bring),
         Step(MEMBERS.name, _("Importing who was in the webinars' trial"), MEMBERS.bring),
+        Step("consent", _("Recording who agreed to what"), _agree),
         Step("notes", _("Noting what happened"), _note),
         Step("reports", _("Filling reports"), _fill),
         Step("check", _("Checking the ledger"), _check),
@@ -203,7 +205,8 @@ def _write_files(loading: Loading) -> None:
 
 def _set_up(loading: Loading) -> None:
     with transaction.atomic():
-        for key, value in (("zone", ZONE), ("currency", CURRENCY), ("company", COMPANY)):
+        told = {"zone": ZONE, "currency": CURRENCY, "company": COMPANY, "postal_address": POSTAL_ADDRESS}
+        for key, value in told.items():
             installation.put(key, value)
         exclusions.name_domains([DOMAIN], loading.now)
         for user in USERS:
@@ -267,6 +270,10 @@ def _in_a_thread(job_id: int, now: datetime) -> None:
         _see_through(job_id, now)
     finally:
         connection.close()
+
+
+def _agree(loading: Loading) -> None:
+    consents.record(loading.now)
 
 
 def _note(loading: Loading) -> None:

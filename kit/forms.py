@@ -57,6 +57,12 @@ class Installation(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=_("Stands in every marketing mail, as the law wants."),
     )
+    address = forms.CharField(
+        label=_("Address of this installation"),
+        max_length=200,
+        required=False,
+        help_text=_("Where recipients reach it: links in messages begin so. Such as https://mail.example.com"),
+    )
     zone = forms.ChoiceField(
         label=_("Time zone"),
         help_text=_("Days begin at midnight there. Times in imported files that name no zone are read in it."),
@@ -89,6 +95,13 @@ class Installation(forms.Form):
         if shown.get("working_until") == "24:00":
             shown["working_until"] = "00:00"
         super().__init__(data, initial=shown)
+
+    def clean_address(self) -> str:
+        """Scheme and host, perhaps a port: no path, which our links bring themselves."""
+        told = self.cleaned_data["address"].strip().rstrip("/")
+        if told and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?", told, re.ASCII):
+            raise forms.ValidationError(_("Write it as https://mail.example.com, without a path."))
+        return told
 
     def clean_working_from(self) -> str:
         return f"{self.cleaned_data['working_from']:%H:%M}"

@@ -434,7 +434,7 @@ def test_a_list_takes_the_same_few_queries_however_many_rows_it_shows(browser, d
         stages.place(someone.pk, version, to=known, reason="", by=None, at=days_ago(3), now=NOW)
     # session, user; keys, rows, count; on offer: countries, sources, industries, seniorities, title groups, stages,
     # owners, tags; and for many at once: tags to put on, tags to take off, users, fixed lists to put into, to take out of
-    with django_assert_num_queries(18):
+    with django_assert_num_queries(20):
         page(browser, reverse("people"))
     # session, user; keys, rows, count; on offer: industries (remembered), countries, ownerships, stages
     with django_assert_num_queries(15):
@@ -462,11 +462,11 @@ def test_a_profile_takes_the_same_queries_however_much_there_is(browser, django_
     # session, user; person; deals, contracts, cases; changes, custom fields; holdings; identities;
     # tasks, done, whom a task can be for; notes; segments that it is in, all of them; tags; whom it can be given to;
     # strip: memberships, stages, movements, undo, zone; scores; timeline: choices, kinds, keys, activities, purchases, deals
-    with django_assert_num_queries(30):
+    with django_assert_num_queries(35):
         page(browser, reverse("person", args=[someone.pk]))
     for days in range(2, 7):
         live(days)
-    with django_assert_num_queries(30):
+    with django_assert_num_queries(35):
         page(browser, reverse("person", args=[someone.pk]))
 
 

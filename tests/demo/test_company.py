@@ -17,12 +17,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from audience import live, segments
+from audience import consent, live, segments
 from audience.conditions import compile, tree
-from audience.models import Activity, Contract
+from audience.models import Activity, Contract, Topic
 from demo import building, loading, net_new
 from kit import installation, jobs
 from kit.models import Job, User
+from kit.sql import Sql, rows, value
+from kit.sql import sql as composed
 from lifecycle.models import Lifecycle, Movement
 from reporting import funnel as funnels
 from reporting.models import LedgerCheck
@@ -343,3 +345,16 @@ def moves(source: str, target: str) -> QuerySet[Movement]:
         version__lifecycle__slug="net_new", from_stage__slug=source, to_stage__slug=target,
         membership__person__is_excluded=False,
     )  # fmt: skip
+
+
+def test_most_who_came_by_themselves_agreed_and_nobody_on_the_bought_list_did(company: datetime, db: None) -> None:
+    asked = Sql("SELECT id AS subject_id FROM audience_person WHERE erased_at IS NULL AND NOT is_excluded")
+    for slug, least, most in (("news", 0.80, 0.92), ("fairs", 0.50, 0.70), ("service", 0.90, 1.0)):
+        topic = Topic.objects.get(slug=slug)
+        told = consent.verdicts(asked, topic=topic, at=company)
+        counts = dict(rows(composed("SELECT coalesce(reason, ''), count(*) FROM ({}) told GROUP BY 1", told)))
+        assert least < counts[""] / sum(counts.values()) < most, (slug, counts)
+    bought = composed("SELECT id AS subject_id FROM audience_person WHERE source = 'Bought list'")
+    told = consent.verdicts(bought, topic=Topic.objects.get(slug="news"), at=company)
+    assert value(composed("SELECT count(*) FROM ({}) told WHERE reason IS NULL", told)) == 0
+    assert value(composed("SELECT count(*) FROM ({}) bought", bought)) >= 90

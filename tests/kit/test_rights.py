@@ -59,6 +59,9 @@ TAKES = {
     "content_new": "edit", "content_preview": "edit", "content_people": SIGNED_IN, "content_clone": "edit", "content_test": "edit",
     "senders": SIGNED_IN, "sender_new": "edit", "sender_edit": "edit", "sender_retire": "edit",
     "demo_load": "edit",
+    "person_consent": "people", "consent_take_back": "people", "topics": SIGNED_IN, "topic_new": "edit",
+    "topic_edit": "edit", "topic_retire": "edit", "suppressions": SIGNED_IN, "suppression_find": SIGNED_IN,
+    "suppression_add": "edit", "suppression_lift": "edit",
     "message_click": ANYBODY, "message_picture": ANYBODY, "unsubscribe": ANYBODY, "preferences": ANYBODY,
 }  # fmt: skip
 GIVEN = {"token": "garbled", "of": "person", "pk": 1, "slug": "small", "stage": "known", "number": 1, "kind": "fit"}
