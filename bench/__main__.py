@@ -21,6 +21,7 @@ def main() -> int:
         "workloads", nargs="+", type=str.upper, choices=WORKLOADS, metavar="W", help=", ".join(WORKLOADS)
     )
     parser.add_argument("--people", type=int, default=100_000)
+    parser.add_argument("--messages", type=int, default=100_000, help="of the workloads that send")
     parser.add_argument("--activities", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3, help="of ours and of the reference, taking turns")
     parser.add_argument("--json", action="store_true", help="one line of JSON per figure")
@@ -34,7 +35,8 @@ def main() -> int:
     try:
         for name in wanted.workloads:
             workload = importlib.import_module(f"bench.{name.lower()}")
-            for figure in workload.run(wanted.people, wanted.activities, wanted.repeats):
+            number = getattr(wanted, getattr(workload, "COUNTS", "people"))
+            for figure in workload.run(number, wanted.activities, wanted.repeats):
                 show({"workload": name, **figure}, as_json=wanted.json)
     finally:
         connection.creation.destroy_test_db(connection.settings_dict["NAME"], verbosity=0)
