@@ -98,11 +98,11 @@ class Wire:
         for _number in range(LINES):
             line = self._line(until)
             if len(line) < 3 or not line[:3].isdigit() or line[3:4] not in (b"", b" ", b"-"):
-                raise Lost(_("no answer but “%s”") % line[:80].decode("ascii", "replace"))
+                raise Lost(_("no answer but “%s”") % _text(line[:80]))
             if code and int(line[:3]) != code:
                 raise Lost(_("an answer with two codes"))
             code = int(line[:3])
-            texts.append(line[4:].decode("utf-8", "replace").replace("\x00", ""))
+            texts.append(_text(line[4:]))
             if line[3:4] != b"-":
                 return _reply(code, texts)
         raise Lost(_("an answer without an end"))
@@ -295,6 +295,11 @@ def _cannot_carry(each: Outgoing) -> Outcome:
     return Outcome(
         each.id, channels.REFUSED, "recipient", reply=_("The address holds letters that no envelope carries.")
     )
+
+
+def _text(said: bytes) -> str:
+    """What the other side said, as it can be written down: the database takes no NUL."""
+    return said.decode("utf-8", "replace").replace("\x00", "")
 
 
 def _reply(code: int, texts: Sequence[str]) -> Reply:

@@ -383,6 +383,16 @@ def test_a_cut_after_the_dot_leaves_one_unknown_and_the_rest_leaves_on_another_c
     assert len({each.id for each in by_smtp.taken}) == len(by_smtp.taken) == 10
 
 
+def test_an_answer_that_no_row_can_hold_is_written_down_without_what_it_cannot(by_smtp):
+    version = running()
+    for _ in range(3):
+        queued(version)
+    by_smtp.ask("garbage@recipient", "garbage@dot")
+    sending.run_all(NOW, write=plainly)
+    assert crashes.states() == {"queued": 1, "unknown": 1, "sent": 1}
+    assert "\x00" in sink.GARBAGE.decode("latin-1"), "it would be refused as it came"
+
+
 def test_a_server_that_is_away_pauses_the_channel_and_it_goes_on_by_itself(db):
     port = free_port()
     email(provider="smtp", settings={"host": "127.0.0.1", "port": port, "security": "none"})
