@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from audience import exclusions, importing
 from audience.models import Import, Person
-from demo import building, consents, files
+from demo import building, campaigns, consents, files
 from demo.company import DAYS, DOMAIN, MONTH, USERS
 from demo.customers import PREDICT_SINCE
 from demo.net_new import GONE_APAC
@@ -139,6 +139,7 @@ def steps() -> list[Step]:
         Step(HISTORY.name, _("Importing what sales decided"), HISTORY.bring),
         Step(MEMBERS.name, _("Importing who was in the webinars' trial"), MEMBERS.bring),
         Step("consent", _("Recording who agreed to what"), _agree),
+        Step("campaigns", _("Launching a campaign"), _speak),
         Step("notes", _("Noting what happened"), _note),
         Step("reports", _("Filling reports"), _fill),
         Step("check", _("Checking the ledger"), _check),
@@ -274,6 +275,11 @@ def _in_a_thread(job_id: int, now: datetime) -> None:
 
 def _agree(loading: Loading) -> None:
     consents.record(loading.now)
+
+
+def _speak(loading: Loading) -> None:
+    with transaction.atomic():
+        campaigns.begin(by=loading.by, now=loading.now)
 
 
 def _note(loading: Loading) -> None:

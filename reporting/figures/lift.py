@@ -36,10 +36,12 @@ def counted(answer: Lift, group: str, state: str) -> Figure:
 def rate(answer: Lift, group: str) -> Figure:
     """The share of a group that came to the outcome; with few the interval comes first."""
     share = answer.share(group)
+    if not share.of:
+        return NOTHING
     url = asking.people(answer.question.campaign, NAME, metric.part_of(group, REACHED))
     base = _("%(hits)s of %(of)s") % {"hits": writing.number(share.hits), "of": writing.number(share.of)}
     text, note = writing.percent(share.rate), base
-    if share.rate is not None and share.few:
+    if share.few:
         text, note = interval(share), _("few: %(rate)s, %(base)s") % {"rate": text, "base": base}
     return Figure(text, NAME, share.hits, url, note, share.rate)
 
@@ -73,7 +75,7 @@ def untold(answer: Lift) -> str:
     if not answer.count(TREATED, ASSIGNED):
         return _("everybody was held out")
     first = lifts.told_from(answer.question)
-    return _("no group's days are over before %(day)s") % {"day": writing.day(first)}
+    return _("nobody's days are over before %(day)s") % {"day": writing.day(first)}
 
 
 def in_a_sentence(answer: Lift) -> str:

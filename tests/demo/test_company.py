@@ -20,12 +20,15 @@ from django.utils import timezone
 from audience import consent, live, segments
 from audience.conditions import compile, tree
 from audience.models import Activity, Contract, Topic
+from campaigns import live as campaign_live
+from campaigns import plans
+from campaigns.models import Campaign, Enrollment
 from demo import building, loading, net_new
 from kit import installation, jobs
 from kit.models import Job, User
 from kit.sql import Sql, rows, value
 from kit.sql import sql as composed
-from lifecycle.models import Lifecycle, Movement
+from lifecycle.models import Lifecycle, Membership, Movement
 from reporting import funnel as funnels
 from reporting.models import LedgerCheck
 from scoring.models import ScoringVersion
@@ -163,6 +166,28 @@ def test_line_6_the_lift_of_the_webinars(visitor: Client) -> None:
             doors.length(visitor, f"{reverse('report_lift_people', args=['explore_webinars'])}?metric=lift&part={part}")
             == count
         )
+
+
+def test_a_series_runs_and_a_welcome_waits_to_be_launched(visitor: Client, company: datetime) -> None:
+    series, welcome = (Campaign.objects.get(name=name) for name in ("Explore series", "Welcome: Known"))
+    assert (series.state, series.holdout, series.outcome_stage) == ("running", 10, "mql")
+    campaign_live.begin(company)
+    for job in Job.objects.filter(kind=campaign_live.JOB, state=Job.State.QUEUED):
+        jobs.run(job.pk, company)
+    lately = Membership.objects.filter(
+        lifecycle__slug="net_new", stage__slug="engaged", person__is_excluded=False,
+        entered_at__gte=company - timedelta(days=14),
+    )  # fmt: skip
+    entered = Enrollment.objects.filter(campaign=series)
+    assert 10 < entered.count() <= lately.count() + 5
+    assert entered.filter(state="active").count() > entered.filter(state="holdout").count()
+    draft = welcome.versions.get()
+    assert (welcome.state, [each for each in plans.checklist(draft, now=company) if each.level == "stop"]) == (
+        "draft",
+        [],
+    )
+    for campaign in (series, welcome):
+        assert visitor.get(campaign.get_absolute_url()).status_code == 200
 
 
 def test_line_7_the_leak_of_the_utilities(visitor: Client) -> None:

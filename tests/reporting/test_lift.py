@@ -273,7 +273,7 @@ def test_before_the_days_are_over_the_page_says_from_when_on(visitor: Client) ->
     crowd(sales, soon, 1, 1)
     crowd(sales, soon, 1, 1, held=True)
     filling.fill(sales, now=NOW)
-    assert "no group's days are over before Mar 22, 2033" in text(visitor, campaigns.page(soon))
+    assert "nobody's days are over before Mar 22, 2033" in text(visitor, campaigns.page(soon))
 
 
 @pytest.mark.parametrize(
