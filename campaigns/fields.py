@@ -38,6 +38,7 @@ MESSAGES: tuple[tuple[str, Text, Any], ...] = (
     ("complained", _("messages marked as spam"), ngettext_lazy("message marked as spam", "messages marked as spam")),
     ("unsubscribed", _("times unsubscribed"), ngettext_lazy("time unsubscribed", "times unsubscribed")),
 )
+DONE = ("email_opened", "email_clicked", "email_replied", "email_unsubscribed")  # the rest just happens to a message
 WHERE = {
     "campaign": "x.properties ->> 'campaign'",
     "content": "x.properties ->> 'content'",
@@ -115,12 +116,12 @@ def _counted_touched(kind: str, ask: Ask, span: Span) -> list[Sql]:
 
 
 def _ours(kind: str, ask: Ask) -> Sql:
-    """An activity of the kind that messages of ours left, narrowed; by humans unless asked otherwise."""
+    """An activity of the kind that our messages left, narrowed; what readers do, by humans unless asked otherwise."""
     parts = [
         sql("x.kind_id = (SELECT k.id FROM audience_activitykind k WHERE k.slug = {})", kind),
         sql("x.source = {}", SOURCE),
     ]
-    if not ask.wanted("actor"):
+    if kind in DONE and not ask.wanted("actor"):
         parts.append(scan.PEOPLE)
     return join(" AND ", parts + facts.narrowing(ask.where, WHERE))
 

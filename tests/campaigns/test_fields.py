@@ -78,6 +78,12 @@ def test_machines_count_when_asked_for(step):
     assert held(count("clicked", where={"actor": "bot"})) == {ada.pk}
 
 
+def test_what_just_happens_to_a_message_counts_whoever_told_it(step):
+    ada = person()
+    answered(making.sent(ada, step, at=days_ago(20)), "bounced", days_ago(9), actor="unknown")
+    assert held(count("bounced")) == {ada.pk}
+
+
 def test_a_scanner_found_out_counts_until_it_was_found_out(step):
     ada = person()
     message = making.sent(ada, step, at=days_ago(20))
