@@ -12,6 +12,7 @@ class CampaignsConfig(AppConfig):
         from audience.conditions import uses
         from campaigns import channels, entry, fields, importing, inbulk, live, models, panels, plans, responses
         from campaigns.channels import mailbox, smtp
+        from campaigns.sending import showing
         from kit import jobs, navigation
         from kit.registry import defaults, holder, import_kind, panel
 
@@ -31,4 +32,10 @@ class CampaignsConfig(AppConfig):
         panel("person", _("Campaigns"), "campaigns/_person_panel.html", panels.of_person, order=20)
         navigation.register(area="main", label=_("Campaigns"), url_name="campaigns", icon="megaphone", order=25)
         navigation.register(area="main", label=_("Content"), url_name="contents", icon="file-text", order=27)
+        for place in ("jobs", "outbox"):
+            panel(place, _("Sending"), "campaigns/_sending_panel.html", showing.how_far)
+        panel("home", _("Sending"), "campaigns/_sending_trouble.html", showing.trouble, order=1)
+        navigation.register(area="operations", label=_("Outbox"), url_name="outbox", icon="send", order=20)
+        navigation.register(area="operations", label=_("Mailbox"), url_name="mailbox", icon="inbox", order=22)
+        navigation.register(area="operations", label=_("How mail leaves"), url_name="channel", icon="plug", order=24)
         navigation.register(area="operations", label=_("Senders"), url_name="senders", icon="at-sign", order=30)

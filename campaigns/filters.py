@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audience.filters import OneOf
 from campaigns import counts, wording
-from campaigns.models import Campaign, Content, Enrollment, Step
+from campaigns.models import Campaign, Content, Enrollment, Letter, Message, Step
 from lifecycle.filters import WithWords
 from lifecycle.models import Lifecycle
 
@@ -118,3 +118,51 @@ class Contents(django_filters.FilterSet):
 
     def of_style(self, rows: QuerySet[Content], name: str, value: str) -> QuerySet[Content]:
         return rows.filter(style="" if value == self.UNTAGGED else value)
+
+
+class CampaignFilter(OneOf):
+    """Of this campaign."""
+
+    def __init__(self) -> None:
+        super().__init__(self._campaigns, label=_("Campaign"))
+
+    def _campaigns(self) -> Iterator[tuple[str, Any]]:
+        yield from Campaign.objects.order_by("name").values_list("slug", "name")
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return qs.filter(campaign__slug=value) if value else qs
+
+
+class Messages(django_filters.FilterSet):
+    """Messages by reader, state, campaign, step and purpose."""
+
+    q = WithWords("person")
+    state = django_filters.ChoiceFilter(choices=Message.State.choices, label=_("State"), empty_label=_("Any"))
+    campaign = CampaignFilter()
+    version = django_filters.NumberFilter("step__version__number", label=_("Version"))
+    step = django_filters.CharFilter("step__key", label=_("Step (its short name)"))
+    purpose = django_filters.ChoiceFilter(choices=Message.Purpose.choices, label=_("Purpose"), empty_label=_("Any"))
+    open = django_filters.ChoiceFilter(
+        choices=[("yes", _("Only those that have not come to an end"))],
+        label=_("Still open"), empty_label=_("All"), method="only_open",
+    )  # fmt: skip
+
+    class Meta:
+        model = Message
+        fields: list[str] = []
+
+    def only_open(self, rows: QuerySet[Message], name: str, value: str) -> QuerySet[Message]:
+        return rows.filter(state__in=["queued", "claimed", "sending"]) if value else rows
+
+
+class Letters(django_filters.FilterSet):
+    """Letters in the mailbox by reader and subject."""
+
+    q = django_filters.CharFilter(label=_("Search"), help_text=_("Address or subject"), method="with_words")
+
+    class Meta:
+        model = Letter
+        fields: list[str] = []
+
+    def with_words(self, rows: QuerySet[Letter], name: str, value: str) -> QuerySet[Letter]:
+        return rows.filter(Q(recipient__icontains=value) | Q(subject__icontains=value))

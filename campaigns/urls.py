@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from campaigns.views import builder, campaigns, contents, people, public, senders
+from campaigns.views import builder, campaigns, channels, contents, mailbox, outbox, people, public, senders
 
 urlpatterns = [
     # What messages lead to: short, and without a slash at the end, so that nothing is mended by a redirect.
@@ -46,4 +46,18 @@ urlpatterns = [
     path("senders/new/", senders.new, name="sender_new"),
     path("senders/<int:pk>/", senders.edit, name="sender_edit"),
     path("senders/<int:pk>/retire/", senders.retire, name="sender_retire"),
+    path("campaigns/<slug:slug>/integrity/", outbox.integrity, name="campaign_integrity"),
+    path("outbox/", outbox.Outbox.as_view(), name="outbox"),
+    path("outbox/<uuid:message_id>/", outbox.message, name="message"),
+    path("outbox/<uuid:message_id>/resend/", outbox.resend, name="message_resend"),
+    path("mailbox/", mailbox.Mailbox.as_view(), name="mailbox"),
+    path("mailbox/<int:pk>/", mailbox.letter, name="letter"),
+    path("mailbox/<int:pk>/body/", mailbox.letter_body, name="letter_body"),
+    path("sending/", channels.channel, name="channel"),
+    path("sending/try/", channels.try_it, name="channel_try"),
+    path("sending/pause/", channels.pause, name="channel_pause"),
+    path("sending/resume/", channels.resume, name="channel_resume"),
+    path("sending/cap/", channels.cap, name="frequency_cap"),
+    path("sending/domains/<int:pk>/", channels.let_domain, name="channel_domain"),
+    path("sending/live-copy/", channels.this_copy, name="instance"),
 ]

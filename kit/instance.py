@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from kit import audit
 from kit.models import Setting, User
-from kit.sql import Sql, run, sql, value
+from kit.sql import Sql, rows, run, sql, value
 
 KEY = "instance"
 MACHINE = Path("/etc/machine-id")
@@ -56,18 +56,14 @@ def host() -> str:
 
 def mismatch() -> Mismatch | None:
     """What differs, or None when this is the live copy. A database that belongs to nobody yet becomes ours."""
-    owner = _owner()
-    if owner is None:
-        run(
-            sql(
-                "INSERT INTO kit_setting (key, value) VALUES ({}, {}) ON CONFLICT DO NOTHING",
-                KEY,
-                sql("jsonb_build_object('host', {}::text, 'place', {})", host(), PLACE),
-            )
-        )
-        owner = _owner() or {}
-    found = Mismatch(host=owner.get("host") != host(), place=owner.get("place") != value(sql("SELECT {}", PLACE)))
-    return found if found.host or found.place else None
+    asked = sql("SELECT value ->> 'host', value ->> 'place', {} FROM kit_setting WHERE key = {}", PLACE, KEY)
+    found = rows(asked)
+    if not found:
+        run(sql("INSERT INTO kit_setting (key, value) VALUES ({}, {}) ON CONFLICT DO NOTHING", KEY, _ours()))
+        found = rows(asked)
+    [(its_host, its_place, place)] = found
+    differs = Mismatch(host=its_host != host(), place=its_place != place)
+    return differs if differs.host or differs.place else None
 
 
 def is_live() -> bool:
@@ -77,21 +73,18 @@ def is_live() -> bool:
 
 def fence() -> Sql:
     """The same as a boolean expression, for the WHERE of whatever must not happen in a copy."""
-    return sql(
-        "EXISTS (SELECT FROM kit_setting WHERE key = {} AND value = {})",
-        KEY,
-        sql("jsonb_build_object('host', {}::text, 'place', {})", host(), PLACE),
-    )
+    return sql("EXISTS (SELECT FROM kit_setting WHERE key = {} AND value = {})", KEY, _ours())
 
 
 def confirm(*, by: User | None, now: datetime) -> None:
     """Somebody says that this copy is the live one: from now on it sends, and any other holds."""
     with transaction.atomic():
-        before = _owner()
+        before = Setting.objects.filter(key=KEY).values_list("value", flat=True).first()
         ours = {"host": host(), "place": value(sql("SELECT {}", PLACE))}
         Setting.objects.update_or_create(key=KEY, defaults={"value": ours})
         audit.record("instance.confirm", "instance", by=by, now=now, before=before, after=ours)
 
 
-def _owner() -> dict[str, str] | None:
-    return Setting.objects.filter(key=KEY).values_list("value", flat=True).first()
+def _ours() -> Sql:
+    """What the database remembers when it is ours."""
+    return sql("jsonb_build_object('host', {}::text, 'place', {})", host(), PLACE)

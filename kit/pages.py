@@ -107,12 +107,12 @@ class Position:
     """Where a page of the list begins: behind or before the row with this sort value and key, the nth of the list."""
 
     value: Any
-    pk: int
+    pk: Any
     number: int
 
     def signed(self, order: str) -> str:
         """As the address carries it; `order` names the list and its sort: elsewhere the position means nothing."""
-        return signing.dumps([_to_json(self.value), self.pk, self.number], salt=f"{SALT}:{order}")
+        return signing.dumps([_to_json(self.value), _to_json(self.pk), self.number], salt=f"{SALT}:{order}")
 
     @classmethod
     def read(cls, text: str, order: str) -> Position:

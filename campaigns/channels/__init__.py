@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
+from django.db import transaction
+
 from campaigns.models import ChannelSetting
+from kit import audit, secrets
+from kit.models import User
 
 
 class Down(Exception):
@@ -132,6 +136,31 @@ def of(setting: ChannelSetting) -> Channel:
 def setting_of(channel: str) -> ChannelSetting:
     """The channel's setting; at first the built-in mailbox carries it."""
     return ChannelSetting.objects.get_or_create(channel=channel, defaults={"provider": "mailbox"})[0]
+
+
+def change(
+    setting: ChannelSetting,
+    *,
+    provider: str,
+    settings: dict[str, Any],
+    batch: int,
+    password: str | None = None,
+    by: User | None,
+    now: datetime,
+) -> None:
+    """Another provider, or other settings of it. `password` None: the one that is kept stays; it is never told.
+
+    A channel that paused by itself is tried again at once.
+    """
+    before = {"provider": setting.provider, "settings": setting.settings, "batch": setting.batch}
+    setting.provider, setting.settings, setting.batch = provider, settings, batch
+    if password is not None:
+        setting.secret = secrets.seal(password)
+    after = {"provider": provider, "settings": settings, "batch": batch, "password": password is not None}
+    with transaction.atomic():
+        setting.save(update_fields=["provider", "settings", "batch", "secret"])
+        ChannelSetting.objects.filter(pk=setting.pk).exclude(retry_at=None).update(retry_at=now)
+        audit.record("channel.change", setting.channel, by=by, now=now, before=before, after=after)
 
 
 def pause(setting: ChannelSetting, because: str, *, retry_at: datetime | None, now: datetime) -> bool:

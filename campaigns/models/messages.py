@@ -5,6 +5,7 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from audience.models import Activity, Topic
@@ -105,6 +106,9 @@ class Message(OneSubject):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    def get_absolute_url(self) -> str:
+        return reverse("message", args=[self.pk])
 
 
 class MessageAttempt(models.Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kit.sql import Sql, rows, sql, value
+from kit.sql import rows, sql
 
 LATE = timedelta(minutes=5)  # an open message this old wants somebody's attention
 
@@ -25,7 +25,7 @@ class Open:
 
 def oldest_open(now: datetime) -> Open:
     """What should have left by `now` and has not come to an end: of running campaigns, and tests and notices."""
-    since, held = rows(
+    since, held, unknown = rows(
         sql(
             """
             WITH waiting AS (
@@ -39,10 +39,10 @@ def oldest_open(now: datetime) -> Open:
             ),
             held AS (SELECT due_at FROM campaigns_message WHERE state IN ('claimed', 'sending'))
             SELECT (SELECT min(due_at) FROM (SELECT due_at FROM waiting UNION ALL SELECT due_at FROM held) o
-                    WHERE due_at <= {}), (SELECT count(*) FROM held)
+                    WHERE due_at <= {}), (SELECT count(*) FROM held),
+                   (SELECT count(*) FROM campaigns_message WHERE state = 'unknown')
             """,
             now,
         )
     )[0]
-    unknown = value(Sql("SELECT count(*) FROM campaigns_message WHERE state = 'unknown'"))
     return Open(since, held, unknown)

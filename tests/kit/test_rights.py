@@ -1,5 +1,7 @@
 """Who may do what: every route is known here, and whoever lacks the right to one is refused by it."""
 
+from uuid import UUID
+
 import pytest
 from django.urls import URLPattern, get_resolver
 
@@ -58,13 +60,26 @@ TAKES = {
     "contents": SIGNED_IN, "content": "edit", "content_versions": SIGNED_IN, "content_version": SIGNED_IN,
     "content_new": "edit", "content_preview": "edit", "content_people": SIGNED_IN, "content_clone": "edit", "content_test": "edit",
     "senders": SIGNED_IN, "sender_new": "edit", "sender_edit": "edit", "sender_retire": "edit",
+    "outbox": SIGNED_IN, "message": SIGNED_IN, "message_resend": "operate", "mailbox": SIGNED_IN, "letter": SIGNED_IN,
+    "letter_body": SIGNED_IN, "channel": "administer", "frequency_cap": "administer", "instance": "administer",
+    "channel_try": "operate", "channel_pause": "operate", "channel_resume": "operate", "channel_domain": "operate",
+    "campaign_integrity": SIGNED_IN,
     "demo_load": "edit",
     "person_consent": "people", "consent_take_back": "people", "topics": SIGNED_IN, "topic_new": "edit",
     "topic_edit": "edit", "topic_retire": "edit", "suppressions": SIGNED_IN, "suppression_find": SIGNED_IN,
     "suppression_add": "edit", "suppression_lift": "edit",
     "message_click": ANYBODY, "message_picture": ANYBODY, "unsubscribe": ANYBODY, "preferences": ANYBODY,
 }  # fmt: skip
-GIVEN = {"token": "garbled", "of": "person", "pk": 1, "slug": "small", "stage": "known", "number": 1, "kind": "fit"}
+GIVEN = {
+    "message_id": UUID(int=1),
+    "token": "garbled",
+    "of": "person",
+    "pk": 1,
+    "slug": "small",
+    "stage": "known",
+    "number": 1,
+    "kind": "fit",
+}
 
 
 def routes(patterns=None):
