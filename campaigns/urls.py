@@ -12,6 +12,7 @@ urlpatterns = [
     path("u/<str:token>/topics", public.topics, name="preferences"),
     path("campaigns/", campaigns.Campaigns.as_view(), name="campaigns"),
     path("campaigns/new/", campaigns.new, name="campaign_new"),
+    path("campaigns/start/", campaigns.start, name="campaign_start"),
     path("campaigns/<slug:slug>/", builder.flow, name="campaign"),
     path("campaigns/<slug:slug>/v<int:number>/", builder.flow, name="campaign_version"),
     path("campaigns/<slug:slug>/steps/new/<slug:kind>/", builder.step_new, name="campaign_step_new"),

@@ -18,13 +18,14 @@ from django.views.decorators.http import require_GET, require_POST
 
 from audience import live
 from audience.conditions.tree import ConditionError
-from campaigns import counts, entry, filters, flows, forecast, forms, invariant, plans, wording
+from campaigns import counts, entry, filters, flows, forecast, forms, invariant, plans, starters, wording
 from campaigns.models import Campaign, CampaignVersion, Enrollment, Step
 from campaigns.views import head
 from campaigns.views.builder import entry_words, people_url
 from kit import pages, panels, reading, rights, writing
 from kit.audit import asker
 from kit.sql import sql, value
+from lifecycle.models import Lifecycle
 
 # Words of kit.look for the states of an enrollment.
 STATUS = {
@@ -49,6 +50,7 @@ class Campaigns(pages.ListPage):
 
     queryset = Campaign.objects.all()
     filterset_class = filters.Campaigns
+    template_name = "campaigns/campaign_list.html"
     columns = (
         pages.Column(
             "name", gettext_lazy("Campaign"), sort="name", template="campaigns/_campaign_name.html", whole=True
@@ -100,6 +102,9 @@ class Campaigns(pages.ListPage):
     def rows(self) -> QuerySet[Campaign]:
         return Campaign.objects.select_related("lifecycle")
 
+    def context(self) -> dict[str, Any]:
+        return {"proposed": [] if Campaign.objects.exists() else _proposed()}
+
     def prepare(self, rows: list[Any]) -> list[Any]:
         figures = counts.of_campaigns([row.pk for row in rows])
         stages = wording.names_of_stages({row.lifecycle_id for row in rows if row.lifecycle_id})
@@ -125,8 +130,32 @@ def new(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(refused))
         else:
             return redirect(made)
-    context = {"form": form, "crumbs": [(_("Campaigns"), reverse("campaigns")), (_("New campaign"), "")]}
+    context = {
+        "form": form,
+        "proposed": _proposed(),
+        "crumbs": [(_("Campaigns"), reverse("campaigns")), (_("New campaign"), "")],
+    }
     return render(request, "campaigns/campaign_new.html", context, status=400 if form.is_bound else 200)
+
+
+def _proposed() -> list[tuple[Lifecycle, list[starters.Proposal]]]:
+    """The flows that are proposed for the stages of each lifecycle."""
+    found = ((each, starters.proposals(each)) for each in Lifecycle.objects.order_by("name"))
+    return [(lifecycle, proposals) for lifecycle, proposals in found if proposals]
+
+
+@require_POST
+@rights.needs("edit")
+def start(request: HttpRequest) -> HttpResponse:
+    """A draft from the flow that is proposed for a stage, with the contents that it sends."""
+    lifecycle = Lifecycle.objects.filter(slug=request.POST.get("lifecycle", "").replace("\x00", "")).first()
+    proposal = starters.proposal(lifecycle, request.POST.get("stage", "")) if lifecycle else None
+    if proposal is None:
+        messages.error(request, _("Nothing is proposed for that stage any more."))
+        return redirect("campaign_new")
+    made = starters.start(proposal, by=asker(request), now=timezone.now())
+    messages.success(request, _("“%(campaign)s” is a draft with its mails: make them yours.") % {"campaign": made})
+    return redirect(made)
 
 
 def _asked_for(request: HttpRequest) -> dict[str, str]:

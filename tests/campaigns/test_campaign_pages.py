@@ -115,6 +115,21 @@ def test_a_stage_that_is_not_there_is_refused_in_words(client, ada):
     assert answer.status_code == 400 and not Campaign.objects.exists()
 
 
+def test_a_campaign_is_started_from_the_flow_that_is_proposed_for_a_stage(client, ada):
+    factories.published()
+    page = client.get(reverse("campaigns"))
+    [(lifecycle, proposals)] = page.context["proposed"]
+    first = proposals[0]
+    assert first.name in text(page) and first.name in text(client.get(reverse("campaign_new")))
+    answer = client.post(reverse("campaign_start"), {"lifecycle": lifecycle.slug, "stage": first.stage.slug})
+    made = Campaign.objects.get()
+    assert answer.url == made.get_absolute_url() and (made.name, made.stage) == (first.name, first.stage.slug)
+    assert Step.objects.filter(kind="send", content__isnull=False).count() >= 1
+    assert not client.get(reverse("campaigns")).context["proposed"]
+    answer = client.post(reverse("campaign_start"), {"lifecycle": "small", "stage": "nowhere"}, follow=True)
+    assert "Nothing is proposed" in text(answer)
+
+
 # ---- the flow ----
 
 

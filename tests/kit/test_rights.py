@@ -53,7 +53,7 @@ TAKES = {
     "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
     "campaigns": SIGNED_IN, "campaign": SIGNED_IN, "campaign_version": SIGNED_IN, "campaign_people": SIGNED_IN,
     "campaign_trace": SIGNED_IN, "campaign_enroll_one": "edit", "campaign_results": SIGNED_IN, "campaign_versions": SIGNED_IN,
-    "campaign_new": "edit", "campaign_settings": "edit", "campaign_edit": "edit", "campaign_discard": "edit",
+    "campaign_new": "edit", "campaign_start": "edit", "campaign_settings": "edit", "campaign_edit": "edit", "campaign_discard": "edit",
     "campaign_launch": "edit", "campaign_dry_run": SIGNED_IN, "campaign_enroll": "edit", "campaign_pause": "edit", "campaign_resume": "edit", "campaign_stop": "edit",
     "campaign_step": "edit", "campaign_step_new": "edit", "campaign_step_move": "edit", "campaign_step_remove": "edit",
     "campaign_step_put_back": "edit",
