@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import resources
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.utils import timezone
+from playwright.sync_api import Error as PlaywrightError
 
-from campaigns import flows, plans
-from campaigns.models import CampaignVersion, Step
-from kit.models import User
+from audience import consent, segments
+from audience import live as engine
+from audience.models import Person, SegmentMember
+from campaigns import flows, journeys, live, plans, sending
+from campaigns.models import CampaignVersion, Letter, Step
+from kit import installation, jobs
+from kit.models import Job, User
+from lifecycle.models import Movement
 from tests import factories
 from tests.campaigns import making
+from tests.scoring import making as scored
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PASSWORD = "a long password"
@@ -51,8 +64,9 @@ def outline(version: CampaignVersion) -> list[Any]:
 def until(page: Any, script: str) -> None:
     """Wait for what a script says of the page; the page's own policy forbids Playwright's way."""
     for _try in range(100):
-        if page.evaluate(script):
-            return
+        with suppress(PlaywrightError):  # the page is being left for the next one
+            if page.evaluate(script):
+                return
         page.wait_for_timeout(50)
     raise AssertionError(f"never came true: {script}")
 
@@ -221,3 +235,174 @@ def test_targets_of_the_flow_are_large_enough(page: Any, draft: CampaignVersion)
             .map(([html, box]) => `${html} ${box.width}x${box.height}`)"""
     )
     assert small == []
+
+
+# ---- from the builder to a click in the timeline ----
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"  # a human's, unlike a headless one
+READERS = """
+lifecycle: readers
+name: Readers
+species: net_new
+entry: {}
+stages:
+  - {slug: known, name: Known}
+  - {slug: engaged, name: Engaged}
+  - {slug: won, name: Won, kind: terminal}
+transitions:
+  - {from: known, to: engaged, reason: Followed a link,
+     when: {field: activity.count, where: {kind: email_clicked}, op: at_least, value: 1}}
+"""
+INTEREST = """
+model: interest
+name: Interest
+limit: 20
+rules:
+  - {name: Followed a link, points: 25, did: {kind: email_clicked}}
+"""
+CLICKED = {"field": "activity.count", "where": {"kind": "email_clicked"}, "op": "at_least", "value": 1}
+
+
+@contextmanager
+def workers() -> Iterator[None]:
+    """What the beat has workers do every two seconds, done in a thread by the same verbs."""
+    over = threading.Event()
+    faults: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not over.wait(0.2):
+                for job_id in Job.objects.filter(state=Job.State.QUEUED).values_list("pk", flat=True):
+                    jobs.run(job_id, timezone.now())
+                engine.run_all(timezone.now())
+                live.begin(timezone.now())
+                journeys.run_all(timezone.now())
+                sending.run_all(timezone.now(), owner="tests")
+        except BaseException as fault:  # a test that waits for what nobody does any more should say why
+            faults.append(fault)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work, name="workers", daemon=True)
+    thread.start()
+    yield
+    over.set()
+    thread.join(timeout=30)
+    assert not faults, faults
+
+
+@pytest.fixture
+def human(chromium: Any, live_server: Any) -> Iterator[Any]:
+    """A page whose requests look as those of somebody at a desk."""
+    context = chromium.new_context(
+        base_url=live_server.url, user_agent=FIREFOX, locale="en-GB", viewport={"width": 1440, "height": 1100}
+    )
+    context.set_default_timeout(20_000)
+    yield context.new_page()
+    context.close()
+
+
+def test_from_an_empty_flow_to_a_click_that_moves_its_reader(human: Any, live_server: Any) -> None:
+    now = timezone.now()
+    installation.put("address", live_server.url)
+    factories.published(READERS, now)
+    scored.published(INTEREST, now)
+    mira = factories.person(first_name="Mira", last_name="Lund", email="mira@example.com", created_at=now)
+    topic, _sender = making.topic(), making.sender()
+    consent.give(mira, topic=topic, source="tests", at=now, now=now)
+    clickers = segments.create("Clickers", of="person", condition=CLICKED, by=None, now=now)
+    engine.run_all(now)
+    with workers():
+        write(human, live_server.url)
+        build(human)
+        launch(human)
+        follow(human)
+        waited(lambda: SegmentMember.objects.filter(segment=clickers, person=mira, left_at=None).first())
+        waited(lambda: Movement.objects.filter(membership__person=mira, to_stage__slug="engaged").first())
+    see(human, mira)
+
+
+def write(page: Any, address: str) -> None:
+    """What is said."""
+    sign_in(page, "/content/new/?from=nothing")
+    page.get_by_label("Name", exact=True).fill("First guide")
+    page.get_by_label("Style").select_option("education")
+    page.get_by_label("Subject", exact=True).fill("A guide for {{ person.first_name }}")
+    page.get_by_label("Body").fill(
+        f'<p>Hello {{{{ person.first_name }}}}, <a href="{address}/styleguide/">read</a></p>'
+    )
+    page.get_by_role("button", name="Keep it").click()
+    page.get_by_text("It is kept.").wait_for()
+
+
+def build(page: Any) -> None:
+    """To whom, and when."""
+    page.goto("/campaigns/new/")
+    page.get_by_label("Name", exact=True).fill("Guide for the new")
+    page.get_by_label("Type").select_option("welcome")
+    page.get_by_label("Stage it serves").select_option("readers/known")
+    page.get_by_role("button", name="Make the draft").click()
+    page.get_by_title("Add a step here").first.click()
+    page.locator(".flow__add[open] .flow__kind").filter(has_text="Send an email").click()
+    panel = page.locator("#step-panel")
+    panel.get_by_label("What is sent").select_option("First guide")
+    panel.get_by_role("button", name="Add the step").click()
+    page.get_by_role("link", name="Send “First guide”").wait_for()
+    page.get_by_title("Add a step here").last.click()
+    page.locator(".flow__add[open] .flow__kind").filter(has_text="Some days or hours").click()
+    panel.get_by_label("Days").fill("7")
+    panel.get_by_role("button", name="Add the step").click()
+    page.get_by_role("link", name="Wait 7 days").wait_for()
+    page.get_by_role("link", name="Settings").first.click()
+    page.locator("[data-builder][data-ready]").first.wait_for()
+    page.get_by_label("Those already there enter at the launch").check()
+    page.get_by_label("Whoever leaves the stage leaves the campaign").uncheck()
+    page.get_by_role("button", name="Keep the settings").click()
+    page.get_by_text("The settings are kept.").wait_for()
+
+
+def launch(page: Any) -> None:
+    """Looked over, and launched."""
+    page.get_by_role("link", name="Check and launch").click()
+    page.locator("[data-metric='dry_run.sent']").wait_for()
+    foreseen = page.locator("[data-metric='dry_run.sent']").inner_text()
+    assert page.locator("[data-metric='launch.entering']").inner_text() == foreseen == "1"
+    page.get_by_role("button", name="Launch: 1 person enters").click()
+    page.get_by_text("“Guide for the new” is running.").wait_for()
+
+
+def follow(page: Any) -> None:
+    """The letter arrives, is read, and its link is followed."""
+    waited(lambda: Letter.objects.filter(recipient="mira@example.com").first())
+    page.goto("/mailbox/")
+    page.get_by_role("link", name="A guide for Mira").click()
+    page.wait_for_timeout(2100)  # nobody reads faster; what does is taken for a machine
+    with page.context.expect_page() as opened:
+        page.frame_locator(".letter__frame").get_by_role("link", name="read").click()
+    opened.value.wait_for_url("**/styleguide/**")
+
+
+def see(page: Any, mira: Person) -> None:
+    """What came of it: in the timeline, in the score, in the stage, in the segment, beside the step."""
+    page.goto(mira.get_absolute_url())
+    page.locator(".timeline__item").filter(has_text="Email clicked").first.wait_for()
+    assert page.locator("[data-metric='score:interest']").inner_text() == "25"
+    page.get_by_text("Engaged").first.wait_for()
+    page.locator("#segments").get_by_text("Clickers").wait_for()
+    page.goto("/campaigns/")
+    page.get_by_role("link", name="Guide for the new").click()
+    step = page.locator(".step").filter(has_text="First guide")
+    for name in ("entered", "sent", "clicked"):
+        assert step.locator(f"[data-metric$='.{name}']").get_attribute("data-count") == "1"
+    step.locator("[data-metric$='.clicked']").click()
+    page.get_by_role("link", name="Mira Lund").click()
+    page.get_by_role("heading", name="Mira Lund in “Guide for the new”").wait_for()
+
+
+def waited(look: Callable[[], Any]) -> Any:
+    """What is there as soon as it is, within half a minute."""
+    for _try in range(150):
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise AssertionError("it never came")
