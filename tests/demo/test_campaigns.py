@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from audience.models import Topic
-from campaigns import live, plans
-from campaigns.models import Campaign, Content, Enrollment, Sender
+from campaigns import journeys, live, plans, sending
+from campaigns.models import Campaign, Content, Enrollment, Letter, Sender
 from demo import campaigns, consents
 from kit import jobs
 from kit.models import Job
@@ -33,6 +33,10 @@ def test_a_series_runs_for_those_who_came_lately_and_a_welcome_waits() -> None:
     live.begin(NOW)
     jobs.run(Job.objects.get(kind=live.JOB).pk, NOW)
     assert set(Enrollment.objects.values_list("person__email", flat=True)) == {"p2@x.example", "p10@x.example"}
+    journeys.run_all(NOW)
+    sending.run_all(NOW)
+    active = Enrollment.objects.exclude(state="holdout").values_list("person__email", flat=True)
+    assert set(Letter.objects.values_list("recipient", flat=True)) == set(active)
     draft = welcome.versions.get()
     assert welcome.state == "draft"
     assert not [each for each in plans.checklist(draft, now=NOW) if each.level == "stop"]
