@@ -25,7 +25,7 @@ from django.utils import timezone
 from audience import consent
 from audience.models import Topic
 from bench import history, measuring
-from campaigns import channels, journeys, plans, rendering
+from campaigns import channels, journeys, plans, rendering, sending
 from campaigns.models import Campaign, CampaignVersion, ChannelSetting, Content, ContentVersion, Sender
 from faults import sink
 from kit import installation
@@ -33,12 +33,12 @@ from kit.sql import Sql, sql, value
 from kit.sql import run as execute
 
 COUNTS = "messages"  # what the workload is measured by
-CONNECTIONS = 2  # as many as the product's own worker for mail keeps
+PROCESSES = 2  # of the product's worker for mail
+CONNECTIONS = (8, 2)  # of all of them together: as many as they keep unless told otherwise, and one each
 SAMPLE = 1000  # different letters that the reference sends in turn
 PARAGRAPH = """<p style="margin:0 0 16px">Whoever plans a year ahead wants to know what {{ person.city | default: "your
 town" }} asks for, and why so many ask for it twice. We looked into it for a month, spoke with those who buy, and wrote
-down what they told us: it is shorter than you think, and it has a table. <a href="https://example.com/read/%d?who={{
-person.email }}">Read the %d. part</a></p>"""
+down what they told us: it is shorter than you think, and it has a table. <a href="https://example.com/read/%d">Read the %d. part</a></p>"""
 LETTER = f"""<html><head><style>p {{ font: 16px/1.5 sans-serif; color: #222 }} a {{ color: #0645ad }}</style></head><body>
 <h1>{{{{ person.first_name | default: "Good day" }}}}, three things for you</h1>
 {"".join(PARAGRAPH % (n, n) for n in range(1, 7))}
@@ -46,11 +46,11 @@ LETTER = f"""<html><head><style>p {{ font: 16px/1.5 sans-serif; color: #222 }} a
 
 
 def run(messages: int, _activities: int, repeats: int) -> Iterator[dict[str, Any]]:
-    """One figure for the product's own number of connections, and one for a single connection."""
+    """One figure for the product's own number of connections, and one for a connection of each process."""
     version = _campaign(messages)
-    for connections in (CONNECTIONS, 1):
+    for connections in CONNECTIONS:
         with _sink() as (port, journal):
-            _through(port)
+            _through(port, connections // PROCESSES)
             _write_messages(version, messages)
             letters = _letters()
             peaks: list[int] = []
@@ -59,8 +59,8 @@ def run(messages: int, _activities: int, repeats: int) -> Iterator[dict[str, Any
                 os.truncate(journal, 0)
                 _write_messages(version, messages)
 
-            def ours(journal: Path = journal, connections: int = connections, peaks: list[int] = peaks) -> None:
-                peaks.append(_senders(connections, ["ours"]))
+            def ours(journal: Path = journal, peaks: list[int] = peaks) -> None:
+                peaks.append(_senders(PROCESSES, ["ours"]))
                 _all_arrived(journal, messages)
 
             def reference(port: int = port, connections: int = connections, letters: Path = letters) -> None:
@@ -68,7 +68,7 @@ def run(messages: int, _activities: int, repeats: int) -> Iterator[dict[str, Any
 
             figure = measuring.compare(ours, reference, before=before, repeats=repeats)
             yield {
-                "case": f"{connections} connections" if connections > 1 else "1 connection",
+                "case": f"{connections} connections",
                 "people": messages,
                 "messages": messages,
                 **figure,
@@ -132,9 +132,9 @@ def _write_messages(version: CampaignVersion, number: int) -> None:
     assert value(Sql("SELECT count(*) FROM campaigns_message WHERE state = 'queued'")) == number
 
 
-def _through(port: int) -> None:
+def _through(port: int, connections: int) -> None:
     setting = channels.setting_of("email")
-    told = {"host": "127.0.0.1", "port": port, "security": "none"}
+    told = {"host": "127.0.0.1", "port": port, "security": "none", "connections": connections}
     ChannelSetting.objects.filter(pk=setting.pk).update(provider="smtp", settings=told)
 
 
@@ -156,13 +156,12 @@ def _letters() -> Path:
     """What ours sends to the first thousand, byte by byte."""
     with sink.running() as server:
         setting = ChannelSetting.objects.get(channel="email")
-        port = setting.settings["port"]
-        _through(server.port)
-        from campaigns import sending
+        told = setting.settings
+        _through(server.port, 1)
 
         while len(server.taken) < SAMPLE and sending.run_once(timezone.now(), owner="bench"):
             pass
-        _through(port)
+        _through(told["port"], told["connections"])
         taken = server.taken[:SAMPLE]
     path = Path(tempfile.mkdtemp()) / "letters"
     path.write_bytes(pickle.dumps([(each.sender, each.recipient, each.raw) for each in taken]))

@@ -528,6 +528,8 @@ class SenderForm(forms.Form):
 
 # ---- how mail leaves ----
 
+CONNECTIONS = 4  # to a mail server, of each worker, unless somebody says otherwise
+
 
 class ChannelSettings(forms.Form):
     """How email leaves. A password is written, never shown; it stays with the server that it was written for."""
@@ -556,6 +558,13 @@ class ChannelSettings(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text=_("Kept encrypted and never shown again."),
     )
+    connections = forms.IntegerField(
+        label=_("Connections at once"),
+        min_value=1,
+        max_value=20,
+        required=False,
+        help_text=_("Of each of the workers that send. A server far away takes more mail over several."),
+    )
     batch = forms.IntegerField(
         label=_("Messages in the air"),
         min_value=1,
@@ -564,7 +573,10 @@ class ChannelSettings(forms.Form):
     )
 
     def __init__(self, data: Any = None, *, setting: ChannelSetting) -> None:
-        told = {"provider": setting.provider, "batch": setting.batch, "port": 587, "security": "starttls"}
+        told = {
+            "provider": setting.provider, "batch": setting.batch, "port": 587, "security": "starttls",
+            "connections": CONNECTIONS,
+        }  # fmt: skip
         super().__init__(data, initial=told | setting.settings)
         self.setting = setting
         provider: Any = self.fields["provider"]
@@ -605,7 +617,8 @@ class ChannelSettings(forms.Form):
         """What is to be kept of the server."""
         if self.cleaned_data["provider"] != "smtp":
             return self.setting.settings
-        return {name: self.cleaned_data[name] for name in self.OF_SERVER}
+        connections = self.cleaned_data["connections"] or CONNECTIONS
+        return {name: self.cleaned_data[name] for name in self.OF_SERVER} | {"connections": connections}
 
     def new_password(self) -> str | None:
         """The password to keep from now on; None: the one that is kept."""

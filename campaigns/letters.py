@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -22,6 +22,7 @@ from kit.sql import run, sql
 
 Purpose = Message.Purpose
 Missing = ContentVersion.Missing
+Contexts = Mapping[int, Mapping[str, Any]]  # by person, what a content may say to them
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,16 @@ def write(ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID, Outgoing |
 
 
 def _written(ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID, Outgoing | Unwritten]:
-    found = Message.objects.filter(pk__in=ids).select_related(
-        "content_version", "sender", "campaign__sender", "person", "to_user", "notice"
-    )
-    messages = {each.pk: each for each in found}
-    rendered = _rendered(list(messages.values()), now)
+    # What many messages share is fetched once, and is one object; of their readers only `contexts` is asked.
+    found = Message.objects.filter(pk__in=ids).prefetch_related("content_version", "sender", "campaign__sender")
+    messages = {each.pk: each for each in found.select_related("to_user", "notice")}
+    contexts = personal.contexts([each.person_id for each in messages.values() if each.person_id], now=now)
+    rendered = _rendered(list(messages.values()), contexts, now)
     _remember_links([(messages[pk], told) for pk, told in rendered.items() if isinstance(told, Rendered)])
-    return {pk: _letter(messages[pk], told, now) for pk, told in rendered.items()}
+    return {pk: _letter(messages[pk], told, contexts, now) for pk, told in rendered.items()}
 
 
-def _rendered(messages: Sequence[Message], now: datetime) -> dict[uuid.UUID, Rendered | Unrendered]:
-    contexts = personal.contexts([each.person_id for each in messages if each.person_id], now=now)
+def _rendered(messages: Sequence[Message], contexts: Contexts, now: datetime) -> dict[uuid.UUID, Rendered | Unrendered]:
     notices = {each.pk: _of_notice(each.notice) for each in messages if each.notice}
     asked = [
         ToRender(each.pk, each.content_version, contexts.get(each.person_id or 0, {}))
@@ -64,7 +64,9 @@ def _rendered(messages: Sequence[Message], now: datetime) -> dict[uuid.UUID, Ren
     return {each.pk: nothing for each in messages} | notices | rendering.render(asked)
 
 
-def _letter(message: Message, rendered: Rendered | Unrendered, now: datetime) -> Outgoing | Unwritten:
+def _letter(
+    message: Message, rendered: Rendered | Unrendered, contexts: Contexts, now: datetime
+) -> Outgoing | Unwritten:
     if isinstance(rendered, Unrendered):
         return Unwritten(rendered.reason, "strike" if rendered.strike else "later")
     if rendered.missing and (policy := _policy(message)) != Missing.DEFAULT:
@@ -73,7 +75,7 @@ def _letter(message: Message, rendered: Rendered | Unrendered, now: datetime) ->
     sender = _sender(message)
     if sender is None:
         return Unwritten(_("It has no sender."), "strike")
-    recipient, name = _reader(message)
+    recipient, name = _reader(message, contexts)
     if not recipient:
         return Unwritten(_("no address"), "skip")
     try:
@@ -102,13 +104,13 @@ def _sender(message: Message) -> Sender | None:
     return message.sender or (message.campaign.sender if message.campaign else None)
 
 
-def _reader(message: Message) -> tuple[str, str]:
+def _reader(message: Message, contexts: Contexts) -> tuple[str, str]:
     """The address and the name of whoever gets it."""
     if message.purpose != Purpose.CAMPAIGN:
         user = message.to_user
         return (user.email, user.name) if user else ("", "")
-    person = message.person
-    return (person.email, f"{person.first_name} {person.last_name}".strip()) if person else ("", "")
+    person = contexts.get(message.person_id or 0, {}).get("person", {})
+    return person.get("email", ""), person.get("name", "")
 
 
 def _of_notice(notice: Notice) -> Rendered:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -64,12 +64,16 @@ class Addresses:
     @property
     def unsubscribe(self) -> str:
         """The page with one button, which takes one-click requests as well (RFC 8058)."""
-        return f"{self.base}/u/{token(Kind.READER, self.message_id)}"
+        return f"{self.base}/u/{self._reader}"
 
     @property
     def preferences(self) -> str:
         """The page on which topics are chosen."""
-        return f"{self.base}/u/{token(Kind.READER, self.message_id)}/topics"
+        return f"{self.base}/u/{self._reader}/topics"
+
+    @cached_property
+    def _reader(self) -> str:
+        return token(Kind.READER, self.message_id)
 
 
 def addresses(message_id: UUID) -> Addresses:

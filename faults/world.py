@@ -66,7 +66,7 @@ class World:
         with connection.cursor() as cursor:
             checker.watch_mailbox(cursor)
         made = cls(people, smtp_port, segment, topic, sender, [_content(name, now) for name in ("First", "Second")])
-        made.through("smtp", host="127.0.0.1", port=smtp_port, security="none")
+        made.through("smtp", host="127.0.0.1", port=smtp_port, security="none", connections=2)
         return made
 
     def through(self, provider: str, **settings: object) -> None:

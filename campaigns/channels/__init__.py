@@ -79,7 +79,12 @@ class Channel(AbstractContextManager["Channel"]):
 
     def __init__(self, setting: ChannelSetting) -> None:
         self.setting = setting
-        self._open: Connection | None = None
+        self._open: list[Connection] = []
+        self._most = self.at_once()
+
+    def at_once(self) -> int:
+        """How many ways one worker keeps open. With more than one, each carries its messages in a thread of its own."""
+        return 1
 
     def connect(self) -> Connection:
         """Open a way to the provider. Raises Down."""
@@ -98,16 +103,25 @@ class Channel(AbstractContextManager["Channel"]):
 
     def way(self) -> Connection:
         """The connection at hand, or a new one. Raises Down."""
-        if self._open is not None and not self._open.ready():
-            self._drop()
-        if self._open is None:
-            self._open = self.connect()
-        return self._open
+        return self.ways(1)[0]
+
+    def ways(self, wanted: int) -> list[Connection]:
+        """So many connections, or as many as may be; those that have ended are opened anew. Raises Down for none."""
+        for ended in [each for each in self._open if not each.ready()]:
+            ended.close()
+            self._open.remove(ended)
+        while len(self._open) < min(wanted, self._most):
+            try:
+                self._open.append(self.connect())
+            except Down:
+                if not self._open:
+                    raise
+                self._most = len(self._open)  # it will not have more of us at once
+        return self._open[:wanted]
 
     def _drop(self) -> None:
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        while self._open:
+            self._open.pop().close()
 
     def __exit__(self, *_: object) -> None:
         self._drop()

@@ -321,11 +321,15 @@ def _why(error: Exception) -> str:
 
 
 class Smtp(channels.Channel):
-    """A mail server: `settings` are host, port, security (starttls, tls, none) and user; `secret` is the password."""
+    """A mail server: `settings` are host, port, security (starttls, tls, none), user and how many connections each
+    worker keeps open at once; `secret` is the password."""
 
     name = "smtp"
     label = gettext_lazy("Mail server (SMTP)")
     longest = timedelta(seconds=BUDGET + WRITING + sum(PATIENCE.values()))
+
+    def at_once(self) -> int:
+        return max(1, int(self.setting.settings.get("connections") or 1))
 
     def connect(self) -> Connection:
         settings = self.setting.settings

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from campaigns import channels, faults, letters
-from campaigns.channels import Channel, Down, Outgoing
+from campaigns.channels import Channel, Connection, Down, Outcome, Outgoing
 from campaigns.letters import Unwritten
 from campaigns.models import ChannelSetting
 from campaigns.sending import claiming, fence, outcomes
@@ -147,15 +148,17 @@ class _Turn:
         return going
 
     def _send(self, channel: Channel, going: list[Outgoing]) -> None:
-        """Batch by batch: the intents are committed, and with them what became of the batch before; then bytes go.
+        """A batch for each connection: its intents are committed, with what became of those before; then bytes go.
 
-        Raises Down when there is no way (any more), before the intents of the batch that would have gone it.
+        Raises Down when there is no way (any more), before the intents of the messages that would have gone it.
         """
-        for batch in self._batches(going):
-            way = channel.way()
+        while going and time.monotonic() - self.began < LONGEST:
+            ways = channel.ways(-(-len(going) // self.setting.batch))
+            room = len(ways) * self.setting.batch
+            these, going = going[:room], going[room:]
             with transaction.atomic():
                 stands = self._tell()
-                intents = [] if stands else self._intend(channel, batch)
+                intents = [] if stands else self._intend(channel, these)
                 faults.point("before-intent")
             self.told = []
             if stands:
@@ -163,7 +166,7 @@ class _Turn:
             faults.point("after-intent")
             began = self._clock()
             by_id = {each.outgoing.id: each for each in intents}
-            sent = way.send([each.outgoing for each in intents]) if intents else []
+            sent = _carried(ways, [each.outgoing for each in intents])
             self.told = [outcomes.Told(by_id[each.id], each, began, self._clock()) for each in sent]
 
     def _note(self) -> None:
@@ -181,12 +184,16 @@ class _Turn:
     def _intend(self, channel: Channel, batch: list[Outgoing]) -> list[fence.Intent]:
         return fence.intend(batch, self.owner, setting=self.setting, longest=channel.longest, now=self._clock())
 
-    def _batches(self, going: list[Outgoing]) -> Iterator[list[Outgoing]]:
-        """As many as may be in the air at once, for as long as the turn lasts."""
-        for start in range(0, len(going), self.setting.batch):
-            if time.monotonic() - self.began < LONGEST:
-                yield going[start : start + self.setting.batch]
-
     def _clock(self) -> datetime:
         """`now`, and the whole seconds that have passed since."""
         return self.now + timedelta(seconds=int(time.monotonic() - self.began))
+
+
+def _carried(ways: Sequence[Connection], these: Sequence[Outgoing]) -> list[Outcome]:
+    """Send over all connections at once, to each its share: no more than the setting's `batch` is in the air on one."""
+    share = -(-len(these) // len(ways))
+    parts = [these[start : start + share] for start in range(0, len(these), share or 1)]
+    if len(parts) <= 1:
+        return ways[0].send(these) if these else []
+    with ThreadPoolExecutor(len(ways)) as pool:
+        return [outcome for sent in pool.map(lambda way, part: way.send(part), ways, parts) for outcome in sent]

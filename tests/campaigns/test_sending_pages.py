@@ -161,7 +161,9 @@ def keep(page: Client, **changed: str):
 def test_a_server_is_kept_with_its_password_encrypted_and_never_shown(page):
     assert keep(page).status_code == 302
     setting = ChannelSetting.objects.get()
-    assert setting.settings == {"host": "smtp.example.com", "port": 587, "security": "starttls", "user": "ada"}
+    assert setting.settings == {
+        "host": "smtp.example.com", "port": 587, "security": "starttls", "user": "ada", "connections": 4,
+    }  # fmt: skip
     assert "horse" not in setting.secret and secrets.opened(setting.secret) == "correct horse"
     assert "horse" not in text(page.get(reverse("channel")))
     entry = AuditEntry.objects.get(action="channel.change")

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -391,6 +392,46 @@ def test_an_answer_that_no_row_can_hold_is_written_down_without_what_it_cannot(b
     sending.run_all(NOW, write=plainly)
     assert crashes.states() == {"queued": 1, "unknown": 1, "sent": 1}
     assert "\x00" in sink.GARBAGE.decode("latin-1"), "it would be refused as it came"
+
+
+def test_a_worker_sends_over_several_connections_at_once_and_no_more_is_in_the_air_on_each(by_smtp, monkeypatch):
+    """With a server that takes its time, four connections need a quarter of it."""
+    email(batch=2, settings=email().settings | {"connections": 4})
+    version = running()
+    for _ in range(16):
+        queued(version)
+    handed: list[int] = []
+    carry = smtp.Session.send
+    monkeypatch.setattr(smtp.Session, "send", lambda self, batch: (handed.append(len(batch)), carry(self, batch))[1])
+    monkeypatch.setattr(sink, "SLOW", 0.05)
+    by_smtp.ask(*["slow@dot"] * 16)
+    began = time.monotonic()
+    sending.run_all(NOW, write=plainly)
+    assert crashes.states() == {"sent": 16} and len({each.id for each in by_smtp.taken}) == 16
+    assert by_smtp.sink.connected == 4 and handed == [2] * 8
+    assert time.monotonic() - began < 16 * 0.05
+
+
+def test_connections_that_a_server_will_not_have_are_done_without(by_smtp):
+    email(batch=1, settings=email().settings | {"connections": 3})
+    version = running()
+    for _ in range(4):
+        queued(version)
+    by_smtp.sink.faults.of_connection = lambda number: "" if number == 1 else "421@connect"  # type: ignore[method-assign]
+    sending.run_all(NOW, write=plainly)
+    assert crashes.states() == {"sent": 4} and by_smtp.sink.connected == 2, "it asked for a second one once"
+    assert email().paused_at is None
+
+
+def test_a_connection_that_is_cut_costs_only_what_was_in_the_air_on_it(by_smtp):
+    email(batch=2, settings=email().settings | {"connections": 2})
+    version = running()
+    for _ in range(8):
+        queued(version)
+    by_smtp.ask("cut@dot")
+    sending.run_all(NOW, write=plainly)
+    assert crashes.states() == {"sent": 7, "unknown": 1}
+    assert len({each.id for each in by_smtp.taken}) == len(by_smtp.taken) == 8
 
 
 def test_a_server_that_is_away_pauses_the_channel_and_it_goes_on_by_itself(db):
