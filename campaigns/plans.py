@@ -21,7 +21,7 @@ from audience.conditions import tree as conditions
 from audience.conditions import uses
 from audience.conditions.tree import ConditionError
 from audience.models import Topic
-from campaigns import entry, flows
+from campaigns import content, entry, flows
 from campaigns.flows import Node, tree
 from campaigns.models import (
     Campaign,
@@ -396,12 +396,12 @@ def _stages(lifecycle: Lifecycle) -> dict[str, Stage]:
 
 
 def _stage_behind(lifecycle: Lifecycle | None, stage: str) -> str:
-    """The next stage of the success path: what a campaign for this stage is for."""
+    """The next stage of the success path that holds somebody: what a campaign for this stage is for."""
     if lifecycle is None or not stage:
         return ""
-    path = [slug for slug, each in _stages(lifecycle).items() if each.path == Stage.Path.SUCCESS]
-    behind = path[path.index(stage) + 1 :] if stage in path else []
-    return behind[0] if behind else ""
+    path = [each for each in _stages(lifecycle).values() if each.path == Stage.Path.SUCCESS]
+    at = next((place for place, each in enumerate(path) if each.slug == stage), len(path))
+    return next((each.slug for each in path[at + 1 :] if each.kind != Stage.Kind.GATE), "")
 
 
 def _of_entry(version: CampaignVersion) -> Iterator[Check]:
@@ -462,12 +462,7 @@ def _of_steps(version: CampaignVersion) -> Iterator[Check]:
 def _of_step(step: Step) -> Iterator[tuple[str, str]]:
     kind, set_to = step.kind, step.settings
     if kind == Step.Kind.SEND:
-        if step.content is None:
-            yield "stop", _("choose what to send.")
-        elif not step.content.versions.exists():
-            yield "stop", _("its content has not been written yet.")
-        elif not step.content.style:
-            yield "warn", _("its content is not tagged as education or engagement, so its results stand in no block.")
+        yield from _of_content(step)
     if kind in flows.ASKING:
         if step.condition is None:
             yield "stop", _("say on what condition.")
@@ -483,6 +478,19 @@ def _of_step(step: Step) -> Iterator[tuple[str, str]]:
             yield "stop", _("choose the stage to move to.")
         elif found.kind == Stage.Kind.GATE:
             yield "stop", _("a gate holds nobody; choose the stage behind it.")
+
+
+def _of_content(step: Step) -> Iterator[tuple[str, str]]:
+    said, campaign = step.content, step.version.campaign
+    if said is None:
+        yield "stop", _("choose what to send.")
+    elif (newest := said.versions.order_by("-number").first()) is None:
+        yield "stop", _("its content has not been written yet.")
+    else:
+        for doubt in content.warnings(newest):
+            yield "warn", doubt
+        if said.stage and campaign.stage and (said.lifecycle_id, said.stage) != (campaign.lifecycle_id, campaign.stage):
+            yield "warn", _("Its content is tagged for another stage than the one that the campaign serves.")
 
 
 def _wrong(condition: Any) -> str:

@@ -39,7 +39,7 @@ def test_a_campaign_for_a_stage_begins_with_those_who_enter_it_and_is_for_the_ne
     version = published()
     made = plans.create("Warm up", kind="nurture", lifecycle=version.lifecycle, stage="engaged", by=None, now=NOW)
     draft = plans.draft_of(made, by=None, now=NOW)
-    assert (draft.entry, made.outcome_stage, made.slug) == ("stage", "checked", "warm_up")
+    assert (draft.entry, made.outcome_stage, made.slug) == ("stage", "lead", "warm_up")  # a gate holds nobody
     assert AuditEntry.objects.filter(action="campaign.create").count() == 1
 
 
@@ -152,3 +152,13 @@ def test_pausing_resuming_and_stopping_tell_who_won():
 def test_a_campaigns_conditions_are_known_to_whoever_would_take_their_fields_away():
     draft = making.campaign(goal={"field": "person.country", "op": "is", "value": "FR"})
     assert [use.name for use in uses.of_field("person.country")] == [str(draft)]
+
+
+def test_content_for_another_stage_and_a_link_that_leads_nowhere_are_thought_over_before_the_launch():
+    draft = making.campaign(version=published(), stage="engaged")
+    said = making.content(html='<a href="https://example.com/guide">Read</a>', links=["https://example.com/guide"])
+    said.lifecycle, said.stage = draft.campaign.lifecycle, "known"
+    said.save()
+    step = plans.add_step(draft, "send", content=said)
+    told = [each.text for each in plans.checklist(draft, now=NOW) if each.where == step.key and each.level == "warn"]
+    assert any("example.com" in each for each in told) and any("another stage" in each for each in told)
