@@ -7,7 +7,6 @@ statements. Nobody does anything meanwhile: what changes is what time alone chan
 
 from __future__ import annotations
 
-import copy
 import heapq
 import itertools
 from collections import defaultdict
@@ -272,9 +271,29 @@ def _comes_by_time(node: tree.Node) -> bool:
 
 
 def _a_day(version: CampaignVersion, at: datetime) -> float | None:
-    """How many arrived a day in the last weeks, as if the version had been live since."""
-    if version.entry not in (CampaignVersion.Entry.STAGE, CampaignVersion.Entry.SEGMENT):
+    """How many came a day in the last weeks, by when it was so: a replay that was recorded lately is no rush."""
+    since = at - timedelta(days=LATELY)
+    if version.entry == CampaignVersion.Entry.STAGE and version.campaign.lifecycle_id:
+        came = sql(
+            """SELECT count(DISTINCT m.subject_id) FROM lifecycle_movement v
+               JOIN lifecycle_membership m ON m.id = v.membership_id
+               JOIN lifecycle_stage g ON g.id = v.to_stage_id
+               WHERE m.lifecycle_id = {} AND g.slug = {} AND v.occurred_at >= {} AND v.occurred_at < {}""",
+            version.campaign.lifecycle_id,
+            version.campaign.stage,
+            since,
+            at,
+        )
+    elif version.entry == CampaignVersion.Entry.SEGMENT and version.segment:
+        # Whoever was there when the segment was made did not come then.
+        came = sql(
+            """SELECT count(DISTINCT m.subject_id) FROM audience_segmentmember m
+               WHERE m.segment_id = {} AND m.entered_at >= {} AND m.entered_at > {} AND m.entered_at < {}""",
+            version.segment_id,
+            since,
+            version.segment.created_at,
+            at,
+        )
+    else:
         return None
-    since = copy.copy(version)
-    since.launched_at, since.present = at - timedelta(days=LATELY), False
-    return int(value(sql("SELECT count(*) FROM ({}) arriving", entry.arrivals(since, at=at)))) / LATELY
+    return int(value(came)) / LATELY

@@ -10,7 +10,7 @@ from django.db import connection
 
 from audience import consent
 from audience import live as engine
-from audience.models import Topic
+from audience.models import SegmentMember, Topic
 from campaigns import forecast, journeys, live, plans
 from campaigns.models import Campaign, Enrollment, Message, StepRun
 from kit import installation, jobs
@@ -152,6 +152,22 @@ def test_an_entry_that_goes_on_tells_how_many_came_a_day_lately():
     found = forecast.dry_run(draft, at=NOW, days=30)
     assert (found.entering, found.a_day, found.stops) == (0, 0.5, [])
     assert forecast.dry_run(making.simple("Hand"), at=NOW).a_day is None
+
+
+def test_history_that_was_recorded_lately_is_not_taken_for_arrivals():
+    version = published()
+    for n in range(14):
+        membership = person().pk
+        to = version.stages.get(slug="engaged")
+        stages.place(membership, version, to=to, reason="", by=None, at=days_ago(40 + n), now=days_ago(1))
+    assert forecast.dry_run(making.simple(version=version, stage="engaged"), at=NOW).a_day == 0
+
+
+def test_whoever_was_in_a_segment_when_it_was_made_did_not_come_lately():
+    chosen = making.segment(person(), person(), at=days_ago(2))
+    SegmentMember.objects.create(segment=chosen, person=person(), entered_at=days_ago(1))
+    found = forecast.dry_run(making.simple(entry="segment", segment=chosen), at=NOW)
+    assert found.a_day == 1 / forecast.LATELY
 
 
 def test_who_is_still_on_the_way_is_told():
