@@ -63,6 +63,12 @@ class StageField(forms.ChoiceField):
         return f"{lifecycle.slug}/{stage}" if lifecycle else ""
 
 
+def _not_optional(form: forms.BaseForm, *names: str) -> None:
+    """Fields that may be empty and are not called optional: another answer, or the launch, asks for them."""
+    for name in names:
+        form.fields[name].depends = True  # type: ignore[attr-defined]
+
+
 class NewCampaign(forms.Form):
     """What a campaign is called, of which type it is, and which stage it serves."""
 
@@ -160,6 +166,7 @@ class Settings(forms.Form):
         locked = [*(("stage", "holdout") if fixed else ()), *(() if version else self.OF_VERSION)]
         for name in locked:
             self.fields[name].disabled = True
+        _not_optional(self, "stage", "segment", "topic", "sender", "reentry_days")
         if not version:
             for name in self.OF_VERSION:
                 del self.fields[name]
@@ -327,6 +334,10 @@ class SendStep(StepForm):
         required=False,
         help_text=_("When it could not leave within so many hours, it is not sent any more. Empty: it is sent late."),
     )
+
+    def __init__(self, data: Any = None, *, step: Step | None = None) -> None:
+        super().__init__(data, step=step)
+        _not_optional(self, "content")
 
     def initial_of(self, step: Step) -> dict[str, Any]:
         return {**step.settings, "content": step.content}

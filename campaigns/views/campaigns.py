@@ -260,16 +260,24 @@ def launch(request: HttpRequest, slug: str) -> HttpResponse:
     checks = plans.checklist(version, now=now)
     keys = set(version.steps.values_list("key", flat=True))
     stops = [_check(campaign, each, keys) for each in checks if each.level == "stop"]
+    entering = 0 if stops else entry.count(version, at=now + live.INSTANT)
     context = {
         **head.context(campaign, "", now, version=version, crumb=_("Launch")),
         "stops": stops,
         "warnings": [_check(campaign, each, keys) for each in checks if each.level == "warn"],
         "form": form,
         "entry": entry_words(version),
-        "entering": None if stops else entry.count(version, at=now + live.INSTANT),
+        "audience": wording.Words().condition(version.audience) if version.audience and not stops else "",
+        "entering": entering,
+        "staying_out": 0 if stops else max(_brought(version, now) - entering, 0),
         "unasked": plans.UNASKED,
     }
     return render(request, "campaigns/campaign_launch.html", context, status=409 if form.errors else 200)
+
+
+def _brought(version: CampaignVersion, now: datetime) -> int:
+    """How many people the entry brings at the launch, whether or not they may enter."""
+    return int(value(sql("SELECT count(*) FROM ({}) arriving", entry.arrivals(version, at=now + live.INSTANT))))
 
 
 @require_GET

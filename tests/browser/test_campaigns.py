@@ -369,6 +369,7 @@ def launch(page: Any) -> None:
     assert page.locator("[data-metric='launch.entering']").inner_text() == foreseen == "1"
     page.get_by_role("button", name="Launch: 1 person enters").click()
     page.get_by_text("“Guide for the new” is running.").wait_for()
+    page.locator("[data-metric$='.sent'][data-count='1']").wait_for()  # by itself, without loading the page again
 
 
 def follow(page: Any) -> None:

@@ -473,6 +473,48 @@ def test_many_of_a_list_are_put_in_at_once_and_taken_back(client, ada):
     assert not Enrollment.objects.filter(state="active").exists()
 
 
+def test_a_launch_tells_the_audience_and_how_many_are_there_but_stay_out(client, ada):
+    people = factories.person(country="DE"), factories.person(country="DE", is_excluded=True), factories.person()
+    draft = making.simple(entry="broadcast", segment=making.segment(*people), audience=GERMAN)
+    page = text(client.get(url("campaign_launch", draft)))
+    assert "Only those of whom country is “DE”." in page and "2 more are there but do not enter" in page
+    assert "Launch: 1 person enters" in page
+    plans.change(draft, audience={"field": "person.country", "op": "is", "value": "IS"}, by=ada, now=NOW)
+    told = text(client.get(url("campaign_dry_run", draft)))
+    assert "3 people are there, but none of them may enter" in told
+
+
+def test_the_dry_run_of_an_entry_by_hand_promises_no_arrivals(client, ada):
+    told = text(client.get(url("campaign_dry_run", making.simple())))
+    assert "so there is nothing to foresee." in told and "arrive a day" not in told
+
+
+def test_the_flow_of_a_running_campaign_keeps_itself_up_to_date_and_no_other_does(client, ada):
+    version = making.launched(making.simple())
+    assert "data-keep-up" in text(client.get(url("campaign", version)))
+    plans.draft_of(version.campaign, by=ada, now=NOW)
+    assert "data-keep-up" not in text(client.get(url("campaign", version))), "a draft is being edited"
+    assert "data-keep-up" in text(client.get(url("campaign_version", version, 1)))
+    plans.stop(version.campaign, by=ada, now=NOW)
+    assert "data-keep-up" not in text(client.get(url("campaign_version", version, 1)))
+
+
+def test_results_of_a_campaign_that_sent_nothing_promise_nothing_once_it_is_stopped(client, ada):
+    draft = making.campaign()
+    assert "Once the campaign is running" in text(client.get(url("campaign_results", draft)))
+    Campaign.objects.update(state="stopped")
+    page = text(client.get(url("campaign_results", draft)))
+    assert "Once the campaign is running" not in page and "It was stopped" in page
+
+
+def test_what_an_answer_depends_on_is_not_called_optional(client, ada):
+    draft = making.simple(entry="broadcast")
+    page = text(client.get(url("campaign_settings", draft)))
+    for label in ("Segment", "Topic", "Sender", "Stage it serves"):
+        assert re.search(rf">{label}</label>", page), label
+    assert reverse("segment_new") in page, "there is none to choose"
+
+
 def test_no_caller_launches_to_many_without_the_exact_number(ada):
     draft = broadcast(plans.UNASKED + 1)
     with pytest.raises(plans.Refused) as refused:
