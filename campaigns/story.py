@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audience.models import Activity
 from campaigns.models import Message, MessageAttempt, Response
 
 State = Message.State
@@ -98,10 +99,11 @@ def _said(attempt: MessageAttempt) -> str:
 
 def _answers(message: Message) -> Iterator[Event]:
     for each in message.responses.order_by("pk"):
-        title = _("%(what)s by %(whom)s") % {
-            "what": str(each.get_kind_display()).capitalize(),
-            "whom": each.get_actor_display(),
-        }
+        title = str(each.get_kind_display()).capitalize()
+        if each.actor != Activity.Actor.HUMAN:
+            title = _("%(what)s by a machine, not its reader: %(which)s") % {
+                "what": title, "which": each.get_actor_display(),
+            }  # fmt: skip
         yield Event(each.at, title, _link(message, each), ANSWERS[Response.Kind(each.kind)])
 
 

@@ -11,13 +11,14 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from audience import querysets
 from audience.models import Person
-from campaigns import content, filters, forms, personal, sending, wording
+from campaigns import channels, content, filters, forms, personal, sending, wording
 from campaigns.models import Campaign, Content, ContentVersion, Sender, Step
 from campaigns.rendering import ContentError
 from kit import pages, rights, security
@@ -311,8 +312,10 @@ def test(request: HttpRequest, slug: str) -> HttpResponseBase:
     except sending.Refused as refused:
         messages.error(request, str(refused))
     else:
-        told = _("Version %(number)s is on its way to %(address)s.")
-        messages.success(request, told % {"number": newest.number, "address": to.email})
+        told = _("Version %(number)s is on its way to %(address)s.") % {"number": newest.number, "address": to.email}
+        if channels.setting_of("email").provider == "mailbox":
+            told = format_html('{} <a href="{}">{}</a>', told, reverse("mailbox"), _("Read it in the mailbox"))
+        messages.success(request, told)
     return redirect(found)
 
 

@@ -19,6 +19,7 @@ from campaigns.models import Letter, Message
 from kit import pages
 
 SHOWN = ("html", "text", "source")
+HEAD = {"From": gettext_lazy("From"), "To": gettext_lazy("To"), "Reply-To": gettext_lazy("Answers go to")}
 # A letter may show pictures and have styles. It runs nothing, sends nothing, and its links open elsewhere.
 POLICY = "; ".join(
     (
@@ -71,7 +72,7 @@ def letter(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "letter": found,
         "show": show,
-        "head": [(name, told[name]) for name in ("From", "To", "Reply-To", "Date") if told[name]],
+        "head": [(label, told[name]) for name, label in HEAD.items() if told[name]],
         "text": _content(told, "plain") if show == "text" else "",
         "source": bytes(found.raw).decode("utf-8", "replace") if show == "source" else "",
         "message": Message.objects.filter(pk=found.message_id).first(),

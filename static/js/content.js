@@ -35,6 +35,13 @@ function goTo(line, column) {
   area.scrollTop = Math.max(0, (line - 4) * height);
 }
 
+// Enter chooses whom one sees it as; it keeps nothing.
+document.getElementById("preview-person")?.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  event.target.dispatchEvent(new Event("change", { bubbles: true }));
+});
+
 // The test is written as for the person that the preview shows.
 addEventListener("htmx:afterSettle", () => {
   const shown = document.querySelector("#preview [data-person]")?.dataset.person ?? "";

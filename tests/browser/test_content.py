@@ -48,7 +48,9 @@ def test_the_preview_follows_what_is_typed_and_for_whom(page: Any, welcome: Cont
     page.get_by_label("Body").fill("<p>Dear {{ person.first_name }}, {{ person.title }}</p>")
     mail(page).get_by_text("Dear Ada, Countess").wait_for()
     page.get_by_label("See it as").fill("bob@example.com")
+    page.keyboard.press("Enter")
     mail(page).get_by_text("Dear Bob").wait_for()
+    assert not page.get_by_text("kept").count(), "whom one sees it as is chosen, nothing is kept"
     page.get_by_text("Of this person is missing:").wait_for()
     assert page.locator("[data-person-id]").input_value() == page.locator("#preview [data-person]").get_attribute(
         "data-person"

@@ -76,8 +76,16 @@ def test_a_message_tells_its_story_from_being_written_down_to_its_readers_click(
     Response.objects.create(message=message, kind="clicked", actor="human", link=0, at=NOW)
     shown = text(page.get(message.get_absolute_url()))
     for words in ("Written down by the campaign", "Attempt 1: taken by the other side", "250 2.0.0 taken by the mailbox",
-                  "Clicked by", "https://a.example/x", "Its letter", str(message.pk)):  # fmt: skip
+                  "Clicked", "https://a.example/x", "Its letter", str(message.pk)):  # fmt: skip
         assert words in shown, words
+
+
+def test_what_a_machine_did_with_a_message_is_not_told_as_its_readers_doing(page):
+    message = walked(queued(running()), WAYS["sent"])
+    for actor in ("human", "bot"):
+        Response.objects.create(message=message, kind="opened", actor=actor, at=NOW)
+    titles = [each.title for each in page.get(message.get_absolute_url()).context["happened"]]
+    assert "Opened" in titles and "Opened by a machine, not its reader: bot" in titles
 
 
 @pytest.mark.parametrize("state", WAYS)
@@ -127,6 +135,21 @@ def test_letters_are_listed_and_found(page):
 )
 def test_a_letter_is_shown_as_it_looks_as_text_and_as_source(page, show, words):
     assert words in text(page.get(f"{arrived().get_absolute_url()}?show={show}"))
+
+
+def test_a_letter_tells_when_it_arrived_in_the_readers_own_time(page):
+    letter = arrived()
+    shown = text(page.get(letter.get_absolute_url()))
+    assert "Arrived" in shown and "+0000" not in shown
+
+
+def test_a_test_of_content_leads_to_the_mailbox_where_it_arrives_while_mail_stays_here(page):
+    sender()
+    answer = page.post(reverse("content_test", args=[content().slug]), follow=True)
+    assert f'<a href="{reverse("mailbox")}">Read it in the mailbox</a>' in text(answer)
+    ChannelSetting.objects.update(provider="smtp")
+    answer = page.post(reverse("content_test", args=[content("Other").slug]), follow=True)
+    assert "is on its way to" in text(answer) and "Read it in the mailbox" not in text(answer)
 
 
 def test_the_body_of_a_letter_runs_nothing_and_shows_only_in_our_frame(page):
