@@ -2,35 +2,32 @@
 
 Workers here are real processes with connections of their own. Their provider is a journal on disk, which stands for
 another machine: it keeps what it took whatever becomes of the worker, and takes the same message twice if it is handed
-it twice. Leases run out by hand, because nobody wants to wait a minute.
+it twice. Each two crashes in either order: `test_two_crashes`.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from campaigns import channels, faults, sending
 from campaigns.channels import Outcome, Outgoing
-from campaigns.models import CampaignVersion, Letter, Message
+from campaigns.models import Letter, Message
 from kit import instance
 from kit.sql import Sql, run
-from tests.campaigns.mailing import email, plainly, queued, running
+from tests.campaigns.crashing import BATCH, ended, five, halted, start, states, time_goes_on
+from tests.campaigns.mailing import email, running
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-MESSAGES, BATCH = 5, 2
 
 # Where the worker dies, and how many of five messages, two in the air at once, are then in which state and taken.
 TABLE = {
@@ -94,69 +91,6 @@ def mailbox() -> None:
     assert instance.is_live()
 
 
-def five(version: CampaignVersion | None = None) -> list[Message]:
-    version = version or running()
-    return [queued(version) for _ in range(MESSAGES)]
-
-
-def slowly(ids: Any, now: Any) -> Any:
-    faults.point("in-rendering")
-    return plainly(ids, now)
-
-
-def work() -> None:
-    """A worker's way until nothing is due."""
-    sending.run_all(NOW + timedelta(hours=1), owner=f"w{os.getpid()}", write=slowly)
-
-
-def start(fault: str = "", do: Callable[[], object] = work) -> int:
-    """A worker in a process of its own, armed with a fault; its process id."""
-    connection.close()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            faults._waiting = faults._armed(fault)
-            do()
-            code = 0
-        finally:
-            os._exit(code)
-    return pid
-
-
-def ended(pid: int) -> int:
-    """How it ended: 0, 1, or the signal it died of, below zero."""
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def halted(fault: str) -> int:
-    """A worker that has come to the fault and stands still there."""
-    pid = start(fault)
-    assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
-    return pid
-
-
-def states(of: list[Message] | None = None) -> dict[str, int]:
-    """How many messages, or of these, are in each state."""
-    found = Message.objects.filter(pk__in=[each.pk for each in of]) if of else Message.objects.all()
-    return dict(Counter(found.values_list("state", flat=True)))
-
-
-def leases_run_out() -> None:
-    run(
-        Sql(
-            "UPDATE campaigns_message SET lease_until = clock_timestamp() - interval '1 s' WHERE lease_until IS NOT NULL"
-        )
-    )
-
-
-def time_goes_on() -> None:
-    """Leases run out, the sweeper comes by, another worker does what is left."""
-    leases_run_out()
-    sending.sweep(NOW)
-    assert ended(start()) == 0
-
-
 def check(journal: Journal) -> None:
     """What must hold whatever happened: nothing twice, nothing lost, nothing open, nothing claimed that was not so."""
     taken = journal.taken()
@@ -195,19 +129,6 @@ def test_of_the_mailbox_can_be_asked_afterwards_what_it_took(mailbox):
         there = set(Letter.objects.values_list("message_id", flat=True))
         assert there == set(Message.objects.filter(state="sent").values_list("pk", flat=True)), fault
         assert not Message.objects.exclude(state__in=["sent", "unknown"]).exists(), fault
-
-
-def test_every_order_of_two_crashes_sends_nothing_twice_and_loses_nothing(journal):
-    version = running()
-    for first, second in itertools.product(faults.POINTS, repeat=2):
-        these = five(version)
-        assert ended(start(first)) == -signal.SIGKILL, first
-        leases_run_out()
-        sending.sweep(NOW)
-        assert ended(start(second)) in (-signal.SIGKILL, 0), second  # it may find nothing left to die of
-        time_goes_on()
-        check(journal)
-        assert states(these).get("unknown", 0) <= 2 * BATCH, f"{first}, {second}: a batch for each crash at most"
 
 
 def test_two_crashes_at_once_of_two_workers(journal):

@@ -22,7 +22,7 @@ from campaigns.channels import ACCEPTED, BOUNCED, DEFERRED, POLICY, REFUSED, UNK
 from campaigns.models import ChannelSetting, Message, MessageAttempt
 from faults import sink
 from kit import instance, secrets
-from tests.campaigns import test_crashes as crashes
+from tests.campaigns import crashing as crashes
 from tests.campaigns.mailing import email, plain, plainly, queued, reader, running
 from tests.factories import NOW
 

@@ -58,9 +58,19 @@ def around(zone: ZoneInfo, change: datetime) -> tuple[list[datetime], list[datet
 @pytest.mark.parametrize("year", YEARS)
 def test_the_first_instant_at_which_the_clock_shows_a_time_or_a_later_one_in_every_zone_at_every_change(year):
     asked = 0
+    seen = set()  # zones that make the same change at the same instant need asking once
     for name in sorted(zoneinfo.available_timezones()):
         zone = ZoneInfo(name)
         for change in changes(zone, year):
+            same = (
+                change,
+                local(zone, change - timedelta(days=2)),
+                local(zone, change),
+                local(zone, change + timedelta(days=2)),
+            )
+            if same in seen:
+                continue
+            seen.add(same)
             instants, shown = around(zone, change)
             jump = local(zone, change) - local(zone, change - timedelta(seconds=1)) - timedelta(seconds=1)
             before = local(zone, change - timedelta(seconds=1)) + timedelta(seconds=1)
@@ -71,7 +81,7 @@ def test_the_first_instant_at_which_the_clock_shows_a_time_or_a_later_one_in_eve
                 expected = instants[bisect_left(shown, each)]
                 assert waits.first_instant(each, zone) == expected, (name, change, each)
                 asked += 1
-    assert asked > 500
+    assert asked > 100
 
 
 def test_a_change_that_is_no_whole_minute_is_met_to_the_second():
