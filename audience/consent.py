@@ -403,12 +403,6 @@ def suppress_many(addresses: Sql, *, channel: str = EMAIL, topic: Topic | None =
     )  # fmt: skip
 
 
-def is_suppressed(address: str, *, channel: str = EMAIL, topic: Topic | None = None) -> bool:
-    """Whether an address must not be used at all, or for this topic."""
-    held = find(address, channel=channel)
-    return any(each.topic_id is None or (topic is not None and each.topic_id == topic.pk) for each in held)
-
-
 def find(address: str, *, channel: str = EMAIL) -> list[Suppression]:
     """Why an address must not be used: nothing when it may. Raises BadValue for what is no address."""
     hashed = value(sql("SELECT {}", _hash(sql("{}::text", _plain(address)))))

@@ -49,11 +49,3 @@ def spent(subjects: Sql, cap: Cap, *, at: datetime) -> Sql:
         subjects,
         at - timedelta(days=cap.days),
     )
-
-
-def reached(subjects: Sql, *, at: datetime) -> Sql:
-    """subject_id: those of a statement who may be sent no more at `at`; nobody when there is no cap."""
-    limit = cap()
-    if limit is None:
-        return Sql("SELECT NULL::bigint AS subject_id WHERE false")
-    return sql("SELECT subject_id FROM ({}) spent WHERE number >= {}", spent(subjects, limit, at=at), limit.messages)

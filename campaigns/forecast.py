@@ -93,10 +93,6 @@ class Forecast:
                 steps[stop.step.pk] = steps.get(stop.step.pk, 0) + stop.sent
         return dict(sorted(found.items()))
 
-    def of_step(self, step: Step) -> list[Stop]:
-        """The stops at one step, in their order."""
-        return [stop for stop in self.stops if stop.step.pk == step.pk]
-
 
 def dry_run(version: CampaignVersion, *, at: datetime, days: int = 30) -> Forecast:
     """Walk everybody who would enter through the flow. Raises ConditionError, and TooSlow for a slow condition."""

@@ -64,13 +64,12 @@ class ContentError(ValueError):
 
 @dataclass(frozen=True)
 class Compiled:
-    """A source made ready. `added` tells what a footer was added for; `variables` what it asks for."""
+    """A source made ready. `added` tells what a footer was added for."""
 
     html: str
     text: str
     links: list[str]
     added: tuple[str, ...] = ()
-    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def compile(source: str, format: str, *, text: str = "", subject: str = "", preh
     if fault := told.get("fault"):
         raise ContentError(_words(fault), int(fault["line"]), int(fault["column"]), str(fault.get("field", "source")))
     done = told["done"]
-    return Compiled(done["html"], done["text"], done["links"], tuple(done["added"]), tuple(done["variables"]))
+    return Compiled(done["html"], done["text"], done["links"], tuple(done["added"]))
 
 
 # ---- filling in ----

@@ -30,10 +30,9 @@ def compiled(asked: dict[str, Any]) -> dict[str, Any]:
     """The version of a source. Raises Fault."""
     source, is_mjml = _clean(asked["source"], "source"), asked["format"] == "mjml"
     text, subject, preheader = (_clean(asked[each], each) for each in ("text", "subject", "preheader"))
-    used: dict[str, int] = {}
     with _about("source", source):
         guarded = markup.guard(source, mjml=is_mjml)
-        used |= liquids.asked(liquids.parse(source, liquids.HTML), source)
+        used = liquids.asked(liquids.parse(source, liquids.HTML), source)
         html = _inlined(guarded, _html_of(guarded) if is_mjml else guarded.text)
         guarded.compare(html)
         links = _Links(guarded)
@@ -46,13 +45,12 @@ def compiled(asked: dict[str, Any]) -> dict[str, Any]:
     asked_by_text = _asked(text, "text") if text.strip() else used
     body = links.in_text(text) if text.strip() else guarded.restored(made)
     for field, value in (("subject", subject), ("preheader", preheader)):
-        used |= _asked(value, field)
+        _asked(value, field)
     return {
         "html": html,
         "text": body.rstrip() + "\n" + _text_footer(asked["footer"], _lacking(asked_by_text)),
         "links": links.addresses,
         "added": lacking,
-        "variables": sorted({*used, *asked_by_text}),
     }
 
 
