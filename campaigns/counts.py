@@ -19,12 +19,10 @@ from audience.models import Activity
 from campaigns.models import Enrollment, Message, Response, StepRun
 from kit.sql import rows, sql
 
-HELD_BACK = (Message.State.SUPPRESSED, Message.State.SKIPPED, Message.State.EXPIRED, Message.State.CANCELLED)
-OPEN = (Message.State.QUEUED, Message.State.CLAIMED, Message.State.SENDING)
 MESSAGES: dict[str, tuple[str, ...]] = {
-    "queued": OPEN,
+    "queued": Message.OPEN,
     "sent": (Message.State.SENT,),
-    "held_back": HELD_BACK,
+    "held_back": Message.HELD_BACK,
     "failed": (Message.State.FAILED,),
     "unknown": (Message.State.UNKNOWN,),
 }

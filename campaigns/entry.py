@@ -7,7 +7,6 @@ hash that always says the same, is written down and gets nothing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from django.utils.translation import gettext as _
 from audience import live
 from audience.conditions import compile, tree, uses
 from audience.conditions.tree import All, ConditionError, Node, Not
-from campaigns import flows, waits
+from campaigns import flows, waits, wording
 from campaigns.models import Campaign, CampaignVersion, Enrollment
 from kit import audit, installation
 from kit.audit import actor_of
@@ -107,7 +106,7 @@ def stays_with_stage(version: CampaignVersion) -> bool:
 def _by_stage(version: CampaignVersion, at: datetime, among: Sql | None) -> list[Sql]:
     """Movements into the stage recorded since the launch, and with `present` whoever is there."""
     campaign = version.campaign
-    stage = {"stage": _stage_name(campaign)}
+    stage = {"stage": wording.stage_name(campaign)}
     pieces = [
         sql(
             """SELECT m.subject_id, v.recorded_at AS arrived_at, {} AS why
@@ -171,12 +170,6 @@ def _since(version: CampaignVersion, at: datetime) -> datetime:
     older = before.first()
     same = older is not None and (older.entry, older.segment_id) == (version.entry, version.segment_id)
     return version.launched_at - LAG if same else version.launched_at
-
-
-def _stage_name(campaign: Campaign) -> str:
-    found = Stage.objects.filter(version__lifecycle=campaign.lifecycle_id, slug=campaign.stage)
-    stage = found.order_by("-version__number").first()
-    return str(stage) if stage else campaign.stage
 
 
 def _only(column: str, among: Sql | None) -> Sql:
@@ -243,19 +236,13 @@ def may_enter(version: CampaignVersion, subject: Sql, arrived_at: Sql) -> Sql:
 
 
 def held_out(campaign: Campaign, subject: Sql) -> Sql:
-    """Whether a subject is held out of the campaign, as SQL; for one subject always the same.
+    """Whether a subject is held out of the campaign, as SQL; for one subject always the same, by SHA-256.
 
     A larger share holds out the same subjects and more.
     """
     text = sql("concat_ws(':', {}::bigint, {})", campaign.pk, subject)
     bucket = sql("('x' || encode(substr(sha256(convert_to({}, 'UTF8')), 1, 7), 'hex'))::bit(56)::bigint %% 100", text)
     return sql("({} < {})", bucket, campaign.holdout)
-
-
-def is_held_out(campaign: Campaign, subject_id: int) -> bool:
-    """The same for one subject, without the database."""
-    digest = hashlib.sha256(f"{campaign.pk}:{subject_id}".encode()).digest()
-    return int.from_bytes(digest[:7], "big") % 100 < campaign.holdout
 
 
 # ---- enrolling ----

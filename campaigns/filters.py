@@ -152,7 +152,7 @@ class Messages(django_filters.FilterSet):
         fields: list[str] = []
 
     def only_open(self, rows: QuerySet[Message], name: str, value: str) -> QuerySet[Message]:
-        return rows.filter(state__in=["queued", "claimed", "sending"]) if value else rows
+        return rows.filter(state__in=Message.OPEN) if value else rows
 
 
 class Letters(django_filters.FilterSet):

@@ -15,10 +15,11 @@ from django.utils.translation import gettext_lazy as _
 from audience.builder import ConditionField
 from audience.models import Person, Segment, Topic
 from audience.models.people import Folded
-from campaigns import channels, content, wording
+from campaigns import channels, content
 from campaigns.models import Campaign, CampaignVersion, ChannelSetting, Content, ContentVersion, Sender, Step
 from campaigns.rendering import ContentError
 from kit.forms import Day, Time
+from lifecycle import stages
 from lifecycle.models import Lifecycle, Stage
 
 Kind = Step.Kind
@@ -39,7 +40,7 @@ class StageField(forms.ChoiceField):
     def _offered(self) -> Iterator[tuple[Any, Any]]:
         yield "", self.empty or _("Choose …")
         for lifecycle in Lifecycle.objects.order_by("name"):
-            held = [each for each in wording.stages_of(lifecycle) if self.gates or each.kind != Stage.Kind.GATE]
+            held = [each for each in stages.offered(lifecycle) if self.gates or each.kind != Stage.Kind.GATE]
             options: list[tuple[str, Any]] = [
                 (f"{lifecycle.slug}/{each.slug}", f"{lifecycle.name} › {each.name}") for each in held
             ]
@@ -158,10 +159,10 @@ class Settings(forms.Form):
     def __init__(self, data: Any = None, *, campaign: Campaign, version: CampaignVersion | None, fixed: bool) -> None:
         super().__init__(data, initial=_settings_of(campaign, version or _shown(campaign)))
         self.campaign, self.version = campaign, version
-        stages = wording.stages_of(campaign.lifecycle) if campaign.lifecycle else []
+        there = stages.offered(campaign.lifecycle) if campaign.lifecycle else []
         self.fields["outcome_stage"].choices = [  # type: ignore[attr-defined]
             ("", _("Nothing: no lift is shown")),
-            *((each.slug, each.name) for each in stages),
+            *((each.slug, each.name) for each in there),
         ]
         locked = [*(("stage", "holdout") if fixed else ()), *(() if version else self.OF_VERSION)]
         for name in locked:
@@ -185,7 +186,7 @@ class Settings(forms.Form):
         if values.get("reentry") and values.get("reentry_days") is None:
             values["reentry_days"] = 0
         if lifecycle != self.campaign.lifecycle and values.get("outcome_stage"):
-            there = {each.slug for each in wording.stages_of(lifecycle)} if lifecycle else set()
+            there = {each.slug for each in stages.offered(lifecycle)} if lifecycle else set()
             if values["outcome_stage"] not in there:
                 values["outcome_stage"] = ""
         return values

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from campaigns.models import Campaign, CampaignVersion, Message, Step
 from kit.sql import rows, sql
 
-PENDING = (Message.State.QUEUED, Message.State.CLAIMED, Message.State.SENDING)
 OUTCOMES = ("sent", "failed", "suppressed", "skipped", "expired", "cancelled", "unknown")
 
 
@@ -100,7 +99,7 @@ def _steps(campaign: Campaign) -> list[Step]:
 
 def _counted(campaign: Campaign, ids: list[int]) -> list[tuple[int, str, int]]:
     """What is counted of each step, (step, name, number), by one statement and so as of one instant."""
-    pending = list(PENDING)
+    pending = list(Message.OPEN)
     return rows(
         sql(
             """

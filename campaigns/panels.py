@@ -12,7 +12,8 @@ from campaigns.models import Campaign, Enrollment
 from kit import rights
 
 MOST = 20  # passes, and campaigns that could take somebody
-STATUS = {
+# Words of kit.look for the states of an enrollment.
+ENROLLMENT_STATUS = {
     Enrollment.State.ACTIVE: "open",
     Enrollment.State.HOLDOUT: "held",
     Enrollment.State.FINISHED: "done",
@@ -34,7 +35,7 @@ def of_person(person: Person, request: HttpRequest, _now: datetime) -> dict[str,
         return None
     return {
         "person": person,
-        "passes": [(each, STATUS[Enrollment.State(each.state)]) for each in newest[:MOST]],
+        "passes": [(each, ENROLLMENT_STATUS[Enrollment.State(each.state)]) for each in newest[:MOST]],
         "outside": outside,
         "may_enroll": rights.may(request.user, "edit"),
     }

@@ -22,7 +22,7 @@ from audience.conditions import uses
 from audience.conditions.tree import ConditionError
 from audience.models import Topic
 from campaigns import content, entry, flows
-from campaigns.flows import Node, tree
+from campaigns.flows import Node
 from campaigns.models import (
     Campaign,
     CampaignVersion,
@@ -37,8 +37,6 @@ from kit import audit, installation, slugs, writing
 from kit.models import User
 from lifecycle import stages
 from lifecycle.models import Lifecycle, Stage
-
-__all__ = ["Check", "Refused", "tree"]
 
 State = CampaignVersion.State
 Entry = CampaignVersion.Entry
@@ -110,7 +108,7 @@ def draft_of(campaign: Campaign, *, by: User | None, now: datetime) -> CampaignV
     draft = CampaignVersion.objects.create(
         campaign=campaign, number=newest.number + 1, created_by=by, created_at=now, **carried
     )
-    _copy_steps(tree(newest), draft, None)
+    _copy_steps(flows.tree(newest), draft, None)
     audit.record("campaign.draft", str(draft), by=by, now=now)
     return draft
 
@@ -385,21 +383,15 @@ def _check_arm(version: CampaignVersion, parent: Step | None, arm: str) -> None:
 
 
 def _check_stage(lifecycle: Lifecycle | None, stage: str) -> None:
-    if stage and (lifecycle is None or stage not in _stages(lifecycle)):
+    if stage and (lifecycle is None or stage not in {each.slug for each in stages.offered(lifecycle)}):
         raise Refused(_("The lifecycle has no such stage."))
-
-
-def _stages(lifecycle: Lifecycle) -> dict[str, Stage]:
-    """The stages of the live version by slug, in their order; of the newest while none is live."""
-    version = stages.live_version(lifecycle) or lifecycle.versions.order_by("-number").first()
-    return {stage.slug: stage for stage in version.stages.order_by("order")} if version else {}
 
 
 def _stage_behind(lifecycle: Lifecycle | None, stage: str) -> str:
     """The next stage of the success path that holds somebody: what a campaign for this stage is for."""
     if lifecycle is None or not stage:
         return ""
-    path = [each for each in _stages(lifecycle).values() if each.path == Stage.Path.SUCCESS]
+    path = [each for each in stages.offered(lifecycle) if each.path == Stage.Path.SUCCESS]
     at = next((place for place, each in enumerate(path) if each.slug == stage), len(path))
     return next((each.slug for each in path[at + 1 :] if each.kind != Stage.Kind.GATE), "")
 
@@ -451,7 +443,7 @@ def _of_sending(version: CampaignVersion) -> Iterator[Check]:
 
 
 def _of_steps(version: CampaignVersion) -> Iterator[Check]:
-    nodes = list(flows.walk(tree(version)))
+    nodes = list(flows.walk(flows.tree(version)))
     if not nodes:
         yield Check("stop", _("Add a step."))
     for node in nodes:
@@ -473,7 +465,8 @@ def _of_step(step: Step) -> Iterator[tuple[str, str]]:
     if kind == Step.Kind.WAIT_UNTIL and not any(set_to.get(key) for key in ("days", "hours")):
         yield "stop", _("say how long to wait at most.")
     if kind == Step.Kind.MOVE:
-        found = _stages(step.lifecycle).get(step.stage) if step.lifecycle else None
+        there = stages.offered(step.lifecycle) if step.lifecycle else []
+        found = next((each for each in there if each.slug == step.stage), None)
         if found is None:
             yield "stop", _("choose the stage to move to.")
         elif found.kind == Stage.Kind.GATE:

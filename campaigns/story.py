@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audience import consent
 from audience.models import Activity
 from campaigns.models import Message, MessageAttempt, Response
 
@@ -51,6 +52,11 @@ def what(message: Message) -> str:
     if message.content_version:
         return str(message.content_version.content)
     return str(message.get_purpose_display())
+
+
+def why(message: Message) -> str:
+    """Why a message is in its state, in the reader's language."""
+    return consent.in_words(message.reason) if message.state == State.SUPPRESSED else message.reason
 
 
 def of(message: Message) -> list[Event]:
@@ -116,7 +122,7 @@ def _link(message: Message, answer: Response) -> str:
 
 def _end(message: Message) -> Iterator[Event]:
     """How it stands, where no attempt tells it."""
-    if message.state in (State.SUPPRESSED, State.SKIPPED, State.EXPIRED, State.CANCELLED):
-        yield Event(None, str(message.get_state_display()).capitalize(), message.reason, "circle-slash")
-    elif message.state in (State.QUEUED, State.CLAIMED, State.SENDING):
+    if message.state in Message.HELD_BACK:
+        yield Event(None, str(message.get_state_display()).capitalize(), why(message), "circle-slash")
+    elif message.state in Message.OPEN:
         yield Event(message.due_at, str(message.get_state_display()).capitalize(), message.reason, "clock")

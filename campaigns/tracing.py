@@ -17,7 +17,7 @@ from audience.conditions import explain, tree
 from audience.conditions.explain import Explanation
 from audience.conditions.tree import ConditionError
 from audience.models import Activity, Person
-from campaigns import entry, waits, wording
+from campaigns import entry, story, waits, wording
 from campaigns.models import Campaign, CampaignVersion, Enrollment, Message, Response, Step, StepRun
 from kit import installation, writing
 from kit.sql import rows, sql, value
@@ -164,7 +164,7 @@ class _Told:
     def _message(self, title: str, message: Message, run: StepRun) -> Iterator[Line]:
         level, said = MESSAGES[message.state]
         at = message.sent_at or self.learnt.get(message.pk) or run.at
-        words = str(said) % {"why": message.reason or _("for no reason that was written down")}
+        words = str(said) % {"why": story.why(message) or _("for no reason that was written down")}
         if message.state in (Message.State.QUEUED, Message.State.CLAIMED) and message.reason:
             words = f"{words} ({message.reason})"
         yield Line(at, _("%(step)s: %(what)s") % {"step": title, "what": words}, run.step, level, message=message)
@@ -242,10 +242,7 @@ def _against(version: CampaignVersion, subject_id: int, at: datetime) -> Iterato
     if version.entry == CampaignVersion.Entry.HAND:
         yield Line(None, _("People are put in by hand, and nobody has put them in."), level=HELD)
     elif not arrived:
-        spoken = wording.Words()
-        spoken.stages |= wording.names_of_stages({version.campaign.lifecycle_id or 0})
-        how = wording.entry(version, spoken)
-        told = {"entry": how, "since": writing.instant(version.launched_at)}
+        told = {"entry": wording.entry(version), "since": writing.instant(version.launched_at)}
         yield Line(None, _("%(entry)s: they have not, since the launch %(since)s.") % told, level=HELD)
     for _id, came, why in arrived:
         yield Line(came, _("They came: %(why)s") % {"why": why})

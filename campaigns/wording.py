@@ -12,10 +12,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from audience.conditions import describe, registry, tree
 from audience.conditions.tree import ConditionError
-from campaigns.models import CampaignVersion, Step
+from campaigns.models import Campaign, CampaignVersion, Step
 from kit import writing
-from lifecycle import stages
-from lifecycle.models import Lifecycle, Stage, Version
+from lifecycle.models import Stage, Version
 
 Kind = Step.Kind
 
@@ -49,10 +48,10 @@ def names_of_stages(lifecycles: Iterable[int]) -> dict[tuple[int, str], str]:
     return {(pk, slug): name for pk, slug, name in [*first, *told]}
 
 
-def stages_of(lifecycle: Lifecycle) -> list[Stage]:
-    """The stages of the live version in their order; of the newest while none is live."""
-    version = stages.live_version(lifecycle) or lifecycle.versions.order_by("-number").first()
-    return list(version.stages.order_by("order")) if version else []
+def stage_name(campaign: Campaign) -> str:
+    """What the stage that a campaign serves is called; its slug when it is gone, "" without one."""
+    names = names_of_stages([campaign.lifecycle_id]) if campaign.lifecycle_id and campaign.stage else {}
+    return names.get((campaign.lifecycle_id or 0, campaign.stage), campaign.stage)
 
 
 class Words:
@@ -152,13 +151,13 @@ def wait(settings: dict[str, Any]) -> str:
     return _("Wait until %(time)s") % {"time": time} if time else _("Wait")
 
 
-def entry(version: CampaignVersion, words: Words) -> str:
+def entry(version: CampaignVersion) -> str:
     """How people come into a version, in words."""
     campaign = version.campaign
     if version.entry == CampaignVersion.Entry.STAGE:
         if not campaign.stage:
             return _("Whoever enters a stage that is not chosen yet")
-        stage = words.stage(campaign.lifecycle_id, campaign.stage)
+        stage = stage_name(campaign)
         return _("Whoever enters “%(stage)s” of %(lifecycle)s") % {"stage": stage, "lifecycle": campaign.lifecycle}
     if version.entry == CampaignVersion.Entry.HAND:
         return _("Whoever is put in by hand")

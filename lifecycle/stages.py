@@ -184,6 +184,12 @@ def live_version(lifecycle: Lifecycle) -> Version | None:
     return lifecycle.versions.filter(state=Version.State.PUBLISHED).first()
 
 
+def offered(lifecycle: Lifecycle) -> list[Stage]:
+    """The stages of the live version in their order; of the newest while none is live."""
+    version = live_version(lifecycle) or lifecycle.versions.order_by("-number").first()
+    return list(version.stages.order_by("order")) if version else []
+
+
 def _refuse_impossible(membership: Membership, to: Stage | None) -> None:
     if membership.ended_at is not None:
         raise MoveRefused(_("This pass has ended; a new pass begins with a new placement."))

@@ -1,6 +1,6 @@
 """Providers that carry messages: each is one file with one class, known by its name.
 
-The protocol of delivery (`campaigns/sending.py`) asks two things of a provider. It opens a connection, or raises `Down`
+The protocol of delivery (`campaigns/sending`) asks two things of a provider. It opens a connection, or raises `Down`
 when nobody can be reached at all. The connection carries a batch, and says of each message how far it came. The rule
 that everything else rests on: whatever may have been taken is `unknown`, never `deferred`. To be told of a definite
 “no” is to be free to send again.

@@ -53,6 +53,9 @@ class Message(OneSubject):
         CANCELLED = "cancelled", _("cancelled")
         UNKNOWN = "unknown", _("perhaps sent")
 
+    OPEN = (State.QUEUED, State.CLAIMED, State.SENDING)  # not come to an end
+    HELD_BACK = (State.SUPPRESSED, State.SKIPPED, State.EXPIRED, State.CANCELLED)  # ended without an attempt to send
+
     class Policy(models.TextChoices):
         AT_MOST_ONCE = "at_most_once", _("at most once")
         AT_LEAST_ONCE = "at_least_once", _("at least once")

@@ -202,7 +202,7 @@ def _page(request: HttpRequest, version: CampaignVersion, panel: dict[str, Any] 
         "nodes": drawn,
         "columns": max((node.columns for node in drawn), default=1),
         "ends": _ends(nodes),
-        "entry": entry_words(version),
+        "entry": wording.entry(version),
         "leaves": _leaves(version, drawing.words),
         "came": _whole_figures(version, states, CAME),
         "went": _whole_figures(version, states, WENT),
@@ -217,14 +217,6 @@ def _page(request: HttpRequest, version: CampaignVersion, panel: dict[str, Any] 
     }
     bound = panel is not None and panel["form"] is not None and panel["form"].is_bound
     return render(request, "campaigns/campaign_flow.html", context, status=400 if bound else 200)
-
-
-def entry_words(version: CampaignVersion) -> str:
-    """How people come into a version."""
-    words = wording.Words()
-    lifecycle = version.campaign.lifecycle_id
-    words.stages = wording.names_of_stages([lifecycle]) if lifecycle else {}
-    return wording.entry(version, words)
 
 
 def _whole_figures(version: CampaignVersion, states: dict[str, int], wanted: Any) -> list[Figure]:

@@ -12,31 +12,23 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from audience import live
+from audience import consent, live
 from audience.conditions.tree import ConditionError
 from campaigns import counts, entry, filters, flows, forecast, forms, invariant, plans, starters, wording
 from campaigns.models import Campaign, CampaignVersion, Enrollment, Step
+from campaigns.panels import ENROLLMENT_STATUS
 from campaigns.views import head
-from campaigns.views.builder import entry_words, people_url
+from campaigns.views.builder import people_url
 from kit import pages, panels, reading, rights, writing
 from kit.audit import asker
 from kit.sql import sql, value
 from lifecycle.models import Lifecycle
 
-# Words of kit.look for the states of an enrollment.
-STATUS = {
-    Enrollment.State.ACTIVE: "open",
-    Enrollment.State.HOLDOUT: "held",
-    Enrollment.State.FINISHED: "done",
-    Enrollment.State.GOAL: "won",
-    Enrollment.State.EXITED: "closed",
-    Enrollment.State.STOPPED: "cancelled",
-    Enrollment.State.QUARANTINED: "attention",
-}
 FORECASTS = (14, 30, 90)  # days that a dry run looks ahead
 # The columns of the results of a send: the figure, and of what its share is.
 RESULTS = (
@@ -208,7 +200,7 @@ def _settings_page(
         **head.context(campaign, "settings", timezone.now(), version=version),
         "form": form,
         "may_edit": rights.may(request.user, "edit"),
-        "entry": entry_words(version),
+        "entry": wording.entry(version),
         "rules": _rules(version),
     }
     return render(request, "campaigns/campaign_settings.html", context, status=400 if form.is_bound else 200)
@@ -217,7 +209,7 @@ def _settings_page(
 def _rules(version: CampaignVersion) -> list[tuple[str, str]]:
     """What a version that does not change says about who enters and leaves, in words."""
     words = wording.Words()
-    told = [(_("They enter"), entry_words(version))]
+    told = [(_("They enter"), wording.entry(version))]
     if version.present:
         told.append((_("Those already there"), _("entered at the launch")))
     if version.audience:
@@ -266,7 +258,7 @@ def launch(request: HttpRequest, slug: str) -> HttpResponse:
         "stops": stops,
         "warnings": [_check(campaign, each, keys) for each in checks if each.level == "warn"],
         "form": form,
-        "entry": entry_words(version),
+        "entry": wording.entry(version),
         "audience": wording.Words().condition(version.audience) if version.audience and not stops else "",
         "entering": entering,
         "staying_out": 0 if stops else max(_brought(version, now) - entering, 0),
@@ -306,7 +298,7 @@ def dry_run(request: HttpRequest, slug: str) -> HttpResponse:
         context |= {
             "forecast": found,
             "table": _table(version, found),
-            "reasons": _reasons(found.held_back),
+            "reasons": [(capfirst(consent.in_words(why)), number) for why, number in found.held_back.items()],
             "ended": list(found.ended.items()),
         }
     return pages.part(
@@ -318,7 +310,7 @@ def _table(version: CampaignVersion, found: forecast.Forecast) -> dict[str, Any]
     """Messages by day and step; only days and steps that have some."""
     by_day = found.by_day()
     sending = {pk for steps in by_day.values() for pk in steps}
-    steps = [node.step for node in flows.walk(plans.tree(version)) if node.step.pk in sending]
+    steps = [node.step for node in flows.walk(flows.tree(version)) if node.step.pk in sending]
     words = wording.Words(steps)
     lines: list[dict[str, Any]] = [
         {"day": day, "cells": [of.get(step.pk, 0) for step in steps], "total": sum(of.values())}
@@ -331,24 +323,6 @@ def _table(version: CampaignVersion, found: forecast.Forecast) -> dict[str, Any]
         "totals": totals,
         "most": max((line["total"] for line in lines), default=0),
     }
-
-
-def _reasons(held_back: dict[str, int]) -> list[tuple[str, int]]:
-    """Why messages would not leave, in words."""
-    words = {
-        "no consent": _("They have not agreed to the topic"),
-        "withdrew": _("They have unsubscribed or objected"),
-        "no address": _("They have no address"),
-        "left out": _("They are left out of figures: tests, colleagues, competitors"),
-        "erased": _("They were erased"),
-        "paused": _("They asked to be left in peace for a while"),
-    }
-    told = []
-    for reason, number in held_back.items():
-        kind, _colon, detail = reason.partition(": ")
-        suppressed = _("Their address is suppressed: %(why)s") % {"why": detail}
-        told.append((suppressed if kind == "suppressed" else str(words.get(reason, reason)), number))
-    return told
 
 
 def _check(campaign: Campaign, check: plans.Check, keys: set[str]) -> dict[str, str]:
@@ -478,7 +452,7 @@ class People(pages.ListPage):
         words = wording.Words([row.step for row in rows if row.step])
         for row in rows:
             row.at_step = words.title(row.step) if row.step else ""
-            row.status = STATUS[Enrollment.State(row.state)]
+            row.status = ENROLLMENT_STATUS[Enrollment.State(row.state)]
             row.url = reverse("campaign_trace", args=[self.campaign.slug, row.person_id]) if row.person_id else ""
         return rows
 
@@ -611,7 +585,7 @@ def versions(request: HttpRequest, slug: str) -> HttpResponse:
     context["editions"] = [
         {
             "version": each,
-            "entry": entry_words(head.with_campaign(each, campaign)),
+            "entry": wording.entry(head.with_campaign(each, campaign)),
             "active": on.get(each.pk, 0),
             "entered": entered.get(each.pk, 0),
         }

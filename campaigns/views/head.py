@@ -56,18 +56,12 @@ def context(
         "draft": draft,
         "live": live,
         "status": STATUS[Campaign.State(campaign.state)],
-        "stage_name": _stage(campaign),
+        "stage_name": wording.stage_name(campaign),
         "tabs": _tabs(campaign, tab, len(versions)),
         "on_the_way": plans.on_the_way(campaign),
         "title": campaign.name,
         "crumbs": _crumbs(campaign, crumb),
     }
-
-
-def _stage(campaign: Campaign) -> str:
-    if campaign.lifecycle_id is None or not campaign.stage:
-        return ""
-    return wording.names_of_stages([campaign.lifecycle_id]).get((campaign.lifecycle_id, campaign.stage), campaign.stage)
 
 
 def _tabs(campaign: Campaign, tab: str, versions: int) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ class Outbox(pages.ListPage):
         ),
         pages.Column(
             "state", gettext_lazy("State"), template="campaigns/_message_state.html",
-            export=lambda row: f"{row.state_word}: {row.reason}" if row.reason else row.state_word,
+            export=lambda row: f"{row.state_word}: {row.why}" if row.why else row.state_word,
         ),
         pages.Column("attempt", gettext_lazy("Attempts"), align="end"),
         pages.Column("when", gettext_lazy("Sent or due"), value=lambda row: row.sent_at or row.due_at),
@@ -80,7 +80,7 @@ class Outbox(pages.ListPage):
 
 def _describe(row: Any) -> None:
     """What pages say of a message."""
-    row.what = story.what(row)
+    row.what, row.why = story.what(row), story.why(row)
     row.status, row.state_word = STATUS[State(row.state)], capfirst(row.get_state_display())
     subject = row.person or row.account
     if row.purpose == Message.Purpose.CAMPAIGN and subject:

@@ -31,7 +31,7 @@ def trace(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "campaign": campaign,
         "name": named(person),
         "enrolled": newest,
-        "status": panels.STATUS[Enrollment.State(newest.state)] if newest else "",
+        "status": panels.ENROLLMENT_STATUS[Enrollment.State(newest.state)] if newest else "",
         "lines": tracing.trace(campaign, person.pk, now=now),
         "may_enroll": rights.may(request.user, "edit") and entry.could(campaign, person.pk, now=now),
     }

@@ -51,18 +51,18 @@ def test_a_stage_that_is_not_there_is_refused():
 def test_steps_come_where_they_are_put_and_their_brothers_make_room():
     draft, *_rest = parted()
     plans.add_step(draft, "wait", name="first", position=1)
-    assert names(plans.tree(draft)) == ["first", "a", ("b", ["c", "d"], ["e"]), "f"]
+    assert names(flows.tree(draft)) == ["first", "a", ("b", ["c", "d"], ["e"]), "f"]
 
 
 def test_a_step_moves_among_its_brothers_into_an_arm_and_out_again():
     draft, a, b, c, d, _e, f = parted()
     plans.move_step(f, parent=None, arm="", position=1)
-    assert names(plans.tree(draft)) == ["f", "a", ("b", ["c", "d"], ["e"])]
+    assert names(flows.tree(draft)) == ["f", "a", ("b", ["c", "d"], ["e"])]
     plans.move_step(a, parent=b, arm="yes", position=2)
-    assert names(plans.tree(draft)) == ["f", ("b", ["c", "a", "d"], ["e"])]
+    assert names(flows.tree(draft)) == ["f", ("b", ["c", "a", "d"], ["e"])]
     plans.move_step(c, parent=None, arm="", position=99)
     plans.move_step(d, parent=b, arm="yes", position=1)
-    assert names(plans.tree(draft)) == ["f", ("b", ["d", "a"], ["e"]), "c"]
+    assert names(flows.tree(draft)) == ["f", ("b", ["d", "a"], ["e"]), "c"]
 
 
 def test_a_branch_is_not_put_into_itself():
@@ -76,7 +76,7 @@ def test_a_branch_is_not_put_into_itself():
 def test_a_removed_branch_takes_what_is_in_its_arms_and_the_rest_closes_up():
     draft, _a, b, *_rest = parted()
     plans.remove_step(b)
-    assert names(plans.tree(draft)) == ["a", "f"]
+    assert names(flows.tree(draft)) == ["a", "f"]
     assert [each.position for each in making.steps(draft)] == [1, 2]
 
 

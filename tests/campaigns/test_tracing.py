@@ -68,7 +68,7 @@ def test_a_branch_is_explained_as_of_when_it_was_asked():
 @pytest.mark.parametrize(
     ("states", "reason", "text", "level"),
     [
-        (["suppressed"], "no consent", "Welcome: held back: no consent", "held"),
+        (["suppressed"], "no consent", "Welcome: held back: has not agreed", "held"),
         (["skipped"], "frequency cap", "Welcome: passed over: frequency cap", "held"),
         (["expired"], "it was to leave earlier", "Welcome: dropped as too late: it was to leave earlier", "held"),
         (["claimed", "sending", "sent"], "", "Welcome: sent", "ok"),
