@@ -226,7 +226,7 @@ def remove_step(step: Step) -> None:
 
 def checklist(version: CampaignVersion, *, now: datetime) -> list[Check]:
     """What forbids a launch and what should be thought over; what is in order is not told."""
-    return [*_of_entry(version), *_of_sending(version), *_of_steps(version)]
+    return [*_of_campaign(version.campaign), *_of_entry(version), *_of_sending(version), *_of_steps(version)]
 
 
 @transaction.atomic
@@ -245,6 +245,8 @@ def launch(version: CampaignVersion, *, confirmed: int | None = None, by: User |
         Step.objects.filter(pk=step.pk).update(content_version=newest)
     flows.lay_out(version)
     campaign = version.campaign
+    if held.campaign.state == Campaign.State.PAUSED:
+        live.mark_everybody("person")  # whoever is on an older version goes on, as after a resume
     campaign.versions.filter(state=State.LIVE).update(state=State.RETIRED)
     CampaignVersion.objects.filter(pk=version.pk).update(
         state=State.LIVE, launched_at=now, looked_until=now + live.INSTANT
@@ -394,6 +396,11 @@ def _stage_behind(lifecycle: Lifecycle | None, stage: str) -> str:
     path = [each for each in stages.offered(lifecycle) if each.path == Stage.Path.SUCCESS]
     at = next((place for place, each in enumerate(path) if each.slug == stage), len(path))
     return next((each.slug for each in path[at + 1 :] if each.kind != Stage.Kind.GATE), "")
+
+
+def _of_campaign(campaign: Campaign) -> Iterator[Check]:
+    if campaign.state == Campaign.State.STOPPED:
+        yield Check("stop", _("It was stopped for ever; make a new campaign."))
 
 
 def _of_entry(version: CampaignVersion) -> Iterator[Check]:

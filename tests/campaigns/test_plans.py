@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
+from audience import live as engine
 from audience.conditions import uses
 from campaigns import flows, plans
 from campaigns.models import Campaign, CampaignVersion, Enrollment, Step
 from kit.models import AuditEntry
+from kit.sql import Sql, rows
 from tests.campaigns import making
 from tests.factories import NOW, person, published
 
@@ -162,3 +164,30 @@ def test_content_for_another_stage_and_a_link_that_leads_nowhere_are_thought_ove
     step = plans.add_step(draft, "send", content=said)
     told = [each.text for each in plans.checklist(draft, now=NOW) if each.where == step.key and each.level == "warn"]
     assert any("example.com" in each for each in told) and any("another stage" in each for each in told)
+
+
+def test_a_stopped_campaign_runs_no_more_though_a_draft_of_it_is_left():
+    campaign = making.launched(making.simple()).campaign
+    draft = plans.draft_of(campaign, by=None, now=NOW)
+    plans.stop(campaign, by=None, now=NOW)
+    draft.refresh_from_db()
+    with pytest.raises(plans.Refused, match="for ever"):
+        plans.launch(draft, by=None, now=LATER)
+    assert Campaign.objects.get().state == "stopped"
+
+
+def test_a_launch_that_ends_a_pause_has_everybody_looked_at_again():
+    """What happened in the pause, such as a goal that was reached, is seen of those on the older version too."""
+    campaign = making.launched(making.simple()).campaign
+    someone = person()
+    plans.pause(campaign, by=None, now=NOW)
+    draft = plans.draft_of(campaign, by=None, now=NOW)
+    engine.run_all(NOW)
+    assert not waiting()
+    plans.launch(CampaignVersion.objects.get(pk=draft.pk), by=None, now=LATER)
+    assert waiting() == {someone.pk}
+
+
+def waiting() -> set[int]:
+    """Who waits to be judged again."""
+    return {row[0] for row in rows(Sql("SELECT subject_id FROM audience_dirty"))}
