@@ -1,4 +1,4 @@
-"""What the database itself holds: states of messages, ledgers, editions that never change, room for hot rows."""
+"""What the database itself holds: states of messages, ledgers, editions that never change, whom to judge again."""
 
 from django.db import migrations
 
@@ -45,6 +45,21 @@ END $$;
 CREATE TRIGGER launched BEFORE INSERT OR UPDATE OR DELETE ON campaigns_step
     FOR EACH ROW EXECUTE FUNCTION launched_never_changes();
 
+-- Whoever enters a campaign, or comes to another state in it, is judged again: conditions ask for that.
+CREATE TRIGGER mark_insert AFTER INSERT ON campaigns_enrollment REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION mark_subjects('SELECT DISTINCT subject_id FROM changed');
+
+-- By row, because a tick moves hundreds of thousands on without changing a state, which must cost nothing.
+CREATE FUNCTION mark_enrolled() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF coalesce(current_setting('perennial.marks', true), '') <> 'off' THEN
+        INSERT INTO audience_dirty (subject_id) VALUES (NEW.subject_id);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER mark_update AFTER UPDATE ON campaigns_enrollment
+    FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION mark_enrolled();
+
 -- Room in each page for updates in place.
 ALTER TABLE campaigns_enrollment SET (fillfactor = 70);
 ALTER TABLE campaigns_message SET (fillfactor = 70);
@@ -58,9 +73,12 @@ DROP TRIGGER ledger ON campaigns_messageattempt;
 DROP TRIGGER ledger ON campaigns_contentversion;
 DROP TRIGGER launched ON campaigns_step;
 DROP FUNCTION launched_never_changes();
+DROP TRIGGER mark_insert ON campaigns_enrollment;
+DROP TRIGGER mark_update ON campaigns_enrollment;
+DROP FUNCTION mark_enrolled();
 """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("campaigns", "0001_initial"), ("kit", "0002_ledger_guard")]
+    dependencies = [("campaigns", "0001_initial"), ("audience", "0005_live"), ("kit", "0002_ledger_guard")]
     operations = [migrations.RunSQL(GUARD, UNGUARD)]
