@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from audience import consent
 from audience.conditions import tree
-from campaigns import plans, starters
+from audience.models import Topic
+from campaigns import forecast, plans, starters
 from campaigns.models import Campaign, CampaignVersion, ContentVersion, Step
 from lifecycle import documents
 from lifecycle.models import Lifecycle, Version
@@ -91,6 +93,8 @@ def test_each_file_is_a_type_and_asks_what_can_be_asked(path: Path) -> None:
             assert kind in Step.Kind.values
             if "when" in of:
                 tree.parse(of["when"], of="person")
+            if kind == "wait_until":
+                assert of["when"]["field"] == "message.clicked", "what somebody did before the mail is no answer to it"
             if kind == "send":
                 assert {"name", "style", "subject", "preheader", "text", "button"} == set(of)
             for arm in ("yes", "no"):
@@ -150,3 +154,16 @@ def test_where_accounts_move_people_are_entered_by_hand() -> None:
 def test_the_most_that_somebody_gets_is_counted_along_the_longest_way() -> None:
     [welcome] = [each for each in starters.proposals(live(factories.SMALL)) if each.kind == "welcome"]
     assert welcome.sends == 2
+
+
+def test_whoever_was_on_the_website_before_the_first_mail_is_not_taken_to_have_answered_it() -> None:
+    version = factories.published()
+    someone = factories.person(email="ada@x.example")
+    factories.activity(someone, factories.days_ago(1), direction="inbound")
+    draft = started(version, "engaged")
+    consent.give(someone, topic=Topic.objects.get(), source="test", at=factories.days_ago(2), now=factories.days_ago(2))
+    plans.change(draft, by=None, now=NOW, entry="broadcast", segment=making.segment(someone))
+    plans.change_campaign(draft.campaign, by=None, now=NOW, holdout=0)
+    asked = making.steps(draft)[1]
+    [stop] = forecast.dry_run(draft, at=NOW, days=10).of_step(asked)
+    assert stop.outcomes == {"yes": 0, "no": 1}
