@@ -165,5 +165,5 @@ def test_whoever_was_on_the_website_before_the_first_mail_is_not_taken_to_have_a
     plans.change(draft, by=None, now=NOW, entry="broadcast", segment=making.segment(someone))
     plans.change_campaign(draft.campaign, by=None, now=NOW, holdout=0)
     asked = making.steps(draft)[1]
-    [stop] = forecast.dry_run(draft, at=NOW, days=10).of_step(asked)
+    [stop] = [each for each in forecast.dry_run(draft, at=NOW, days=10).stops if each.step == asked]
     assert stop.outcomes == {"yes": 0, "no": 1}
