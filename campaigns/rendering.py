@@ -2,7 +2,7 @@
 
 A source is compiled once per version, by a process that does nothing else. Versions are filled in by processes that
 are kept for some thousand messages, in batches. A process that dies of a message costs that message a strike and no
-other: it answers one by one, so the one it died of is the first without an answer. See `campaigns.sandbox`.
+other: what it has not answered is asked one by one then, so the one it dies of is known. See `campaigns.sandbox`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from campaigns.sandbox import confined
 from campaigns.sandbox.confined import END, LINK
 
 BATCH = 50  # messages that a process is handed at once
-LIFE = 2000  # messages after which a process is replaced
+LIFE = 20_000  # messages after which a process is replaced
 KNOWN = 40  # versions that a process keeps parsed; then it is replaced too
 PATIENCE = 10.0  # seconds without an answer after which a process is ended
 COMPILE = 20.0  # seconds for one source
@@ -144,12 +144,17 @@ def render(batch: Sequence[ToRender]) -> dict[UUID, Rendered | Unrendered]:
     waiting = list(batch)
     done: dict[UUID, Rendered | Unrendered] = {}
     deaths: Counter[str] = Counter()
+    singly = 0  # messages that are asked one by one, for one of them is deadly
     while waiting:
-        now = waiting[:BATCH]
+        now = waiting[: 1 if singly else BATCH]
         told = _answers(now, keys)
         done |= {each.id: _answer(answer, each) for each, answer in zip(now, told, strict=False)}
         waiting = waiting[len(told) :]
+        singly = max(singly - 1, 0)
         if len(told) < len(now):
+            if len(now) > 1:
+                singly = len(now) - len(told)
+                continue
             guilty = waiting.pop(0)
             done[guilty.id] = Unrendered(_words(_DIED["fault"]), strike=True)
             key = keys[id(guilty.version)]

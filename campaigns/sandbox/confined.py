@@ -15,6 +15,8 @@ IDLE = 60  # seconds after which a child that is not asked anything ends, so tha
 LINK, END = "\ue000", "\ue001"  # around what is put into a message last; private letters that nothing typed may hold
 WITHOUT_MARKERS = {ord(LINK): None, ord(END): None}
 
+_json = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class Fault(Exception):
     """What is wrong with something that a user wrote: a code, its details, and where (from 0) in which text."""
@@ -45,7 +47,7 @@ def confine(*, memory: int, cpu: int) -> None:
 def framed(value: Any, bodies: Sequence[str] = ()) -> bytes:
     """One frame: the length of its JSON, the JSON, then `bodies` as they are, whose lengths the JSON tells."""
     raw = [each.encode("utf-8", "replace") for each in bodies]
-    head = json.dumps({"value": value, "sizes": [len(each) for each in raw]}, separators=(",", ":")).encode()
+    head = _json({"value": value, "sizes": [len(each) for each in raw]}).encode()
     return b"".join([len(head).to_bytes(HEAD, "big"), head, *raw])
 
 
@@ -62,5 +64,10 @@ def read(stream: BinaryIO) -> tuple[Any, list[str]] | None:
 
 def write(value: Any, bodies: Sequence[str] = ()) -> None:
     """Answer with one frame, at once."""
-    sys.stdout.buffer.write(framed(value, bodies))
+    write_all([framed(value, bodies)])
+
+
+def write_all(frames: Sequence[bytes]) -> None:
+    """Answer with several frames, at once."""
+    sys.stdout.buffer.write(b"".join(frames))
     sys.stdout.buffer.flush()

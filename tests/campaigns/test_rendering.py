@@ -382,3 +382,24 @@ def test_a_process_sees_no_environment_and_is_replaced_after_so_many_messages(mo
     for _ in range(4):
         one(of)
     assert rendering._resting[-1] is not first and first.process.poll() is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "shown", "instead"),
+    [
+        ("Ada", "Ada", "Ada"), ("<b> & \"x\"", "&lt;b&gt; &amp; &#34;x&#34;", "&lt;b&gt; &amp; &#34;x&#34;"),
+        ("", "", "<i>"), (None, "", "<i>"), (False, "false", "<i>"), (True, "true", "true"), (0, "0", "0"),
+        (1.5, "1.5", "1.5"), ([], "", "<i>"), (["a", "<"], "a&lt;", "a&lt;"), ({}, "{}", "<i>"),
+    ],
+)  # fmt: skip
+def test_a_value_of_any_kind_is_shown_as_liquid_shows_it(given, shown, instead):
+    [told] = rendering.render(
+        [ToRender(uuid4(), uncompiled("{{ a.b }}|{{ a.b | default: '<i>' }}|{{ a.b.c }}"), {"a": {"b": given}})]
+    ).values()
+    assert told.html == f"{shown}|{instead}|"
+
+
+def test_what_a_content_names_itself_goes_before_what_is_known_of_the_reader():
+    html = "{% assign person = 'x' %}{{ person }}{% for company in (1..2) %}{{ company }}{% endfor %}{{ company }}"
+    [told] = rendering.render([ToRender(uuid4(), uncompiled(html), ADA)]).values()
+    assert told.html == "x12Marlow Creek"
