@@ -24,11 +24,13 @@ from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, join, rows, sql, value
 from lifecycle import stages
-from lifecycle.models import Stage
+from lifecycle.models import Movement, Stage
 
 Entry = CampaignVersion.Entry
 State = Enrollment.State
 NOBODY = Sql("SELECT NULL::bigint AS subject_id, NULL::timestamptz AS arrived_at, '' AS why WHERE false")
+Kind = Movement.Kind
+BOOKKEEPING = [Kind.REPLAY, Kind.UNDO, Kind.VOID, Kind.MIGRATION, Kind.MERGE]  # movements by which nobody arrives
 LAG = timedelta(minutes=10)  # an arrival under the version before, which nobody had looked at when this one took over
 
 
@@ -104,7 +106,10 @@ def stays_with_stage(version: CampaignVersion) -> bool:
 
 
 def _by_stage(version: CampaignVersion, at: datetime, among: Sql | None) -> list[Sql]:
-    """Movements into the stage recorded since the launch, and with `present` whoever is there."""
+    """Movements into the stage recorded since the launch, and with `present` whoever is there.
+
+    Not those that only put the ledger right, nor the history that a file brings: nobody arrives by them.
+    """
     campaign = version.campaign
     stage = {"stage": wording.stage_name(campaign)}
     pieces = [
@@ -113,12 +118,16 @@ def _by_stage(version: CampaignVersion, at: datetime, among: Sql | None) -> list
                FROM lifecycle_movement v
                JOIN lifecycle_membership m ON m.id = v.membership_id
                JOIN lifecycle_stage g ON g.id = v.to_stage_id
-               WHERE m.lifecycle_id = {} AND g.slug = {} AND v.recorded_at >= {} AND v.recorded_at < {}{}""",
+               WHERE m.lifecycle_id = {} AND g.slug = {} AND v.recorded_at >= {} AND v.recorded_at < {}
+                 AND v.kind <> ALL ({}) AND (v.kind <> {} OR v.occurred_at >= {}){}""",
             _("entered “%(stage)s”") % stage,
             campaign.lifecycle_id,
             campaign.stage,
             _since(version, at),
             at,
+            BOOKKEEPING,
+            Kind.IMPORT,
+            _since(version, at),
             _only("m.subject_id", among),
         )
     ]

@@ -84,6 +84,20 @@ def test_a_draft_tells_who_would_enter_if_it_were_launched_now(model):
     assert entry.count(making.simple("Other", version=model, stage="engaged"), at=AT) == 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "occurred", "enters"),
+    [("rule", days_ago(1), True), ("api", SOON, True), ("import", SOON, True), ("import", days_ago(300), False),
+     ("replay", SOON, False), ("undo", SOON, False), ("migration", SOON, False)],
+)  # fmt: skip
+def test_nobody_arrives_by_a_movement_that_puts_the_ledger_right_or_tells_of_long_ago(model, kind, occurred, enters):
+    version = making.launched(making.simple(version=model, stage="engaged"))
+    someone = person(email="late@example.com")
+    membership = place(someone, model, "known", now=days_ago(400))
+    to = model.stages.get(slug="engaged")
+    assert stages.move(membership, to=to, reason="test", by=None, at=occurred, now=SOON, kind=kind)
+    assert (someone.pk in who(version)) == enters
+
+
 def test_a_terminal_stage_has_people_too(model):
     there, comes = person(), person()
     stages.place(there.pk, model, to=model.stages.get(slug="known"), reason="", by=None, at=NOW, now=days_ago(3))
