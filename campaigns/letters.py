@@ -89,9 +89,10 @@ def _letter(
             campaign=message.campaign.slug if message.campaign else "",
             now=now,
         )
+        envelope = mime.checked_address(sender.address), mime.checked_address(recipient)
     except mime.Refused as refused:
         return Unwritten(str(refused), "skip")
-    return Outgoing(message.pk, sender.address, recipient, raw)
+    return Outgoing(message.pk, *envelope, raw)
 
 
 def _policy(message: Message) -> str:

@@ -162,11 +162,12 @@ class Session:
         for each, following in zip(batch, [*batch[1:], None], strict=True):
             if self.over or time.monotonic() > until and not self.ahead:
                 found.append(Outcome(each.id, channels.DEFERRED, "connect", began=False))
-            elif not (_can_carry(each.recipient) and _can_carry(each.envelope_from)):
+            elif not _fits_envelope(each):
                 found.append(_cannot_carry(each))
             else:
+                # What is begun ahead must be what comes next: else the next letter would go to this one's reader.
                 go_on = following if time.monotonic() < until else None
-                found.append(self._carry(each, go_on if go_on and _can_carry(go_on.recipient) else None))
+                found.append(self._carry(each, go_on if go_on and _fits_envelope(go_on) else None))
         return found
 
     def close(self) -> None:
@@ -286,6 +287,10 @@ def _refusal(each: Outgoing, phase: str, reply: Reply) -> Outcome:
     return Outcome(each.id, result, phase, reply.code, enhanced, reply.text)
 
 
+def _fits_envelope(each: Outgoing) -> bool:
+    return _can_carry(each.recipient) and _can_carry(each.envelope_from)
+
+
 def _can_carry(address: str) -> bool:
     raw = address.encode("utf-8", "replace")
     return bool(SAFE.fullmatch(raw)) and not UNSAFE.search(raw)
@@ -315,6 +320,8 @@ def _reply(code: int, texts: Sequence[str]) -> Reply:
 def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return _("no answer in time")
+    if isinstance(error, UnicodeError):
+        return _("no server can be called so")
     if isinstance(error, ssl.SSLCertVerificationError):
         return _("its certificate is not trusted: %s") % error.verify_message
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -336,14 +343,14 @@ class Smtp(channels.Channel):
         host, port = str(settings.get("host", "")), int(settings.get("port") or 25)
         try:
             wire = Wire(self._socket(host, port))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name that no server can have
             raise Down(self._words(_why(error))) from None
         try:
             return self._let_in(wire, host)
         except Lost as lost:
             wire.close()
             raise Down(self._words(str(lost))) from None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             wire.close()
             raise Down(self._words(_why(error))) from None
         except Down:

@@ -109,3 +109,10 @@ def test_it_arrives_from_end_to_end():
     assert sending.run_all(NOW) == 1
     assert Letter.objects.get().message_id == message.pk
     assert uuid.UUID(hex=message_from_bytes(bytes(Letter.objects.get().raw))["Message-ID"][1:33]) == message.pk
+
+
+def test_the_envelope_carries_domains_beyond_ascii_as_the_wire_wants_them():
+    message = queued(running())
+    Message.objects.filter(pk=message.pk).update(sender=sender(address="ada@bücher.example", is_default=False))
+    found = letters.write([message.pk], NOW)[message.pk]
+    assert isinstance(found, Outgoing) and found.envelope_from == "ada@xn--bcher-kva.example"

@@ -95,6 +95,25 @@ def test_an_address_that_no_envelope_carries_is_refused_without_a_word_to_the_se
         assert [each.id for each in server.taken] == [str(good.id)]
 
 
+@SERVERS
+def test_a_sender_that_no_envelope_carries_lends_its_reader_to_nobody_else(extensions):
+    """The commands of the next message leave with the one before: begun ahead must be what is carried next."""
+    first, wrong, last = (plain(uuid.uuid4(), f"{name}@example.com") for name in "abc")
+    wrong = channels.Outgoing(wrong.id, "ada@bücher.example", wrong.recipient, wrong.raw)
+    with sink.running(extensions=extensions, keep=True) as server:
+        told, _ready = send(server.port, [first, wrong, last])
+        assert [each.result for each in told] == [ACCEPTED, REFUSED, ACCEPTED]
+        assert [(each.id, each.recipient) for each in server.taken] == [
+            (str(each.id), each.recipient) for each in (first, last)
+        ]
+
+
+@pytest.mark.parametrize("host", ["smtp..example.com", f"{'a' * 64}.example"])
+def test_a_name_that_no_server_can_have_is_down_like_one_that_is_away(host):
+    with pytest.raises(Down, match="no server can be called so"):
+        channel(25, host=host).ways(1)
+
+
 # ---- every refusal ----
 
 
