@@ -110,7 +110,8 @@ class _Turn:
                     self._send(channel, going)
             except Down as down:
                 outcomes.pause_for_trouble(self.setting, str(down), now=self._clock())
-            self._note()
+            finally:
+                self._note()  # whatever else went wrong: what is known of the last batch is not to be lost
             claiming.release(ids, self.owner)
         return len(ids)
 
@@ -156,7 +157,7 @@ class _Turn:
             ways = channel.ways(-(-len(going) // self.setting.batch))
             room = len(ways) * self.setting.batch
             these, going = going[:room], going[room:]
-            with transaction.atomic():
+            with transaction.atomic(durable=True):  # within another transaction nothing would be committed here
                 stands = self._tell()
                 intents = [] if stands else self._intend(channel, these)
                 faults.point("before-intent")
@@ -171,7 +172,7 @@ class _Turn:
 
     def _note(self) -> None:
         """What became of the last batch."""
-        with transaction.atomic():
+        with transaction.atomic(durable=True):
             self._tell()
             faults.point("before-outcome")
         self.told = []

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audience.models import Person
-from campaigns.models import ContentVersion, Message, Sender
+from campaigns.models import Campaign, ContentVersion, Message, Sender
 from kit import audit, hints
 from kit.models import User
 from kit.sql import Sql, run, sql
@@ -76,8 +76,12 @@ def _notice_id() -> Sql:
 def resend(message: Message, *, by: User | None, now: datetime) -> bool:
     """Send a message that is perhaps sent once more: somebody knows better, or takes it upon themselves.
 
-    It passes the fence like any other. False when it was not (or no longer) perhaps sent.
+    It passes the fence like any other. False when it was not (or no longer) perhaps sent. Raises Refused when its
+    campaign was stopped: nobody would take it on.
     """
+    campaign = Campaign.objects.select_for_update(no_key=True, of=("self",)).filter(message=message).first()
+    if campaign and campaign.state == Campaign.State.STOPPED:
+        raise Refused(_("Its campaign was stopped for ever, so nothing of it leaves any more."))
     unknown = Message.objects.filter(pk=message.pk, state=Message.State.UNKNOWN)
     if not unknown.update(state=Message.State.QUEUED, due_at=now, sent_at=None, not_after=None, reason=""):
         return False

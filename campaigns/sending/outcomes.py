@@ -49,6 +49,8 @@ def note(told: Sequence[Told], owner: str, *, setting: ChannelSetting) -> bool:
     began = _first_attempts([each for each in told if each.outcome.result in (channels.DEFERRED, channels.POLICY)])
     judged = [_judge(each, began.get(each.outcome.id, each.began_at)) for each in told]
     noted = {row[0] for row in rows(_change(told, judged, owner))}
+    again = {each.outcome.id: each.began_at for each, then in zip(told, judged, strict=True) if then.state == "queued"}
+    _cancel_unwanted({pk: began for pk, began in again.items() if pk in noted})
     for each in told:
         if each.outcome.id not in noted:
             _note_late(each)
@@ -140,6 +142,44 @@ def _change(told: Sequence[Told], judged: Sequence[Judged], owner: str) -> Sql:
         [t.began_at for t, _j in each],
         [t.at for t, _j in each],
         owner,
+    )
+
+
+def _cancel_unwanted(again: dict[uuid.UUID, datetime]) -> None:
+    """Of messages that wait again: those whose campaign was stopped, or whose reader left, while they were in the air.
+
+    Whoever stops or leaves cancels what waits, and these did not. The rows are locked in the order in which those do
+    it, so either they see that a message waits, or we see what they have done.
+    """
+    if not again:
+        return
+    ids = list(again)
+    held = sql("SELECT m.campaign_id, m.enrollment_id FROM campaigns_message m WHERE m.id = ANY ({}::uuid[])", ids)
+    run(
+        sql(
+            "SELECT FROM campaigns_campaign WHERE id IN (SELECT campaign_id FROM ({}) held) ORDER BY id FOR SHARE", held
+        )
+    )
+    run(
+        sql(
+            "SELECT FROM campaigns_enrollment WHERE id IN (SELECT enrollment_id FROM ({}) held) ORDER BY id FOR SHARE",
+            held,
+        )
+    )
+    run(
+        sql(
+            """
+            UPDATE campaigns_message m SET state = 'cancelled', reason = CASE WHEN c.state = 'stopped' THEN {}
+                ELSE left(e.reason, 300) END
+            FROM unnest({}::uuid[], {}::timestamptz[]) told (id, began_at), campaigns_campaign c, campaigns_enrollment e
+            WHERE m.id = told.id AND m.state = 'queued' AND c.id = m.campaign_id AND e.id = m.enrollment_id
+              AND (c.state = 'stopped'
+                   OR e.state IN ('goal', 'exited', 'stopped', 'quarantined') AND e.ended_at >= told.began_at)
+            """,
+            _("the campaign was stopped"),
+            ids,
+            list(again.values()),
+        )
     )
 
 

@@ -93,7 +93,8 @@ def _doubt(now: datetime) -> int:
             )
         )
         again = [pk for pk, policy in doubted if policy == Message.Policy.AT_LEAST_ONCE]
-        Message.objects.filter(pk__in=again, state=Message.State.UNKNOWN).update(
+        stopped = Q(campaign__state=Campaign.State.STOPPED)
+        Message.objects.filter(pk__in=again, state=Message.State.UNKNOWN).exclude(stopped).update(
             state=Message.State.QUEUED, due_at=now, sent_at=None
         )
     return len(doubted)

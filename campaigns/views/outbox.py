@@ -117,7 +117,12 @@ def message(request: HttpRequest, message_id: uuid.UUID) -> HttpResponse:
 def resend(request: HttpRequest, message_id: uuid.UUID) -> HttpResponse:
     """Send a message that was perhaps sent once more."""
     found = get_object_or_404(Message, pk=message_id)
-    if sending.resend(found, by=asker(request), now=timezone.now()):
+    try:
+        again = sending.resend(found, by=asker(request), now=timezone.now())
+    except sending.Refused as refused:
+        messages.error(request, str(refused))
+        return redirect(found)
+    if again:
         messages.success(request, _("It waits to be sent once more, and passes all that may stand against it again."))
     else:
         messages.warning(

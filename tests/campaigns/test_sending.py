@@ -17,12 +17,13 @@ from campaigns.letters import Unwritten
 from campaigns.models import (
     Campaign,
     DomainPause,
+    Enrollment,
     Letter,
     Message,
     MessageAttempt,
     Response,
 )
-from campaigns.sending import claiming, outcomes
+from campaigns.sending import claiming, fence, outcomes
 from kit import installation, instance
 from kit.models import AuditEntry, Notice, User
 from kit.sql import run, sql
@@ -810,3 +811,76 @@ def test_the_watchdog_tells_since_when_the_oldest_due_message_waits():
     assert (sending.oldest_open(NOW).age(NOW), sending.oldest_open(NOW).held) == (timedelta(minutes=9), 1)
     sending.sweep(NOW)
     assert sending.oldest_open(NOW) == sending.Open(None, 0, 1)
+
+
+# ---- what happens while a message is in the air ----
+
+
+def in_the_air(message: Message) -> fence.Intent:
+    """The intent of the message, as a worker called “w” has it."""
+    instance.is_live()
+    claiming.claim("email", "w", NOW, limit=1)
+    with transaction.atomic():
+        letter = plain(message.pk, "rea@example.com")
+        [intent] = fence.intend([letter], "w", setting=email(), longest=timedelta(minutes=1), now=NOW)
+    return intent
+
+
+def refused_for_now(intent: fence.Intent, at=NOW) -> None:
+    answer = Outcome(intent.outgoing.id, channels.DEFERRED, "recipient", 450)
+    with transaction.atomic():
+        outcomes.note([outcomes.Told(intent, answer, NOW, at)], "w", setting=email())
+
+
+def test_what_is_refused_for_now_after_its_campaign_was_stopped_is_cancelled_and_does_not_wait_for_ever():
+    message = queued(running())
+    intent = in_the_air(message)
+    plans.stop(message.campaign, by=None, now=NOW)
+    refused_for_now(intent)
+    assert state(message) == ("cancelled", "the campaign was stopped")
+
+
+@pytest.mark.parametrize("left, then", [(timedelta(), "cancelled"), (-timedelta(seconds=1), "queued")])
+def test_what_is_refused_for_now_is_not_tried_again_when_its_reader_left_meanwhile(left, then):
+    """Who had left before wanted it all the same: an exit behind a step takes nothing back that the step sent."""
+    message = queued(running())
+    intent = in_the_air(message)
+    Enrollment.objects.update(state="goal", reason="bought", ended_at=NOW + left)
+    refused_for_now(intent, NOW + timedelta(seconds=2))
+    assert state(message)[0] == then
+    if then == "cancelled":
+        assert state(message)[1] == "bought"
+
+
+def test_nothing_of_a_stopped_campaign_is_sent_again():
+    message = walked(queued(running()), ["claimed", "sending", "unknown"])
+    plans.stop(message.campaign, by=None, now=NOW)
+    with pytest.raises(sending.Refused, match="stopped for ever"):
+        sending.resend(message, by=None, now=NOW)
+    assert state(message)[0] == "unknown"
+
+
+def test_an_error_before_the_next_batch_loses_nothing_of_what_is_known_of_the_last(monkeypatch):
+    version = running()
+    for _ in range(4):
+        queued(version)
+    email(batch=2)
+    intend, asked = fence.intend, []
+
+    def failing(*given, **more):
+        asked.append(1)
+        if len(asked) == 2:
+            run(sql("SELECT 1 / 0"))
+        return intend(*given, **more)
+
+    monkeypatch.setattr(fence, "intend", failing)
+    with pytest.raises(DatabaseError):
+        sending.run_once(NOW, owner="w", write=plainly)
+    assert sorted(Message.objects.values_list("state", flat=True)) == ["claimed", "claimed", "sent", "sent"]
+
+
+def test_within_another_transaction_nothing_is_sent_as_no_intent_could_be_committed():
+    message = queued(running())
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        sending.run_once(NOW, owner="w", write=plainly)
+    assert not Letter.objects.exists() and state(message)[0] == "queued"
