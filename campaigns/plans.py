@@ -41,6 +41,7 @@ from lifecycle.models import Lifecycle, Stage
 State = CampaignVersion.State
 Entry = CampaignVersion.Entry
 MOST_STEPS = 100
+DEEPEST = 12  # arms within arms
 UNASKED = 100  # so many may enter at a launch without anybody confirming the exact number
 CARRIED = ("entry", "segment_id", "present", "reentry_days", "leave_with_stage", "audience", "goal", "exit")
 STEP = ("key", "kind", "name", "arm", "position", "content_id", "condition", "lifecycle_id", "stage", "settings")
@@ -100,7 +101,7 @@ def create(
 @transaction.atomic
 def draft_of(campaign: Campaign, *, by: User | None, now: datetime) -> CampaignVersion:
     """The draft that is being worked on, or a new one like the newest version."""
-    Campaign.objects.select_for_update().get(pk=campaign.pk)
+    Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
     if draft := campaign.versions.filter(state=State.DRAFT).first():
         return draft
     newest = campaign.versions.order_by("-number")[0]
@@ -138,7 +139,7 @@ def change(version: CampaignVersion, *, by: User | None = None, now: datetime | 
 @transaction.atomic
 def change_campaign(campaign: Campaign, *, by: User | None = None, now: datetime | None = None, **values: Any) -> None:
     """Name, type, topic, sender and so on. Raises Refused for what is fixed once somebody may have entered."""
-    held = Campaign.objects.select_for_update().get(pk=campaign.pk)
+    held = Campaign.objects.select_for_update(no_key=True).get(pk=campaign.pk)
     moved = {name for name in FIXED & set(values) if values[name] != getattr(held, name)}
     if moved and held.launched_at:
         raise Refused(_("Stage and held-out share are fixed since the launch; clone the campaign to change them."))
@@ -173,6 +174,7 @@ def add_step(
     """
     _hold(version)
     _check_arm(version, parent, arm)
+    _check_depth(parent)
     if version.steps.count() >= MOST_STEPS:
         raise Refused(_("A campaign has at most %(most)s steps.") % {"most": MOST_STEPS})
     last = _brothers(version, parent, arm).aggregate(last=Max("position"))["last"] or 0
@@ -186,23 +188,24 @@ def add_step(
 @transaction.atomic
 def change_step(step: Step, **values: Any) -> None:
     """What a step does: name, content, condition, lifecycle, stage, settings. Raises ConditionError and Refused."""
-    _hold(step.version)
-    for name, value in _kept(values).items():
+    _hold_step(step)
+    changed = _kept(values)
+    for name, value in changed.items():
         setattr(step, name, value)
-    step.save()
+    step.save(update_fields=list(changed))
 
 
 @transaction.atomic
 def move_step(step: Step, *, parent: Step | None, arm: str, position: int) -> None:
     """Put a step, with all that is in its arms, elsewhere. Raises Refused for a place within itself."""
-    version = _hold(step.version)
-    step.refresh_from_db()
+    version = _hold_step(step)
     _check_arm(version, parent, arm)
     above = parent
     while above is not None:
         if above.pk == step.pk:
             raise Refused(_("A branch cannot be put into itself."))
         above = above.parent
+    _check_depth(parent, _arms_within(step))
     _shift(version, step.parent, step.arm, step.position + 1, -1, aside=step)
     last = _brothers(version, parent, arm).exclude(pk=step.pk).aggregate(last=Max("position"))["last"] or 0
     place = max(1, min(position, last + 1))
@@ -214,8 +217,7 @@ def move_step(step: Step, *, parent: Step | None, arm: str, position: int) -> No
 @transaction.atomic
 def remove_step(step: Step) -> None:
     """Take a step out, and what is in its arms with it."""
-    version = _hold(step.version)
-    step.refresh_from_db()
+    version = _hold_step(step)
     parent, arm, place = step.parent, step.arm, step.position
     step.delete()
     _shift(version, parent, arm, place + 1, -1)
@@ -318,10 +320,25 @@ def kept() -> Iterator[uses.Use]:
 
 
 def _hold(version: CampaignVersion) -> CampaignVersion:
-    held = CampaignVersion.objects.select_for_update().select_related("campaign").filter(pk=version.pk).first()
-    if held is None or held.state != State.DRAFT:
+    """The draft, locked: its campaign first, like everybody who changes both. Raises Refused when it is none now."""
+    Campaign.objects.select_for_update(no_key=True).filter(pk=version.campaign_id).first()
+    locked = CampaignVersion.objects.select_for_update(no_key=True, of=("self",)).select_related("campaign")
+    held = locked.filter(pk=version.pk).first()
+    if held is None:
+        raise Refused(_("Somebody has thrown this draft away meanwhile."))
+    if held.state != State.DRAFT:
         raise Refused(_("This version was launched, and so does not change; edit the campaign to make a new one."))
     return held
+
+
+def _hold_step(step: Step) -> CampaignVersion:
+    """The draft of a step, locked, and the step as it stands now. Raises Refused when somebody took it out."""
+    version = _hold(step.version)
+    try:
+        step.refresh_from_db()
+    except Step.DoesNotExist:
+        raise Refused(_("Somebody has taken this step out meanwhile.")) from None
+    return version
 
 
 def _check_count(version: CampaignVersion, confirmed: int | None, now: datetime) -> None:
@@ -379,9 +396,31 @@ def _shift(
 
 
 def _check_arm(version: CampaignVersion, parent: Step | None, arm: str) -> None:
+    if parent is not None:
+        try:
+            parent.refresh_from_db()  # somebody may have moved it, or taken it out, before the draft was locked
+        except Step.DoesNotExist:
+            raise Refused(_("Somebody has taken the branch around that place out meanwhile.")) from None
     right = arm == "" if parent is None else parent.kind in flows.PARTING and arm in Step.Arm.values
     if not right or (parent is not None and parent.version_id != version.pk):
         raise Refused(_("There is no such place in the flow; look at it again."))
+
+
+def _check_depth(parent: Step | None, within: int = 0) -> None:
+    """Raises Refused for a place in so many arms within arms that no page could draw it."""
+    around = 0
+    while parent is not None:
+        around, parent = around + 1, parent.parent
+    if around + within > DEEPEST:
+        raise Refused(_("A path is parted at most %(most)s times within its arms.") % {"most": DEEPEST})
+
+
+def _arms_within(step: Step) -> int:
+    """How many arms within arms a step holds."""
+    inside, deep = [step.pk], 0
+    while inside := list(Step.objects.filter(parent__in=inside).values_list("pk", flat=True)):
+        deep += 1
+    return deep
 
 
 def _check_stage(lifecycle: Lifecycle | None, stage: str) -> None:

@@ -191,3 +191,54 @@ def test_a_launch_that_ends_a_pause_has_everybody_looked_at_again():
 def waiting() -> set[int]:
     """Who waits to be judged again."""
     return {row[0] for row in rows(Sql("SELECT subject_id FROM audience_dirty"))}
+
+
+# ---- two who change one flow at the same time ----
+
+
+def test_a_step_that_somebody_else_took_out_is_neither_changed_nor_moved_nor_made_again():
+    draft = making.campaign()
+    step = plans.add_step(draft, "wait", settings={"days": 1})
+    seen = Step.objects.get(pk=step.pk)
+    plans.remove_step(step)
+    for verb in (
+        lambda: plans.change_step(seen, settings={"days": 2}),
+        lambda: plans.move_step(seen, parent=None, arm="", position=1),
+        lambda: plans.remove_step(seen),
+    ):
+        with pytest.raises(plans.Refused, match="taken this step out"):
+            verb()
+    assert not draft.steps.exists()
+
+
+def test_two_branches_that_are_put_into_one_another_at_the_same_time_stay_reachable():
+    draft = making.campaign()
+    condition = {"field": "person.country", "op": "is", "value": "FR"}
+    one, two = (plans.add_step(draft, "branch", condition=condition) for _ in "ab")
+    as_it_stood = Step.objects.get(pk=two.pk)
+    plans.move_step(two, parent=one, arm="yes", position=1)
+    with pytest.raises(plans.Refused, match="into itself"):
+        plans.move_step(one, parent=as_it_stood, arm="yes", position=1)
+    plans.remove_step(two)
+    with pytest.raises(plans.Refused, match="branch around that place"):
+        plans.add_step(draft, "exit", parent=as_it_stood, arm="yes")
+
+
+def test_arms_within_arms_have_an_end_before_the_page_that_draws_them_does():
+    draft = making.campaign()
+    condition = {"field": "person.country", "op": "is", "value": "FR"}
+    parent, arm = None, ""
+    for _ in range(plans.DEEPEST + 1):
+        parent, arm = plans.add_step(draft, "branch", parent=parent, arm=arm, condition=condition), "yes"
+    with pytest.raises(plans.Refused, match="parted at most"):
+        plans.add_step(draft, "exit", parent=parent, arm="yes")
+    top = plans.add_step(draft, "branch", condition=condition)
+    with pytest.raises(plans.Refused, match="parted at most"):
+        plans.move_step(making.steps(draft)[0], parent=top, arm="no", position=1)
+
+
+def test_a_draft_that_somebody_else_threw_away_is_not_thrown_away_twice():
+    draft = making.campaign()
+    plans.discard(CampaignVersion.objects.get(pk=draft.pk), by=None, now=NOW)
+    with pytest.raises(plans.Refused, match="meanwhile"):
+        plans.discard(draft, by=None, now=NOW)
