@@ -122,6 +122,8 @@ class ConditionField(forms.CharField):
             ) from error
         except RecursionError as error:
             raise ValidationError(_("The condition is nested too deep; flatten it."), code="too_deep") from error
+        except ValueError as error:
+            raise ValidationError(_("A number has too many digits."), code="bad_number") from error
 
     def validate(self, value: Any) -> None:
         """Nothing here: what JSON may be is said by `run_validators`' place, the parser in `clean`."""

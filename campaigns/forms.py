@@ -598,7 +598,7 @@ class ChannelSettings(forms.Form):
 
     def clean_host(self) -> str:
         host = self.cleaned_data["host"].strip().lower()
-        if host and not re.fullmatch(r"[a-z0-9]([a-z0-9.:-]*[a-z0-9])?", host):
+        if host and (not re.fullmatch(r"[a-z0-9:]([a-z0-9.:-]*[a-z0-9])?", host) or re.search(r"\.\.|[^.]{64}", host)):
             raise forms.ValidationError(_("This is no name of a server. Write it as smtp.example.com, without a port."))
         return host
 

@@ -186,7 +186,10 @@ def tagged(address: str, *, campaign: str, source: str = "perennial") -> str:
     """A web address with the tags by which analytics know whence a visitor came; those that are there stay."""
     if not address.lower().startswith(("http://", "https://")):
         return address
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
     there = {name for name, _value in parse_qsl(parts.query, keep_blank_values=True)}
     tags = {"utm_source": source, "utm_medium": "email", "utm_campaign": campaign}
     added = urlencode({name: value for name, value in tags.items() if value and name not in there})
@@ -385,6 +388,7 @@ def _words(fault: Mapping[str, Any]) -> str:
         "lost": _("%(said)s cannot stand here: it would get lost. Put it into a text or an attribute's value."),
         "moved": _("%(said)s cannot stand here: it would end up elsewhere. Put it around whole elements."),
         "link": _("A link must begin with https://, http:// or mailto:, not “%(said)s”."),
+        "link_unreadable": _("This is no address that a browser could follow: “%(said)s”."),
         "links": _("There are too many links: at most %(limit)s."),
         "css": _("A style cannot be read: %(said)s."),
         "mjml": _("MJML: %(said)s."),

@@ -120,9 +120,17 @@ def target(message: Message, link: int, *, now: datetime) -> str | None:
     if not 0 <= link < len(links) or now - message.created_at > LASTS:
         return None
     address = str(links[link])
-    if address.partition(":")[0].lower() not in ("http", "https") or not urlsplit(address).netloc:
+    if not _leads_somewhere(address):
         return None
     return rendering.tagged(address, campaign=message.campaign.slug) if message.campaign else address
+
+
+def _leads_somewhere(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # such as https://[2001:db8
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
 # ---- who it was ----

@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 
+handler400 = "kit.views.errors.bad_request"
 urlpatterns = [
     path("", include("kit.urls")),
     path("", include("audience.urls")),

@@ -1,17 +1,24 @@
 """What an attack has once broken: each is answered in words, and nothing odd is kept."""
 
 import json
+import uuid
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from audience import segments
+from audience.builder import ConditionField
 from audience.models import Activity, Person
+from campaigns import channels, rendering, tracking
+from campaigns.models import ContentVersion, Message, Response
+from campaigns.rendering import ContentError, ToRender
 from kit.forms import Day, Instant
 from kit.models import Task
 from kit.yamlfiles import DocumentError
 from lifecycle import documents as lifecycle_documents
 from scoring import documents, running, versions
 from scoring.models import ScoringModel, ScoringVersion
+from tests.campaigns import making
 from tests.factories import NOW, SMALL, activity, days_ago, person
 
 pytestmark = pytest.mark.django_db
@@ -109,3 +116,60 @@ def test_points_beyond_all_bounds_are_refused():
 def test_own_domains_have_an_end(admin_client):
     answer = admin_client.post("/left-out/", {"domains": "\n".join(f"d{n}.example" for n in range(201))})
     assert answer.status_code == 400 and b"more than 200 domains" in answer.content
+
+
+def test_a_number_of_five_thousand_digits_is_no_condition(admin_client):
+    asked = {"name": "Odd", "kind": "dynamic", "of": "person"}
+    for condition in ("9" * 5000, '{"field": "person.country", "op": "is", "value": ' + "9" * 5000 + "}"):
+        with pytest.raises(ValidationError, match="too many digits"):
+            ConditionField().clean(condition)
+        answer = admin_client.post("/segments/new/", asked | {"condition": condition})
+        assert answer.status_code in (200, 400) and b"too many digits" in answer.content
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "iso-8859-1", "utf-16"])
+def test_a_form_in_another_encoding_is_refused_and_somebody_who_wants_to_leave_leaves(client, charset):
+    kind = f"application/x-www-form-urlencoded; charset={charset}"
+    answer = client.post("/sign-in/", b"username=a", content_type=kind)
+    assert answer.status_code == 400 and b"not understood" in answer.content
+    message = making.sent(person(email="ada@example.com"), making.steps(making.launched(making.simple()))[0])
+    address = tracking.Addresses(message.pk, "").unsubscribe
+    assert client.post(address, b"List-Unsubscribe=One-Click", content_type=kind).status_code == 200
+    assert Response.objects.get().kind == "unsubscribed"
+
+
+def test_a_reason_with_a_nul_pauses_a_campaign(admin_client):
+    campaign = making.launched(making.simple()).campaign
+    admin_client.post(f"/campaigns/{campaign.slug}/pause/", {"because": "a\0b"})
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.paused_because) == ("paused", "ab")
+
+
+@pytest.mark.parametrize("address", ["https://[2001:db8", "http://a]b/", "https://exa℀mple.com/"])
+def test_an_address_that_cannot_be_taken_apart_is_refused_and_leads_nowhere(client, address):
+    """Standing in a message that has left already, it answers like a link that is none."""
+    with pytest.raises(ContentError, match="no address that a browser could follow"):
+        rendering.compile(f'<p><a href="{address}">Read</a></p>', "html")
+    assert rendering.compile("<p>Read</p>", "html", text=f"Read {address}").links == []
+    message = making.sent(person(email="ada@example.com"), making.steps(making.launched(making.simple()))[0])
+    Message.objects.filter(pk=message.pk).update(links=[address])
+    assert client.get(tracking.Addresses(message.pk, "").click(0)).status_code == 400
+    assert rendering.tagged(address, campaign="c") == address
+
+
+def test_an_address_made_of_a_value_that_cannot_be_taken_apart_leads_nowhere():
+    made = rendering.compile('<p><a href="https://{{ person.site }}/">Read</a></p>', "html")
+    version = ContentVersion(subject="s", html=made.html, text=made.text, links=made.links)
+    asked = ToRender(uuid.uuid4(), version, {"person": {"site": "[2001:db8"}})
+    assert rendering.render([asked])[asked.id].links == [""]
+
+
+@pytest.mark.parametrize("host", ["smtp..example.com", "a" * 64 + ".example"])
+def test_a_mail_server_that_cannot_be_called_so_is_refused_and_trying_one_is_answered(admin_client, host):
+    asked = {"provider": "smtp", "host": host, "port": 25, "security": "none", "batch": 25}
+    assert b"no name of a server" in admin_client.post("/sending/", asked).content
+    setting = channels.setting_of("email")
+    setting.provider, setting.settings = "smtp", {"host": host, "port": 25, "security": "none"}
+    setting.save()
+    answer = admin_client.post("/sending/try/", follow=True)
+    assert answer.status_code == 200 and b"no server can be called so" in answer.content

@@ -140,11 +140,15 @@ class _Links:
             return None
         if not typed.startswith(("{{", "{%")) and not re.match(r"https?://.", typed, re.IGNORECASE):
             raise Fault("link", self._place(address), said=typed[:100])
+        if liquids.is_constant(typed) and not confined.is_readable(typed):
+            raise Fault("link_unreadable", self._place(address), said=typed[:100])
         return self._marker(typed)
 
     def in_text(self, text: str) -> str:
         """A typed text with its web addresses numbered."""
-        return TYPED_ADDRESS.sub(lambda found: self._marker(found[0]), text)
+        return TYPED_ADDRESS.sub(
+            lambda found: self._marker(found[0]) if confined.is_readable(found[0]) else found[0], text
+        )
 
     def _marker(self, typed: str) -> str:
         if typed not in self.addresses:

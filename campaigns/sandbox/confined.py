@@ -6,8 +6,10 @@ import json
 import resource
 import select
 import sys
+import unicodedata  # noqa: F401 - `urlsplit` asks for it late, when no file can be opened any more
 from collections.abc import Sequence
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 HEAD = 4  # bytes of a frame's length
 LARGEST = 64 << 20  # bytes of a frame that the parent still reads
@@ -42,6 +44,14 @@ def confine(*, memory: int, cpu: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))  # what is open stays open
+
+
+def is_readable(address: str) -> bool:
+    """Whether a web address can be taken apart: unlike https://[2001:db8, of which no browser knows where it leads."""
+    try:
+        return bool(urlsplit(address).netloc)
+    except ValueError:
+        return False
 
 
 def framed(value: Any, bodies: Sequence[str] = ()) -> bytes:

@@ -107,7 +107,7 @@ def _address(typed: str, part: Part, values: dict[str, Any]) -> str:
     if isinstance(part, str):
         return part
     address = quote(liquids.fill_in(part, values).strip(), safe="!#$%&'()*+,/:;=?@[]~")
-    if ADDRESS.match(address):
+    if ADDRESS.match(address) and confined.is_readable(address):
         return address
     liquids.missing[typed[:100]] = None
     return ""

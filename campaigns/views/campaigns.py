@@ -341,7 +341,9 @@ def _check(campaign: Campaign, check: plans.Check, keys: set[str]) -> dict[str, 
 def pause(request: HttpRequest, slug: str) -> HttpResponse:
     """Everything stands still until somebody resumes it."""
     campaign = head.find(slug)
-    because = request.POST.get("because", "").strip() or _("paused by %(user)s") % {"user": request.user}
+    because = request.POST.get("because", "").replace("\x00", "").strip() or _("paused by %(user)s") % {
+        "user": request.user
+    }
     if plans.pause(campaign, because=because, by=asker(request), now=timezone.now()):
         messages.success(
             request, _("“%(campaign)s” stands still. Nobody enters, nothing is sent.") % {"campaign": campaign}
@@ -400,7 +402,11 @@ def discard(request: HttpRequest, slug: str) -> HttpResponse:
     if draft is None:
         messages.error(request, _("There is no draft."))
         return redirect(campaign)
-    plans.discard(draft, by=asker(request), now=timezone.now())
+    try:
+        plans.discard(draft, by=asker(request), now=timezone.now())
+    except plans.Refused as refused:
+        messages.error(request, str(refused))
+        return redirect("campaigns")
     messages.success(request, _("The draft is gone."))
     if not Campaign.objects.filter(pk=campaign.pk).exists():
         return redirect("campaigns")
@@ -486,7 +492,11 @@ def enroll(request: HttpRequest, slug: str) -> HttpResponse:
         ids = [person.pk for person in form.found]
         entering = _by_hand(campaign, ids, now)
         if entering and request.POST.get("sure") == str(entering):
-            entered = entry.enroll(campaign, ids, by=asker(request), now=now)
+            try:
+                entered = entry.enroll(campaign, ids, by=asker(request), now=now)
+            except (entry.Refused, ConditionError) as refused:
+                messages.error(request, str(refused))
+                return redirect("campaign_people", slug)
             messages.success(request, _entered(entered))
             return redirect("campaign_people", slug)
         context |= {"found": form.found, "entering": entering, "held_back": len(ids) - entering}

@@ -82,6 +82,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponseBase:
     if request.method != "POST":
         return _page(request, "campaigns/unsubscribe.html", token=token)
     now = timezone.now()
+    request.encoding = "utf-8"  # whatever a mail program says of its one line of ASCII, somebody wants to leave
     pressed = request.POST.get("List-Unsubscribe") != "One-Click"
     wording = _("Unsubscribe (button on the page)") if pressed else preferences.ONE_CLICK
     preferences.unsubscribe(token, wording=wording, at=now, now=now)
