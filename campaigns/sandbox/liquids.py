@@ -25,6 +25,8 @@ OUTPUT = 1 << 20  # bytes of one text
 KEPT = 1 << 20  # bytes of a text's own variables
 FILES = ("include", "render")  # tags that would read other templates
 UNSAFE = ("safe", "escapejs")  # filters that would let a value through as markup
+# Filters that make any letter of a harmless one: control characters, and the letters around what is put in last.
+DECODING = ("url_decode", "base64_decode", "base64_url_safe_decode")
 MARKUP = ("escape", "escape_once", "newline_to_br")  # filters that make markup, of which there is none in plain text
 SPECIAL = re.compile(r"[&<>'\"]")  # letters that are escaped in HTML
 COUNTED = ("size", "first", "last")  # what may be asked of a list
@@ -122,7 +124,7 @@ def _environment(*, escaping: bool) -> Environment:
     made.add_tag(_Output)
     for each in FILES:
         del made.tags[each]
-    for each in UNSAFE:
+    for each in (*UNSAFE, *DECODING):
         made.filters.pop(each, None)
     return made
 
