@@ -16,12 +16,13 @@ class Holder:
     """A table that holds a subject or personal text: what merge, undo, erase and export of a person do with it.
 
     `model` is the model class; `personal` names the columns that erasure empties; `label` heads the table in a
-    person's export.
+    person's export. `whose`, for a table without a subject of its own: a query of its keys (id, subject_id).
     """
 
     model: Any
     label: str
     personal: tuple[str, ...] = ()
+    whose: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ class Registry:
 registry = Registry()
 
 
-def holder(model: Any, label: str, personal: tuple[str, ...] = ()) -> None:
+def holder(model: Any, label: str, personal: tuple[str, ...] = (), whose: str = "") -> None:
     """Register a table that holds a subject or personal text."""
-    registry.holders[model._meta.label] = Holder(model, label, personal)
+    registry.holders[model._meta.label] = Holder(model, label, personal, whose)
 
 
 def import_kind(kind: Any) -> None:

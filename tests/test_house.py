@@ -12,6 +12,7 @@ from django.apps import apps
 from django.db.models import Model
 
 from kit.registry import registry
+from kit.sql import Sql, rows, sql
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
@@ -62,6 +63,15 @@ def test_the_columns_that_erasure_empties_exist() -> None:
     for holder in registry.holders.values():
         for column in holder.personal:
             holder.model._meta.get_field(column)
+
+
+@pytest.mark.django_db
+def test_tables_without_a_subject_of_their_own_tell_whose_their_rows_are() -> None:
+    told = {label: holder for label, holder in registry.holders.items() if holder.whose}
+    assert {"campaigns.Letter", "campaigns.MessageAttempt"} <= set(told)
+    for holder in told.values():
+        assert not speaks_of_a_subject(holder.model)
+        assert rows(sql("SELECT id, subject_id FROM ({}) whose WHERE id IS NULL", Sql(holder.whose))) == []
 
 
 def test_no_room_has_a_name_that_says_nothing() -> None:

@@ -3,10 +3,20 @@
 from campaigns.models.channels import ChannelSetting, DomainPause, Letter, Sender
 from campaigns.models.content import Content, ContentVersion
 from campaigns.models.journeys import Enrollment, StepRun
-from campaigns.models.messages import Message, MessageAttempt, Response, message_id, message_id_sql
+from campaigns.models.messages import (
+    ATTEMPTS_OF,
+    LETTERS_OF,
+    Message,
+    MessageAttempt,
+    Response,
+    message_id,
+    message_id_sql,
+)
 from campaigns.models.plans import Campaign, CampaignVersion, Step
 
 __all__ = [
+    "ATTEMPTS_OF",
+    "LETTERS_OF",
     "Campaign",
     "CampaignVersion",
     "ChannelSetting",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -46,6 +47,7 @@ def note(told: Sequence[Told], owner: str, *, setting: ChannelSetting) -> bool:
     """
     if not told:
         return False
+    told = [_discreet(each) for each in told]
     began = _first_attempts([each for each in told if each.outcome.result in (channels.DEFERRED, channels.POLICY)])
     judged = [_judge(each, began.get(each.outcome.id, each.began_at)) for each in told]
     noted = {row[0] for row in rows(_change(told, judged, owner))}
@@ -55,6 +57,15 @@ def note(told: Sequence[Told], owner: str, *, setting: ChannelSetting) -> bool:
         if each.outcome.id not in noted:
             _note_late(each)
     return _act(told, noted, setting)
+
+
+def _discreet(told: Told) -> Told:
+    """Without the reader's address, which servers like to repeat: what is noted of attempts outlives an erasure."""
+    address, reply = told.intent.outgoing.recipient, told.outcome.reply
+    if address.lower() not in reply.lower():
+        return told
+    hidden = re.sub(re.escape(address), lambda _found: f"…@{domain_of(address)}", reply, flags=re.IGNORECASE)
+    return replace(told, outcome=replace(told.outcome, reply=hidden))
 
 
 @dataclass(frozen=True)
