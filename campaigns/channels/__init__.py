@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from campaigns.models import ChannelSetting
 from kit import audit, secrets
@@ -186,6 +187,15 @@ def pause(setting: ChannelSetting, because: str, *, retry_at: datetime | None, n
 
 
 def resume(setting: ChannelSetting) -> bool:
-    """The channel goes on."""
-    still = ChannelSetting.objects.filter(pk=setting.pk).exclude(paused_at=None)
+    """The channel goes on, as somebody says."""
+    return _goes_on(ChannelSetting.objects.filter(pk=setting.pk))
+
+
+def recovered(setting: ChannelSetting) -> bool:
+    """The channel was found well: it goes on, unless somebody has it stand still, however long ago we looked."""
+    return _goes_on(ChannelSetting.objects.filter(pk=setting.pk).exclude(retry_at=None))
+
+
+def _goes_on(settings: QuerySet[ChannelSetting]) -> bool:
+    still = settings.exclude(paused_at=None)
     return bool(still.update(paused_at=None, paused_because="", retry_at=None))

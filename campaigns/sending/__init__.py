@@ -167,8 +167,10 @@ class _Turn:
             faults.point("after-intent")
             began = self._clock()
             by_id = {each.outgoing.id: each for each in intents}
-            sent = _carried(ways, [each.outgoing for each in intents])
+            sent, wrong = _carried(ways, [each.outgoing for each in intents])
             self.told = [outcomes.Told(by_id[each.id], each, began, self._clock()) for each in sent]
+            if wrong:
+                raise wrong
 
     def _note(self) -> None:
         """What became of the last batch."""
@@ -190,11 +192,20 @@ class _Turn:
         return self.now + timedelta(seconds=int(time.monotonic() - self.began))
 
 
-def _carried(ways: Sequence[Connection], these: Sequence[Outgoing]) -> list[Outcome]:
-    """Send over all connections at once, to each its share: no more than the setting's `batch` is in the air on one."""
+def _carried(ways: Sequence[Connection], these: Sequence[Outgoing]) -> tuple[list[Outcome], Exception | None]:
+    """Send over all connections at once, to each its share: no more than the setting's `batch` is in the air on one.
+
+    And what went wrong that nobody foresaw: the messages of that connection have no outcome, the others have theirs.
+    """
     share = -(-len(these) // len(ways))
     parts = [these[start : start + share] for start in range(0, len(these), share or 1)]
     if len(parts) <= 1:
-        return ways[0].send(these) if these else []
+        return (ways[0].send(these) if these else []), None
+    sent, wrong = [], None
     with ThreadPoolExecutor(len(ways)) as pool:
-        return [outcome for sent in pool.map(lambda way, part: way.send(part), ways, parts) for outcome in sent]
+        for each in [pool.submit(way.send, part) for way, part in zip(ways, parts, strict=False)]:
+            try:
+                sent += each.result()
+            except Exception as error:
+                wrong = error
+    return sent, wrong

@@ -240,7 +240,7 @@ def _act(told: Sequence[Told], noted: set[uuid.UUID], setting: ChannelSetting) -
             _pause_domain(each, setting)
     if any(each.outcome.result == channels.ACCEPTED for each in told):
         if setting.retry_at is not None:
-            channels.resume(setting)
+            channels.recovered(setting)
         return False
     if refused := _refused_by_all(ours):
         because = _("The provider will not have our mail: %s") % said(refused.outcome)

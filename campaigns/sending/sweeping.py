@@ -31,7 +31,7 @@ class Swept:
 def sweep(now: datetime) -> Swept:
     """Claims that ran out wait again, with a strike; what was on its way is perhaps sent, unless evidence shows it was.
 
-    Only with policy “at least once” is what is perhaps sent sent again by itself.
+    Only with policy “at least once” is what is perhaps sent sent again by itself, and a few times at most.
     """
     return Swept(_give_back(now), _doubt(now), _find(now))
 
@@ -83,7 +83,7 @@ def _doubt(now: datetime) -> int:
                     INSERT INTO campaigns_messageattempt (message_id, attempt, phase, state, reply, at)
                     SELECT id, attempt, 'sweep', 'unknown', {}, {} FROM doubted
                 )
-                SELECT id, policy FROM doubted
+                SELECT id, policy, attempt FROM doubted
                 """,
                 _over("sending"),
                 now,
@@ -92,7 +92,8 @@ def _doubt(now: datetime) -> int:
                 now,
             )
         )
-        again = [pk for pk, policy in doubted if policy == Message.Policy.AT_LEAST_ONCE]
+        service = Message.Policy.AT_LEAST_ONCE
+        again = [pk for pk, policy, attempt in doubted if policy == service and attempt < claiming.CRASHES]
         stopped = Q(campaign__state=Campaign.State.STOPPED)
         Message.objects.filter(pk__in=again, state=Message.State.UNKNOWN).exclude(stopped).update(
             state=Message.State.QUEUED, due_at=now, sent_at=None

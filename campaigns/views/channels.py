@@ -104,7 +104,7 @@ def try_it(request: HttpRequest) -> HttpResponse:
         messages.error(request, _("It does not work: %(why)s") % {"why": down})
     else:
         messages.success(request, found or _("It works: the mailbox is always there."))
-        if setting.retry_at is not None and channels.resume(setting):
+        if channels.recovered(setting):
             messages.info(request, _("What waited leaves now."))
     return redirect("channel")
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from audience import consent
@@ -884,3 +885,48 @@ def test_within_another_transaction_nothing_is_sent_as_no_intent_could_be_commit
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
         sending.run_once(NOW, owner="w", write=plainly)
     assert not Letter.objects.exists() and state(message)[0] == "queued"
+
+
+def test_a_pause_by_hand_stands_whatever_a_worker_finds_that_was_trying_the_channel():
+    message = queued(running())
+    channels.pause(email(), "away", retry_at=NOW, now=NOW)
+    trying = channels.setting_of("email")
+    intent = in_the_air(message)
+    channels.resume(email())
+    channels.pause(email(), "by hand", retry_at=None, now=NOW)
+    answer = Outcome(message.pk, channels.ACCEPTED, "outcome", 250)
+    with transaction.atomic():
+        outcomes.note([outcomes.Told(intent, answer, NOW, NOW)], "w", setting=trying)
+    found = channels.setting_of("email")
+    assert (found.paused_at, found.paused_because) == (NOW, "by hand") and state(message)[0] == "sent"
+
+
+def test_a_connection_that_breaks_in_a_way_nobody_foresaw_costs_the_others_nothing(monkeypatch):
+    version = running()
+    for _ in range(4):
+        queued(version)
+    calls = []
+
+    def answer(letter):
+        calls.append(letter)
+        if len(calls) == 1:
+            raise RuntimeError("nobody foresaw it")
+
+    scripted = Scripted(answer).installed(monkeypatch)
+    monkeypatch.setattr(channels.Channel, "ways", lambda self, wanted: [scripted, scripted])
+    email(batch=2)
+    with pytest.raises(RuntimeError):
+        sending.run_once(NOW, owner="w", write=plainly)
+    assert sorted(Message.objects.values_list("state", flat=True)) == ["sending", "sending", "sent", "sent"]
+
+
+def test_a_notice_that_ends_worker_after_worker_is_not_sent_for_ever():
+    ada = User.objects.create_user("ada@example.com", "x")
+    message = sending.test(content().versions.get(), to=ada, person=None, now=NOW) if sender() else None
+    for _ in range(claiming.CRASHES):
+        Message.objects.filter(pk=message.pk).update(state="claimed")
+        Message.objects.filter(pk=message.pk).update(
+            state="sending", attempt=F("attempt") + 1, lease_until=NOW - timedelta(days=999)
+        )
+        sending.sweep(NOW)
+    assert state(message)[0] == "unknown"
