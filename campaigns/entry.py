@@ -367,8 +367,8 @@ def live_version(campaign: Campaign) -> CampaignVersion:
 
 
 def kept() -> Iterator[uses.Use]:
-    """The segments whose people enter a campaign, for the register of who asks what."""
-    versions = CampaignVersion.objects.exclude(campaign__state=Campaign.State.STOPPED).exclude(segment=None)
+    """The segments whose people enter a campaign, or entered it, for the register of who asks what."""
+    versions = CampaignVersion.objects.exclude(segment=None)  # of a stopped one too: it tells who they were
     for each in versions.select_related("campaign", "segment").order_by("pk"):
         if each.segment is not None:
             asked = {"field": f"segment.{each.segment.slug}", "op": "is", "value": True}

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from audience import segments
 from audience.builder import ConditionField
 from audience.models import Activity, Person
-from campaigns import channels, rendering, tracking
+from campaigns import channels, plans, rendering, tracking
 from campaigns.models import ContentVersion, Message, Response
 from campaigns.rendering import ContentError, ToRender
 from kit.forms import Day, Instant
@@ -173,3 +173,12 @@ def test_a_mail_server_that_cannot_be_called_so_is_refused_and_trying_one_is_ans
     setting.save()
     answer = admin_client.post("/sending/try/", follow=True)
     assert answer.status_code == 200 and b"no server can be called so" in answer.content
+
+
+def test_a_segment_whose_people_entered_a_campaign_that_was_stopped_is_not_deleted(admin_client):
+    segment = making.segment(person(email="ada@example.com"))
+    campaign = making.launched(making.simple(entry="segment", segment=segment)).campaign
+    plans.stop(campaign, by=None, now=NOW)
+    answer = admin_client.post(f"/segments/{segment.slug}/delete/", follow=True)
+    assert answer.status_code == 200 and b"is in use" in answer.content
+    assert campaign.name.encode() in answer.content
