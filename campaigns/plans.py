@@ -239,7 +239,7 @@ def launch(version: CampaignVersion, *, confirmed: int | None = None, by: User |
     and, with the number that has to be confirmed, when it is another, or is large and was not confirmed at all.
     """
     held = _hold(version)
-    if stops := [each.text for each in checklist(version, now=now) if each.level == "stop"]:
+    if stops := [each.text for each in checklist(held, now=now) if each.level == "stop"]:
         raise Refused(" ".join(stops))
     _check_count(held, confirmed, now)
     for step in version.steps.filter(kind=Step.Kind.SEND):

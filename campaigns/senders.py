@@ -11,6 +11,7 @@ from campaigns import mime
 from campaigns.models import Campaign, Sender
 from kit import audit
 from kit.models import User
+from kit.sql import Sql, run
 
 
 class Refused(ValueError):
@@ -27,6 +28,7 @@ def create(
 ) -> Sender:
     """A sender; the first one is the default. Raises Refused for a name or address that no mail can carry."""
     _check(name, address, reply_to)
+    _one_by_one()
     if Sender.objects.filter(address=address).exists():
         raise Refused(_("There is a sender with this address already."), "address")
     is_default = is_default or not Sender.objects.filter(is_default=True).exists()
@@ -44,6 +46,7 @@ def change(
 ) -> None:  # fmt: skip
     """Another name, address or place for answers. Raises Refused; the default stays one until another is made it."""
     _check(name, address, reply_to)
+    _one_by_one()
     if Sender.objects.filter(address=address).exclude(pk=sender.pk).exists():
         raise Refused(_("There is a sender with this address already."), "address")
     if sender.is_default and not is_default:
@@ -67,6 +70,11 @@ def retire(sender: Sender, *, by: User | None, now: datetime) -> None:
         raise Refused(_("It is in use by %(campaigns)s.") % {"campaigns": names})
     Sender.objects.filter(pk=sender.pk, retired_at=None).update(retired_at=now)
     audit.record("sender.retire", str(sender), by=by, now=now)
+
+
+def _one_by_one() -> None:
+    """Whoever makes or changes a sender waits for whoever is just doing so: one address, and one default."""
+    run(Sql("SELECT pg_advisory_xact_lock(hashtext('campaigns_sender'))"))
 
 
 def _check(name: str, address: str, reply_to: str) -> None:
