@@ -143,6 +143,5 @@ def _remember_links(written: Sequence[tuple[Message, Rendered]]) -> None:
 
 def _own_links(written: Sequence[tuple[Message, Rendered]]) -> Iterator[tuple[uuid.UUID, str]]:
     for message, rendered in written:
-        version = message.content_version
-        if version and rendered.links != (message.links or version.links):
+        if message.content_version and rendered.links != message.leads_to:
             yield message.pk, json.dumps(rendered.links)

@@ -21,7 +21,7 @@ from audience.conditions import tree as conditions
 from audience.conditions import uses
 from audience.conditions.tree import ConditionError
 from audience.models import Topic
-from campaigns import content, entry, flows
+from campaigns import content, entry, flows, senders
 from campaigns.flows import Node
 from campaigns.models import (
     Campaign,
@@ -30,7 +30,6 @@ from campaigns.models import (
     ContentVersion,
     Enrollment,
     Message,
-    Sender,
     Step,
 )
 from kit import audit, installation, slugs, writing
@@ -87,7 +86,7 @@ def create(
         lifecycle=lifecycle,
         stage=stage,
         topic=Topic.objects.order_by("pk").first(),
-        sender=Sender.objects.filter(is_default=True).first(),
+        sender=senders.default(),
         outcome_stage=_stage_behind(lifecycle, stage),
         created_by=by,
         created_at=now,

@@ -62,12 +62,11 @@ def unsubscribe(token: str, *, wording: str, at: datetime, now: datetime) -> boo
     A token that is none, or of a reader who is not there any more, changes nothing and raises nothing.
     """
     found = reader(token)
-    if found is None or found.is_test:
+    if found is None or found.person is None:
         return False
     with transaction.atomic():
-        left = found.person is not None and consent.withdraw(
-            found.person, topic=found.message.topic, wording=wording, source=_source(found), at=at, now=now
-        )
+        topic, source = found.message.topic, _source(found)
+        left = consent.withdraw(found.person, topic=topic, wording=wording, source=source, at=at, now=now)
         responses.record(found.message, responses.Kind.UNSUBSCRIBED, at=at, now=now)
     return left
 

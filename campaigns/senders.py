@@ -22,6 +22,11 @@ class Refused(ValueError):
         self.field = field or None
 
 
+def default() -> Sender | None:
+    """In whose name is sent unless another is chosen; None while there is nobody."""
+    return Sender.objects.filter(retired_at=None).order_by("-is_default", "pk").first()
+
+
 @transaction.atomic
 def create(
     name: str, address: str, *, reply_to: str = "", is_default: bool = False, by: User | None, now: datetime

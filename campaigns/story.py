@@ -114,7 +114,7 @@ def _answers(message: Message) -> Iterator[Event]:
 
 
 def _link(message: Message, answer: Response) -> str:
-    links = message.links or (message.content_version.links if message.content_version else [])
+    links = message.leads_to
     if answer.link is None or not 0 <= answer.link < len(links):
         return ""
     return str(links[answer.link])

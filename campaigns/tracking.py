@@ -114,9 +114,7 @@ def _key(secret: str) -> bytes:
 
 def target(message: Message, link: int, *, now: datetime) -> str | None:
     """Where a link of the message leads; None for one that it has not, that leads nowhere, or that has expired."""
-    links = message.links
-    if links is None:
-        links = message.content_version.links if message.content_version else []
+    links = message.leads_to
     if not 0 <= link < len(links) or now - message.created_at > LASTS:
         return None
     address = str(links[link])

@@ -113,6 +113,13 @@ class Message(OneSubject):
     def get_absolute_url(self) -> str:
         return reverse("message", args=[self.pk])
 
+    @property
+    def leads_to(self) -> list[str]:
+        """Where its links lead, in their order: its own addresses where it has some, else those of its content."""
+        if self.links is not None:
+            return list(self.links)
+        return list(self.content_version.links) if self.content_version else []
+
 
 class MessageAttempt(models.Model):
     """One row is one thing learnt about one attempt to send a message. Append-only.

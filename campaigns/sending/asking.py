@@ -9,7 +9,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audience.models import Person
-from campaigns.models import Campaign, ContentVersion, Message, Sender
+from campaigns import senders
+from campaigns.models import Campaign, ContentVersion, Message
 from kit import audit, hints
 from kit.models import User
 from kit.sql import Sql, run, sql
@@ -27,6 +28,9 @@ def test(content_version: ContentVersion, *, to: User, person: Person | None, no
 
     Raises Refused without a sender.
     """
+    sender = senders.default()
+    if sender is None:
+        raise Refused(_("Nobody is there in whose name to send. Add a sender first."))
     message = Message.objects.create(
         id=uuid.uuid4(),
         purpose=Message.Purpose.TEST,
@@ -34,7 +38,7 @@ def test(content_version: ContentVersion, *, to: User, person: Person | None, no
         to_user=to,
         person=person,
         content_version=content_version,
-        sender=_default_sender(),
+        sender=sender,
         due_at=now,
         created_at=now,
     )
@@ -44,7 +48,7 @@ def test(content_version: ContentVersion, *, to: User, person: Person | None, no
 
 def notify(now: datetime) -> int:
     """Write a message for each notice to one of us that has none yet; how many. The poller calls it."""
-    sender = Sender.objects.filter(is_default=True, retired_at=None).first()
+    sender = senders.default()
     if sender is None:
         return 0
     return run(
@@ -88,10 +92,3 @@ def resend(message: Message, *, by: User | None, now: datetime) -> bool:
     audit.record("message.resend", str(message.pk), by=by, now=now, before={"state": "unknown"})
     hints.later(TASK, 0)
     return True
-
-
-def _default_sender() -> Sender:
-    sender = Sender.objects.filter(retired_at=None).order_by("-is_default", "pk").first()
-    if sender is None:
-        raise Refused(_("Nobody is there in whose name to send. Add a sender first."))
-    return sender

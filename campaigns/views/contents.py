@@ -18,8 +18,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from audience import querysets
 from audience.models import Person
-from campaigns import channels, content, filters, forms, personal, sending, wording
-from campaigns.models import Campaign, Content, ContentVersion, Sender, Step
+from campaigns import channels, content, filters, forms, personal, senders, sending, wording
+from campaigns.models import Campaign, Content, ContentVersion, Step
 from campaigns.rendering import ContentError
 from kit import pages, rights, security
 from kit.audit import asker
@@ -200,7 +200,7 @@ def _preview_of(request: HttpRequest, draft: content.Draft | None) -> dict[str, 
         "person": person,
         "person_text": _written(person) if person else "",
         "not_found": bool(text.strip()) and person is None,
-        "sender": Sender.objects.filter(is_default=True).first(),
+        "sender": senders.default(),
         "dark": bool(asked.get("dark")),
         "preview": None,
         "error": None,
