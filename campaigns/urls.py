@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from campaigns.views import builder, campaigns, channels, contents, mailbox, outbox, people, public, senders
+from campaigns.views import (
+    builder,
+    campaigns,
+    channels,
+    contents,
+    launching,
+    mailbox,
+    outbox,
+    people,
+    public,
+    results,
+    senders,
+    settings,
+)
 
 urlpatterns = [
     # What messages lead to: short, and without a slash at the end, so that nothing is mended by a redirect.
@@ -20,20 +33,20 @@ urlpatterns = [
     path("campaigns/<slug:slug>/steps/<int:pk>/", builder.step, name="campaign_step"),
     path("campaigns/<slug:slug>/steps/<int:pk>/move/", builder.step_move, name="campaign_step_move"),
     path("campaigns/<slug:slug>/steps/<int:pk>/remove/", builder.step_remove, name="campaign_step_remove"),
-    path("campaigns/<slug:slug>/edit/", campaigns.edit, name="campaign_edit"),
-    path("campaigns/<slug:slug>/discard/", campaigns.discard, name="campaign_discard"),
-    path("campaigns/<slug:slug>/settings/", campaigns.settings, name="campaign_settings"),
-    path("campaigns/<slug:slug>/launch/", campaigns.launch, name="campaign_launch"),
-    path("campaigns/<slug:slug>/launch/dry-run/", campaigns.dry_run, name="campaign_dry_run"),
-    path("campaigns/<slug:slug>/pause/", campaigns.pause, name="campaign_pause"),
-    path("campaigns/<slug:slug>/resume/", campaigns.resume, name="campaign_resume"),
-    path("campaigns/<slug:slug>/stop/", campaigns.stop, name="campaign_stop"),
-    path("campaigns/<slug:slug>/people/", campaigns.People.as_view(), name="campaign_people"),
-    path("campaigns/<slug:slug>/people/add/", campaigns.enroll, name="campaign_enroll"),
+    path("campaigns/<slug:slug>/edit/", launching.edit, name="campaign_edit"),
+    path("campaigns/<slug:slug>/discard/", launching.discard, name="campaign_discard"),
+    path("campaigns/<slug:slug>/settings/", settings.settings, name="campaign_settings"),
+    path("campaigns/<slug:slug>/launch/", launching.launch, name="campaign_launch"),
+    path("campaigns/<slug:slug>/launch/dry-run/", launching.dry_run, name="campaign_dry_run"),
+    path("campaigns/<slug:slug>/pause/", launching.pause, name="campaign_pause"),
+    path("campaigns/<slug:slug>/resume/", launching.resume, name="campaign_resume"),
+    path("campaigns/<slug:slug>/stop/", launching.stop, name="campaign_stop"),
+    path("campaigns/<slug:slug>/people/", people.People.as_view(), name="campaign_people"),
+    path("campaigns/<slug:slug>/people/add/", people.enroll, name="campaign_enroll"),
     path("campaigns/<slug:slug>/people/<int:pk>/", people.trace, name="campaign_trace"),
-    path("campaigns/<slug:slug>/people/<int:pk>/enroll/", people.enroll, name="campaign_enroll_one"),
-    path("campaigns/<slug:slug>/results/", campaigns.results, name="campaign_results"),
-    path("campaigns/<slug:slug>/versions/", campaigns.versions, name="campaign_versions"),
+    path("campaigns/<slug:slug>/people/<int:pk>/enroll/", people.enroll_one, name="campaign_enroll_one"),
+    path("campaigns/<slug:slug>/results/", results.results, name="campaign_results"),
+    path("campaigns/<slug:slug>/versions/", results.versions, name="campaign_versions"),
     path("content/", contents.Contents.as_view(), name="contents"),
     path("content/new/", contents.new, name="content_new"),
     path("content/preview/", contents.preview, name="content_preview"),

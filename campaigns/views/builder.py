@@ -24,7 +24,7 @@ from django.views.decorators.http import require_GET, require_POST
 from audience.conditions.tree import ConditionError
 from campaigns import arranging, counts, flows, forms, plans, wording
 from campaigns.flows import Node
-from campaigns.models import Campaign, CampaignVersion, Step
+from campaigns.models import CampaignVersion, Step
 from campaigns.views import head
 from kit import pages, rights, undo
 
@@ -155,7 +155,7 @@ class Drawing:
     def _figure(self, step: Step, name: str) -> Figure | None:
         if not self.counts:
             return None
-        url = people_url(self.version.campaign, step=step.key, did=name, version=self.version.number)
+        url = head.people_url(self.version.campaign, step=step.key, did=name, version=self.version.number)
         return Figure(name, counts.LABELS[name], self.counts[step.pk][name], url)
 
 
@@ -167,11 +167,6 @@ def _beside(step: Step, text: str) -> str:
 
 def _ends(nodes: Sequence[Node]) -> bool:
     return bool(nodes) and nodes[-1].step.kind == Kind.EXIT
-
-
-def people_url(campaign: Campaign, **asked: Any) -> str:
-    """The list of those who go through a campaign, narrowed."""
-    return f"{reverse('campaign_people', args=[campaign.slug])}?{urlencode(asked)}"
 
 
 # ---- the page ----
@@ -224,7 +219,7 @@ def _whole_figures(version: CampaignVersion, states: dict[str, int], wanted: Any
     if version.state == CampaignVersion.State.DRAFT:
         return []
     return [
-        Figure(name, label, states.get(name, 0), people_url(version.campaign, version=version.number, **asked))
+        Figure(name, label, states.get(name, 0), head.people_url(version.campaign, version=version.number, **asked))
         for name, label, asked in wanted
         if states.get(name) or name in ("entered", "finished")
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -62,6 +63,11 @@ def context(
         "title": campaign.name,
         "crumbs": _crumbs(campaign, crumb),
     }
+
+
+def people_url(campaign: Campaign, **asked: Any) -> str:
+    """The list of those who go through a campaign, narrowed."""
+    return f"{reverse('campaign_people', args=[campaign.slug])}?{urlencode(asked)}"
 
 
 def _tabs(campaign: Campaign, tab: str, versions: int) -> list[dict[str, Any]]:
