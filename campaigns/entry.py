@@ -257,12 +257,18 @@ def held_out(campaign: Campaign, subject: Sql) -> Sql:
 # ---- enrolling ----
 
 
+@transaction.atomic
 def enroll_many(version: CampaignVersion, subjects: Sql, *, at: datetime, now: datetime) -> Entered:
     """Enroll the subjects (subject_id, why) in one statement, at the first step or held out. Nobody twice.
 
     Whoever is in the campaign already, or came out of it and may not enter again as of `at`, is left alone, also when
-    another worker enrolls them at the same moment.
+    another worker enrolls them at the same moment. Nobody enters a campaign that does not run: it is held against a
+    pause and a stop until this is committed.
     """
+    if not rows(
+        sql("SELECT FROM campaigns_campaign WHERE id = {} AND state = 'running' FOR SHARE", version.campaign_id)
+    ):
+        return Entered()
     first = flows.first(version)
     zone = installation.zone()
     wake = now if first is None or waits.at_once(first) else waits.over(first, now, zone)

@@ -32,6 +32,7 @@ State = Enrollment.State
 Kind = Step.Kind
 PLAIN = (Kind.SEND, Kind.WAIT, Kind.EXIT)  # ask nothing, so that nobody can be to blame
 SPAN = 5_000  # ids of enrollments in a block
+NEIGHBOURS = 4  # blocks that one worker takes at a time
 TOGETHER = (5_000, 500, 50, 5, 1)  # how many are looked at at once, by the strikes that they have
 STRIKES = len(TOGETHER)  # after so many somebody is set aside
 LOOK_TIME = 30.0  # seconds for one look
@@ -144,10 +145,10 @@ def read(now: datetime) -> Tick | None:
 
 
 def _spans(blocks: Iterable[tuple[int, int, list[int]]]) -> Iterator[Span]:
-    """Blocks that follow one another are one range as long as few are due in them."""
+    """Neighbouring blocks are one range as long as few are due in them; a range never reaches into other neighbours."""
     low, high, number, steps = 0, 0, 0, frozenset[int]()
     for block, count, at in blocks:
-        if number and number + count > SPAN:
+        if number and (number + count > SPAN or block // NEIGHBOURS != low // SPAN // NEIGHBOURS):
             yield Span(low, high, steps)
             number, steps = 0, frozenset()
         low = low if number else block * SPAN
@@ -176,8 +177,8 @@ def _advance(tick: Tick, span: Span) -> int:
 
 @contextmanager
 def _taken(span: Span) -> Iterator[bool]:
-    """Whether this worker alone is at the range, so that nobody gets two strikes for one look."""
-    key = sql("hashtext('campaigns_journeys'), {}", span.low // SPAN)
+    """Whether this worker alone is at the range and its neighbours, so that nobody gets two strikes for one look."""
+    key = sql("hashtext('campaigns_journeys'), {}", span.low // SPAN // NEIGHBOURS)
     is_ours = bool(value(sql("SELECT pg_try_advisory_lock({})", key)))
     try:
         yield is_ours

@@ -32,7 +32,7 @@ from campaigns.models import (
     Message,
     Step,
 )
-from kit import audit, installation, slugs, writing
+from kit import audit, installation, notices, slugs, writing
 from kit.models import User
 from lifecycle import stages
 from lifecycle.models import Lifecycle, Stage
@@ -253,7 +253,10 @@ def launch(version: CampaignVersion, *, confirmed: int | None = None, by: User |
         state=State.LIVE, launched_at=now, looked_until=now + live.INSTANT
     )
     Campaign.objects.filter(pk=campaign.pk).update(
-        state=Campaign.State.RUNNING, paused_because="", launched_at=campaign.launched_at or now
+        state=Campaign.State.RUNNING,
+        paused_because="",
+        launched_at=campaign.launched_at or now,
+        running_since=now,
     )
     version.refresh_from_db()
     audit.record("campaign.launch", str(version), by=by, now=now, after={"confirmed": confirmed})
@@ -261,11 +264,17 @@ def launch(version: CampaignVersion, *, confirmed: int | None = None, by: User |
 
 @transaction.atomic
 def pause(campaign: Campaign, *, because: str = "", by: User | None, now: datetime) -> bool:
-    """Nobody enters, nobody goes on, nothing leaves but what is in the air. False when it was not running."""
+    """Nobody enters, nobody goes on, nothing leaves but what is in the air. False when it was not running.
+
+    When it pauses by itself (`by` is None), whoever made it is told, or the administrators.
+    """
     held = Campaign.objects.filter(pk=campaign.pk, state=Campaign.State.RUNNING)
     if not held.update(state=Campaign.State.PAUSED, paused_because=because[:500]):
         return False
     audit.record("campaign.pause", campaign.name, by=by, now=now, after={"because": because[:500]})
+    if by is None:
+        told = _("“%(campaign)s” has paused by itself") % {"campaign": campaign}
+        notices.tell(campaign.created_by, "campaign", told, because, link=campaign.get_absolute_url(), now=now)
     return True
 
 
@@ -273,7 +282,7 @@ def pause(campaign: Campaign, *, because: str = "", by: User | None, now: dateti
 def resume(campaign: Campaign, *, by: User | None, now: datetime) -> bool:
     """Everybody goes on from where they are; whoever came meanwhile enters. False when it was not paused."""
     held = Campaign.objects.filter(pk=campaign.pk, state=Campaign.State.PAUSED)
-    if not held.update(state=Campaign.State.RUNNING, paused_because=""):
+    if not held.update(state=Campaign.State.RUNNING, paused_because="", running_since=now):
         return False
     live.mark_everybody("person")
     audit.record("campaign.resume", campaign.name, by=by, now=now)

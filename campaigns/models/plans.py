@@ -55,6 +55,7 @@ class Campaign(models.Model):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(_("made"))
     launched_at = models.DateTimeField(_("launched"), null=True)
+    running_since = models.DateTimeField(null=True)  # when somebody last launched or resumed it
     stopped_at = models.DateTimeField(_("stopped"), null=True)
 
     class Meta:

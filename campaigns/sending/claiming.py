@@ -18,6 +18,8 @@ STRIKES = 3  # times a message could not be written: it has failed
 CRASHES = 5  # times its worker died with it: likewise
 PAUSE = timedelta(minutes=1)  # before it is written again, times the strikes
 HANDFUL = 5  # failures that say nothing yet about a campaign
+FIRST = 500  # messages of a campaign by which its addresses are judged
+BOUNCES = 0.05  # of these; when more addresses are none, it pauses
 SHARE = 0.01  # of a campaign's messages; when more cannot be written, it pauses
 
 
@@ -159,6 +161,29 @@ def pause_if_many_fail(campaign: Campaign, *, now: datetime) -> None:
     if failed >= HANDFUL and failed > SHARE * of_all:
         told = _("%(failed)s of %(all)s messages cannot be written. %(example)s")
         because = told % {"failed": failed, "all": of_all, "example": example}
+        plans.pause(campaign, because=because, by=None, now=now)
+
+
+def pause_if_many_bounce(campaign: Campaign, *, now: datetime) -> None:
+    """Pause a campaign when, of its first messages since somebody last let it run, too many went to no address."""
+    decided, bounced = rows(
+        sql(
+            """
+            SELECT count(*), count(*) FILTER (WHERE EXISTS (
+                SELECT FROM campaigns_response r WHERE r.message_id = decided.id AND r.kind = 'bounced'))
+            FROM (SELECT m.id FROM campaigns_message m WHERE m.state IN ('sent', 'failed') AND m.created_at >= {}
+                  AND m.step_id IN (SELECT s.id FROM campaigns_step s
+                                    JOIN campaigns_campaignversion v ON v.id = s.version_id WHERE v.campaign_id = {})
+                  LIMIT {}) decided
+            """,
+            campaign.running_since,
+            campaign.pk,
+            FIRST + 1,
+        )
+    )[0]
+    if decided <= FIRST and bounced > HANDFUL and bounced > BOUNCES * decided:
+        told = _("%(bounced)s of its first %(all)s addresses do not exist. Where do they come from?")
+        because = told % {"bounced": bounced, "all": decided}
         plans.pause(campaign, because=because, by=None, now=now)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,9 +13,11 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audience import consent
+from audience.people import BadValue
 from campaigns import channels, responses
 from campaigns.channels import Outcome
-from campaigns.models import ChannelSetting, DomainPause, Message, MessageAttempt, Response
+from campaigns.models import Campaign, ChannelSetting, DomainPause, Message, MessageAttempt, Response
+from campaigns.sending import claiming
 from campaigns.sending.fence import Intent
 from kit.sql import Sql, rows, run, sql
 
@@ -238,6 +241,10 @@ def _act(told: Sequence[Told], noted: set[uuid.UUID], setting: ChannelSetting) -
             _bounce(each, setting)
         elif each.outcome.result == channels.POLICY:
             _pause_domain(each, setting)
+    if bounced := [each for each in ours if each.outcome.result == channels.BOUNCED]:
+        messages = Message.objects.filter(pk__in=[each.outcome.id for each in bounced])
+        for campaign in Campaign.objects.filter(pk__in=messages.values("campaign")).order_by("pk"):
+            claiming.pause_if_many_bounce(campaign, now=bounced[-1].at)
     if any(each.outcome.result == channels.ACCEPTED for each in told):
         if setting.retry_at is not None:
             channels.recovered(setting)
@@ -275,7 +282,8 @@ def _bounce(told: Told, setting: ChannelSetting) -> None:
     message = Message.objects.get(pk=told.outcome.id)
     if message.purpose != Message.Purpose.CAMPAIGN:
         return  # an address of one of us
-    consent.suppress(told.intent.outgoing.recipient, channel=setting.channel, reason="hard bounce", now=told.at)
+    with suppress(BadValue):  # an address that is none; what became of the others must not be lost for that
+        consent.suppress(told.intent.outgoing.recipient, channel=setting.channel, reason="hard bounce", now=told.at)
     responses.record(message, Response.Kind.BOUNCED, actor="unknown", at=told.at, now=told.at)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from campaigns import sending
-from campaigns.models import ChannelSetting
+from campaigns.models import Campaign, ChannelSetting
 from campaigns.sending import watching
 from kit import instance
 
@@ -29,5 +29,6 @@ def how_far(_subject: None, _request: HttpRequest, now: datetime) -> dict[str, A
 def trouble(subject: None, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
     """The same, only when somebody has to do something."""
     told = how_far(subject, request, now)
-    wrong = told["is_late"] or told["paused"] or told["mismatch"] or told["open"].unknown
+    told["standing"] = Campaign.objects.filter(state=Campaign.State.PAUSED).exclude(paused_because="").order_by("name")
+    wrong = told["standing"] or told["is_late"] or told["paused"] or told["mismatch"] or told["open"].unknown
     return told if wrong else None

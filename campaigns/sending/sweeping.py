@@ -115,7 +115,7 @@ def _find(now: datetime) -> int:
     unknown = Message.objects.filter(state=Message.State.UNKNOWN)
     answered = unknown.filter(Exists(Response.objects.filter(HUMAN, message=OuterRef("pk"))))
     found = sum(late_evidence(each, reply=_("Its reader answered it."), now=now) for each in answered[:AT_ONCE])
-    ids = list(unknown.values_list("pk", flat=True)[:AT_ONCE])
+    ids = list(unknown.order_by("?").values_list("pk", flat=True)[:AT_ONCE])  # all get their turn
     for kind in channels.kinds().values() if ids else ():
         there = Message.objects.filter(pk__in=list(kind.arrived(ids)))
         told = _("The provider was asked, and has it: %(provider)s.") % {"provider": kind.label}

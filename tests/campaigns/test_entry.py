@@ -388,3 +388,27 @@ def test_two_workers_enrol_nobody_twice_and_wait_for_nobody_for_ever():
         each.join()
     assert Enrollment.objects.count() == 50
     assert sorted(each.active for each in found) == [0, 50]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_campaign_is_not_stopped_while_somebody_enters_it_and_takes_nobody_afterwards(model):
+    campaign = making.launched(making.simple()).campaign
+    version, someone, other = campaign.versions.get(), person(), person()
+    stopped = threading.Event()
+
+    def stop() -> None:
+        try:
+            plans.stop(campaign, by=None, now=SOON)
+            stopped.set()
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        entry.enroll(campaign, [someone.pk], by=None, now=NOW)
+        stopping = threading.Thread(target=stop)
+        stopping.start()
+        assert not stopped.wait(0.5)
+    stopping.join()
+    assert inside(state="stopped") == {someone.pk} and not inside()
+    chosen = sql("SELECT {}::bigint AS subject_id, '' AS why", other.pk)
+    assert not entry.enroll_many(version, chosen, at=AT, now=SOON) and not inside()

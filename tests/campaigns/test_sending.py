@@ -11,7 +11,7 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from audience import consent
-from audience.models import Activity, Suppression
+from audience.models import Activity, Person, Suppression
 from campaigns import channels, plans, sending
 from campaigns.channels import Outcome
 from campaigns.letters import Unwritten
@@ -494,6 +494,37 @@ def test_an_address_that_does_not_exist_is_never_written_to_again(monkeypatch):
     again = queued(version, ada)
     send()
     assert state(again)[0] == "suppressed"
+
+
+def test_a_campaign_whose_first_addresses_do_not_exist_pauses_and_whoever_made_it_is_told(monkeypatch):
+    ada = User.objects.create_user("ada@marlow.example", "x")
+    version = running()
+    Campaign.objects.update(created_by=ada)
+    good = [queued(version) for _n in range(4)]
+    send()
+    answering(monkeypatch, channels.BOUNCED, code=550, enhanced="5.1.1", reply="Nobody of this name here")
+    for _n in range(6):
+        queued(version)
+    send()
+    campaign = Campaign.objects.get()
+    assert len(good) == 4 and campaign.state == "paused"
+    assert campaign.paused_because.startswith("6 of its first 10 addresses do not exist")
+    assert [(each.user, each.link) for each in Notice.objects.all()] == [(ada, campaign.get_absolute_url())]
+    plans.resume(campaign, by=None, now=NOW + timedelta(hours=1))
+    late = queued(version, now=NOW + timedelta(hours=2))
+    send(NOW + timedelta(hours=2))
+    assert state(late)[0] == "failed" and Campaign.objects.get().state == "running"  # somebody has looked
+
+
+def test_an_address_that_is_none_costs_the_others_of_its_batch_no_outcome(monkeypatch):
+    version = running()
+    odd, fine = reader(), reader()
+    Person.objects.filter(pk=odd.pk).update(email="a..b@example.com")
+    odd, fine = queued(version, odd), queued(version, fine)
+    bounced = channels.Outcome(odd.pk, channels.BOUNCED, "recipient", 550, "5.1.1", "Nobody")
+    Scripted(lambda letter: bounced if letter.id == odd.pk else None).installed(monkeypatch)
+    send()
+    assert {state(odd)[0], state(fine)[0]} == {"failed", "sent"}
 
 
 def test_what_is_refused_for_good_has_failed_and_suppresses_nobody(monkeypatch):
