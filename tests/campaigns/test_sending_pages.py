@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from campaigns import channels, sending
+from campaigns import channels, plans, sending
 from campaigns.models import ChannelSetting, DomainPause, Letter, Message, Response
 from faults import sink
 from kit import installation, instance, secrets
@@ -296,3 +296,13 @@ def test_the_figures_of_a_campaign_are_shown_and_lead_to_their_messages(page):
     assert number == 1 and rows[0]["row"].sent == 1
     url = next(each["url"] for each in rows[0]["outcomes"] if each["number"] == 1)
     assert [row.pk for row in page.get(url).context["page"].rows] == [message.pk]
+
+
+def test_home_tells_of_a_campaign_that_has_paused_by_itself_until_it_goes_on(page):
+    campaign = running().campaign
+    assert "stands still" not in text(page.get("/"))
+    plans.pause(campaign, because="6 of its first 10 addresses do not exist.", by=None, now=NOW)
+    shown = text(page.get("/"))
+    assert "“Nurture” stands still." in shown and "6 of its first 10" in shown
+    plans.resume(campaign, by=None, now=NOW)
+    assert "stands still" not in text(page.get("/"))
