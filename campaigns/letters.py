@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from django.db.models import Model
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from campaigns import mime, personal, rendering, tracking
 from campaigns.channels import Outgoing
-from campaigns.models import ContentVersion, Message, Sender
+from campaigns.models import Campaign, ContentVersion, Message, Sender
+from campaigns.models.messages import leads_to
 from campaigns.rendering import Rendered, ToRender, Unrendered
 from kit import installation
-from kit.models import Notice
+from kit.models import Notice, User
 from kit.sql import run, sql
 
 Purpose = Message.Purpose
@@ -37,6 +39,21 @@ class Unwritten:
     then: Literal["strike", "later", "skip", "fail"]
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A message to be written: what is its own, and the objects that it shares with others."""
+
+    pk: uuid.UUID
+    purpose: str
+    person_id: int | None
+    links: list[str] | None
+    content_version: ContentVersion | None
+    sender: Sender | None
+    campaign: Campaign | None
+    to_user: User | None
+    notice: Notice | None
+
+
 def write(ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID, Outgoing | Unwritten]:
     """The letter of each message, as of now. Takes as many queries for two hundred as for one."""
     with installation.remembering():
@@ -44,16 +61,38 @@ def write(ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID, Outgoing |
 
 
 def _written(ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID, Outgoing | Unwritten]:
-    # What many messages share is fetched once, and is one object; of their readers only `contexts` is asked.
-    found = Message.objects.filter(pk__in=ids).prefetch_related("content_version", "sender", "campaign__sender")
-    messages = {each.pk: each for each in found.select_related("to_user", "notice")}
+    messages = {each.pk: each for each in _asked(ids)}
     contexts = personal.contexts([each.person_id for each in messages.values() if each.person_id], now=now)
     rendered = _rendered(list(messages.values()), contexts, now)
     _remember_links([(messages[pk], told) for pk, told in rendered.items() if isinstance(told, Rendered)])
     return {pk: _letter(messages[pk], told, contexts, now) for pk, told in rendered.items()}
 
 
-def _rendered(messages: Sequence[Message], contexts: Contexts, now: datetime) -> dict[uuid.UUID, Rendered | Unrendered]:
+def _asked(ids: Sequence[uuid.UUID]) -> Iterator[_Asked]:
+    """What many messages share is fetched once, and is one object; of their readers only `contexts` is asked."""
+    found = Message.objects.filter(pk__in=ids).values_list(
+        "pk", "purpose", "person_id", "links", "content_version_id", "sender_id", "campaign_id", "to_user_id",
+        "notice_id",
+    )  # fmt: skip
+    own = list(found)
+
+    def shared(column: int, model: type[Model]) -> dict[Any, Any]:
+        wanted = {row[column] for row in own} - {None}
+        return model._default_manager.in_bulk(wanted) if wanted else {}
+
+    versions, senders = shared(4, ContentVersion), shared(5, Sender)
+    campaigns, users, notices = shared(6, Campaign), shared(7, User), shared(8, Notice)
+    senders |= Sender.objects.in_bulk({each.sender_id for each in campaigns.values()} - {None, *senders})
+    for pk, purpose, person_id, links, version_id, sender_id, campaign_id, user_id, notice_id in own:
+        campaign = campaigns.get(campaign_id)
+        sender = senders.get(sender_id) or (senders.get(campaign.sender_id) if campaign else None)
+        yield _Asked(
+            pk, purpose, person_id, links, versions.get(version_id), sender, campaign, users.get(user_id),
+            notices.get(notice_id),
+        )  # fmt: skip
+
+
+def _rendered(messages: Sequence[_Asked], contexts: Contexts, now: datetime) -> dict[uuid.UUID, Rendered | Unrendered]:
     notices = {each.pk: _of_notice(each.notice) for each in messages if each.notice}
     asked = [
         ToRender(each.pk, each.content_version, contexts.get(each.person_id or 0, {}))
@@ -65,14 +104,14 @@ def _rendered(messages: Sequence[Message], contexts: Contexts, now: datetime) ->
 
 
 def _letter(
-    message: Message, rendered: Rendered | Unrendered, contexts: Contexts, now: datetime
+    message: _Asked, rendered: Rendered | Unrendered, contexts: Contexts, now: datetime
 ) -> Outgoing | Unwritten:
     if isinstance(rendered, Unrendered):
         return Unwritten(rendered.reason, "strike" if rendered.strike else "later")
     if rendered.missing and (policy := _policy(message)) != Missing.DEFAULT:
         reason = _("no value for %(names)s") % {"names": ", ".join(rendered.missing)}
         return Unwritten(reason, "skip" if policy == Missing.SKIP else "fail")
-    sender = _sender(message)
+    sender = message.sender
     if sender is None:
         return Unwritten(_("It has no sender."), "strike")
     recipient, name = _reader(message, contexts)
@@ -95,17 +134,13 @@ def _letter(
     return Outgoing(message.pk, *envelope, raw)
 
 
-def _policy(message: Message) -> str:
+def _policy(message: _Asked) -> str:
     """What becomes of a message with a missing value; a test always comes, because it is to show just that."""
     version = message.content_version
     return version.missing if version and message.purpose == Purpose.CAMPAIGN else Missing.DEFAULT
 
 
-def _sender(message: Message) -> Sender | None:
-    return message.sender or (message.campaign.sender if message.campaign else None)
-
-
-def _reader(message: Message, contexts: Contexts) -> tuple[str, str]:
+def _reader(message: _Asked, contexts: Contexts) -> tuple[str, str]:
     """The address and the name of whoever gets it."""
     if message.purpose != Purpose.CAMPAIGN:
         user = message.to_user
@@ -127,7 +162,7 @@ def _of_notice(notice: Notice) -> Rendered:
     return Rendered(f"{company}: {notice.title}", "", str(html), text, [], ())
 
 
-def _remember_links(written: Sequence[tuple[Message, Rendered]]) -> None:
+def _remember_links(written: Sequence[tuple[_Asked, Rendered]]) -> None:
     """Where the links of a message lead, when that is another place than for the next reader."""
     own = dict(_own_links(written))
     if own:
@@ -135,13 +170,13 @@ def _remember_links(written: Sequence[tuple[Message, Rendered]]) -> None:
             sql(
                 "UPDATE campaigns_message m SET links = told.links::jsonb "
                 "FROM unnest({}::uuid[], {}::text[]) told (id, links) WHERE m.id = told.id AND m.state = 'claimed'",
-                list(own),
+                [str(pk) for pk in own],
                 list(own.values()),
             )
         )
 
 
-def _own_links(written: Sequence[tuple[Message, Rendered]]) -> Iterator[tuple[uuid.UUID, str]]:
+def _own_links(written: Sequence[tuple[_Asked, Rendered]]) -> Iterator[tuple[uuid.UUID, str]]:
     for message, rendered in written:
-        if message.content_version and rendered.links != message.leads_to:
+        if message.content_version and rendered.links != leads_to(message.links, message.content_version):
             yield message.pk, json.dumps(rendered.links)

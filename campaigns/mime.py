@@ -27,6 +27,7 @@ LONGEST = 998  # letters that a line may have (RFC 5322 §2.1.1)
 ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+SPECIAL = re.compile(r"[&<>'\"]")  # letters that are escaped in HTML
 WIDE = bytes(range(128, 256))
 PIXEL = '<img src="%s" width="1" height="1" alt="" style="display:block;border:0">'
 
@@ -110,14 +111,18 @@ def _bodies(rendered: rendering.Rendered, addresses: Addresses | None, campaign:
         )
     put = {str(n): addresses.click(n) if to else "#" for n, to in enumerate(rendered.links)}
     put |= {"u": addresses.unsubscribe, "p": addresses.preferences, "h": ""}
-    in_html = {key: escape(value) for key, value in put.items()} | {"o": PIXEL % escape(addresses.open)}
+    in_html = {key: _escaped(value) for key, value in put.items()} | {"o": PIXEL % _escaped(addresses.open)}
     return rendering.replaced(rendered.html, in_html), rendering.replaced(rendered.text, put)
+
+
+def _escaped(text: str) -> str:
+    return escape(text) if SPECIAL.search(text) else text
 
 
 def _part(kind: bytes, text: str) -> Iterator[bytes]:
     """One body with its headers."""
     raw = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
-    wide = len(raw) - len(raw.translate(None, WIDE))
+    wide = 0 if raw.isascii() else len(raw) - len(raw.translate(None, WIDE))
     if wide * 6 < len(raw):  # each becomes three letters; in base64 every three become four
         way, body = b"quoted-printable", binascii.b2a_qp(raw, istext=True).replace(b"\n", b"\r\n")
     else:

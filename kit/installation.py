@@ -38,9 +38,9 @@ def get(key: str) -> Any:
     default = DEFAULTS[key]
     remembered = _remembered.get()
     if remembered is not None:
-        if key not in remembered:
-            remembered[key] = _read(key, default)
-        return remembered[key]
+        if not remembered:
+            remembered |= DEFAULTS | dict(Setting.objects.filter(key__in=DEFAULTS).values_list("key", "value"))
+        return remembered[key] or default
     return _read(key, default)
 
 
@@ -50,7 +50,7 @@ def _read(key: str, default: Any) -> Any:
 
 @contextmanager
 def remembering() -> Iterator[None]:
-    """Within it each setting is read once: for work of many steps that must all go by the same."""
+    """Within it all settings are read once: for work of many steps that must all go by the same."""
     token = _remembered.set({})
     try:
         yield

@@ -28,6 +28,13 @@ def message_id_sql(enrollment: Sql, step: Sql, visit: Sql, channel: Sql) -> Sql:
     return sql("encode(substr(sha256(convert_to({}, 'UTF8')), 1, 16), 'hex')::uuid", name)
 
 
+def leads_to(own: list[str] | None, version: ContentVersion | None) -> list[str]:
+    """Where a message's links lead, in their order: its own addresses where it has some, else those of its content."""
+    if own is not None:
+        return list(own)
+    return list(version.links) if version else []
+
+
 class Message(OneSubject):
     """One row is one message to one reader. Its id is made from (enrollment, step, visit, channel), so there is one.
 
@@ -115,10 +122,8 @@ class Message(OneSubject):
 
     @property
     def leads_to(self) -> list[str]:
-        """Where its links lead, in their order: its own addresses where it has some, else those of its content."""
-        if self.links is not None:
-            return list(self.links)
-        return list(self.content_version.links) if self.content_version else []
+        """Where its links lead, in their order."""
+        return leads_to(self.links, self.content_version)
 
 
 class MessageAttempt(models.Model):

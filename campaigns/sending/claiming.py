@@ -84,7 +84,7 @@ def release(ids: Sequence[uuid.UUID], owner: str, *, due_at: datetime | None = N
             "due_at = coalesce({}, due_at), reason = {} WHERE id = ANY ({}::uuid[]) AND {}",
             due_at,
             reason[:300],
-            list(ids),
+            [str(each) for each in ids],
             _ours(owner),
         )
     )

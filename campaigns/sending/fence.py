@@ -38,7 +38,7 @@ def intend(
     What is no longer ours is left alone. A paused campaign or channel, and a copy of the installation that nobody has
     confirmed, give messages back to wait; everything else that stands against one is for good.
     """
-    ids = [each.id for each in letters]
+    ids = [str(each.id) for each in letters]
     mine = sql("m.id = ANY ({}::uuid[]) AND m.state = 'claimed' AND m.owner = {}", ids, owner)
     run(sql("SELECT FROM campaigns_campaign WHERE id IN ({}) ORDER BY id FOR SHARE", _of(mine, "campaign_id")))
     cap = capping.cap()
@@ -107,9 +107,12 @@ def _why_not(channel: str, now: datetime) -> Sql:
 
 def _consent(mine: Sql, channel: str, now: datetime) -> Sql:
     """topic_id, subject_id, reason: what those who are written to have agreed to, by the topic of each message."""
-    asked = sql("SELECT DISTINCT m.topic_id FROM campaigns_message m WHERE m.purpose = 'campaign' AND {}", mine)
-    topics: dict[int | None, Topic | None] = dict.fromkeys(row[0] for row in rows(asked))
-    topics |= Topic.objects.in_bulk([pk for pk in topics if pk is not None])
+    asked = sql(
+        "SELECT DISTINCT t.id, t.basis FROM campaigns_message m LEFT JOIN audience_topic t ON t.id = m.topic_id "
+        "WHERE m.purpose = 'campaign' AND {}",
+        mine,
+    )
+    topics = {pk: Topic(pk=pk, basis=basis) if pk else None for pk, basis in rows(asked)}
     judged = [
         sql(
             "SELECT {}::bigint AS topic_id, verdict.subject_id, verdict.reason FROM ({}) verdict",

@@ -144,7 +144,7 @@ def _change(told: Sequence[Told], judged: Sequence[Judged], owner: str) -> Sql:
         SELECT id, attempt, phase, state, code, enhanced, reply, began_at, at FROM told
         WHERE id IN (SELECT id FROM changed) RETURNING message_id
         """,
-        [t.outcome.id for t, _j in each],
+        [str(t.outcome.id) for t, _j in each],
         [t.intent.attempt for t, _j in each],
         [j.state for _t, j in each],
         [j.due_at for _t, j in each],

@@ -48,7 +48,7 @@ def test_two_hundred_take_as_many_queries_as_one(django_assert_num_queries):
     version = running()
     some = [queued(version).pk for _ in range(20)]
     letters.write(some[:1], NOW)
-    with django_assert_num_queries(9):  # messages, what they share (three), people, four settings
+    with django_assert_num_queries(6):  # messages, what they share (three), people, settings
         assert len(letters.write(some, NOW)) == 20
 
 
