@@ -9,11 +9,12 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 from campaigns import faults, sending
 from campaigns.models import CampaignVersion, Message
@@ -47,12 +48,20 @@ def start(fault: str) -> int:
     if pid == 0:
         code = 1
         try:
+            _forget_connections()
             faults._waiting = faults._armed(fault)
             work()
             code = 0
         finally:
             os._exit(code)
     return pid
+
+
+def _forget_connections() -> None:
+    """What was opened before the fork is not ours. A browser in this process has Django keep a second connection: it is
+    chosen where an event loop runs, and none does in the fork, which would go on with the parent's first."""
+    with suppress(AttributeError):
+        del connections[DEFAULT_DB_ALIAS]
 
 
 def ended(pid: int) -> int:
