@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,8 +31,7 @@ from kit.sql import Sql, rows, run, sql, value
 State = Enrollment.State
 Kind = Step.Kind
 PLAIN = (Kind.SEND, Kind.WAIT, Kind.EXIT)  # ask nothing, so that nobody can be to blame
-SPAN = 5_000  # ids of enrollments in a block
-NEIGHBOURS = 4  # blocks that one worker takes at a time
+SPAN = 5_000  # ids of enrollments in a range; fixed, so that no two workers' ranges overlap
 TOGETHER = (5_000, 500, 50, 5, 1)  # how many are looked at at once, by the strikes that they have
 STRIKES = len(TOGETHER)  # after so many somebody is set aside
 LOOK_TIME = 30.0  # seconds for one look
@@ -128,7 +127,7 @@ def read(now: datetime) -> Tick | None:
     running = list(Campaign.objects.filter(state=Campaign.State.RUNNING).values_list("pk", flat=True))
     found = rows(
         sql(
-            """SELECT e.id / {} AS block, count(*), array_agg(DISTINCT e.step_id) FROM campaigns_enrollment e
+            """SELECT e.id / {} AS block, array_agg(DISTINCT e.step_id) FROM campaigns_enrollment e
                WHERE e.state = 'active' AND e.campaign_id = ANY ({}) AND e.wake_at <= {}
                GROUP BY block ORDER BY block""",
             SPAN,
@@ -138,23 +137,11 @@ def read(now: datetime) -> Tick | None:
     )
     if not found:
         return None
-    due = Step.objects.filter(pk__in={pk for _block, _count, at in found for pk in at})
+    due = Step.objects.filter(pk__in={pk for _block, at in found for pk in at})
     steps = Step.objects.filter(version__in=due.values("version"))
     known = steps.select_related("version__campaign__lifecycle", "lifecycle", "next", "other")
-    return Tick(now, installation.zone(), list(_spans(found)), {step.pk: step for step in known})
-
-
-def _spans(blocks: Iterable[tuple[int, int, list[int]]]) -> Iterator[Span]:
-    """Neighbouring blocks are one range as long as few are due in them; a range never reaches into other neighbours."""
-    low, high, number, steps = 0, 0, 0, frozenset[int]()
-    for block, count, at in blocks:
-        if number and (number + count > SPAN or block // NEIGHBOURS != low // SPAN // NEIGHBOURS):
-            yield Span(low, high, steps)
-            number, steps = 0, frozenset()
-        low = low if number else block * SPAN
-        high, number, steps = (block + 1) * SPAN, number + count, steps | frozenset(at)
-    if number:
-        yield Span(low, high, steps)
+    spans = [Span(block * SPAN, (block + 1) * SPAN, frozenset(at)) for block, at in found]
+    return Tick(now, installation.zone(), spans, {step.pk: step for step in known})
 
 
 # ---- taking them on ----
@@ -177,8 +164,8 @@ def _advance(tick: Tick, span: Span) -> int:
 
 @contextmanager
 def _taken(span: Span) -> Iterator[bool]:
-    """Whether this worker alone is at the range and its neighbours, so that nobody gets two strikes for one look."""
-    key = sql("hashtext('campaigns_journeys'), {}", span.low // SPAN // NEIGHBOURS)
+    """Whether this worker alone is at the range, so that nobody gets two strikes for one look."""
+    key = sql("hashtext('campaigns_journeys'), {}", span.low // SPAN)
     is_ours = bool(value(sql("SELECT pg_try_advisory_lock({})", key)))
     try:
         yield is_ours

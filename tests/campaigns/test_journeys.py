@@ -203,19 +203,11 @@ def test_many_versions_steps_and_blocks_are_taken_on_in_as_many_statements_as_th
         assert journeys.run_once(NOW) == 0
 
 
-def test_neighbouring_blocks_with_few_due_are_one_range():
-    blocks = [(0, 3000, [1]), (1, 2000, [2]), (2, 1, [1]), (900, 5, [3])]
-    spans = list(journeys._spans(blocks))
-    assert [(each.low, each.high, sorted(each.steps)) for each in spans] == [
-        (0, 10_000, [1, 2]), (10_000, 15_000, [1]), (4_500_000, 4_505_000, [3]),
-    ]  # fmt: skip
-
-
-def test_no_range_reaches_into_neighbours_that_another_worker_may_hold():
-    spans = list(journeys._spans([(block, 1, [1]) for block in range(3, 10)]))
-    held = [{low // journeys.SPAN // journeys.NEIGHBOURS for low in range(each.low, each.high, journeys.SPAN)}
-            for each in spans]  # fmt: skip
-    assert held == [{0}, {1}, {2}]
+def test_ranges_are_the_same_for_every_worker_whoever_is_due(monkeypatch):
+    monkeypatch.setattr(journeys, "SPAN", 10)
+    on_the_way(making.simple(), *(person() for _n in range(25)))
+    spans = journeys.read(NOW).spans
+    assert len(spans) >= 3 and all(each.low % 10 == 0 and each.high == each.low + 10 for each in spans)
 
 
 @pytest.mark.django_db(transaction=True)
