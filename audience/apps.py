@@ -17,15 +17,21 @@ class AudienceConfig(AppConfig):
             live,
             names,
             offers,
+            operations,
             panels,
             people,
             segments,
+            sight,
             tagged,
+            trail,
         )
+        from audience.api import refusals
         from audience.conditions import uses
         from audience.importing import kinds
-        from kit import jobs, navigation, notes, registry, work
+        from kit import audit, jobs, navigation, notes, registry, work
 
+        audit.named(trail.ACTIONS)
+        refusals.register_all()
         fields.register_all()
         tagged.register_all()
         offers.register_all()
@@ -38,9 +44,13 @@ class AudienceConfig(AppConfig):
         jobs.register("segment", segments.work)
         jobs.register("import", importing.work, tidy=importing.tidy)
         registry.panel("start", _("Bring your history"), "audience/_first_step.html", people.first_step, order=10)
-        registry.panel("jobs", _("Live engine"), "audience/_live_panel.html", panels.waiting)
+        registry.panel("settings", _("Left out of figures"), "kit/_setting.html", panels.own_domains, order=10)
+        for place in ("jobs", "system"):
+            registry.panel(place, _("Live engine"), "audience/_live_panel.html", panels.waiting)
+        operations.register_all()
         registry.defaults(consent.ensure_defaults)
         registry.name_subjects(names.named)
+        registry.show_subjects(sight.subjects, sight.everything)
         for of in ("person", "account"):
             registry.panel(f"{of}_work", _("Tasks"), "kit/_tasks.html", work.panel, order=60)
             registry.panel(f"{of}_work", _("Notes"), "kit/_notes.html", notes.panel, order=70)

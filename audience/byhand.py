@@ -21,10 +21,10 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from audience import addresses, names, querysets
+from audience import names, querysets, sight
 from audience.exclusions import OWN_DOMAIN
 from audience.models import Account, Field, FieldChange, Person
-from kit import installation, money, pages, users, writing
+from kit import addresses, installation, money, pages, rights, users, writing
 from kit.forms import Day
 
 CUSTOM = "custom-"  # begins the names of the inputs of custom fields
@@ -52,9 +52,10 @@ CHOOSER: dict[str, Any] = {
 
 
 class AccountField(forms.CharField):
-    """An account by its name, its domain, or its number: “Acme Rail #12”. The value is an Account or None."""
+    """An account that a user sees, by its name, its domain, or its number: “Acme Rail #12”. Its value may be None."""
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, user: Any, **given: Any) -> None:
+        self.user = user
         super().__init__(required=False, max_length=400, **given)
         self.widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
 
@@ -65,10 +66,10 @@ class AccountField(forms.CharField):
         text = super().clean(value)
         if not text:
             return None
-        known = Account.objects.filter(erased_at=None)
+        known = sight.accounts(Account.objects.filter(erased_at=None), self.user)
         if (numbered := NUMBERED.fullmatch(text)) and (found := known.filter(pk=int(numbered[2])).first()):
             return found
-        found_all = querysets.accounts_called(text, SEVERAL + 1)
+        found_all = querysets.accounts_called(text, SEVERAL + 1, self.user)
         if len(found_all) == 1:
             return found_all[0]
         if not found_all:
@@ -93,10 +94,8 @@ class Subject(forms.Form):
     of = ""
     groups: tuple[tuple[Any, tuple[str, ...]], ...] = ()
 
-    def __init__(
-        self, subject: Person | Account | None, data: Any = None, *, with_exclusion: bool, **given: Any
-    ) -> None:
-        self.subject = subject
+    def __init__(self, user: Any, subject: Person | Account | None, data: Any = None, **given: Any) -> None:
+        self.user, self.subject = user, subject
         self.currency = (getattr(subject, "currency", "") if subject else "") or str(installation.get("currency"))
         self.custom = list(Field.objects.filter(of=self.of).order_by("label", "pk"))
         initial = given.pop("initial", {}) | (_values(subject, self.custom, self.currency) if subject else {})
@@ -104,7 +103,7 @@ class Subject(forms.Form):
         self.fields["owner"] = _owner_field(subject)
         for each in self.custom:
             self.fields[CUSTOM + each.slug] = custom_field(each, self.currency, initial.get(CUSTOM + each.slug))
-        if with_exclusion:
+        if rights.may(user, "edit"):
             self.fields["is_excluded"] = forms.BooleanField(label=_("Left out of figures"), required=False)
             self.fields["excluded_reason"] = forms.CharField(
                 label=_("Left out because"),
@@ -239,7 +238,8 @@ class PersonForm(Subject):
         for name in ("first_name", "last_name", "email", "phone", "title", "title_group", "seniority", "country",
                      "region", "city", "language", "source"):  # fmt: skip
             self.fields[name] = _text(Person, name, bool(self.subject))
-        self.fields["account"] = AccountField(label=_("Account"), help_text=_("Type a name or domain, and choose."))
+        hint = _("Type a name or domain, and choose.")
+        self.fields["account"] = AccountField(self.user, label=_("Account"), help_text=hint)
         self.fields["account"].show_hidden_initial = bool(self.subject)
         self.fields["account"].widget.attrs |= CHOOSER
         self.fields["zone"] = _zone_field(self.initial.get("zone"), bool(self.subject))
@@ -270,7 +270,7 @@ class AccountForm(Subject):
             "currency": forms.CharField(
                 label=_("Currency"), required=False, max_length=3, help_text=_("Three letters, such as EUR.")
             ),
-            "parent": AccountField(label=_("Parent"), help_text=_("The account that this one belongs to.")),
+            "parent": AccountField(self.user, label=_("Parent"), help_text=_("The account that this one belongs to.")),
         }
         self.fields |= numbers
         self.fields["parent"].widget.attrs |= CHOOSER
@@ -288,10 +288,10 @@ class AccountForm(Subject):
         """The domain of a web address or email will do."""
         said = self.cleaned_data["domain"].strip()
         host = re.sub(r"^[a-z]+://", "", said, flags=re.IGNORECASE).split("/")[0].rpartition("@")[2]
-        told = addresses.ascii_domain(host).lower().removeprefix("www.")
-        if told and (not re.fullmatch(addresses.DOMAIN[1:-1], told, re.ASCII) or len(told) > addresses.LONGEST_DOMAIN):
+        told = addresses.domain(re.sub(r"^www\.", "", host, flags=re.IGNORECASE))
+        if host and told is None:
             raise forms.ValidationError(_now("“%(domain)s” is no domain.") % {"domain": said[:100]})
-        return told
+        return told or ""
 
     def values(self) -> dict[str, Any]:
         """An amount is kept in minor units of its currency; without one, of the installation's."""

@@ -22,10 +22,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
-from audience import addresses
 from audience.models import ConsentRecord, Pause, Person, Suppression, Topic
 from audience.people import BY_HAND, BadValue
-from kit import audit
+from kit import addresses, audit
 from kit.models import Setting, User
 from kit.sql import Sql, join, rows, run, sql, value
 
@@ -148,8 +147,12 @@ def give(
     by: User | None = None,
 ) -> bool:
     """Record that somebody agreed, to one topic or to all. False when just this had been told already."""
-    act = _one(person, topic, True, basis, wording, source, at)
-    return bool(record_many(act, channel=channel, now=now, by=by))
+    with transaction.atomic():
+        act = _one(person, topic, True, basis, wording, source, at)
+        given = bool(record_many(act, channel=channel, now=now, by=by))
+        if given and by:
+            _write_down("consent.give", person, topic, source, by, now)
+    return given
 
 
 def withdraw(
@@ -170,7 +173,16 @@ def withdraw(
         if _withdrawn(person, topic, channel):
             return False
         act = _one(person, topic, False, basis, wording, source, at)
-        return bool(record_many(act, channel=channel, now=now, by=by))
+        withdrawn = bool(record_many(act, channel=channel, now=now, by=by))
+        if withdrawn and by:
+            _write_down("consent.withdraw", person, topic, source, by, now)
+    return withdrawn
+
+
+def _write_down(action: str, person: Person, topic: Topic | None, source: str, by: User, now: datetime) -> None:
+    """What one of us wrote down is in the trail; what a recipient says themselves is in the record alone."""
+    after = {"person": person.pk, "topic": topic.label if topic else "", "source": source}
+    audit.record(action, f"person {person.pk}", by=by, now=now, after=after)
 
 
 def record_many(acts: Sql, *, channel: str = EMAIL, now: datetime, by: User | None = None) -> int:
@@ -221,7 +233,7 @@ def record_many(acts: Sql, *, channel: str = EMAIL, now: datetime, by: User | No
 @transaction.atomic
 def take_back(records: Sql, *, by: User | None, now: datetime) -> int:
     """These records (a statement that yields their `id`) were a mistake: rows of their own say so. How many stood."""
-    return run(
+    stood = run(
         sql(
             """
             INSERT INTO audience_consentrecord (person_id, account_id, topic_id, channel, given, basis, wording, source,
@@ -232,6 +244,9 @@ def take_back(records: Sql, *, by: User | None, now: datetime) -> int:
             BY_HAND, now, now, by.pk if by else None, records, STANDING,
         )
     )  # fmt: skip
+    if stood:
+        audit.record("consent.take_back", "consent", by=by, now=now, after={"records": stood})
+    return stood
 
 
 def recorded_at(instants: Collection[datetime], *, topic_id: int | None, source: str) -> Sql:

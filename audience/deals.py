@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from audience.models import Account, Deal, DealRole, DealStageChange, Person
@@ -16,7 +16,7 @@ from kit import audit
 from kit.models import User
 
 FIELDS = ("name", "amount", "currency", "pipeline", "stage", "status", "reason", "expected_close_on", "owner")
-OPEN, LOST = Deal.Status.OPEN, Deal.Status.LOST
+OPEN, WON, LOST = Deal.Status.OPEN, Deal.Status.WON, Deal.Status.LOST
 
 
 @transaction.atomic
@@ -33,20 +33,24 @@ def open(
     """A new deal that is open since `now`, of an account and of people with a role in it. Raises BadValue.
 
     `values` are some of FIELDS; a deal that is won or lost at once is opened first, so that its history tells both.
+    A source tells a deal once.
     """
     _check(values)
     if account is None and not roles:
-        raise BadValue("account", _("A deal belongs to an account or to a person."))
+        raise BadValue("account", _("A deal belongs to an account or to a person."), "required")
     first = {name: value for name, value in values.items() if name not in ("status", "reason")}
-    deal = Deal.objects.create(
-        **first,
-        account=account,
-        source=source,
-        external_id=external_id or uuid.uuid4().hex,
-        opened_at=now,
-        recorded_at=now,
-    )
-    DealRole.objects.bulk_create(DealRole(deal=deal, person=person, role=role) for person, role in roles)
+    try:
+        with transaction.atomic():
+            deal = Deal.objects.create(
+                **first, account=account, source=source, external_id=external_id or uuid.uuid4().hex, opened_at=now,
+                recorded_at=now,
+            )  # fmt: skip
+    except IntegrityError as clash:
+        if "deal_once" not in str(clash):
+            raise
+        raise BadValue("external_id", _("This source has told a deal of this id already."), "already_there") from clash
+    taking_part = dict.fromkeys((person, role) for person, role in roles)
+    DealRole.objects.bulk_create(DealRole(deal=deal, person=person, role=role) for person, role in taking_part)
     audit.record("deal.open", str(deal), by=by, now=now, after={"deal": deal.pk, "source": source})
     if values.get("status", OPEN) != OPEN:
         rest = {name: value for name, value in values.items() if name in ("status", "reason")}
@@ -70,7 +74,7 @@ def change(deal: Deal, values: Mapping[str, Any], *, at: datetime, by: User | No
     for name, value in told.items():
         setattr(held, name, value)
     if held.status == LOST and not held.reason:
-        raise BadValue("reason", _("Say why it was lost: it is what the next one learns from."))
+        raise BadValue("reason", _("Say why it was lost: it is what the next one learns from."), "required")
     if held.status != before["from_status"] or held.stage != before["from_stage"]:
         last = DealStageChange.objects.filter(deal=held).order_by("-occurred_at").first()
         if at > now or at < (last.occurred_at if last else held.opened_at):
@@ -91,9 +95,9 @@ def change(deal: Deal, values: Mapping[str, Any], *, at: datetime, by: User | No
 def _check(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if name not in FIELDS:
-            raise BadValue(name, _("Deals have no field called “%(field)s”.") % {"field": name})
+            raise BadValue(name, _("Deals have no field called “%(field)s”.") % {"field": name}, "unknown_field")
         longest = getattr(Deal._meta.get_field(name), "max_length", None)
         if isinstance(value, str) and ((longest and len(value) > longest) or "\x00" in value):
-            raise BadValue(name, _("This is longer than %(most)s characters.") % {"most": longest})
+            raise BadValue(name, _("This is longer than %(most)s characters.") % {"most": longest}, "too_long")
     if values.get("status", OPEN) not in Deal.Status.values:
         raise BadValue("status", _("A deal is open, won or lost."))

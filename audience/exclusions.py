@@ -7,16 +7,17 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience import addresses, history
+from audience import history
 from audience.models import Account, Person
 from audience.people import BY_HAND, BadValue
-from kit import audit, installation
+from kit import addresses, audit, installation
 from kit.models import User
 from kit.sql import Sql, run, sql
 
 # Why the rule left somebody out; whoever was left out by hand has another reason and is not touched by the rule.
 OWN_DOMAIN = "own domain"
 SOURCE = "own domains"
+EVERYBODY = Sql("")
 
 HOSTS = {
     "person": Sql("""lower(split_part(subject.email, '@', -1) COLLATE "C")"""),
@@ -24,22 +25,22 @@ HOSTS = {
 }
 
 
-def refresh(now: datetime) -> int:
+def refresh(now: datetime, among: Sql = EVERYBODY) -> int:
     """Flag everybody whose email, and every account whose domain, lies in an own domain or below it.
 
     Those flagged by this rule whose domain is no longer own are taken back in; those left out for another reason
-    stay as they are. Each change is kept in the history of the field, dated `now`. Safe to repeat. Returns how many
-    people and accounts changed.
+    stay as they are. With `among` only the subjects of a statement (one column of ids) are looked at. Each change is
+    kept in the history of the field, dated `now`. Safe to repeat. Returns how many people and accounts changed.
     """
     domains = sorted({plain for plain in map(_plain, installation.get("own_domains")) if plain})
     with transaction.atomic():
-        return _refresh("person", domains, now) + _refresh("account", domains, now)
+        return _refresh("person", domains, now, among) + _refresh("account", domains, now, among)
 
 
-def name_domains(domains: list[str], now: datetime) -> int:
+def name_domains(domains: list[str], *, by: User | None, now: datetime) -> int:
     """Name the installation's own domains and flag by them at once. Returns how many people and accounts changed."""
     with transaction.atomic():
-        installation.put("own_domains", domains)
+        installation.change({"own_domains": domains}, by=by, now=now, action="own_domains.change")
         return refresh(now)
 
 
@@ -79,7 +80,8 @@ def _plain(domain: str) -> str:
     return addresses.ascii_domain(domain.strip().lower().lstrip("@."))
 
 
-def _refresh(of: str, domains: list[str], now: datetime) -> int:
+def _refresh(of: str, domains: list[str], now: datetime, among: Sql) -> int:
+    only = sql("subject.id IN ({}) AND", among) if among else Sql("")
     table, subject = Sql(f"audience_{of}"), Sql(f"{of}_id")
     changes = run(
         sql(
@@ -90,7 +92,7 @@ def _refresh(of: str, domains: list[str], now: datetime) -> int:
                 CROSS JOIN LATERAL (SELECT EXISTS (
                     SELECT FROM unnest({}::text[]) domain
                     WHERE {} = domain OR right({}, length(domain) + 1) = '.' || domain) AS is) own
-                WHERE subject.erased_at IS NULL AND (
+                WHERE {} subject.erased_at IS NULL AND (
                     (own.is AND NOT subject.is_excluded)
                     OR (NOT own.is AND subject.is_excluded AND subject.excluded_reason = {}))
             ),
@@ -110,6 +112,7 @@ def _refresh(of: str, domains: list[str], now: datetime) -> int:
             domains,
             HOSTS[of],
             HOSTS[of],
+            only,
             OWN_DOMAIN,
             table,
             OWN_DOMAIN,

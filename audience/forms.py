@@ -10,11 +10,11 @@ from django import forms
 from django.forms.boundfield import BoundField
 from django.utils.translation import gettext_lazy as _
 
-from audience import addresses
 from audience.builder import ConditionField
 from audience.importing.headers import Column, Guess, slug_of
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind
 from audience.models import Field, Import
+from kit import addresses
 from kit.registry import registry
 
 FIXED = 3  # rows of the form for fixed values

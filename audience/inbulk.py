@@ -247,12 +247,12 @@ def _read_from_list(model: Model, form: Mapping[str, str]) -> bulk.Data:
 
 def _to_list(model: Model, subjects: Sql, data: bulk.Data, *, by: User | None, now: datetime) -> int:
     segment = _fixed(model).filter(pk=data["segment"]).first()
-    return segments.add(segment, subjects, now=now) if segment else 0
+    return segments.add(segment, subjects, by=by, now=now) if segment else 0
 
 
 def _from_list(model: Model, subjects: Sql, data: bulk.Data, *, by: User | None, now: datetime) -> int:
     segment = _fixed(model).filter(pk=data["segment"]).first()
-    return segments.remove(segment, subjects, now=now) if segment else 0
+    return segments.remove(segment, subjects, by=by, now=now) if segment else 0
 
 
 def _undo_to_list(model: Model, data: bulk.Data, instants: list[datetime], *, by: User | None, now: datetime) -> int:

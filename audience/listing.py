@@ -14,12 +14,22 @@ from kit import pages, rights
 
 
 @dataclass(frozen=True)
+class Told:
+    """How programs are told what a column shows: a member `name` of the subject, `value(row)`, and its JSON schema."""
+
+    name: str
+    value: Callable[[Any], Any]
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Extra:
     """One more column of a list.
 
     `of` is "person" or "account"; `annotations` gives the expressions that the column reads, evaluated in the list's
     own statement; `filters` makes one filter for each of its names in the address. `on_card`: the column's text
-    (of a column with a template, that of its file) also stands on the cards of a board, unless it is empty.
+    (of a column with a template, that of its file) also stands on the cards of a board, unless it is empty. `told`:
+    how the API tells the same.
     """
 
     of: str
@@ -27,6 +37,7 @@ class Extra:
     annotations: Callable[[], dict[str, Any]]
     filters: Mapping[str, Callable[[], django_filters.Filter]] = field(default_factory=dict)
     on_card: bool = False
+    told: Told | None = None
 
 
 _extras: dict[tuple[str, str], Extra] = {}

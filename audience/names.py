@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
+from audience import sight
 from audience.models import Account, Identity, Person
 from kit.registry import Named
 
@@ -22,12 +25,13 @@ def of(subject: Person | Account) -> str:
     return known or getattr(subject, "external_id", None) or f"#{subject.pk}"
 
 
-def named(ids: Collection[int]) -> dict[int, Named]:
-    """The subjects with these numbers, as other apps speak of them; in three queries."""
+def named(ids: Collection[int], user: Any) -> dict[int, Named]:
+    """Those of the subjects with these numbers that a user sees, as other apps speak of them; in three queries."""
     known = {row.subject_id: row.external_id for row in Identity.objects.filter(subject_id__in=ids).order_by("-pk")}
     found: dict[int, Named] = {}
-    for model in (Person, Account):
-        for subject in model.objects.filter(pk__in=ids):
-            subject.external_id = known.get(subject.pk)  # type: ignore[union-attr]
+    seen: list[QuerySet[Any]] = [sight.people(Person.objects.all(), user), sight.accounts(Account.objects.all(), user)]
+    for rows in seen:
+        for subject in rows.filter(pk__in=ids):
+            subject.external_id = known.get(subject.pk)
             found[subject.pk] = Named(of(subject), subject.get_absolute_url())
     return found

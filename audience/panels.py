@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from audience import consent, live, segments
 from audience.models import Account, Person, Segment
-from kit import heartbeats
+from kit import heartbeats, installation, writing
 
 LATE = timedelta(minutes=1)  # a mark that waits longer wants somebody's attention
 
@@ -36,3 +39,13 @@ def consent_of(person: Person, _request: HttpRequest, now: datetime) -> dict[str
     if person.erased_at:
         return None
     return {"person": person, "told": consent.overview(person, at=now)}
+
+
+def own_domains(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """Of the settings page: whom own domains leave out, and where they are named."""
+    domains = installation.get("own_domains")
+    says = _("None is named: colleagues count in every figure.")
+    if domains:
+        some = ngettext("%(n)s domain is in no figure.", "%(n)s domains are in no figure.", len(domains))
+        says = some % {"n": writing.number(len(domains))}
+    return {"says": says, "label": _("Own domains"), "url": reverse("left_out")}

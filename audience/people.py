@@ -12,11 +12,11 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from audience import addresses, history, titles
-from audience.models import Field, Identity, Person
-from kit import audit
+from audience import history, titles
+from audience.models import Field, Identity, Import, Person
+from kit import addresses, audit, turns
 from kit.models import User
-from kit.sql import Sql, join, name, run, sql
+from kit.sql import Sql, join, name, sql
 from kit.sql import value as value_of
 
 TEXTS = (
@@ -28,13 +28,18 @@ COLUMNS = (*TEXTS, *LINKS, history.CUSTOM)
 BY_HAND = "by hand"  # the source of what a user writes on a page
 
 
-class BadValue(ValueError):
-    """A value that no person can have; the message says why, `field` says which."""
+CREATED, UPDATED, UNCHANGED, SKIPPED = "created", "updated", "unchanged", "skipped"  # what became of an upsert
+TAKEN = "email_taken"
 
-    def __init__(self, field: str, message: str) -> None:
+
+class BadValue(ValueError):
+    """A value that cannot be; the message says why, `field` says which, `code` says it to programs."""
+
+    def __init__(self, field: str, message: str, code: str = "bad_value") -> None:
         super().__init__(message)
         self.field = field
         self.message = message
+        self.code = code
 
 
 @transaction.atomic
@@ -46,7 +51,7 @@ def create(values: Mapping[str, Any], *, source: str, by: User | None, now: date
     given = _checked(values)
     email = given.get("email")
     if email and Person.objects.filter(email=email).exists():
-        raise BadValue("email", _("Somebody with this email is there already."))
+        raise BadValue("email", _("Somebody with this email is there already."), TAKEN)
     external = given.pop("external_id", None)
     seen = given.pop("first_seen_at", None) or now
     columns = [column for column in COLUMNS if column in given]
@@ -61,19 +66,22 @@ def create(values: Mapping[str, Any], *, source: str, by: User | None, now: date
 
 
 @transaction.atomic
-def change(person: Person, values: Mapping[str, Any], *, source: str, by: User | None, now: datetime) -> bool:
+def change(
+    person: Person, values: Mapping[str, Any], *, source: str, by: User | None, now: datetime, fill: bool = False
+) -> bool:
     """Write new values with their history; None and "" empty a value. True when anything was different.
 
-    Raises BadValue for what cannot be, and for an email that somebody else has.
+    With `fill` only what is empty is written. Raises BadValue for what cannot be, and for an email that somebody else
+    has.
     """
     given = _checked(values)
     email = given.get("email")
     if email and Person.objects.filter(email=email).exclude(pk=person.pk).exists():
-        raise BadValue("email", _("Somebody else has this email. Merge the two, or choose another."))
+        raise BadValue("email", _("Somebody else has this email. Merge the two, or choose another."), TAKEN)
     columns = [column for column in COLUMNS if column in given]
     rows = _one(person.pk, given, columns)
     with _one_email():
-        changed = history.update(Person, rows, columns, source=source, at=now, now=now, exact=True)
+        changed = history.update(Person, rows, columns, source=source, at=now, now=now, fill=fill, exact=not fill)
     if changed:
         person.refresh_from_db()
         audit.record("person.change", str(person), by=by, now=now, after={"person": person.pk, "columns": columns})
@@ -81,27 +89,42 @@ def change(person: Person, values: Mapping[str, Any], *, source: str, by: User |
 
 
 @transaction.atomic
-def upsert(values: Mapping[str, Any], *, source: str, by: User | None, now: datetime) -> tuple[Person, bool]:
-    """The person with this external id of `source`, else with this email, changed; or a new one. True when new.
+def upsert(
+    values: Mapping[str, Any], *, source: str, by: User | None, now: datetime, policy: str = Import.Policy.UPSERT
+) -> tuple[Person | None, str]:
+    """The person with this external id of `source`, else with this email, changed; or a new one; and what became of it.
 
-    Of many callers at once with one key, one creates and the others change. Raises BadValue.
+    CREATED, UPDATED, UNCHANGED, or SKIPPED by the policy, which is one of imports. Of many callers at once with one
+    key, one creates and the others change. Raises BadValue.
     """
     given = _checked(values)
     external, email = given.get("external_id"), given.get("email")
     if not external and not email:
-        raise BadValue("email", _("A person needs an email or an external id to be known by."))
-    for key in sorted(filter(None, [email, f"{source}/{external}" if external else None])):
-        run(sql("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))", key))  # same key: one after the other
+        raise BadValue("email", _("A person needs an email or an external id to be known by."), "required")
+    turns.take("people", keys(source, external, email))
     person = find(source=source, external_id=external, email=email)
     if person is None:
-        return create(values, source=source, by=by, now=now), True
-    if external:
-        Identity.objects.get_or_create(
+        if policy == Import.Policy.UPDATE:
+            return None, SKIPPED
+        return create(values, source=source, by=by, now=now), CREATED
+    if policy == Import.Policy.CREATE:
+        return person, SKIPPED
+    named = (
+        external
+        and Identity.objects.get_or_create(
             system=source, kind="person", external_id=external, defaults={"person": person, "created_at": now}
-        )
-    rest = {key: value for key, value in values.items() if key not in ("external_id", "first_seen_at")}
-    change(person, rest, source=source, by=by, now=now)
-    return person, False
+        )[1]
+    )
+    fill = policy == Import.Policy.FILL
+    left = {"external_id", "first_seen_at"} | ({"email"} if fill and person.email else set())
+    rest = {key: value for key, value in values.items() if key not in left}
+    changed = change(person, rest, source=source, by=by, now=now, fill=fill)
+    return person, UPDATED if changed or named else UNCHANGED
+
+
+def keys(source: str, external_id: str | None, email: str | None) -> list[str]:
+    """What a person of these names is held by while somebody finds out whether there is one."""
+    return [*([email] if email else []), *([f"{source}/{external_id}"] if external_id else [])]
 
 
 def find(*, source: str = "", external_id: str | None = None, email: str | None = None) -> Person | None:
@@ -121,7 +144,7 @@ def _one_email() -> Iterator[None]:
     except IntegrityError as clash:
         if "person_by_email" not in str(clash):
             raise
-        raise BadValue("email", _("Somebody else has this email. Merge the two, or choose another.")) from clash
+        raise BadValue("email", _("Somebody else has this email. Merge the two, or choose another."), TAKEN) from clash
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,16 +155,20 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
             given[key] = custom_values("person", value or {})
         elif key in TEXTS:
             given[key] = _text(key, value)
+        elif key == "external_id":
+            given[key] = external_id(value)
         elif key in ("account", "owner"):
             given[f"{key}_id"] = value.pk if value is not None else None
-        elif key in (*LINKS, "external_id", "first_seen_at"):
+        elif key in (*LINKS, "first_seen_at"):
             given[key] = value
         else:
-            raise BadValue(key, _("People have no field called “%(field)s”.") % {"field": key})
+            raise BadValue(key, _("People have no field called “%(field)s”.") % {"field": key}, "unknown_field")
     if given.get("email"):
         told = addresses.email(given["email"])
         if told is None:
-            raise BadValue("email", _("“%(email)s” is no email address.") % {"email": given["email"][:100]})
+            raise BadValue(
+                "email", _("“%(email)s” is no email address.") % {"email": given["email"][:100]}, "bad_email"
+            )
         given["email"] = told
     if "title" in given:
         given.setdefault("title_group", None)
@@ -152,19 +179,35 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
 def _text(field: str, value: Any) -> str:
     text = str(value or "").strip()
     if "\x00" in text:
-        raise BadValue(field, _("A text may not hold a NUL character."))
+        raise BadValue(field, _("A text may not hold a NUL character."), "bad_unicode")
     longest = getattr(Person._meta.get_field(field), "max_length", None) or 0
     if len(text) > longest:
-        raise BadValue(field, _("This is longer than %(most)s characters.") % {"most": longest})
+        raise BadValue(field, _("This is longer than %(most)s characters.") % {"most": longest}, "too_long")
     return text
 
 
+def external_id(value: Any) -> str | None:
+    """The id under which another system knows a subject; None when it says none. Raises BadValue."""
+    text = str(value or "").strip()
+    longest = Identity._meta.get_field("external_id").max_length or 0
+    if len(text) > longest:
+        raise BadValue("external_id", _("This is longer than %(most)s characters.") % {"most": longest}, "too_long")
+    return text or None
+
+
 def custom_values(of: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Custom values by slug, for fields that are defined; None empties one. Raises BadValue for an unknown field."""
-    known = set(Field.objects.filter(of=of, slug__in=values).values_list("slug", flat=True))
-    for slug in values:
+    """Custom values by slug, for fields that are defined, each of its field's type; None and "" empty one.
+
+    Raises BadValue.
+    """
+    known = {each.slug: each for each in Field.objects.filter(of=of, slug__in=values)} if values else {}
+    for slug, value in values.items():
+        field, said = f"custom.{slug}", {"field": slug}
         if slug not in known:
-            raise BadValue(f"custom.{slug}", _("There is no custom field called “%(field)s”.") % {"field": slug})
+            raise BadValue(field, _("There is no custom field called “%(field)s”.") % said, "unknown_field")
+        if value not in (None, "") and not known[slug].takes(value):
+            told = _("“%(field)s” takes %(what)s.") % (said | {"what": known[slug].taken()})
+            raise BadValue(field, told, "wrong_type")
     return {slug: value if value != "" else None for slug, value in values.items()}
 
 

@@ -7,8 +7,10 @@ from datetime import date
 from typing import Any, TypeVar
 
 from django.contrib.postgres.expressions import ArraySubquery
+from django.contrib.postgres.search import SearchQueryField
 from django.core.cache import cache
 from django.db.models import (
+    BooleanField,
     Count,
     Exists,
     F,
@@ -21,13 +23,12 @@ from django.db.models import (
     QuerySet,
     Subquery,
     Sum,
-    TextField,
     Value,
 )
-from django.db.models.functions import Coalesce, NullIf
+from django.db.models.functions import Cast, Coalesce, NullIf
 from django.db.models.lookups import Contains, Exact, StartsWith
 
-from audience import listing
+from audience import listing, sight
 from audience.models import (
     Account,
     AccountRole,
@@ -41,7 +42,8 @@ from audience.models import (
     Purchase,
     Tagged,
 )
-from audience.models.subjects import Folded
+from audience.models.people import ACCOUNT_NAMES, ACCOUNT_WORDS, PERSON_NAMES, PERSON_WORDS
+from audience.models.subjects import Folded, Words, first_filled
 
 Row = TypeVar("Row", bound=Model)
 
@@ -91,9 +93,9 @@ def filled(path: str) -> Func:
     return NullIf(F(path), Value(""))
 
 
-def first_filled(*paths: str) -> Coalesce:
-    """The first of several text values that is filled."""
-    return Coalesce(*(filled(path) for path in paths))
+def in_order(of: str) -> Coalesce:
+    """By what people or accounts are sorted by name: the first value that is filled."""
+    return first_filled(*(PERSON_NAMES if of == "person" else ACCOUNT_NAMES))
 
 
 # ---- what belongs to one subject ----
@@ -149,50 +151,52 @@ def find_people(rows: QuerySet[Person], text: str, *, by_account: bool = True) -
     `by_account`, of the account's name or domain. A word with an @ may stand anywhere in the email.
     """
     for word in words(text):
-        found = _begins_a_word(word, "first_name", "last_name", "email")
+        ways = [Person.objects.filter(_begins_a_word(word, *PERSON_WORDS))]
         if "@" in word:
-            found |= Q(Contains(Folded("email"), folded(word)))
+            ways.append(Person.objects.filter(Contains(Folded("email"), folded(word))))
         if by_account:
-            of = Account.objects.filter(_begins_a_word(word, "name", "domain"))
-            found |= Q(account__in=of.values("pk"))
-        rows = rows.filter(found | _named_elsewhere(word, "person"))
+            ways.append(Person.objects.filter(account__in=_accounts_with(word).values("pk")))
+        rows = rows.filter(pk__in=_either(ways, word, "person"))
     return rows
 
 
 def find_accounts(rows: QuerySet[Account], text: str) -> QuerySet[Account]:
     """Of `rows`, those where every word begins a word of the name, the domain, or an external id."""
     for word in words(text):
-        rows = rows.filter(_begins_a_word(word, "name", "domain") | _named_elsewhere(word, "account"))
+        rows = rows.filter(pk__in=_either([_accounts_with(word)], word, "account"))
     return rows
 
 
-def quick_people(text: str, limit: int) -> list[Person]:
-    """The first few people for a search box: those whose email begins with the text, then any that match.
+def quick_people(text: str, limit: int, user: Any) -> list[Person]:
+    """The first few people that a user sees for a search box: whose email begins with the text, then any that match.
 
     One word that begins an account's name is answered by the account, and not by all of its people.
     """
     asked = words(text)
     if not asked:
         return []
-    shown = Person.objects.filter(erased_at=None).select_related("account").annotate(external_id=external_id("person"))
+    there = sight.people(Person.objects.filter(erased_at=None), user)
+    shown = there.select_related("account").annotate(external_id=external_id("person"))
     if len(asked) > 1:
         return _first_of([find_people(shown, text)], limit)
     return _first_of([shown.filter(begins_email(asked[0])), find_people(shown, text, by_account=False)], limit)
 
 
-def quick_accounts(text: str, limit: int) -> list[Account]:
-    """The first few accounts for a search box: those whose name or domain begins with the text, then any that match."""
+def quick_accounts(text: str, limit: int, user: Any) -> list[Account]:
+    """The first few accounts that a user sees for a search box: that begin with the text, then any that match."""
     asked = words(text)
     if not asked:
         return []
-    shown = Account.objects.filter(erased_at=None).annotate(external_id=external_id("account"))
+    there = sight.accounts(Account.objects.filter(erased_at=None), user)
+    shown = there.annotate(external_id=external_id("account"))
     whole = " ".join(asked)
     return _first_of([shown.filter(begins(whole, "name") | begins(whole, "domain")), find_accounts(shown, text)], limit)
 
 
-def accounts_called(text: str, limit: int) -> list[Account]:
-    """The accounts whose name or domain is the text, whatever the case of its letters; else those a search finds."""
-    known = Account.objects.filter(erased_at=None).annotate(external_id=external_id("account")).order_by("name", "pk")
+def accounts_called(text: str, limit: int, user: Any) -> list[Account]:
+    """The accounts that a user sees of this name or domain, whatever the case of its letters; else any that match."""
+    there = sight.accounts(Account.objects.filter(erased_at=None), user)
+    known = there.annotate(external_id=external_id("account")).order_by("name", "pk")
     called = _any(Q(Exact(Folded(column), form)) for column in ("name", "domain") for form in _forms(text))
     return list(known.filter(called)[:limit]) or list(find_accounts(known, text)[:limit])
 
@@ -261,25 +265,33 @@ def _with_people(subject: Person | Account) -> QuerySet[Any, Any]:
     return own.union(Person.objects.filter(account=subject).values("pk"), all=True)
 
 
-class _Line(Func):
-    """Columns as one folded line of words, each behind a space: read once, however many columns there are."""
-
-    template = "lower((' ' || %(expressions)s) COLLATE \"C\")"
-    arg_joiner = " || ' ' || "
-    output_field = TextField()
+def _accounts_with(word: str) -> QuerySet[Account]:
+    return Account.objects.filter(_begins_a_word(word, *ACCOUNT_WORDS))
 
 
 def _begins_a_word(word: str, *columns: str) -> Q:
-    """A word within one of the columns begins with `word`."""
-    return _any(Q(Contains(_Line(*columns), f" {form}")) for form in _forms(word))
+    """A word within one of the columns begins with `word`, whatever signs are in it."""
+    quoted = (form.replace("\\", "\\\\").replace("'", "''") for form in _forms(word))
+    return _any(Q(_Matches(Words(*columns), Cast(Value(f"'{form}':*"), SearchQueryField()))) for form in quoted)
 
 
-def _named_elsewhere(word: str, of: str) -> Q:
-    """Another system knows the subject by an id that begins with the word; a word without a digit is no id."""
-    if not any(letter.isdigit() for letter in word):
-        return Q(pk__in=[])
-    found = Identity.objects.filter(external_id__startswith=word, **{f"{of}__isnull": False})
-    return Q(pk__in=found.values("subject_id"))
+class _Matches(Func):
+    """A vector of words holds what a query asks for."""
+
+    template, arg_joiner = "(%(expressions)s)", " @@ "
+    output_field = BooleanField()
+
+
+def _either(ways: list[QuerySet[Any]], word: str, of: str) -> QuerySet[Any]:
+    """The ids that one of the ways finds, each by its own index, or that another system's id beginning so belongs to.
+
+    A word without a digit is no id.
+    """
+    found: list[QuerySet[Any, Any]] = [way.values("pk") for way in ways]
+    if any(letter.isdigit() for letter in word):
+        named = Identity.objects.filter(external_id__startswith=word, **{f"{of}__isnull": False})
+        found.append(named.values("subject_id"))
+    return found[0].union(*found[1:], all=True) if len(found) > 1 else found[0]
 
 
 def _any(conditions: Iterable[Q]) -> Q:

@@ -1,27 +1,26 @@
 """Tasks of the audience: each reads the clock and calls one verb."""
 
 import time
-from datetime import timedelta
 
 from celery import shared_task
 from django.utils import timezone
 
 from audience import live
-from kit import ticks
+from kit import periodic
 
 LONGEST = 60.0  # seconds that one task goes on; what still waits is found by the next
-MINUTE = timedelta(minutes=1)
 
 
 @shared_task
 def judge() -> None:
     """Every few seconds: whoever was marked is judged. Each batch by the clock as it then is."""
     until = time.monotonic() + LONGEST
-    while live.run_once(timezone.now()) and time.monotonic() < until:
-        pass
+    with periodic.noted("judge"):
+        while live.run_once(timezone.now()) and time.monotonic() < until:
+            pass
 
 
 @shared_task
 def tell_time() -> None:
     """Every minute, and so at once after midnight: whom time alone changes."""
-    ticks.once("tell_time", MINUTE, timezone.now(), live.clock)
+    periodic.turn("tell_time", timezone.now())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import statistics
 import time
@@ -13,8 +14,15 @@ from django.db import connection
 Step = Callable[[], Any]
 
 
-def compare(ours: Step, reference: Step, *, before: Step, repeats: int) -> dict[str, float]:
-    """Seconds of ours and of the reference, medians of so many turns each, `before` ahead of every turn, and their ratio."""
+def nothing() -> None:
+    """What comes before or after a turn that needs neither."""
+
+
+def compare(ours: Step, reference: Step, *, before: Step, repeats: int, after: Step = nothing) -> dict[str, float]:
+    """Seconds of ours and of the reference, medians of so many turns each, and their ratio.
+
+    `before` is done ahead of every turn and `after` behind it, on nobody's time.
+    """
     seconds: dict[Step, list[float]] = {ours: [], reference: []}
     for _turn in range(repeats):
         for way in (reference, ours):
@@ -23,8 +31,9 @@ def compare(ours: Step, reference: Step, *, before: Step, repeats: int) -> dict[
             begun = time.perf_counter()
             way()
             seconds[way].append(time.perf_counter() - begun)
+            after()
     took, held_against = statistics.median(seconds[ours]), statistics.median(seconds[reference])
-    return {"ours_s": round(took, 2), "reference_s": round(held_against, 2), "ratio": round(took / held_against, 2)}
+    return {"ours_s": round(took, 3), "reference_s": round(held_against, 3), "ratio": round(took / held_against, 2)}
 
 
 def settle() -> None:
@@ -37,3 +46,9 @@ def settle() -> None:
 def peak_rss_mb() -> int:
     """The most memory that this process has held, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
+def exponent(sizes: list[int], seconds: list[float]) -> float:
+    """The power of the size that the time grows with: the slope of the line through the logarithms of both."""
+    line = statistics.linear_regression([math.log(size) for size in sizes], [math.log(each) for each in seconds])
+    return round(line.slope, 2)

@@ -9,7 +9,7 @@ import yaml
 from audience.conditions.moment import Moment
 from audience.models import ActivityKind
 from kit import installation
-from kit.sql import Sql, join, rows, sql
+from kit.sql import Sql, join, sql, value
 from scoring import compiling, documents, versions
 from scoring.models import ScoringVersion
 from scoring.rules import MICRO, Plan
@@ -119,11 +119,18 @@ def by_hand(plan: Plan, at: datetime) -> Sql:
     )
 
 
-def stored() -> set[tuple[object, ...]]:
-    """All stored scores, bit by bit."""
-    return set(rows(Sql("SELECT subject_id, total, behaviour, fit, shown, grade FROM scoring_score")))
-
-
-def computed(plan: Plan, at: datetime) -> set[tuple[object, ...]]:
-    """What a full run says of everybody."""
-    return set(rows(compiling.totals(plan, at=at)))
+def differing(plan: Plan, at: datetime) -> int:
+    """Of how many people the stored score is not, bit by bit, what a full run says. Asked of the database: sets of a
+    million would be the largest thing that the bench holds."""
+    columns = Sql("subject_id, total, behaviour, fit, shown, grade")
+    told = sql(
+        """SELECT count(*) FROM (SELECT {} FROM scoring_score WHERE model_id = {}) stored
+           FULL JOIN (SELECT {} FROM ({}) told) computed USING (subject_id)
+           WHERE (stored.total, stored.behaviour, stored.fit, stored.shown, stored.grade) IS DISTINCT FROM
+                 (computed.total, computed.behaviour, computed.fit, computed.shown, computed.grade)""",
+        columns,
+        plan.version.model_id,
+        columns,
+        compiling.totals(plan, at=at),
+    )
+    return int(value(told))

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from audience import importing
 from audience.models import Import, Person
-from bench import measuring, people
+from bench import history, measuring, people
 from kit import jobs
 
 
@@ -42,5 +42,6 @@ def copy(path: Path) -> None:
 
 
 def empty() -> None:
+    history.spoil()
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE audience_person, audience_import, kit_job CASCADE")

@@ -80,8 +80,8 @@ def run(messages: int, _activities: int, repeats: int) -> Iterator[dict[str, Any
 
 def _campaign(people: int) -> CampaignVersion:
     """People who agreed, and a campaign of one mail that all of them are in."""
+    history.fill(people, 0)
     now = timezone.now().replace(microsecond=0)
-    history.fill(people, 0, now)
     topic, _new = Topic.objects.get_or_create(slug="bench", defaults={"label": "Bench"})
     acts = sql(
         "SELECT id AS person_id, {}::bigint AS topic_id, true AS given, 'consent' AS basis, '' AS wording, "
@@ -170,7 +170,7 @@ def _letters() -> Path:
 
 def _senders(number: int, arguments: list[str]) -> int:
     """Start so many, give the word when all are ready, wait until all are done; the most memory that one held, in MB."""
-    environment = os.environ | {"DATABASE_URL": _url(), "PYTHONPATH": str(settings.BASE_DIR)}
+    environment = os.environ | {"DATABASE_URL": url(), "PYTHONPATH": str(settings.BASE_DIR)}
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "bench.posting", *arguments],
@@ -189,11 +189,11 @@ def _senders(number: int, arguments: list[str]) -> int:
     return max(int(each) for each in told)
 
 
-def _url() -> str:
-    """Where this process's database is: the bench's own."""
+def url(database: str = "") -> str:
+    """Where a database of this server is: the bench's own unless another is named."""
     parts = connection.get_connection_params()
     query = f"?host={parts['host']}" if parts.get("host") else ""
-    return f"postgres://{parts.get('user', '')}@/{parts['dbname']}{query}"
+    return f"postgres://{parts.get('user', '')}@/{database or parts['dbname']}{query}"
 
 
 def _all_arrived(journal: Path, number: int) -> None:

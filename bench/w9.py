@@ -1,9 +1,12 @@
-"""W9: many who are due take a send step; ten thousand due of many; nobody due.
+"""W9: many enter a campaign; many who are due take a send step; ten thousand due of many; nobody due.
 
 Two references write the same rows (step run, message with its own id, the enrollment at the wait behind) into the same
 tables with their keys, checks and triggers. *Ranges*: two workers take chunks of ids, known beforehand, by one statement
 each, written for this campaign and this step alone. *Loop*: two workers take a thousand at a time by SKIP LOCKED in the
 order in which they are due, as work queues do.
+
+Entering is held against one insert of everybody who is neither erased nor left out nor in the campaign already, and the
+exact count before it against the count of the same.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from audience.models import Topic
-from bench import measuring
-from campaigns import journeys, plans
-from campaigns.models import Campaign, Content, ContentVersion, Enrollment, Message, Sender, Step, StepRun
+from audience import live
+from bench import history, mailing, measuring
+from campaigns import entry, journeys
+from campaigns.models import Enrollment, Message, Step, StepRun
 from kit.sql import Sql, rows, sql, value
 from kit.sql import run as execute
 
@@ -31,7 +34,7 @@ WEEK = timedelta(days=7)
 
 
 def run(number: int, activities: int, repeats: int) -> Iterator[dict[str, Any]]:
-    """Four figures; `activities` is not asked for. A figure's reference is in its case."""
+    """Six figures; `activities` is not asked for. A figure's reference is in its case."""
     now = timezone.now().replace(microsecond=0)
     first = _campaign(number, now)
     size = {"people": number}
@@ -43,6 +46,26 @@ def run(number: int, activities: int, repeats: int) -> Iterator[dict[str, Any]]:
         assert _written() == (due, due), (case, _written())
         return {"case": case, **size, **figure, "rows": due, "peak_rss_mb": measuring.peak_rss_mb()}
 
+    everybody = Sql("SELECT id AS subject_id FROM audience_person")
+    at = now + live.INSTANT
+
+    def entering(case: str, ours: Callable[[], Any], hand: Callable[[], Any]) -> dict[str, Any]:
+        figure = measuring.compare(ours, hand, before=_nobody_is_in, repeats=repeats)
+        return {"case": case, **size, **figure, "rows": number, "peak_rss_mb": measuring.peak_rss_mb()}
+
+    chosen = entry.by_hand(first.version, everybody, why="bench", at=at)
+    assert value(sql("SELECT count(*) FROM ({}) counted", chosen)) == number
+    yield entering(
+        "counted before they enter",
+        lambda: value(sql("SELECT count(*) FROM ({}) counted", chosen)),
+        lambda: value(sql("SELECT count(*) FROM ({}) counted", _outside(first))),
+    )
+    yield entering(
+        "everybody enters",
+        lambda: entry.enroll(first.version.campaign, everybody, by=None, now=now),
+        lambda: execute(_enter_by_hand(first, now)),
+    )
+    assert Enrollment.objects.filter(state="active", step=first, wake_at=now).count() == number
     yield compare("all due, against ranges", lambda: _ranges(first, now), number)
     yield compare("all due, against a loop", lambda: _loop(first, now), number)
     few = min(FEW, number)
@@ -55,7 +78,8 @@ def run(number: int, activities: int, repeats: int) -> Iterator[dict[str, Any]]:
 
 
 def _campaign(number: int, now: datetime) -> Step:
-    execute(Sql("TRUNCATE audience_person, audience_topic, audience_dirty CASCADE"))
+    history.spoil()
+    execute(Sql("TRUNCATE audience_person, audience_topic, campaigns_campaign, audience_dirty CASCADE"))
     execute(Sql("SET perennial.marks = 'off'"))
     execute(
         sql(
@@ -65,24 +89,34 @@ def _campaign(number: int, now: datetime) -> Step:
             number,
         )
     )
-    Topic.objects.create(slug="news", label="News")
-    Sender.objects.create(name="Bench", address="bench@example.com", is_default=True)
-    content = Content.objects.create(slug="hello", name="Hello", created_at=now, updated_at=now)
-    ContentVersion.objects.create(
-        content=content, number=1, subject="Hello", source="x", html="x", text="x", created_at=now
+    return mailing.launch(now)
+
+
+def _nobody_is_in() -> None:
+    execute(Sql("TRUNCATE campaigns_enrollment RESTART IDENTITY CASCADE"))
+
+
+def _outside(first: Step) -> Sql:
+    """Whoever may enter, as somebody writes it who knows that nothing else is asked."""
+    return sql(
+        """SELECT p.id FROM audience_person p WHERE p.erased_at IS NULL AND NOT p.is_excluded AND NOT EXISTS (
+               SELECT FROM campaigns_enrollment e WHERE e.campaign_id = {} AND e.subject_id = p.id)""",
+        first.version.campaign_id,
     )
-    campaign = plans.create("Bench", kind=Campaign.Kind.NURTURE, by=None, now=now)
-    draft = plans.draft_of(campaign, by=None, now=now)
-    plans.add_step(draft, "send", content=content)
-    plans.add_step(draft, "wait", settings={"days": 7})
-    plans.add_step(draft, "send", content=content)
-    plans.launch(draft, by=None, now=now)
-    return Step.objects.select_related("version__campaign").get(version=draft, position=1)
+
+
+def _enter_by_hand(first: Step, now: datetime) -> Sql:
+    return sql(
+        """INSERT INTO campaigns_enrollment (campaign_id, version_id, person_id, state, step_id, step_at, wake_at, why,
+                                             reason, entered_at)
+           SELECT {}, {}, id, 'active', {}, {}, {}, 'bench', '', {} FROM ({}) outside""",
+        first.version.campaign_id, first.version_id, first.pk, now, now, now, _outside(first),
+    )  # fmt: skip
 
 
 def _due(first: Step, number: int, due: int, now: datetime) -> None:
     """Everybody is in the campaign anew; so many of them, spread evenly, are due."""
-    execute(Sql("TRUNCATE campaigns_enrollment RESTART IDENTITY CASCADE"))
+    _nobody_is_in()
     execute(
         sql(
             """INSERT INTO campaigns_enrollment (campaign_id, version_id, person_id, state, step_id, step_at, wake_at, why,

@@ -10,12 +10,33 @@ class CampaignsConfig(AppConfig):
     def ready(self) -> None:
         from audience import live as engine
         from audience.conditions import uses
-        from campaigns import channels, entry, fields, importing, inbulk, live, models, panels, plans, responses
+        from campaigns import (
+            channels,
+            entry,
+            fields,
+            importing,
+            inbulk,
+            live,
+            models,
+            operations,
+            panels,
+            plans,
+            responses,
+            sending,
+            trail,
+        )
         from campaigns.channels import mailbox, smtp
         from campaigns.sending import showing
-        from kit import jobs, navigation
+        from kit import audit, jobs, navigation
+        from kit.api import problems
         from kit.registry import defaults, holder, import_kind, panel
 
+        problems.register(
+            plans.Refused, lambda error: problems.Problem(409, "campaign_refused", str(error), count=error.count)
+        )
+        problems.register(entry.Refused, problems.refusal(409, "enroll_refused"))
+        problems.register(sending.Refused, problems.refusal(409, "sending_refused"))
+        audit.named(trail.ACTIONS)
         engine.register(engine.Judge("campaigns", 40, live.judge, live.clock))
         jobs.register(live.JOB, live.work, tidy=live.tidy)
         fields.register_all()
@@ -31,9 +52,11 @@ class CampaignsConfig(AppConfig):
         holder(models.MessageAttempt, "attempts to send", personal=("reply",), whose=models.ATTEMPTS_OF)
         holder(models.Letter, "letters", personal=("recipient", "subject", "raw"), whose=models.LETTERS_OF)
         panel("person", _("Campaigns"), "campaigns/_person_panel.html", panels.of_person, order=20)
+        panel("settings", _("Messages to one person"), "kit/_setting.html", panels.cap, order=20)
         navigation.register(area="main", label=_("Campaigns"), url_name="campaigns", icon="megaphone", order=25)
         navigation.register(area="main", label=_("Content"), url_name="contents", icon="file-text", order=27)
-        for place in ("jobs", "outbox"):
+        operations.register_all()
+        for place in ("jobs", "outbox", "system"):
             panel(place, _("Sending"), "campaigns/_sending_panel.html", showing.how_far)
         panel("home", _("Sending"), "campaigns/_sending_trouble.html", showing.trouble, order=1)
         navigation.register(area="operations", label=_("Outbox"), url_name="outbox", icon="send", order=20)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -11,6 +12,8 @@ from django.db import transaction
 from campaigns import flows, plans
 from campaigns.flows import Node
 from campaigns.models import CampaignVersion, Step
+from kit import audit
+from kit.models import User
 
 Arm = Step.Arm
 KEPT = ("kind", "name", "content_id", "condition", "lifecycle_id", "stage", "settings")
@@ -55,24 +58,27 @@ def below(nodes: Sequence[Node], step: Step) -> Place | None:
     return Place(around.step.parent, around.step.arm, _find(nodes, around.step)[1] + 2)
 
 
-def take_out(step: Step) -> dict[str, Any]:
+def take_out(step: Step, *, by: User | None, now: datetime) -> dict[str, Any]:
     """Remove a step with all in its arms; what `put_back` needs to make it as it was. Raises plans.Refused."""
     nodes = flows.tree(step.version)
     brothers, at, _around = _find(nodes, step)
     taken = {"parent": step.parent_id, "arm": step.arm, "position": at + 1, "step": _told(brothers[at])}
-    plans.remove_step(step)
+    plans.remove_step(step, by=by, now=now)
     return taken
 
 
 @transaction.atomic
-def put_back(version: CampaignVersion, taken: dict[str, Any]) -> Step:
+def put_back(version: CampaignVersion, taken: dict[str, Any], *, by: User | None, now: datetime) -> Step:
     """Make steps that were taken out again, under their old keys and where they stood.
 
     Raises plans.Refused when the version was launched meanwhile or the branch around them is gone.
     """
     parent = version.steps.filter(pk=taken["parent"]).first() if taken["parent"] else None
     place = Place(parent, taken["arm"], taken["position"])
-    return _made(version, taken["step"], place)
+    made = _made(version, taken["step"], place)
+    after = {"step": made.key, "kind": made.kind, "place": made.position}
+    audit.record("campaign.step_put_back", str(version), by=by, now=now, after=after)
+    return made
 
 
 def _find(nodes: Sequence[Node], step: Step, around: Node | None = None) -> tuple[Sequence[Node], int, Node | None]:

@@ -19,6 +19,7 @@ import yaml
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from audience import sight
 from audience.models import Person
 from campaigns import personal, rendering
 from campaigns.models import Content, ContentVersion
@@ -223,9 +224,10 @@ def samples(now: datetime) -> Sequence[Mapping[str, Any]]:
     return (found + [personal.invented(now=now), personal.nobody(now=now)])[:SAMPLES]
 
 
-def somebody() -> Person | None:
-    """Whom a preview shows until another is chosen: the first of whom name and account are known, else the first."""
-    people = Person.objects.filter(erased_at=None, is_excluded=False).exclude(email="").order_by("pk")
+def somebody(user: Any) -> Person | None:
+    """Whom a preview shows a user until another is chosen: the first with name and account, else the first, seen."""
+    people = sight.people(Person.objects.filter(erased_at=None, is_excluded=False), user)
+    people = people.exclude(email="").order_by("pk")
     return people.exclude(first_name="").exclude(account=None).first() or people.first()
 
 

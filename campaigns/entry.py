@@ -19,7 +19,7 @@ from audience.conditions import compile, tree, uses
 from audience.conditions.tree import All, ConditionError, Node, Not
 from campaigns import flows, waits, wording
 from campaigns.models import Campaign, CampaignVersion, Enrollment
-from kit import audit, installation
+from kit import audit, installation, origin
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, join, rows, sql, value
@@ -286,10 +286,11 @@ def enroll_many(version: CampaignVersion, subjects: Sql, *, at: datetime, now: d
                 ),
                 entered AS (
                     INSERT INTO campaigns_enrollment (campaign_id, version_id, person_id, pass_number, state, step_id,
-                                                      step_at, visit, wake_at, strikes, why, reason, entered_at)
+                                                      step_at, visit, wake_at, strikes, why, reason, entered_at,
+                                                      request_id)
                     SELECT {}, {}, subject_id, pass_number, CASE WHEN held_out THEN {} ELSE {} END,
                            CASE WHEN NOT held_out THEN {}::bigint END, CASE WHEN NOT held_out THEN {}::timestamptz END,
-                           1, CASE WHEN NOT held_out THEN {}::timestamptz END, 0, left(why, 300), '', {}
+                           1, CASE WHEN NOT held_out THEN {}::timestamptz END, 0, left(why, 300), '', {}, {}
                     FROM entering ORDER BY subject_id
                     ON CONFLICT DO NOTHING RETURNING state
                 )
@@ -307,6 +308,7 @@ def enroll_many(version: CampaignVersion, subjects: Sql, *, at: datetime, now: d
                 now,
                 wake,
                 now,
+                origin.request_id(),
             )
         )
     )

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from audience.filters import OneOf
 from campaigns import counts, wording
 from campaigns.models import Campaign, Content, Enrollment, Letter, Message, Step
+from kit.api.filtering import Moment, Whole
 from lifecycle.filters import WithWords
 from lifecycle.models import Lifecycle
 
@@ -166,3 +167,77 @@ class Letters(django_filters.FilterSet):
 
     def with_words(self, rows: QuerySet[Letter], name: str, value: str) -> QuerySet[Letter]:
         return rows.filter(Q(recipient__icontains=value) | Q(subject__icontains=value))
+
+
+# ---- as programs ask ----
+
+
+class AllCampaigns(django_filters.FilterSet):
+    """Campaigns by state, type, lifecycle and stage."""
+
+    state = django_filters.ChoiceFilter(choices=Campaign.State.choices, label=_("State"))
+    kind = django_filters.ChoiceFilter(choices=Campaign.Kind.choices, label=_("Type"))
+    lifecycle = django_filters.CharFilter("lifecycle__slug", label=_("Lifecycle (its short name)"))
+    stage = django_filters.CharFilter("stage", label=_("Stage (its short name)"))
+
+    class Meta:
+        model = Campaign
+        fields: list[str] = []
+
+
+class _OfCampaign(django_filters.FilterSet):
+    campaign = django_filters.CharFilter(method="of_campaign", label=_("Campaign (its short name)"))
+    person = Whole(method="of_subject", label=_("A person’s id"))
+    account = Whole(method="of_subject", label=_("An account’s id"))
+
+    def of_campaign(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        # Its id is asked for alone: then an index on it gives the order.
+        return rows.filter(campaign=Campaign.objects.filter(slug=value).values_list("pk", flat=True).first() or 0)
+
+    def of_subject(self, rows: QuerySet[Any], name: str, value: int) -> QuerySet[Any]:
+        return rows.filter(**{"subject_id": value, name: value})
+
+
+class AllEnrollments(_OfCampaign):
+    """Enrollments by campaign, subject, state, and by what they did at which step."""
+
+    state = django_filters.ChoiceFilter(choices=Enrollment.State.choices, label=_("State"))
+    step = django_filters.CharFilter(method="at_step", label=_("Came to this step (its key)"))
+    did = django_filters.ChoiceFilter(
+        choices=[*counts.LABELS.items()], label=_("What they did at the step; without it they came there"),
+        method="as_asked",
+    )  # fmt: skip
+
+    class Meta:
+        model = Enrollment
+        fields: list[str] = []
+
+    def as_asked(self, rows: QuerySet[Enrollment], name: str, value: str) -> QuerySet[Enrollment]:
+        return rows
+
+    def at_step(self, rows: QuerySet[Enrollment], name: str, value: str) -> QuerySet[Enrollment]:
+        steps = list(Step.objects.filter(key=value).values_list("pk", flat=True))
+        return counts.those(rows, self.form.cleaned_data["did"] or "entered", steps)
+
+
+class AllMessages(_OfCampaign):
+    """Messages by campaign, enrollment, subject, step, state, purpose and time."""
+
+    enrollment = Whole("enrollment_id", label=_("An enrollment’s id"))
+    step = django_filters.CharFilter(method="of_step", label=_("Step (its key)"))
+    state = django_filters.ChoiceFilter(choices=Message.State.choices, label=_("State"))
+    purpose = django_filters.ChoiceFilter(choices=Message.Purpose.choices, label=_("Purpose"))
+    since = Moment("created_at", "gte", label=_("Not before this instant"))
+    before = Moment("created_at", "lt", label=_("Before this instant"))
+
+    class Meta:
+        model = Message
+        fields: list[str] = []
+
+    def of_campaign(self, rows: QuerySet[Message], name: str, value: str) -> QuerySet[Message]:
+        # By its steps, which have an index: the few messages of a small campaign are not looked for among all.
+        steps = Step.objects.filter(version__campaign__slug=value)
+        return super().of_campaign(rows, name, value).filter(step__in=list(steps.values_list("pk", flat=True)))
+
+    def of_step(self, rows: QuerySet[Message], name: str, value: str) -> QuerySet[Message]:
+        return rows.filter(step__in=list(Step.objects.filter(key=value).values_list("pk", flat=True)))

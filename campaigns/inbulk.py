@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from audience.conditions.tree import ConditionError
 from campaigns import entry, journeys
 from campaigns.models import Campaign, Enrollment
-from kit import bulk, writing
+from kit import audit, bulk, writing
 from kit.models import User
 from kit.sql import Sql, sql
 
@@ -75,7 +75,10 @@ def _undo(data: bulk.Data, instants: list[datetime], *, by: User | None, now: da
         data["campaign"],
         instants,
     )
-    return journeys.leave(whom, state=Enrollment.State.EXITED, reason=_("taken back"), now=now)
+    left = journeys.leave(whom, state=Enrollment.State.EXITED, reason=_("taken back"), now=now)
+    if left:
+        audit.record("campaign.enroll_undo", data["name"], by=by, now=now, after={"left": left})
+    return left
 
 
 def _told(count: int, data: bulk.Data) -> str:

@@ -18,7 +18,7 @@ from campaigns.channels import Outgoing
 from campaigns.models import Campaign, ContentVersion, Message, Sender
 from campaigns.models.messages import leads_to
 from campaigns.rendering import Rendered, ToRender, Unrendered
-from kit import installation
+from kit import installation, notices
 from kit.models import Notice, User
 from kit.sql import run, sql
 
@@ -81,26 +81,26 @@ def _asked(ids: Sequence[uuid.UUID]) -> Iterator[_Asked]:
         return model._default_manager.in_bulk(wanted) if wanted else {}
 
     versions, senders = shared(4, ContentVersion), shared(5, Sender)
-    campaigns, users, notices = shared(6, Campaign), shared(7, User), shared(8, Notice)
+    campaigns, users, told = shared(6, Campaign), shared(7, User), shared(8, Notice)
     senders |= Sender.objects.in_bulk({each.sender_id for each in campaigns.values()} - {None, *senders})
     for pk, purpose, person_id, links, version_id, sender_id, campaign_id, user_id, notice_id in own:
         campaign = campaigns.get(campaign_id)
         sender = senders.get(sender_id) or (senders.get(campaign.sender_id) if campaign else None)
         yield _Asked(
             pk, purpose, person_id, links, versions.get(version_id), sender, campaign, users.get(user_id),
-            notices.get(notice_id),
+            told.get(notice_id),
         )  # fmt: skip
 
 
 def _rendered(messages: Sequence[_Asked], contexts: Contexts, now: datetime) -> dict[uuid.UUID, Rendered | Unrendered]:
-    notices = {each.pk: _of_notice(each.notice) for each in messages if each.notice}
+    told = {each.pk: _of_notice(each.notice) for each in messages if each.notice}
     asked = [
         ToRender(each.pk, each.content_version, contexts.get(each.person_id or 0, {}))
         for each in messages
-        if each.content_version and each.pk not in notices
+        if each.content_version and each.pk not in told
     ]
     nothing = Unrendered(_("It has nothing to say: its content is gone."), strike=True)
-    return {each.pk: nothing for each in messages} | notices | rendering.render(asked)
+    return {each.pk: nothing for each in messages} | told | rendering.render(asked)
 
 
 def _letter(
@@ -156,9 +156,10 @@ def _of_notice(notice: Notice) -> Rendered:
     html = format_html("<p><strong>{}</strong></p>", notice.title)
     for each in paragraphs:
         html += format_html("<p>{}</p>", each)
-    text = "\n\n".join([notice.title, *paragraphs, *([notice.link] if notice.link else [])])
-    if notice.link:
-        html += format_html("<p>{}</p>", notice.link)
+    link = notices.leads_to(notice)
+    text = "\n\n".join([notice.title, *paragraphs, *([link] if link else [])])
+    if link:
+        html += format_html('<p><a href="{}">{}</a></p>', link, link)
     return Rendered(f"{company}: {notice.title}", "", str(html), text, [], ())
 
 

@@ -24,7 +24,7 @@ from audience.conditions import compile, describe, tree
 from audience.conditions.tree import ConditionError, Node
 from campaigns import entry, journeys, plans
 from campaigns.models import Campaign, CampaignVersion, Enrollment, Step
-from kit import jobs, reading
+from kit import jobs, origin, reading
 from kit.sql import Sql, join, name, rows, run, sql, value
 
 FAULTS = (ConditionError, DataError, ProgrammingError, reading.TooSlow)  # of a condition; a lost connection is none
@@ -221,7 +221,8 @@ def begin(now: datetime) -> int:
             claimed = CampaignVersion.objects.filter(pk=version.pk, looked_until=version.looked_until)
             if claimed.update(looked_until=F("launched_at") + 2 * engine.INSTANT):
                 title = _("Entrance to %(version)s") % {"version": version}
-                jobs.enqueue(JOB, {"version": version.pk}, by=None, now=now, title=title)
+                with origin.following(version.request_id):
+                    jobs.enqueue(JOB, {"version": version.pk}, by=None, now=now, title=title)
                 begun += 1
     return begun
 

@@ -1,4 +1,4 @@
-"""What campaigns show on the profile of a person: which they are or were in, and which could take them."""
+"""What campaigns show elsewhere: on a profile the campaigns of somebody, on the settings page the cap on messages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from audience.models import Person
+from campaigns import capping
 from campaigns.models import Campaign, Enrollment
 from kit import rights
 
@@ -39,3 +42,11 @@ def of_person(person: Person, request: HttpRequest, _now: datetime) -> dict[str,
         "outside": outside,
         "may_enroll": rights.may(request.user, "edit"),
     }
+
+
+def cap(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """Of the settings page: how often one person is written to at most, and where that is said."""
+    cap = capping.cap()
+    says = _("At most %(messages)s messages to one person within %(days)s days.") if cap else _("There is no limit.")
+    told = says % {"messages": cap.messages, "days": cap.days} if cap else says
+    return {"says": told, "label": _("How mail leaves"), "url": f"{reverse('channel')}#cap"}

@@ -32,7 +32,7 @@ from campaigns.models import (
     Message,
     Step,
 )
-from kit import audit, installation, notices, slugs, writing
+from kit import audit, installation, notices, origin, slugs, writing
 from kit.models import User
 from lifecycle import stages
 from lifecycle.models import Lifecycle, Stage
@@ -165,9 +165,11 @@ def add_step(
     parent: Step | None = None,
     arm: str = "",
     position: int | None = None,
+    by: User | None = None,
+    now: datetime | None = None,
     **values: Any,
 ) -> Step:
-    """A step more, at this place among its brothers (1 is the first), or behind them.
+    """A step more, at this place among its brothers (1 is the first), or behind them; with `now` it is in the trail.
 
     Raises Refused for a version that is no draft, an arm that is not there, or too many steps.
     """
@@ -179,23 +181,34 @@ def add_step(
     last = _brothers(version, parent, arm).aggregate(last=Max("position"))["last"] or 0
     place = last + 1 if position is None else max(1, min(position, last + 1))
     _shift(version, parent, arm, place, 1)
-    return Step.objects.create(
+    step = Step.objects.create(
         version=version, key=secrets.token_hex(4), kind=kind, parent=parent, arm=arm, position=place, **_kept(values)
     )
+    _note_step("campaign.step_add", version, step, by, now)
+    return step
 
 
 @transaction.atomic
-def change_step(step: Step, **values: Any) -> None:
+def change_step(step: Step, *, by: User | None = None, now: datetime | None = None, **values: Any) -> None:
     """What a step does: name, content, condition, lifecycle, stage, settings. Raises ConditionError and Refused."""
-    _hold_step(step)
+    version = _hold_step(step)
     changed = _kept(values)
     for name, value in changed.items():
         setattr(step, name, value)
     step.save(update_fields=list(changed))
+    _note_step("campaign.step_change", version, step, by, now)
 
 
 @transaction.atomic
-def move_step(step: Step, *, parent: Step | None, arm: str, position: int) -> None:
+def move_step(
+    step: Step,
+    *,
+    parent: Step | None,
+    arm: str,
+    position: int,
+    by: User | None = None,
+    now: datetime | None = None,
+) -> None:
     """Put a step, with all that is in its arms, elsewhere. Raises Refused for a place within itself."""
     version = _hold_step(step)
     _check_arm(version, parent, arm)
@@ -211,15 +224,23 @@ def move_step(step: Step, *, parent: Step | None, arm: str, position: int) -> No
     _shift(version, parent, arm, place, 1, aside=step)
     step.parent, step.arm, step.position = parent, arm, place
     step.save(update_fields=["parent", "arm", "position"])
+    _note_step("campaign.step_move", version, step, by, now)
 
 
 @transaction.atomic
-def remove_step(step: Step) -> None:
+def remove_step(step: Step, *, by: User | None = None, now: datetime | None = None) -> None:
     """Take a step out, and what is in its arms with it."""
     version = _hold_step(step)
     parent, arm, place = step.parent, step.arm, step.position
+    _note_step("campaign.step_remove", version, step, by, now)
     step.delete()
     _shift(version, parent, arm, place + 1, -1)
+
+
+def _note_step(action: str, version: CampaignVersion, step: Step, by: User | None, now: datetime | None) -> None:
+    if now is not None:
+        after = {"step": step.key, "kind": step.kind, "place": step.position}
+        audit.record(action, str(version), by=by, now=now, after=after)
 
 
 # ---- launch, pause, stop ----
@@ -250,7 +271,7 @@ def launch(version: CampaignVersion, *, confirmed: int | None = None, by: User |
         live.mark_everybody("person")  # whoever is on an older version goes on, as after a resume
     campaign.versions.filter(state=State.LIVE).update(state=State.RETIRED)
     CampaignVersion.objects.filter(pk=version.pk).update(
-        state=State.LIVE, launched_at=now, looked_until=now + live.INSTANT
+        state=State.LIVE, launched_at=now, looked_until=now + live.INSTANT, request_id=origin.request_id()
     )
     Campaign.objects.filter(pk=campaign.pk).update(
         state=Campaign.State.RUNNING,

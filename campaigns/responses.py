@@ -89,17 +89,20 @@ def ensure_defaults(now: datetime) -> None:
 
 
 def kinds() -> dict[str, tuple[str, str, bool]]:
-    """The kinds of activities that mail makes: label, direction, and whether it is a response by METRICS.md."""
+    """The kinds of activities that mail makes: label, direction, and whether it is a response by METRICS.md.
+
+    Inbound is who comes to us. Nobody does by having a mail shown, bounced, or by leaving: those have no direction.
+    """
     inbound, outbound = Activity.Direction.INBOUND.value, Activity.Direction.OUTBOUND.value
     return {
         "email_sent": (_("Email sent"), outbound, False),
         "email_delivered": (_("Email delivered"), outbound, False),
-        "email_opened": (_("Email opened"), inbound, False),
+        "email_opened": (_("Email opened"), "", False),
         "email_clicked": (_("Email clicked"), inbound, True),
         "email_replied": (_("Email answered"), inbound, True),
-        "email_bounced": (_("Email bounced"), inbound, False),
-        "email_complained": (_("Marked as spam"), inbound, False),
-        "email_unsubscribed": (_("Unsubscribed"), inbound, False),
+        "email_bounced": (_("Email bounced"), "", False),
+        "email_complained": (_("Marked as spam"), "", False),
+        "email_unsubscribed": (_("Unsubscribed"), "", False),
     }
 
 
@@ -112,7 +115,8 @@ def _activities(told: Sql) -> Sql:
         """
         SELECT m.person_id, m.account_id, 'email_' || t.kind AS kind, t.at AS occurred_at,
                concat_ws(':', m.id, t.kind, t.id) AS external_id,
-               m.channel, CASE WHEN t.kind IN ('sent', 'delivered') THEN 'outbound' ELSE 'inbound' END AS direction,
+               m.channel, CASE WHEN t.kind IN ('sent', 'delivered') THEN 'outbound'
+                                WHEN t.kind IN ('clicked', 'replied') THEN 'inbound' ELSE '' END AS direction,
                t.actor, jsonb_strip_nulls(jsonb_build_object(
                    'campaign', c.slug, 'campaign_name', c.name, 'content', w.slug, 'content_name', w.name,
                    'style', nullif(w.style, ''),

@@ -110,10 +110,11 @@ def _answers(message: Message) -> Iterator[Event]:
             title = _("%(what)s by a machine, not its reader: %(which)s") % {
                 "what": title, "which": each.get_actor_display(),
             }  # fmt: skip
-        yield Event(each.at, title, _link(message, each), ANSWERS[Response.Kind(each.kind)])
+        yield Event(each.at, title, link(message, each), ANSWERS[Response.Kind(each.kind)])
 
 
-def _link(message: Message, answer: Response) -> str:
+def link(message: Message, answer: Response) -> str:
+    """Where the link of an answer leads; "" for one without."""
     links = message.leads_to
     if answer.link is None or not 0 <= answer.link < len(links):
         return ""

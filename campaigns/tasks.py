@@ -9,7 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from campaigns import journeys, live, sending
-from kit import hints
+from kit import hints, periodic
 
 LONGEST = 60.0  # seconds that one task goes on; what still waits is found by the next
 
@@ -18,15 +18,17 @@ LONGEST = 60.0  # seconds that one task goes on; what still waits is found by th
 def advance() -> None:
     """Every two seconds: who is due goes on, and whoever is there at a launch enters."""
     until = time.monotonic() + LONGEST
-    live.begin(timezone.now())
-    while journeys.run_once(timezone.now()) and time.monotonic() < until:
-        pass
+    with periodic.noted("advance"):
+        live.begin(timezone.now())
+        while journeys.run_once(timezone.now()) and time.monotonic() < until:
+            pass
 
 
 @shared_task
 def send() -> None:
     """Every two seconds: what is due leaves. Any number may run at once."""
-    _send(timezone.now())
+    with periodic.noted("send"):
+        _send(timezone.now())
 
 
 @hints.task()
@@ -45,7 +47,8 @@ def _send(now: datetime) -> None:
 @shared_task
 def sweep_messages() -> None:
     """What workers that are gone have left."""
-    sending.sweep(timezone.now())
+    with periodic.noted("sweep_messages"):
+        sending.sweep(timezone.now())
 
 
 def owner() -> str:

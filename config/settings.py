@@ -1,7 +1,9 @@
 """All settings, from the environment alone, in one file."""
 
 import os
+import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dj_database_url
 from django.utils.translation import gettext_lazy as _
@@ -10,6 +12,8 @@ from config import data, schedule
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = data.folder()  # what this installation keeps beside its database; PERENNIAL_DATA, else var/
+
+VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
 DEBUG = os.environ.get("DEBUG") == "1"
 SECRET_KEY = os.environ.get("SECRET_KEY") or data.secret(DATA_DIR / "secret-key")
@@ -25,14 +29,19 @@ PUBLIC_ADDRESS = os.environ.get("PUBLIC_ADDRESS", "http://localhost:8000").rstri
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 CSRF_TRUSTED_ORIGINS = [origin for origin in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if origin]
 
+# Whoever shows this may read /metrics from another machine; without it only this machine may.
+METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
+
 # A server speaks https, itself or behind a proxy that says so. Only the demo on its own machine speaks plain http.
 HTTPS = not DEBUG and os.environ.get("PLAIN_HTTP") != "1"
-if os.environ.get("TRUST_PROXY") == "1":
+# How many proxies stand before it, whose X-Forwarded-* headers are believed (kit/visitors.py).
+TRUSTED_PROXIES = int(os.environ.get("TRUST_PROXY") or 0)
+if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_REFERRER_POLICY = "same-origin"
-SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True  # pages carry the token themselves
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 # Whether other hosts of the domain speak https, and for ever, is for their owner to say, not for us.
@@ -47,16 +56,20 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_filters",
     "rest_framework",
+    "drf_spectacular",
     "kit",
     "audience",
     "scoring",
     "lifecycle",
     "campaigns",
     "reporting",
+    "integrations",
     "demo",
 ]
 
 MIDDLEWARE = [
+    "kit.requests.given_an_id",
+    "kit.views.probes.answered_first",
     "django.middleware.security.SecurityMiddleware",
     "kit.security.content_security_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -66,7 +79,9 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "kit.security.kept_nowhere",
     "kit.zones.shown_in_the_readers_zone",
+    "kit.languages.spoken_by_the_reader",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -124,8 +139,51 @@ STORAGES = {
     },
 }
 UPLOADS = DATA_DIR / "uploads"  # files to be brought in, under generated names, until they are
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 << 20  # a request of a thousand activities has room
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000  # a file of a thousand columns is mapped in one form
 IMPORT_MAX_BYTES = int(os.environ.get("IMPORT_MAX_BYTES", 2 << 30))
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["kit.api.access.Keys"],
+    "DEFAULT_PERMISSION_CLASSES": ["kit.api.access.Allowed"],
+    "DEFAULT_THROTTLE_CLASSES": ["integrations.limits.PerKey"],
+    "DEFAULT_PARSER_CLASSES": ["kit.api.decoding.StrictJSON"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "kit.api.paging.CursorPages",
+    "DEFAULT_FILTER_BACKENDS": ["kit.api.filtering.Filters"],
+    "DEFAULT_SCHEMA_CLASS": "kit.api.schema.Schema",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "kit.api.problems.answer",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Perennial",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "COMPONENT_SPLIT_REQUEST": True,
+    # Enumerations stay where they are used: many things have a state and a kind, and names would be made up for all.
+    "POSTPROCESSING_HOOKS": ["kit.api.schema.with_problems"],
+}
+
+API_REQUESTS_A_MINUTE = int(os.environ.get("API_REQUESTS_A_MINUTE", 6000))  # of one key; 0: as many as it likes
+CHANGES_KEPT_DAYS = int(os.environ.get("CHANGES_KEPT_DAYS", 30))  # a reader of the feed may stay away for so long
+
+CSRF_FAILURE_VIEW = "kit.views.errors.csrf_failed"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in {
+        "UserAttributeSimilarityValidator": {"user_attributes": ("email", "name")},
+        "MinimumLengthValidator": {"min_length": 10},
+        "CommonPasswordValidator": {},
+        "NumericPasswordValidator": {},
+    }.items()
+]
+PASSWORD_RESET_TIMEOUT = 7 * 24 * 3600  # of the longest links; kit/links.py says which are shorter
 
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"
@@ -155,12 +213,30 @@ CELERY_BEAT_SCHEDULE = schedule.SCHEDULE
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_TIMEZONE = TIME_ZONE
 
+LOG_FORMAT = os.environ.get("LOG_FORMAT") or "lines"
+# What must never stand in a log, whoever writes it there.
+KEPT_OUT_OF_LOGS = [
+    SECRET_KEY, *SECRET_KEY_FALLBACKS, LASTING_KEY, INSTALLATION_SECRET, METRICS_TOKEN,
+    *(urlsplit(os.environ.get(name, "")).password or "" for name in ("DATABASE_URL", "REDIS_URL")),
+]  # fmt: skip
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
-    # A line per task would bury the rest; a task that fails is still told.
-    "loggers": {"celery.worker.strategy": {"level": "WARNING"}, "celery.app.trace": {"level": "WARNING"}},
+    "formatters": {
+        "lines": {"()": "kit.logs.Lines", "secrets": KEPT_OUT_OF_LOGS},
+        "json": {"()": "kit.logs.Json", "secrets": KEPT_OUT_OF_LOGS},
+    },
+    "filters": {"origin": {"()": "kit.logs.Origin"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["origin"]}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL") or "INFO"},
+    "loggers": {
+        "django": {"handlers": []},
+        # Every request has a line already, which says less of who asked for what; an error is told with its traceback.
+        "django.request": {"level": "ERROR"},
+        # A line per task would bury the rest; a task that fails is still told.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.worker.request": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+    },
 }

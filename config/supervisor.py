@@ -1,6 +1,6 @@
 """The whole product from one command: database, web, workers and clock, watched, restarted, and stopped together.
 
-    python -m config.supervisor [--data DIR] [--port N] [--empty]
+    python -m config.supervisor [--data DIR] [--port N] [--empty | --smoke]
 
 One supervisor runs on a data folder. Its children carry a mark in their environment; a supervisor that was killed
 leaves them running, and the next start finds them by that mark, stops them, and takes the database over as it is.
@@ -84,6 +84,8 @@ class Child:
 
 def main() -> int:
     asked = _asked()
+    if asked.smoke:  # a process of its own, that starts this one again and looks at it from outside
+        os.execv(sys.executable, [sys.executable, "-E", "-s", "-S", str(here / "smoke")])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     try:
@@ -130,6 +132,10 @@ def _asked() -> argparse.Namespace:
     options.add_argument("--data", type=Path, default=data.folder(), metavar="DIR", help="data folder (default: var/)")
     options.add_argument("--port", type=int, default=8000, metavar="N", help="port (8000, else the next free one)")
     options.add_argument("--empty", action="store_true", help="nothing but a first user; no demo company")
+    options.add_argument(
+        "--smoke", action="store_true",
+        help="try all of it, from a file to a funnel, on a temporary folder; say what held, and stop",
+    )  # fmt: skip
     asked = options.parse_args()
     asked.data = asked.data.absolute()
     return asked
@@ -222,9 +228,8 @@ def _children(folder: Path, environment: dict[str, str], web: socket.socket) -> 
     logs = folder / "log"
     logs.mkdir(exist_ok=True)
     commands = {
-        "web": [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"fd://{web.fileno()}", "--preload",
-                "--workers", "2", "--threads", "4", "--timeout", "120", "--graceful-timeout", "5",
-                "--no-control-socket"],
+        "web": [sys.executable, "-m", "gunicorn", "--config", "python:config.web", "--bind", f"fd://{web.fileno()}",
+                "--workers", "2", "--graceful-timeout", "5", "--no-control-socket"],
         **background(),
     }  # fmt: skip
     return [
@@ -235,13 +240,13 @@ def _children(folder: Path, environment: dict[str, str], web: socket.socket) -> 
 
 def background() -> dict[str, list[str]]:
     """The commands of what works unseen, by name: workers and the clock. They are told the rest by the environment."""
-    celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
+    celery = [sys.executable, "-m", "celery", "--quiet", "-A", "config.celery"]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     return {
         "worker": [*celery, "worker", "-n", "worker@%h", "-Q", "quick", "--concurrency", "2", *quiet],
         "jobs": [*celery, "worker", "-n", "jobs@%h", "-Q", "jobs", "--concurrency", "2", *quiet],
         "mail": [*celery, "worker", "-n", "mail@%h", "-Q", "mail", "--concurrency", "2", *quiet],
-        "beat": [*celery, "beat", "--pidfile=", "--loglevel", "WARNING"],
+        "beat": [*celery, "beat", "--pidfile="],
     }
 
 

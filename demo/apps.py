@@ -9,9 +9,10 @@ class DemoConfig(AppConfig):
 
     def ready(self) -> None:
         from demo import loading, panels
-        from kit import jobs
+        from kit import audit, jobs
         from kit.registry import panel
 
+        audit.named({"demo.load": _("Demo company asked for")})
         jobs.register(loading.JOB, loading.work, counts="days")
         panel("start", _("Look around first"), "demo/_first_step.html", panels.first_step, order=50)
         panel("home", _("Demo company"), "demo/_under_way.html", panels.under_way, order=1)

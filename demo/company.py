@@ -237,6 +237,7 @@ USERS = (
     User(f"noor.haddad@{DOMAIN}", "Noor Haddad", "ops", "", True),
     User(f"joan.tate@{DOMAIN}", "Joan Tate", "analyst", "", True),
 )
+WITH_PASSWORD = (f"ilka.brandt@{DOMAIN}", f"dale.whitaker@{DOMAIN}")  # of two teams: each sees the accounts of a region
 PRODUCTS = (
     # external id, name, family, price in cents
     ("MC-MON", "Monitor", "Subscription", 1_200_000),

@@ -22,11 +22,11 @@ from django.utils.translation import gettext as _
 from audience import exclusions, importing
 from audience.models import Import, Person
 from demo import building, campaigns, consents, files
-from demo.company import DAYS, DOMAIN, MONTH, USERS
+from demo.company import DAYS, DOMAIN, MONTH, USERS, WITH_PASSWORD
 from demo.customers import PREDICT_SINCE
 from demo.net_new import GONE_APAC
-from kit import installation, jobs
-from kit.models import Job, User
+from kit import audit, installation, jobs
+from kit.models import Job, Team, User
 from lifecycle import documents, versions
 from lifecycle.models import Version
 from reporting import filling, integrity, notes
@@ -173,6 +173,7 @@ def start(*, seed: int, end: date, by: User | None, now: datetime) -> Job:
     if end > today(now):
         raise Refused(_("The demo company ends on %(end)s, which is yet to come.") % {"end": end.isoformat()})
     payload = {"seed": seed, "end": end.isoformat()}
+    audit.record("demo.load", "demo company", by=by, now=now, after=payload)
     return jobs.enqueue(JOB, payload, title=_("The demo company is being loaded"), by=by, now=now)
 
 
@@ -207,12 +208,17 @@ def _write_files(loading: Loading) -> None:
 def _set_up(loading: Loading) -> None:
     with transaction.atomic():
         told = {"zone": ZONE, "currency": CURRENCY, "company": COMPANY, "postal_address": POSTAL_ADDRESS}
-        for key, value in told.items():
-            installation.put(key, value)
-        exclusions.name_domains([DOMAIN], loading.now)
+        installation.change(told, by=loading.by, now=loading.now)
+        exclusions.name_domains([DOMAIN], by=loading.by, now=loading.now)
         for user in USERS:
             if not User.objects.filter(email=user.email).exists():
-                User.objects.create_user(user.email, None, name=user.name, role=user.role, is_active=user.active)
+                team = Team.objects.get_or_create(name=user.region)[0] if user.region else None
+                made = User.objects.create_user(
+                    user.email, None, name=user.name, role=user.role, team=team, is_active=user.active
+                )
+                if loading.by and user.email in WITH_PASSWORD:
+                    # Whoever brought the company in can look at it as one of its salespeople, by their own password.
+                    User.objects.filter(pk=made.pk).update(password=loading.by.password)
 
 
 def _score(loading: Loading) -> None:

@@ -8,16 +8,29 @@ class KitConfig(AppConfig):
     name = "kit"
 
     def ready(self) -> None:
-        from kit import bulk, jobs, models, navigation, registry, work
+        from kit import audit, bulk, jobs, models, navigation, operations, registry, trail, work, yamlfiles
+        from kit.api import problems
 
+        problems.register(yamlfiles.DocumentError, problems.at_place(400, "bad_document"))
         jobs.register(bulk.JOB, bulk.work, tidy=bulk.tidy)
         registry.holder(models.Task, "tasks", personal=("title", "body"))
         registry.holder(models.Note, "notes", personal=("body",))
         registry.holder(models.AuditEntry, "audit", personal=("before", "after"))
         registry.holder(models.Notice, "notices", personal=("title", "body"))
+        registry.holder(models.Settled, "dead letters that were settled", personal=("reason",))
+        registry.holder(models.Periodic, "periodic work", personal=("error",))
         navigation.register(area="main", label=_("Home"), url_name="home", icon="house", order=10)
         navigation.register(area="main", label=_("My work"), url_name="work", icon="list-todo", order=15)
+        operations.register_all()
         registry.panel("home", _("My work"), "kit/_my_work.html", work.home, order=5)
+        audit.named(trail.ACTIONS)
+        for label, name, icon, order in (
+            (_("Users and roles"), "users", "users", 80),
+            (_("Audit"), "audit", "scroll-text", 85),
+        ):
+            navigation.register(
+                area="operations", label=label, url_name=name, icon=icon, order=order, right="administer"
+            )
         navigation.register(area="operations", label=_("Jobs"), url_name="jobs", icon="list-checks", order=10)
         navigation.register(
             area="operations", label=_("Settings"), url_name="settings", icon="settings", order=90, right="administer"

@@ -1,18 +1,46 @@
-"""The trail of who changed what."""
+"""The trail of who changed what: written by verbs, in their transaction, and read as differences in words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
+from kit import origin
 from kit.models import AuditEntry, User
+
+VISITOR, COMMAND = "visitor", "command line"  # actors that are no users
+LONGEST_ACTOR = 200
+_key: ContextVar[str] = ContextVar("key", default="")
+
+
+@contextmanager
+def speaking() -> Iterator[None]:
+    """Within it `through` counts: one request."""
+    token = _key.set("")
+    try:
+        yield
+    finally:
+        _key.reset(token)
+
+
+def through(key: str) -> None:
+    """What is done from here on in this request is done by a user's key of this name."""
+    _key.set(key)
 
 
 def actor_of(user: User | None) -> str:
-    """How a user is named in ledgers; "system" when nobody asked."""
-    return user.email if user else "system"
+    """How a user is named in ledgers, and the key that spoke for them; "system" when nobody asked."""
+    if user is None:
+        return "system"
+    return f"{user.email} ({key})"[:LONGEST_ACTOR] if (key := _key.get()) else user.email[:LONGEST_ACTOR]
 
 
 def asker(request: HttpRequest) -> User | None:
@@ -21,9 +49,87 @@ def asker(request: HttpRequest) -> User | None:
 
 
 def record(
-    action: str, target: str, *, by: User | None, now: datetime, before: dict[str, Any] | None = None, after: Any = None
+    action: str,
+    target: str,
+    *,
+    by: User | None,
+    now: datetime,
+    before: dict[str, Any] | None = None,
+    after: Any = None,
+    actor: str = "",
 ) -> AuditEntry:
-    """Write one entry: `action` is a verb such as "lifecycle.publish", `target` names the thing in words."""
+    """Write one entry: `action` is a verb such as "lifecycle.publish", `target` names the thing in words.
+
+    `actor` names who did it where that is no user: VISITOR, COMMAND, a key, a rule.
+    """
+    actor = actor[:LONGEST_ACTOR] or actor_of(by)
     return AuditEntry.objects.create(
-        at=now, user=by, actor=actor_of(by), action=action, target=target[:300], before=before, after=after
+        at=now,
+        user=by,
+        actor=actor,
+        action=action,
+        target=target[:300],
+        before=before,
+        after=after,
+        request_id=origin.request_id(),
     )
+
+
+# ---- reading it ----
+
+_words: dict[str, Promise] = {}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value that is another afterwards, as text; "" where there was none, or is none."""
+
+    name: str
+    before: str
+    after: str
+
+
+def named(words: Mapping[str, Promise]) -> None:
+    """What actions are called on pages; each app names its own in `AppConfig.ready`."""
+    _words.update(words)
+
+
+def words(action: str) -> str:
+    """What an action is called; an action that nobody named by its own name."""
+    return str(_words[action]) if action in _words else action.replace(".", ": ").replace("_", " ").capitalize()
+
+
+def choices() -> list[tuple[str, str]]:
+    """Every action that has a name, by name."""
+    return sorted(((action, str(told)) for action, told in _words.items()), key=lambda each: each[1])
+
+
+def changes(entry: AuditEntry) -> list[Change]:
+    """What an entry says was changed: only values that differ, or were told of one side alone."""
+    before, after = _values(entry.before), _values(entry.after)
+    told = [(name, before.get(name), after.get(name)) for name in {**before, **after}]
+    found = [Change(_label(name), _text(was), _text(became)) for name, was, became in told if was != became]
+    return [each for each in found if each.before or each.after]
+
+
+def _values(told: Any) -> dict[str, Any]:
+    if told is None:
+        return {}
+    return told if isinstance(told, dict) else {"value": told}
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ").replace(".", ": ").capitalize()
+
+
+def _text(value: Any) -> str:
+    """A value as people read it, however deep."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, dict):
+        return "; ".join(f"{_label(str(name))}: {_text(each)}" for name, each in value.items() if _text(each))
+    if isinstance(value, list):
+        return ", ".join(filter(None, map(_text, value)))
+    return str(value)

@@ -21,7 +21,7 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from kit import jobs, rights
+from kit import audit, jobs, registry, rights
 from kit.models import Job, User
 from kit.sql import Sql, name, run, sql, value
 
@@ -109,17 +109,21 @@ def do(of: str, action: Action, rows: QuerySet[Any], data: Data, *, count: int, 
     subjects = sql("SELECT id AS subject_id FROM ({}) chosen (id)", Sql(query, tuple(params)))
     with transaction.atomic():
         changed = action.run(subjects, data, by=by, now=now)
-    return Done(action.told(changed, data), _mark(of, action, data, [now]) if changed else "")
+    return Done(action.told(changed, data), _mark(of, action, data, [now], by) if changed else "")
 
 
 def take_back(mark: str, user: Any, *, now: datetime) -> int:
-    """Take back what a mark stands for; how many changes. Raises Refused for a mark that is none, or without right."""
+    """Take back what a mark stands for; how many changes. Raises Refused for a mark that is none, or without right.
+
+    What somebody else did is taken back only by those who see all whom it may have been done to.
+    """
     try:
-        of, asked, data, instants = signing.loads(mark, salt=SALT)
-    except signing.BadSignature as forged:
+        of, asked, data, instants, by = signing.loads(mark, salt=SALT)
+    except (signing.BadSignature, ValueError) as forged:
         raise Refused(_("This can no longer be taken back.")) from forged
     action = find(of, asked)
-    if action is None or action.undo is None or not rights.may(user, action.right):
+    theirs = isinstance(user, User) and (user.pk == by or registry.sees_everything(user))
+    if action is None or action.undo is None or not theirs or not rights.may(user, action.right):
         raise Refused(_("This can no longer be taken back, or your role may not do it."))
     with transaction.atomic():
         return action.undo(data, [datetime.fromisoformat(each) for each in instants], by=user, now=now)
@@ -148,7 +152,10 @@ def work(held: jobs.Held) -> dict[str, Any]:
             )
     told = action.told(changed, payload["data"])
     at = [datetime.fromisoformat(each) for each in instants]
-    return {"told": told, "undo": _mark(payload["of"], action, payload["data"], at) if changed else ""}
+    return {
+        "told": told,
+        "undo": _mark(payload["of"], action, payload["data"], at, held.job.created_by) if changed else "",
+    }
 
 
 def tidy(job: Job) -> None:
@@ -172,7 +179,9 @@ def _later(of: str, action: Action, chosen: Sql, data: Data, count: int, by: Use
         run(sql("CREATE INDEX ON {} (n)", table))
         exact = int(value(sql("SELECT count(*) FROM {}", table)))
         payload = {"of": of, "action": action.name, "data": data, "table": told, "count": exact}
-        job = jobs.enqueue(JOB, payload, by=by, now=now, title=f"{action.label}: {exact:,}")
+        title = f"{action.label}: {exact:,}"
+        job = jobs.enqueue(JOB, payload, by=by, now=now, title=title)
+        audit.record("bulk.ask", title, by=by, now=now, after={"rows": exact, **data})
     return Done(_("This takes a while; here is how far it is."), job=job)
 
 
@@ -180,7 +189,8 @@ def _table(told: str) -> Sql:
     return Sql(f"work.{name(f'bulk_{told}').text}")
 
 
-def _mark(of: str, action: Action, data: Data, instants: Sequence[datetime]) -> str:
+def _mark(of: str, action: Action, data: Data, instants: Sequence[datetime], by: User | None) -> str:
     if action.undo is None:
         return ""
-    return signing.dumps([of, action.name, data, [each.isoformat() for each in instants]], salt=SALT)
+    told = [of, action.name, data, [each.isoformat() for each in instants], by.pk if by else None]
+    return signing.dumps(told, salt=SALT)

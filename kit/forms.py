@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
+from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.utils.dates import WEEKDAYS as WEEKDAYS_BY_NUMBER
 from django.utils.translation import gettext_lazy as _
 
-from kit import users, writing
+from kit import money, signing_in, throttle, users, writing
+from kit.models import Team as Teams
+from kit.models import User
 
 WEEKDAYS = [WEEKDAYS_BY_NUMBER[number] for number in range(7)]  # Monday first
+ZONES = [(name, name) for name in sorted(available_timezones()) if "/" in name or name == "UTC"]
 MOST_HOLIDAYS = 1000
+PASSWORD_RULES = _(
+    "At least 10 letters, none of the usual passwords, and not like your name or email. A sentence does."
+)
 
 
 class Time(forms.TimeInput):
@@ -28,22 +35,125 @@ class Time(forms.TimeInput):
 
 
 class SignIn(AuthenticationForm):
-    """Email and password. The answer never says which of the two was wrong."""
+    """Email and password. The answer never says which of the two was wrong, nor whether anybody is called so."""
 
     error_messages = {
         "invalid_login": _("This email and password do not belong together. Mind capitals in the password."),
-        "inactive": _("This access was closed. An administrator can open it again."),
+        "too_often": _("Too many attempts. Wait %(wait)s and try again, or have a link sent to choose a new password."),
     }
+    wait: timedelta | None = None  # why it was not even tried
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, now: datetime, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.now = now
         self.fields["username"].label = _("Email")
         self.fields["username"].widget.input_type = "email"
         self.fields["username"].widget.attrs |= {"inputmode": "email", "spellcheck": "false"}
 
-    def clean_username(self) -> str:
-        """Emails are kept in small letters."""
-        return self.cleaned_data["username"].strip().lower()
+    def clean(self) -> dict[str, Any]:
+        """Try it, unless it was tried too often; as Django's own form does, which asks without counting."""
+        email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if self.request and email and password:
+            try:
+                self.user_cache = signing_in.attempt(self.request, email, password, now=self.now)
+            except throttle.TooOften as often:
+                self.wait = often.wait
+                params = {"wait": writing.span(often.wait)}
+                raise forms.ValidationError(self.error_messages["too_often"], "too_often", params) from None
+            if self.user_cache is None:
+                raise self.get_invalid_login_error()
+        return self.cleaned_data
+
+
+class Email(forms.Form):
+    """The email of somebody who has forgotten the password."""
+
+    email = forms.CharField(
+        label=_("Email"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "spellcheck": "false"}),
+    )
+
+
+class ChoosePassword(SetPasswordForm):
+    """A password for whoever has followed a link, twice."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new_password1"].label = _("Password")
+        self.fields["new_password2"].label = _("The same again")
+        self.fields["new_password1"].help_text = PASSWORD_RULES
+        self.fields["new_password2"].help_text = ""
+
+
+class ChangePassword(PasswordChangeForm):
+    """One's own: the present one proves that it is oneself who sits there."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["old_password"].label = _("Present password")
+        self.fields["old_password"].widget.attrs.pop("autofocus", None)  # the page begins with something else
+        self.fields["new_password1"].label = _("New password")
+        self.fields["new_password2"].label = _("The same again")
+        self.fields["new_password1"].help_text = PASSWORD_RULES
+        self.fields["new_password2"].help_text = ""
+
+
+class Team(forms.Form):
+    """What a team is called."""
+
+    name = forms.CharField(label=_("Name"), max_length=200)
+
+
+class NamedUser(forms.Form):
+    """What is said of a user from the first day on."""
+
+    name = forms.CharField(label=_("Name"), max_length=200, required=False)
+    role = forms.ChoiceField(label=_("Role"), choices=User.Role.choices, initial=User.Role.VIEWER)
+    team = forms.ModelChoiceField(
+        Teams.objects.order_by("name"), label=_("Team"), required=False, empty_label=_("(none)")
+    )
+
+
+class Invitation(NamedUser):
+    """Somebody new."""
+
+    email = forms.CharField(
+        label=_("Email"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=_("By it they sign in. It cannot be changed later."),
+    )
+
+
+class GivenUser(NamedUser):
+    """What an administrator gives to a user."""
+
+    EXPORT = (("", _("As the role has it")), ("yes", _("May take lists away")), ("no", _("May not")))
+    SHOWN = {True: "yes", False: "no", None: ""}
+
+    may_export = forms.ChoiceField(label=_("Lists and reports as files"), choices=EXPORT, required=False)
+
+    def __init__(self, data: Any = None, *, initial: dict[str, Any]) -> None:
+        super().__init__(data, initial=initial | {"may_export": self.SHOWN[initial["may_export"]]})
+
+    def clean_may_export(self) -> bool | None:
+        return {"yes": True, "no": False}.get(self.cleaned_data["may_export"])
+
+
+class Profile(forms.Form):
+    """What everybody says of themselves."""
+
+    name = forms.CharField(label=_("Name"), max_length=200, required=False)
+    language = forms.ChoiceField(
+        label=_("Language"), required=False, choices=[("", _("As the browser asks")), *settings.LANGUAGES]
+    )
+    zone = forms.ChoiceField(
+        label=_("Time zone"),
+        required=False,
+        choices=[("", _("As the installation")), *ZONES],
+        help_text=_("Times are shown to you in it. Days in reports begin in the installation’s."),
+    )
 
 
 class Installation(forms.Form):
@@ -66,7 +176,7 @@ class Installation(forms.Form):
     zone = forms.ChoiceField(
         label=_("Time zone"),
         help_text=_("Days begin at midnight there. Times in imported files that name no zone are read in it."),
-        choices=[(name, name) for name in sorted(available_timezones()) if "/" in name or name == "UTC"],
+        choices=ZONES,
     )
     currency = forms.CharField(
         label=_("Currency"), max_length=3, help_text=_("Three letters, such as EUR, for amounts that name no other.")
@@ -99,8 +209,11 @@ class Installation(forms.Form):
     def clean_address(self) -> str:
         """Scheme and host, perhaps a port: no path, which our links bring themselves."""
         told = self.cleaned_data["address"].strip().rstrip("/")
-        if told and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?", told, re.ASCII):
+        found = re.fullmatch(r"(https?)://([A-Za-z0-9.-]+)(:\d{1,5})?", told, re.ASCII)
+        if told and not found:
             raise forms.ValidationError(_("Write it as https://mail.example.com, without a path."))
+        if found and settings.HTTPS and found[1] == "http" and found[2] not in ("localhost", "127.0.0.1"):
+            raise forms.ValidationError(_("Begin it with https: links to passwords and preferences go there."))
         return told
 
     def clean_working_from(self) -> str:
@@ -137,9 +250,14 @@ class Installation(forms.Form):
     def clean_currency(self) -> str:
         """Codes are kept in capitals."""
         code = self.cleaned_data["currency"].strip().upper()
-        if not re.fullmatch("[A-Z]{3}", code):
-            raise forms.ValidationError(_("A currency has three letters, such as EUR."))
+        if code not in money.CODES:
+            raise forms.ValidationError(_("No currency is called so. Give its three letters, such as EUR."))
         return code
+
+    def needs_sure(self) -> str:
+        """What of the change reaches back into history, so that it is asked about first; "" when nothing does."""
+        far = ("zone", "currency")
+        return " ".join(self.cleaned_data[name] for name in far if self.cleaned_data[name] != self.initial[name])
 
 
 class DayInput(forms.DateInput):

@@ -15,11 +15,13 @@ from celery import current_app, shared_task
 from django.db import connection, transaction
 from django.utils import timezone
 
+from kit import origin, queues
 from kit.models import Hint
 
-SENDING = 0.5  # seconds a broker may take to answer
 SILENCE = 30.0  # seconds without another attempt after one that failed
 FORGOTTEN = timedelta(seconds=60)  # a hint that has not arrived by then is taken for lost, and may be sent again
+
+HEADER = "perennial_request"  # of the message that carries a hint
 
 logger = logging.getLogger(__name__)
 _silent_until = 0.0
@@ -27,17 +29,22 @@ _silent_until = 0.0
 
 def later(task: str, target: int) -> None:
     """Have a worker call the task with this id soon after commit. At most one hint per (task, id) is under way."""
-    transaction.on_commit(lambda: _send(task, target), robust=True)
+    request_id = origin.request_id()
+    transaction.on_commit(lambda: _send(task, target, request_id), robust=True)
 
 
 def task(**options: Any) -> Callable[[Callable[[int, datetime], object]], Any]:
-    """Make a task of `work(id, now)`: it notes that the hint arrived, so that the next may go, and reads the clock."""
+    """Make a task of `work(id, now)`: it notes that the hint arrived, so that the next may go, and reads the clock.
+
+    What it does goes back to the request that sent the hint.
+    """
 
     def made(work: Callable[[int, datetime], object]) -> Any:
         @wraps(work)
         def arrived(target: int) -> None:
             Hint.objects.filter(task=celery_task.name, target=target).delete()
-            work(target, timezone.now())
+            with origin.following(_asked_by(celery_task)):
+                work(target, timezone.now())
 
         celery_task = shared_task(**options)(arrived)
         return celery_task
@@ -53,14 +60,20 @@ def forget(*, older_than: timedelta | None = None) -> int:
         return cursor.rowcount
 
 
-def _send(task: str, target: int) -> None:
+def _asked_by(celery_task: Any) -> str:
+    return origin.read((celery_task.request.headers or {}).get(HEADER))
+
+
+def _send(task: str, target: int, request_id: str) -> None:
     global _silent_until
     if time.monotonic() < _silent_until or not _is_first(task, target):
         return
     try:
-        with current_app.connection_for_write() as broker:
-            broker.transport_options = {**(broker.transport_options or {}), **_impatient(broker.transport_cls)}
-            current_app.send_task(task, args=[target], connection=broker, retry=False, ignore_result=True)
+        with queues.impatiently() as broker:
+            headers = {HEADER: request_id} if request_id else None
+            current_app.send_task(
+                task, args=[target], headers=headers, connection=broker, retry=False, ignore_result=True
+            )
     except Exception as error:  # whatever a broker client raises: the sweep finds the rows
         logger.warning("the broker does not answer, so %s(%s) waits for the sweep: %s", task, target, error)
         _silent_until = time.monotonic() + SILENCE
@@ -78,10 +91,3 @@ def _is_first(task: str, target: int) -> bool:
             [task, target, str(FORGOTTEN)],
         )
         return bool(cursor.rowcount)
-
-
-def _impatient(transport: Any) -> dict[str, Any]:
-    """Redis alone has sockets to wait for; the folder of the embedded broker answers at once."""
-    if transport != "redis":
-        return {}
-    return {"socket_timeout": SENDING, "socket_connect_timeout": SENDING, "max_retries": 0, "retry_on_timeout": False}

@@ -10,8 +10,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db import transaction
 
-from kit.models import Setting
+from kit import audit
+from kit.models import Setting, User
+from kit.sql import Sql, run
 
 DEFAULTS: dict[str, Any] = {
     "zone": "UTC",
@@ -62,6 +65,24 @@ def put(key: str, value: Any) -> None:
     """Write a setting. Raises KeyError for an unknown one."""
     DEFAULTS[key]
     Setting.objects.update_or_create(key=key, defaults={"value": value})
+
+
+def change(
+    values: dict[str, Any], *, by: User | None, now: datetime, action: str = "settings.change"
+) -> dict[str, Any]:
+    """Write those of the settings that are others than they were, with their entry in the trail; what they were.
+
+    Raises KeyError for an unknown one.
+    """
+    with transaction.atomic():
+        run(Sql("SELECT pg_advisory_xact_lock(hashtext('kit_settings'))"))
+        before = {key: was for key, value in values.items() if (was := get(key)) != value}
+        for key in before:
+            put(key, values[key])
+        if before:
+            after = {key: values[key] for key in before}
+            audit.record(action, ", ".join(before), by=by, now=now, before=before, after=after)
+    return before
 
 
 def address() -> str:

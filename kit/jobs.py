@@ -27,7 +27,7 @@ from django.db import DatabaseError, connection
 from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
-from kit import hints, leases
+from kit import audit, hints, leases, origin
 from kit.models import Job, User
 
 LEASE = timedelta(seconds=30)  # two renewals may fail
@@ -83,7 +83,14 @@ def enqueue(kind: str, payload: dict[str, Any], *, by: User | None, now: datetim
     """Ask for work. The row is the promise; a worker hears of it when the transaction commits. `kind` must be known."""
     if kind not in _kinds:
         raise LookupError(f"no kind of job is called {kind!r}")
-    job = Job.objects.create(kind=kind, payload=payload, title=title, created_by=by, created_at=now)
+    job = Job.objects.create(
+        kind=kind,
+        payload=payload,
+        title=title,
+        created_by=by,
+        created_at=now,
+        request_id=origin.request_id(),
+    )
     hints.later(TASK, job.pk)
     return job
 
@@ -97,15 +104,8 @@ def run(job_id: int, now: datetime) -> bool:
     if not _claim(job_id, owner):
         return False
     job = Job.objects.get(pk=job_id)
-    held = Held(job, owner, now)
-    if job.cancel_asked:
-        _end(held, Job.State.CANCELLED)
-    elif job.attempts > ATTEMPTS:
-        _end(held, Job.State.FAILED, error=_("It stopped without a word three times. Retry it, or look into the log."))
-    elif job.kind not in _kinds:
-        _end(held, Job.State.FAILED, error=_("This version does not know work of the kind “%s”.") % job.kind)
-    else:
-        _work(held)
+    with origin.following(job.request_id, job=job.pk):
+        _see_to(Held(job, owner, now))
     return True
 
 
@@ -118,22 +118,29 @@ def see_through(job: Job, clock: Callable[[], datetime]) -> Job:
     return job
 
 
-def cancel(job_id: int) -> bool:
-    """Ask to stop: a waiting job at once, a running one at its next chunk. False when it had already ended."""
+def cancel(job_id: int, *, by: User | None = None, now: datetime | None = None) -> bool:
+    """Ask to stop: a waiting job at once, a running one at its next chunk. False when it had already ended.
+
+    With `now` somebody asked for it, and the trail says who.
+    """
     waiting = Job.objects.filter(pk=job_id, state=Job.State.QUEUED)
-    if waiting.update(state=Job.State.CANCELLED, cancel_asked=True, finished_at=leases.CLOCK):
+    waited = waiting.update(state=Job.State.CANCELLED, cancel_asked=True, finished_at=leases.CLOCK)
+    if waited:
         _tidy(Job.objects.get(pk=job_id))
-        return True
-    return bool(Job.objects.filter(pk=job_id, state=Job.State.RUNNING).update(cancel_asked=True))
+    stopped = waited or Job.objects.filter(pk=job_id, state=Job.State.RUNNING).update(cancel_asked=True)
+    if stopped:
+        _write_down("job.cancel", job_id, by, now)
+    return bool(stopped)
 
 
-def retry(job_id: int) -> bool:
-    """Queue a failed or cancelled job again, from its cursor. False when it is open or done."""
+def retry(job_id: int, *, by: User | None = None, now: datetime | None = None) -> bool:
+    """Queue a failed or cancelled job again, from its cursor. False when it is open or done. `now` as in `cancel`."""
     ended = Job.objects.filter(pk=job_id, state__in=[Job.State.FAILED, Job.State.CANCELLED])
     again = ended.update(
         state=Job.State.QUEUED, attempts=0, cancel_asked=False, lease_until=None, owner="", error="", finished_at=None
     )
     if again:
+        _write_down("job.retry", job_id, by, now)
         hints.later(TASK, job_id)
     return bool(again)
 
@@ -204,6 +211,11 @@ class Held:
             setattr(self.job, name, value)
 
 
+def _write_down(action: str, job_id: int, by: User | None, now: datetime | None) -> None:
+    if now is not None:
+        audit.record(action, str(Job.objects.get(pk=job_id)), by=by, now=now, after={"job": job_id})
+
+
 def _claim(job_id: int, owner: str) -> bool:
     free = Job.objects.filter(leases.free(), pk=job_id, state__in=OPEN)
     return bool(
@@ -215,6 +227,19 @@ def _claim(job_id: int, owner: str) -> bool:
             started_at=leases.coalesced("started_at"),
         )
     )
+
+
+def _see_to(held: Held) -> None:
+    job = held.job
+    if job.cancel_asked:
+        _end(held, Job.State.CANCELLED)
+    elif job.attempts > ATTEMPTS:
+        _end(held, Job.State.FAILED, error=_("It stopped without a word three times. Retry it, or look into the log."))
+    elif job.kind not in _kinds:
+        _end(held, Job.State.FAILED, error=_("This version does not know work of the kind “%s”.") % job.kind)
+    else:
+        logger.info("job %s (%s) begins, attempt %s", job.pk, job.kind, job.attempts)
+        _work(held)
 
 
 def _work(held: Held) -> None:
@@ -242,6 +267,7 @@ def _end(held: Held, state: Job.State, **values: Any) -> None:
         state=state, finished_at=leases.CLOCK, lease_until=None, owner="", **({"error": ""} | values)
     )
     if ended:
+        logger.info("job %s (%s) ends: %s", held.job.pk, held.job.kind, state.value)
         _tidy(held.job)
 
 

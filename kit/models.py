@@ -8,6 +8,8 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 
@@ -18,6 +20,9 @@ class Team(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("team", args=[self.pk])
 
 
 class UserManager(BaseUserManager["User"]):
@@ -30,11 +35,14 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **values: Any) -> User:
-        return self.create_user(email, password, is_superuser=True, role=User.Role.ADMIN, **values)
+        return self.create_user(email, password, role=User.Role.ADMIN, **values)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """One row is one sign-in."""
+    """One row is one who may sign in, or could once. Who has no password yet is invited; a closed access stays a row.
+
+    `generation` counts upwards: what was signed in with, and links that were sent, under a smaller one are over.
+    """
 
     class Role(models.TextChoices):
         ADMIN = "admin", _("Administrator")
@@ -50,7 +58,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     team = models.ForeignKey(Team, verbose_name=_("team"), null=True, blank=True, on_delete=models.SET_NULL)
     language = models.CharField(_("language"), max_length=10, blank=True)
     zone = models.CharField(_("time zone"), max_length=64, blank=True)
+    may_export = models.BooleanField(_("may export"), null=True)  # None: as the role has it
     is_active = models.BooleanField(_("active"), default=True)
+    generation = models.IntegerField(default=0)
+    invited_at = models.DateTimeField(_("invited"), null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     USERNAME_FIELD = "email"
@@ -61,6 +72,14 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return self.name.split(" ")[0] if self.name else self.email.split("@")[0]
+
+    def get_absolute_url(self) -> str:
+        return reverse("user", args=[self.pk])
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session must know to be this user's: another role, password or generation ends all that are open."""
+        known = f"{self.password}|{self.role}|{self.generation}"
+        return salted_hmac("kit.User.session", known, secret=secret, algorithm="sha256").hexdigest()
 
 
 class Setting(models.Model):
@@ -98,6 +117,7 @@ class Job(models.Model):
     owner = models.CharField(max_length=100, blank=True)
     lease_until = models.DateTimeField(null=True)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
+    request_id = models.CharField(max_length=64, blank=True, db_default="", default="")
     created_at = models.DateTimeField(_("asked for"))
     started_at = models.DateTimeField(_("started"), null=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
@@ -107,6 +127,7 @@ class Job(models.Model):
             # The sweep asks for open jobs every few seconds.
             models.Index(fields=["lease_until"], condition=Q(state__in=["queued", "running"]), name="job_open"),
             models.Index(fields=["-created_at"], name="job_newest"),
+            models.Index(fields=["-finished_at"], condition=Q(state="failed"), name="job_failed"),  # dead letters
         ]
 
     def __str__(self) -> str:
@@ -128,6 +149,37 @@ class Tick(models.Model):
         return f"{self.job} {self.slot}"
 
 
+class Periodic(models.Model):
+    """One row is one kind of periodic work: how its last turn went, and whether somebody asked for one now."""
+
+    name = models.CharField(max_length=64, unique=True)
+    began_at = models.DateTimeField(_("last turn"), null=True)
+    ended_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)  # of the last turn, when it failed
+    error = models.CharField(max_length=500, blank=True, db_default="", default="")
+    asked_at = models.DateTimeField(null=True)
+    asked_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Settled(models.Model):
+    """One row is one thing that had stopped for good, and of which somebody said that no more is to be done."""
+
+    kind = models.CharField(max_length=32)
+    key = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    reason = models.CharField(_("why"), max_length=500)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "key"], name="settled_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
 class Hint(models.Model):
     """One row is one wake-up call in flight for a (task, id), so that a queue never holds two."""
 
@@ -146,11 +198,17 @@ class Heartbeat(models.Model):
     """One row is one worker process and when it last said that it lives."""
 
     worker = models.CharField(_("worker"), max_length=200, primary_key=True)
+    queues = models.CharField(_("takes from"), max_length=200, blank=True, db_default="", default="")
     started_at = models.DateTimeField(_("started"))
     seen_at = models.DateTimeField(_("last seen"))
 
     def __str__(self) -> str:
         return self.worker
+
+    @property
+    def takes_from(self) -> list[str]:
+        """The queues it takes from; a clock takes from none."""
+        return self.queues.split()
 
 
 class AuditEntry(models.Model):
@@ -163,12 +221,33 @@ class AuditEntry(models.Model):
     target = models.CharField(_("what"), max_length=300)
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
+    request_id = models.CharField(max_length=64, blank=True, db_default="", default="")
 
     class Meta:
-        indexes = [models.Index(fields=["-at"], name="audit_newest")]
+        indexes = [
+            models.Index(fields=["-at"], name="audit_newest"),
+            # The audit page, narrowed; a user's own last sign-ins.
+            models.Index(fields=["user", "-at"], name="audit_of_user"),
+            models.Index(fields=["action", "-at"], name="audit_of_action"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("audit_entry", args=[self.pk])
+
+
+class Attempts(models.Model):
+    """One row is how often somebody tried something of late, and when they may try again. The key is a hash."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    count = models.IntegerField()
+    last_at = models.DateTimeField()
+    free_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class Notice(models.Model):

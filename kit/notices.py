@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kit import installation, links
 from kit.models import Notice, User
 
 
@@ -12,3 +13,13 @@ def tell(user: User | None, kind: str, title: str, body: str = "", *, link: str 
     to = [user] if user is not None and user.is_active else User.objects.filter(role=User.Role.ADMIN, is_active=True)
     made = [Notice(user=each, kind=kind, title=title[:300], body=body, link=link[:300], created_at=now) for each in to]
     return len(Notice.objects.bulk_create(made))
+
+
+def leads_to(notice: Notice) -> str:
+    """Where the mail of a notice leads, as a whole address; "" for nowhere.
+
+    A link by which somebody chooses a password is made here, while the mail is written, so that no row keeps it.
+    """
+    if notice.kind == links.KIND and notice.user:
+        return links.password(notice.user)
+    return installation.address() + notice.link if notice.link.startswith("/") else notice.link

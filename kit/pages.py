@@ -33,7 +33,7 @@ from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views import View
 from django_filters import FilterSet
 
@@ -180,12 +180,20 @@ class ListPage(View):
     part_name: str = "kit/_list.html"  # what of it is drawn again when the filters change
     rows_are: str = ""  # the sort of rows that `kit.bulk` knows actions for; "": rows are not chosen
     extra_context: ClassVar[dict[str, Any]] = {}
+    _whole: QuerySet[Any] | None = None  # the rows of which the reader sees only some
 
     # ---- what subclasses may refine ----
 
     def rows(self) -> QuerySet[Any]:
         """All rows of the list before filters; the place to narrow by `self.kwargs` or to annotate."""
         return self.queryset.all()
+
+    def seen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Those of the rows that the reader may see; the same query when these are all of them.
+
+        Whatever the page shows, counts, exports and acts upon goes through here, before filters.
+        """
+        return rows
 
     def prepare(self, rows: list[Any]) -> list[Any]:
         """The rows of one screenful before they are drawn: the place for one more query for all of them."""
@@ -216,7 +224,7 @@ class ListPage(View):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         filterset = self._filterset()
         wish = self._wish(filterset)
-        rows = filterset.qs if filterset else self.rows()
+        rows = filterset.qs if filterset else self._seen()
         if request.GET.get("export") == "csv":
             return self._csv(rows, wish)
         context = self._drawn(filterset, rows, wish)
@@ -255,6 +263,9 @@ class ListPage(View):
         if done.job:
             messages.info(request, done.told)
             return redirect("job", done.job.pk)
+        if self._whole is not None and (gone := count - rows.count()):
+            told = ngettext("%(shown)s is not in this view any more.", "%(shown)s are not in this view any more.", gone)
+            messages.warning(request, told % {"shown": writing.number(gone)})
         if done.undo:
             undo.offer(request, done.told, f"{reverse('undo')}?{urlencode({'mark': done.undo})}")
         else:
@@ -269,11 +280,11 @@ class ListPage(View):
                 raise bulk.Refused(
                     _("A filter of this view was not understood, so that more would be meant than said.")
                 )
-            return filterset.qs if filterset else self.rows()
+            return filterset.qs if filterset else self._seen()
         named = [each for each in self.request.POST.getlist("id")[: SIZES[-1]] if each.isascii() and each.isdigit()]
         if not named:
             raise bulk.Refused(_("No row was chosen."))
-        return self.rows().filter(pk__in=[int(each) for each in named if len(each) < 19])  # a longer one is no row's
+        return self._seen().filter(pk__in=[int(each) for each in named if len(each) < 19])  # a longer one is no row's
 
     def _ask_whether(self, action: bulk.Action, data: bulk.Data, count: int, view: str) -> HttpResponse:
         """The exact number before anything is done to all of them."""
@@ -326,6 +337,7 @@ class ListPage(View):
             "page": page,
             "total": total,
             "total_words": self.counted % shown,
+            "unseen_words": self.unseen_words(total, narrowed=bool(chips)),
             "columns": [self._head(column, wish.sort) for column in self.columns],
             "filterset": filterset,
             "has_search": bool(filterset and "q" in filterset.form.fields),
@@ -351,6 +363,25 @@ class ListPage(View):
             **self.context(),
         }
 
+    def unseen_words(self, total: Total, *, narrowed: bool) -> str:
+        """That there is more than the reader sees, in words; how much more only of the whole list.
+
+        With a filter a number would tell whether somebody is there whom the reader does not see.
+        """
+        if self._whole is None:
+            return ""
+        if narrowed:
+            return _("Only those that you or your team own are shown.")
+        told = _("%(shown)s of %(whole)s: you see those that you or your team own.")
+        return told % {"shown": total, "whole": counted(self._whole)}
+
+    def _seen(self) -> QuerySet[Any]:
+        """All rows that the reader sees, before filters."""
+        rows = self.rows()
+        seen = self.seen(rows)
+        self._whole = None if seen is rows else rows
+        return seen
+
     def _csv(self, rows: QuerySet[Any], wish: Wish) -> HttpResponseBase:
         columns = [column for column in self.columns if column.exported]
 
@@ -360,7 +391,9 @@ class ListPage(View):
                 for row in self.prepare(some):
                     yield [column.of(row) for column in columns]
 
-        return exports.csv_response(self.file_name, [column.label for column in columns], cells())
+        labels = [column.label for column in columns]
+        now = timezone.now()
+        return exports.download(self.request, self.file_name, labels, cells(), count=rows.count(), now=now)
 
     # ---- reading the address ----
 
@@ -368,7 +401,7 @@ class ListPage(View):
         """The filters with what was asked; its `qs` are the rows that pass those that were understood."""
         if not self.filterset_class:
             return None
-        return self.filterset_class(data=self.request.GET, queryset=self.rows(), request=self.request)
+        return self.filterset_class(data=self.request.GET, queryset=self._seen(), request=self.request)
 
     def _wish(self, filterset: FilterSet | None) -> Wish:
         asked = self.request.GET

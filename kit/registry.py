@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -47,7 +49,8 @@ class Named:
     url: str
 
 
-Namer = Callable[[Collection[int]], dict[int, Named]]
+Namer = Callable[[Collection[int], Any], dict[int, Named]]
+Sight = Callable[[QuerySet[Any], Any, str], QuerySet[Any]]
 
 
 @dataclass
@@ -59,6 +62,8 @@ class Registry:
     panels: list[Panel] = field(default_factory=list)
     defaults: list[Callable[[datetime], None]] = field(default_factory=list)
     namer: Namer | None = None
+    sight: Sight | None = None
+    sees_all: Callable[[Any], bool] | None = None
 
 
 registry = Registry()
@@ -95,10 +100,25 @@ def defaults(make: Callable[[datetime], None]) -> None:
 
 
 def name_subjects(namer: Namer) -> None:
-    """Register what tells the names of subjects by their numbers; one app does."""
+    """Register what tells the names of subjects by their numbers, to a user; one app does."""
     registry.namer = namer
 
 
-def named(ids: Collection[int]) -> dict[int, Named]:
-    """The subjects with these numbers that there are, in as many queries as there are kinds of subjects."""
-    return registry.namer(ids) if registry.namer and ids else {}
+def named(ids: Collection[int], user: Any) -> dict[int, Named]:
+    """Those of these subjects that there are and that the user sees, in as many queries as there are kinds of them."""
+    return registry.namer(ids, user) if registry.namer and ids else {}
+
+
+def show_subjects(sight: Sight, sees_all: Callable[[Any], bool]) -> None:
+    """Register what narrows rows to those whose subject a user sees, and who sees all of them; one app does."""
+    registry.sight, registry.sees_all = sight, sees_all
+
+
+def sees_everything(user: Any) -> bool:
+    """Whether no subject is hidden from a user."""
+    return registry.sees_all is None or registry.sees_all(user)
+
+
+def seen(rows: QuerySet[Any], user: Any, column: str = "subject_id") -> QuerySet[Any]:
+    """The rows whose subject, by the id in `column`, the user sees."""
+    return registry.sight(rows, user, column) if registry.sight else rows

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from kit.models import User
 
@@ -19,13 +20,29 @@ RIGHTS: dict[str, frozenset[str]] = {
     "move": frozenset({Role.ADMIN, Role.MARKETER, Role.SALES, Role.OPS}),  # people between stages
     "edit": frozenset({Role.ADMIN, Role.MARKETER, Role.OPS}),  # data and models: imports, lifecycles, own domains
     "operate": frozenset({Role.ADMIN, Role.OPS, Role.MARKETER}),  # long work: cancel, try again, check
+    "export": frozenset({Role.ADMIN, Role.MARKETER, Role.OPS, Role.ANALYST}),  # lists as files; see User.may_export
+    "keys": frozenset({Role.ADMIN, Role.MARKETER, Role.OPS, Role.ANALYST}),  # keys of the API that act as oneself
     "administer": frozenset({Role.ADMIN}),  # the installation
+}
+WORDS = {
+    "note": gettext_lazy("Write notes and tasks, tag, record what happened"),
+    "people": gettext_lazy("Create and change people, accounts and deals"),
+    "move": gettext_lazy("Move people between stages"),
+    "edit": gettext_lazy("Import, and change segments, scores, lifecycles, content and campaigns"),
+    "operate": gettext_lazy("Cancel and retry long work, pause and resume sending"),
+    "export": gettext_lazy("Take lists and reports away as files"),
+    "keys": gettext_lazy("Make keys by which programs ask as oneself"),
+    "administer": gettext_lazy("Invite users, change roles and settings, read the audit"),
 }
 
 
 def may(user: Any, right: str) -> bool:
     """Whether a user has a right. Raises KeyError for a right that does not exist."""
-    return isinstance(user, User) and user.is_active and user.role in RIGHTS[right]
+    roles = RIGHTS[right]
+    if not isinstance(user, User) or not user.is_active:
+        return False
+    told = user.may_export if right == "export" else None
+    return user.role in roles if told is None else told
 
 
 def needs(right: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:

@@ -1,10 +1,11 @@
-"""What a browser may do with our pages: nothing that did not come from here."""
+"""What a browser may do with our pages: run nothing that did not come from here, and keep nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponseBase
 
 # No script, style or frame but our own files; so an inline script that slipped into a name does not run.
@@ -18,6 +19,21 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+
+
+def kept_nowhere(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware, behind sign-in: no browser and no proxy keeps what somebody who is signed in was shown."""
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        # Who is signed in stands in the session. Whoever did not look into it has shown nothing of anybody.
+        if request.session.accessed and SESSION_KEY in request.session:
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return answer
 
 
 def content_security_policy(

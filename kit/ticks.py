@@ -51,11 +51,15 @@ def finish(job: str, turn: datetime) -> None:
 
 
 def once(job: str, every: timedelta, now: datetime, work: Callable[[datetime], object]) -> bool:
+    """Call `work(now)` when the turn that `now` falls in is free. True when this call did it."""
+    return take(job, slot(now, every), now, work)
+
+
+def take(job: str, turn: datetime, now: datetime, work: Callable[[datetime], object]) -> bool:
     """Call `work(now)` when this turn is free, and keep it for as long as that takes. True when this call did it.
 
     An error passes through and gives the turn back to the next caller.
     """
-    turn = slot(now, every)
     if not claim(job, turn):
         return False
     held = Tick.objects.filter(job=job, slot=turn, finished_at=None)

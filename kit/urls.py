@@ -1,15 +1,16 @@
-"""Addresses of sign-in, jobs and the styleguide."""
+"""Addresses of sign-in, home, notes and tasks, operations and the styleguide."""
 
-from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from kit import views
-from kit.views import desk
+from kit.views import access, desk, operations, profile, trail, users
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("sign-in/", views.SignIn.as_view(), name="sign_in"),
-    path("sign-out/", LogoutView.as_view(), name="sign_out"),
+    path("sign-in/", access.SignIn.as_view(), name="sign_in"),
+    path("sign-out/", access.SignOut.as_view(), name="sign_out"),
+    path("forgotten-password/", access.password_forgotten, name="password_forgotten"),
+    path("choose-password/<str:uidb64>/<str:token>/", access.ChoosePassword.as_view(), name="password_set"),
     path("notes/add/", desk.note_add, name="note_add"),
     path("notes/<int:pk>/edit/", desk.note_edit, name="note_edit"),
     path("notes/<int:pk>/remove/", desk.note_remove, name="note_remove"),
@@ -26,6 +27,29 @@ urlpatterns = [
     path("operations/jobs/<int:pk>/", views.job, name="job"),
     path("operations/jobs/<int:pk>/cancel/", views.job_cancel, name="job_cancel"),
     path("operations/jobs/<int:pk>/retry/", views.job_retry, name="job_retry"),
+    path("operations/users/", users.Users.as_view(), name="users"),
+    path("operations/users/invite/", users.user_invite, name="user_invite"),
+    path("operations/users/<int:pk>/", users.user, name="user"),
+    path("operations/users/<int:pk>/link/", users.user_link, name="user_link"),
+    path("operations/users/<int:pk>/close/", users.user_close, name="user_close"),
+    path("operations/users/<int:pk>/reopen/", users.user_reopen, name="user_reopen"),
+    path("operations/users/<int:pk>/sign-out/", users.user_sign_out, name="user_sign_out"),
+    path("operations/users/teams/", users.Teams.as_view(), name="teams"),
+    path("operations/users/teams/new/", users.team_new, name="team_new"),
+    path("operations/users/teams/<int:pk>/", users.team, name="team"),
+    path("operations/users/teams/<int:pk>/remove/", users.team_remove, name="team_remove"),
+    path("operations/users/roles/", users.roles, name="roles"),
+    path("operations/audit/", trail.Audit.as_view(), name="audit"),
+    path("operations/audit/<int:pk>/", trail.audit_entry, name="audit_entry"),
+    path("profile/", profile.profile, name="profile"),
+    path("profile/password/", profile.password, name="profile_password"),
+    path("profile/sign-out/", profile.sign_out_elsewhere, name="profile_sign_out"),
+    path("operations/system/", operations.system, name="system"),
+    path("operations/system/turns/<slug:name>/", operations.periodic_ask, name="periodic_ask"),
+    path("operations/system/workers/", operations.worker_dismiss, name="worker_dismiss"),
+    path("operations/dead-letters/", operations.dead_letters, name="dead_letters"),
+    path("operations/dead-letters/<slug:kind>/<str:key>/retry/", operations.retry, name="dead_letter_retry"),
+    path("operations/dead-letters/<slug:kind>/<str:key>/settle/", operations.settle, name="dead_letter_settle"),
     path("operations/settings/", views.settings_page, name="settings"),
     path("styleguide/", views.styleguide, name="styleguide"),
 ]

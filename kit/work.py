@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -23,6 +23,17 @@ FIELDS = ("title", "body", "assigned_to", "due_on")
 def there() -> QuerySet[Task]:
     """Every task that was not removed, with those it concerns."""
     return Task.objects.filter(removed_at=None).select_related("assigned_to", "done_by", "created_by")
+
+
+def seen(tasks: QuerySet[Task], user: Any) -> QuerySet[Task]:
+    """The tasks that a user sees: about subjects whom they see, and whatever they or their team gave or were given."""
+    about = registry.seen(tasks, user)
+    if about is tasks:
+        return tasks
+    theirs = Q(assigned_to=user) | Q(created_by=user)
+    if getattr(user, "team_id", None):
+        theirs |= Q(team=user.team_id) | Q(created_by__team=user.team_id)
+    return tasks.filter(theirs | Q(pk__in=about.order_by().values("pk")))
 
 
 def open_of(user: User) -> QuerySet[Task]:
@@ -111,13 +122,14 @@ def forget(before: datetime) -> int:
     return Task.objects.filter(removed_at__lt=before).delete()[0]
 
 
-def described(tasks: Iterable[Task], now: datetime, *, named: bool = True) -> list[Task]:
-    """With what a page says of each: `about` (a subject's name and address), `days` late (0: today, None: no day).
+def described(tasks: Iterable[Task], user: Any, now: datetime, *, named: bool = True) -> list[Task]:
+    """With what a page says of each to a user: `about` (the name and address of a subject whom they see), `days` late
+    (0: today, None: no day).
 
     Not `named`: for the page of the one subject that they are about.
     """
     shown, today = list(tasks), timezone.localdate(now)
-    names = registry.named({task.subject_id for task in shown if task.subject_id}) if named else {}
+    names = registry.named({task.subject_id for task in shown if task.subject_id}, user) if named else {}
     for task in shown:
         task.about = names.get(task.subject_id or 0)  # type: ignore[attr-defined]
         task.days = (today - task.due_on).days if task.due_on and not task.done_at else None  # type: ignore[attr-defined]
@@ -130,7 +142,7 @@ def panel(subject: Any, request: HttpRequest, now: datetime) -> dict[str, Any]:
     done = list(mine.exclude(done_at=None).order_by("-done_at", "-pk")[:MOST])
     return {
         "subject": subject,
-        "tasks": described(by_day(mine.filter(done_at=None))[:MOST], now, named=False),
+        "tasks": described(by_day(mine.filter(done_at=None))[:MOST], request.user, now, named=False),
         "done": done,
         "form": forms.Task(auto_id="task-%s", initial={"assigned_to": request.user.pk}),
         "may_note": rights.may(request.user, "note"),
@@ -142,7 +154,7 @@ def home(_subject: None, request: HttpRequest, now: datetime) -> dict[str, Any] 
     if not isinstance(request.user, User):
         return None
     mine, today = open_of(request.user), timezone.localdate(now)
-    first = described(mine[: SHOWN + 1], now)
+    first = described(mine[: SHOWN + 1], request.user, now)
     if not first:
         return None
     return {

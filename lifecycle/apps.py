@@ -10,13 +10,19 @@ class LifecycleConfig(AppConfig):
     def ready(self) -> None:
         from audience import live as engine
         from audience.conditions import uses
-        from kit import jobs, navigation
+        from kit import audit, jobs, navigation
+        from kit.api import problems
         from kit.registry import holder, import_kind, panel
-        from lifecycle import fields, importing, live, moving, panels, versions
+        from lifecycle import fields, importing, live, moving, operations, panels, stages, trail, undo, versions
         from lifecycle.models import Membership, Movement
 
+        problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))
+        problems.register(undo.UndoRefused, problems.refusal(409, "undo_refused"))
+        problems.register(versions.PublishRefused, problems.refusals(409, "version_refused"))
+        audit.named(trail.ACTIONS)
         fields.register_all()
         panels.register()
+        operations.register_all()
         engine.register(engine.Judge("stages", 20, live.judge, live.clock))
         uses.register(versions.kept)
         jobs.register("replay", versions.replay_job, counts="days")

@@ -63,35 +63,58 @@ def _every() -> Iterable[Field]:
         yield from of_lifecycle(each.slug, each.name, each.of, named)
 
 
-def _passes(slug: str) -> Sql:
-    return sql("m.lifecycle_id = (SELECT c.id FROM lifecycle_lifecycle c WHERE c.slug = {})", slug)
+def _passes(slug: str, alias: str = "m") -> Sql:
+    return sql(f"{alias}.lifecycle_id = (SELECT c.id FROM lifecycle_lifecycle c WHERE c.slug = {{}})", slug)
 
 
 def _here(slug: str, ask: Ask) -> Sql:
     """Each subject's stage as of the moment (NULL after an exit), and when it came there.
 
-    The membership itself answers when nothing has moved since; only otherwise the ledger is read.
+    A pass that is open, and in which nothing has moved since, is the subject's newest and only one of its kind: it
+    answers by itself. Of everybody else the last move of the last pass is looked for: in the membership when nothing
+    has moved since, only otherwise in the ledger.
     """
-    if ask.moment.known is None:
-        settled = sql("GREATEST(m.entered_at, m.ended_at) < {}", ask.moment.at)
-    else:
-        settled = Sql("false")
+    if ask.moment.known is not None:
+        return _last_move(slug, ask, settled=Sql("false"), besides=Sql("true"))
+    still = sql("o.ended_at IS NULL AND o.entered_at < {}", ask.moment.at)
+    besides = sql(
+        """(m.ended_at IS NOT NULL OR m.entered_at >= {}) AND NOT EXISTS (
+               SELECT FROM lifecycle_membership o
+               WHERE o.lifecycle_id = m.lifecycle_id AND o.subject_id = m.subject_id AND {})""",
+        ask.moment.at,
+        still,
+    )
+    return sql(
+        """SELECT o.subject_id, g.slug AS value, o.entered_at AS evidence
+           FROM lifecycle_membership o LEFT JOIN lifecycle_stage g ON g.id = o.stage_id WHERE {}{} AND {}
+           UNION ALL SELECT * FROM ({}) ended""",
+        _passes(slug, "o"),
+        ask.only("o.subject_id"),
+        still,
+        _last_move(slug, ask, settled=sql("GREATEST(m.entered_at, m.ended_at) < {}", ask.moment.at), besides=besides),
+    )
+
+
+def _last_move(slug: str, ask: Ask, *, settled: Sql, besides: Sql) -> Sql:
+    """The same out of the passes m for which `besides` holds; `settled`: the membership itself tells its last move."""
     return sql(
         """SELECT DISTINCT ON (w.subject_id) w.subject_id, g.slug AS value, w.occurred_at AS evidence
            FROM (SELECT m.subject_id, m.pass_number, m.seq, m.stage_id, m.entered_at AS occurred_at
-                 FROM lifecycle_membership m WHERE {}{} AND {}
+                 FROM lifecycle_membership m WHERE {}{} AND {} AND {}
                  UNION ALL
                  SELECT m.subject_id, m.pass_number, v.seq, v.to_stage_id, v.occurred_at
                  FROM lifecycle_membership m JOIN lifecycle_movement v ON v.membership_id = m.id
-                 WHERE {}{} AND NOT {} AND {}) w
+                 WHERE {}{} AND NOT {} AND {} AND {}) w
            LEFT JOIN lifecycle_stage g ON g.id = w.stage_id
            ORDER BY w.subject_id, w.pass_number DESC, w.seq DESC""",
         _passes(slug),
         ask.only("m.subject_id"),
         settled,
+        besides,
         _passes(slug),
         ask.only("m.subject_id"),
         settled,
+        besides,
         ask.moment.counts("v"),
     )
 

@@ -10,10 +10,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from audience.filters import EMPTY, NUMBER, LeftOut, OneOf, ValueFilter
-from audience.models import Account, Deal, DealRole, Person
+from audience.models import Account, Deal, DealRole, Field, Person
 from audience.querysets import find_accounts, find_people
+from kit.api.filtering import Moment, TrueOrFalse, Whole
 from kit.models import User
-from lifecycle.models import BulkMember, Membership, Stage
+from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Stage, Version
 
 
 def _stages_asked_for(request: object) -> QuerySet[Stage]:
@@ -168,6 +169,74 @@ class Board(OfSubjects):
         asked = {name: value for name, value in self.data.items() if name in self.filters and value}
         left_out = {"yes": {"left_out": "yes"}, "all": {}}.get(asked.pop("left_out", ""), {"left_out": "no"})
         return asked | left_out
+
+
+class Lifecycles(django_filters.FilterSet):
+    """Lifecycles by species and subjects."""
+
+    species = django_filters.ChoiceFilter(choices=Lifecycle.Species.choices, label=_("Species"))
+    of = django_filters.ChoiceFilter(choices=Field.Of.choices, label=_("Subjects"))
+
+    class Meta:
+        model = Lifecycle
+        fields: list[str] = []
+
+
+def _among(column: str, ids: QuerySet[Any]) -> Q:
+    """The rows with one of a few ids. One alone is asked for as such: then an index on the column gives its order."""
+    found = list(ids.values_list("pk", flat=True))
+    return Q(**{column: found[0]}) if len(found) == 1 else Q(**{f"{column}__in": found})
+
+
+class AllMemberships(django_filters.FilterSet):
+    """Memberships by lifecycle, stage and subject, as programs ask for them."""
+
+    lifecycle = django_filters.CharFilter(method="of_lifecycle", label=_("Lifecycle (its short name)"))
+    stage = django_filters.CharFilter(method="in_stage", label=_("Stage (its short name)"))
+    person = Whole(method="of_subject", label=_("A person’s id"))
+    account = Whole(method="of_subject", label=_("An account’s id"))
+    open = TrueOrFalse("ended_at", "isnull", label=_("Whether the pass goes on"))
+
+    class Meta:
+        model = Membership
+        fields: list[str] = []
+
+    def of_lifecycle(self, rows: QuerySet[Membership], name: str, value: str) -> QuerySet[Membership]:
+        return rows.filter(_among("lifecycle", Lifecycle.objects.filter(slug=value)))
+
+    def in_stage(self, rows: QuerySet[Membership], name: str, value: str) -> QuerySet[Membership]:
+        return rows.filter(_among("stage", Stage.objects.filter(slug=value)))
+
+    def of_subject(self, rows: QuerySet[Membership], name: str, value: int) -> QuerySet[Membership]:
+        return rows.filter(**{"subject_id": value, name: value})
+
+
+class AllMovements(django_filters.FilterSet):
+    """Movements by lifecycle, way, subject, kind and time, as programs ask for them."""
+
+    lifecycle = django_filters.CharFilter(method="of_lifecycle", label=_("Lifecycle (its short name)"))
+    membership = Whole("membership_id", label=_("A membership’s id"))
+    person = Whole(method="of_subject", label=_("A person’s id"))
+    account = Whole(method="of_subject", label=_("An account’s id"))
+    from_stage = django_filters.CharFilter(method="by_way", label=_("Out of this stage (its short name)"))
+    to_stage = django_filters.CharFilter(method="by_way", label=_("Into this stage (its short name)"))
+    kind = django_filters.ChoiceFilter(choices=Movement.Kind.choices, label=_("How"))
+    since = Moment("occurred_at", "gte", label=_("Not before this instant"))
+    before = Moment("occurred_at", "lt", label=_("Before this instant"))
+
+    class Meta:
+        model = Movement
+        fields: list[str] = []
+
+    def of_lifecycle(self, rows: QuerySet[Movement], name: str, value: str) -> QuerySet[Movement]:
+        moving = Version.objects.filter(lifecycle__slug=value).exclude(state=Version.State.DRAFT)
+        return rows.filter(_among("version", moving))
+
+    def of_subject(self, rows: QuerySet[Movement], name: str, value: int) -> QuerySet[Movement]:
+        return rows.filter(**{"membership__subject_id": value, f"membership__{name}": value})
+
+    def by_way(self, rows: QuerySet[Movement], name: str, value: str) -> QuerySet[Movement]:
+        return rows.filter(_among(name, Stage.objects.filter(slug=value)))
 
 
 class BulkMembers(django_filters.FilterSet):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -19,7 +19,7 @@ from audience import filters, listing
 from audience.models import Account, Person
 from kit import installation, pages, registry, rights
 from kit.sql import sql
-from lifecycle import undo
+from lifecycle import undo, wording
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 from lifecycle.querysets import LIVE
 from lifecycle.undo import Verdict
@@ -27,6 +27,22 @@ from lifecycle.undo import Verdict
 EMPTY = "(empty)"  # in the address: in no lifecycle
 FOUND = 5  # lifecycles that a search shows
 MOVES = 50  # movements of one pass that a profile shows
+_INSTANT = {"type": ["string", "null"], "format": "date-time"}
+SCHEMA: dict[str, Any] = {
+    "type": "array",
+    "description": "The newest pass in each lifecycle: where the subject is, since when, and when it ended, if it did.",
+    "items": {
+        "type": "object",
+        "required": ["lifecycle", "stage", "membership", "entered_at", "ended_at"],
+        "properties": {
+            "lifecycle": {"type": "string"},
+            "stage": {"type": ["string", "null"]},
+            "membership": {"type": "integer"},
+            "entered_at": _INSTANT,
+            "ended_at": _INSTANT,
+        },
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -101,28 +117,26 @@ def found(subject: None, request: HttpRequest, now: datetime) -> dict[str, Any] 
     return {"lifecycles": shown} if shown else None
 
 
-def how(movement: Movement) -> str:
-    """How a movement came about, with who did it where somebody did."""
-    if movement.actor and movement.actor != "system":
-        return _("%(how)s (%(who)s)") % {"how": movement.get_kind_display(), "who": movement.actor}
-    return movement.get_kind_display()
-
-
-def way(movement: Movement) -> str:
-    """From where to where, in words."""
-    if movement.from_stage is None:
-        return _("the placement in “%(to)s”") % {"to": movement.to_stage}
-    if movement.to_stage is None:
-        return _("out of the lifecycle from “%(from)s”") % {"from": movement.from_stage}
-    return _("“%(from)s” → “%(to)s”") % {"from": movement.from_stage, "to": movement.to_stage}
-
-
 # ---- lists ----
 
 
 def stages_now(row: Any) -> str:
     """Where somebody is, for the file of a list: “Net-new: MQL; Onboarding: Kick-off”."""
     return "; ".join(f"{each['lifecycle']}: {each['stage'] or _('left')}" for each in row.stages_now)
+
+
+def _told(row: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "lifecycle": each["lifecycle_slug"], "stage": each["stage_slug"], "membership": each["membership"],
+            "entered_at": _instant(each["entered"]), "ended_at": _instant(each["ended"]),
+        }
+        for each in row.stages_now
+    ]  # fmt: skip
+
+
+def _instant(text: str | None) -> str | None:
+    return datetime.fromisoformat(text).astimezone(UTC).isoformat().replace("+00:00", "Z") if text else None
 
 
 def latest(**having: Any) -> QuerySet[Membership]:
@@ -160,13 +174,17 @@ def register() -> None:
                 ),
                 annotations=_annotations,
                 filters={"stage": _filter_of(of)},
+                told=listing.Told("stages", _told, SCHEMA),
             )
         )
     registry.panel("search", gettext_lazy("Lifecycles"), "lifecycle/_search_panel.html", found)
 
 
 def _annotations() -> dict[str, Any]:
-    shown = JSONObject(lifecycle="lifecycle__name", species="lifecycle__species", stage="stage__name", ended="ended_at")
+    shown = JSONObject(
+        lifecycle="lifecycle__name", species="lifecycle__species", stage="stage__name", ended="ended_at",
+        membership="pk", lifecycle_slug="lifecycle__slug", stage_slug="stage__slug", entered="entered_at",
+    )  # fmt: skip
     return {"stages_now": ArraySubquery(latest().order_by("lifecycle__name").values(shown=shown))}
 
 
@@ -204,7 +222,7 @@ def _movements(memberships: list[Membership]) -> dict[int, list[Movement]]:
         moved = Movement.objects.filter(membership__in=memberships).select_related("from_stage", "to_stage")
         for movement in moved.order_by("-seq"):
             newer = found[movement.membership_id][-1:]
-            movement.how = how(movement)  # type: ignore[attr-defined]
+            movement.how = wording.how(movement)  # type: ignore[attr-defined]
             movement.taken_back = bool(newer and _takes_back(newer[0], movement))  # type: ignore[attr-defined]
             found[movement.membership_id].append(movement)
     return found

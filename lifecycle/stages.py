@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
 from django.utils.translation import gettext as _
 
+from kit import audit
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, run, sql
@@ -146,7 +148,17 @@ def move(
         at,
         reason,
     )
-    return move_many(relation, Ledgering(membership.version, kind, actor_of(by), now)) > 0
+    with transaction.atomic():
+        moved = move_many(relation, Ledgering(membership.version, kind, actor_of(by), now)) > 0
+        if moved:
+            after = {
+                "subject": membership.subject_id,
+                "from": str(membership.stage or ""),
+                "to": str(to or ""),
+                "reason": reason,
+            }
+            audit.record("lifecycle.move", f"membership {membership.pk}", by=by, now=now, after=after)
+    return moved
 
 
 def place(

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from kit import audit
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, dicts, sql
@@ -69,9 +70,13 @@ def undo(movement: Movement, *, by: User | None, now: datetime, reason: str = ""
     """
     wanted = sql("SELECT {}::bigint AS membership_id, {}::int AS seq", movement.membership_id, movement.seq)
     version = Version.objects.select_related("lifecycle").get(pk=movement.version_id)
-    done = undo_many(wanted, version, by=by, now=now, reason=reason)
-    for verdict in done.refused:
-        raise UndoRefused(verdict.words)
+    with transaction.atomic():
+        done = undo_many(wanted, version, by=by, now=now, reason=reason)
+        for verdict in done.refused:
+            raise UndoRefused(verdict.words)
+        if done.count:
+            after = {"movement": movement.seq, "reason": reason}
+            audit.record("lifecycle.undo", f"membership {movement.membership_id}", by=by, now=now, after=after)
     return done.count > 0
 
 

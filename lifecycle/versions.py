@@ -16,7 +16,7 @@ from audience import live
 from audience.conditions import describe, tree, uses
 from kit import audit, jobs
 from kit.models import Job, User
-from lifecycle import cases, replay
+from lifecycle import cases, querysets, replay
 from lifecycle.models import Lifecycle, Stage, Transition, Version
 
 
@@ -148,11 +148,22 @@ def publish(version: Version, *, by: User | None, now: datetime) -> Job:
 
 
 def preview(version: Version, *, by: User | None, now: datetime) -> Job:
-    """Start a job that finds out what publishing would do to the history; its result has the counts per stage."""
+    """Start a job that finds out what publishing would do to the history; its result has the counts per stage.
+
+    Raises PublishRefused when it is no draft, or a preview of it is being made.
+    """
+    _refuse_unless_idle_draft(version)
     title = _("Preview of %(version)s") % {"version": version}
     job = jobs.enqueue("preview", {"version": version.pk}, title=title, by=by, now=now)
     Version.objects.filter(pk=version.pk).update(job=job)
+    audit.record("lifecycle.preview", str(version), by=by, now=now)
     return job
+
+
+def to_show(lifecycle: Lifecycle) -> Version | None:
+    """The live version of a lifecycle, or else its newest."""
+    live_one = lifecycle.versions.filter(state__in=querysets.LIVE).first()
+    return live_one or lifecycle.versions.order_by("-number").first()
 
 
 def first_step(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
@@ -163,6 +174,13 @@ def first_step(_subject: None, _request: HttpRequest, _now: datetime) -> dict[st
 def sentence(condition: Any, of: str) -> str:
     """A condition as it reads in English."""
     return describe.sentence(tree.parse(condition, of=of))
+
+
+def _refuse_unless_idle_draft(version: Version) -> None:
+    if version.state != Version.State.DRAFT:
+        raise PublishRefused([_("%(version)s is not a draft.") % {"version": version}])
+    if version.job is not None and version.job.state in jobs.OPEN:
+        raise PublishRefused([_("A preview of this draft is being made; cancel it first.")])
 
 
 def _reachable(stages: list[Stage], rules: list[Transition]) -> set[int]:
@@ -227,10 +245,13 @@ def _page(version: Version) -> str:
 
 
 @transaction.atomic
-def discard(version: Version) -> None:
-    """Throw a draft away, and its lifecycle with it when nothing else is left of that. Raises for any other state."""
-    if version.state != Version.State.DRAFT:
-        raise PublishRefused([_("%(version)s is not a draft.") % {"version": version}])
+def discard(version: Version, *, by: User | None, now: datetime) -> None:
+    """Throw a draft away, and its lifecycle with it when nothing else is left of that.
+
+    Raises PublishRefused when it is no draft, or a preview of it is being made.
+    """
+    _refuse_unless_idle_draft(version)
+    audit.record("lifecycle.discard", str(version), by=by, now=now)
     version.transitions.all().delete()
     version.stages.all().delete()
     lifecycle = version.lifecycle

@@ -8,13 +8,17 @@ class ReportingConfig(AppConfig):
     name = "reporting"
 
     def ready(self) -> None:
-        from kit import jobs, navigation
+        from kit import audit, jobs, navigation
+        from kit.api import problems
         from kit.registry import holder, panel
-        from reporting import integrity, panels
+        from reporting import addresses, integrity, operations, panels, trail
         from reporting.models import StageEntry
 
+        problems.register(addresses.NotAsked, problems.refusal(404, "no_such_figure"))
+        audit.named(trail.ACTIONS)
         holder(StageEntry, "first entries into stages")
         jobs.register(integrity.JOB, integrity.run_job)
+        operations.register_all()
         navigation.register(area="reports", label=_("Funnel"), url_name="report_funnel", icon="funnel", order=10)
         navigation.register(
             area="reports", label=_("Hand-offs"), url_name="report_handoffs", icon="handshake", order=20
@@ -28,4 +32,5 @@ class ReportingConfig(AppConfig):
             navigation.register(area="reports", label=label, url_name=url_name, icon=icon, order=order)
         navigation.register(area="operations", label=_("Ledger"), url_name="ledger", icon="scale", order=60)
         panel("home", _("Lifecycles"), "reporting/_home_panel.html", panels.home, order=10)
+        panel("settings", _("Pars"), "kit/_setting.html", panels.pars, order=30)
         panel("campaign_results", _("Lift"), "reporting/_lift_panel.html", panels.lift, order=10)

@@ -10,6 +10,7 @@ from kit.statistics import Counts, Share
 from reporting import offers
 from reporting.metrics import accepted_so_fast
 from reporting.offers import Outcome, Speed
+from reporting.plans import Place
 from reporting.questions import Question
 from reporting.splits import EMPTY
 
@@ -48,6 +49,14 @@ class HandOffs:
     buckets: tuple[tuple[str, Body], ...]
     by_speed: dict[Speed, Share]
     rejected: tuple[tuple[str, int], ...]  # reason ("" none given) and how many, the most frequent first
+
+
+def of_stage(question: Question, stage: Place) -> Question:
+    """The question about the hand-offs out of a stage with a limit: accepted in the next, come to the one behind it."""
+    onward = question.plan.next(stage.slug)
+    assert onward is not None
+    target = question.plan.next(onward.slug) or onward
+    return question.about(stage=stage.slug, target=target.slug)
 
 
 def answer(question: Question) -> HandOffs:

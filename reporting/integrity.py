@@ -15,10 +15,12 @@ from django.db import models, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from kit import installation, jobs
+from audience import sight
+from kit import audit, installation, jobs
+from kit.models import Job, User
 from kit.sql import Sql, dicts, sql, value
 from kit.sql import run as run_sql
-from lifecycle.models import Lifecycle
+from lifecycle.models import Lifecycle, Membership
 from reporting import cohorts, filling, plans
 from reporting.models import Fill, LedgerCheck
 
@@ -104,6 +106,35 @@ def run_job(held: jobs.Held) -> dict[str, Any]:
         found += run(lifecycle, now=held.now).found
         held.progress(rows_done=number, rows_total=len(todo), cursor={"done": number, "found": found})
     return {"lifecycles": len(todo), "findings": found}
+
+
+def ask(*, by: User | None, now: datetime) -> tuple[Job, bool]:
+    """Have all ledgers checked in the background; the check that is under way already if there is one, and False."""
+    under_way = Job.objects.filter(kind=JOB, state__in=jobs.OPEN).first()
+    if under_way is not None:
+        return under_way, False
+    audit.record("ledger.check", "ledger", by=by, now=now)
+    return jobs.enqueue(JOB, {}, by=by, now=now, title=_("Ledger check")), True
+
+
+def newest() -> dict[int, LedgerCheck]:
+    """The last check of each lifecycle, by its id."""
+    found = LedgerCheck.objects.order_by("lifecycle", "-checked_at").distinct("lifecycle")
+    return {check.lifecycle_id: check for check in found}
+
+
+def last_job() -> Job | None:
+    """The check that was asked for last."""
+    return Job.objects.filter(kind=JOB).order_by("-created_at").first()
+
+
+def seen(findings: list[dict[str, Any]], user: Any) -> list[dict[str, Any]]:
+    """The findings about days and stages, and those about members whom the user sees."""
+    if sight.everything(user):
+        return findings
+    named = [each["membership"] for each in findings if each["membership"]]
+    known = set(sight.subjects(Membership.objects.filter(pk__in=named), user).values_list("pk", flat=True))
+    return [each for each in findings if not each["membership"] or each["membership"] in known]
 
 
 def _compare(lifecycle: Lifecycle) -> list[Finding]:

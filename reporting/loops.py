@@ -10,6 +10,7 @@ from datetime import date
 from kit.sql import rows, sql
 from kit.statistics import Counts, Share
 from reporting.metrics import cohort_conversion, detoured_wins, first_and_repeat, recycled
+from reporting.plans import Place, Plan
 from reporting.questions import Question
 from reporting.windows import Window
 
@@ -61,6 +62,20 @@ class Loops:
     entries: Mapping[str, tuple[int, int]]  # of each stage of the success path: for the first time, and again
     periods: Sequence[Period]
     reasons: Sequence[str]  # what there is to narrow by
+
+
+def offered(plan: Plan) -> list[Place]:
+    """The stages of which periods can be told: those that lead on, the one with a limit first."""
+    onward = list(plan.success[:-1])
+    return sorted(onward, key=lambda place: not place.limit_hours)
+
+
+def of_stage(question: Question, stage: Place, reason: str | None) -> Question:
+    """The question about loops with the periods of a stage; its reason narrows those sent."""
+    onward = question.plan.next(stage.slug)
+    assert onward is not None
+    target = (question.plan.next(onward.slug) or onward) if stage.limit_hours else onward
+    return question.about(stage=stage.slug, target=target.slug, reason=reason)
 
 
 def answer(question: Question, cuts: Sequence[tuple[date, str]] = ()) -> Loops:

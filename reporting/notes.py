@@ -22,12 +22,16 @@ def add(day: date, text: str, *, by: User | None, now: datetime) -> ChartNote:
     """Keep a new note."""
     with transaction.atomic():
         note = ChartNote.objects.create(day=day, text=text, created_by=by, created_at=now)
-        audit.record("note.add", str(note), by=by, now=now, after={"day": note.day.isoformat(), "text": note.text})
+        audit.record(
+            "chart_note.add", str(note), by=by, now=now, after={"day": note.day.isoformat(), "text": note.text}
+        )
     return note
 
 
 def remove(note: ChartNote, *, by: User | None, now: datetime) -> None:
     """Take a note away."""
     with transaction.atomic():
-        audit.record("note.remove", str(note), by=by, now=now, before={"day": note.day.isoformat(), "text": note.text})
+        audit.record(
+            "chart_note.remove", str(note), by=by, now=now, before={"day": note.day.isoformat(), "text": note.text}
+        )
         note.delete()

@@ -8,8 +8,10 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from campaigns.models import Campaign
+from kit import installation
 from kit.sql import rows, sql
 from lifecycle.models import Lifecycle, Version
 from reporting import campaigns, figures, funnel, plans
@@ -108,3 +110,10 @@ def _counts(lifecycles: list[Lifecycle], window: Window) -> tuple[Counts, Counts
         there[lifecycle_id][stage] = balance_now
         moved[lifecycle_id][stage] = came
     return there, moved
+
+
+def pars(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """Of the settings page: what retention is held against, and where that is said."""
+    told = {"grr": installation.get("grr_par"), "nrr": installation.get("nrr_par")}
+    says = _("GRR is held against %(grr)s %%, NRR against %(nrr)s %%.") % told
+    return {"says": says, "label": _("Retention"), "url": reverse("report_retention")}

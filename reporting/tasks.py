@@ -1,21 +1,19 @@
 """Tasks of reporting: each reads the clock and calls one verb."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from celery import shared_task
 from django.utils import timezone
 
-from kit import hints, ticks
+from kit import hints, periodic
 from lifecycle.models import Lifecycle
-from reporting import filling, integrity
-
-FILL_EVERY = timedelta(seconds=30)
+from reporting import filling
 
 
 @shared_task
 def fill_reports() -> None:
     """Twice a minute: what moved since is in the figures."""
-    ticks.once("fill_reports", FILL_EVERY, timezone.now(), filling.fill_all)
+    periodic.turn("fill_reports", timezone.now())
 
 
 @hints.task()
@@ -28,4 +26,4 @@ def fill_lifecycle(lifecycle_id: int, now: datetime) -> None:
 @shared_task
 def check_ledgers() -> None:
     """Once a day: everything that the ledger page shows."""
-    ticks.once("check_ledgers", timedelta(days=1), timezone.now(), integrity.run_all)
+    periodic.turn("check_ledgers", timezone.now())

@@ -10,11 +10,14 @@ class ScoringConfig(AppConfig):
     def ready(self) -> None:
         from audience import live
         from audience.conditions import uses
-        from kit import jobs, navigation
+        from kit import audit, jobs, navigation
+        from kit.api import problems
         from kit.registry import holder
-        from scoring import fields, panels, previewing, running, versions
+        from scoring import fields, panels, previewing, running, trail, versions
         from scoring.models import Crossing, Score, ScoreChange
 
+        problems.register(versions.Refused, problems.refusals(409, "version_refused"))
+        audit.named(trail.ACTIONS)
         fields.register_all()
         live.register(live.Judge("scores", 10, running.judge, running.clock))
         uses.register(versions.kept)

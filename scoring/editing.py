@@ -57,15 +57,16 @@ def remove(rule: Rule, *, by: User | None, now: datetime) -> None:
 
 
 @transaction.atomic
-def move(rule: Rule, by_places: int) -> bool:
+def move(rule: Rule, places: int, *, by: User | None, now: datetime) -> bool:
     """Let a rule change places with its neighbour above (−1) or below (1); False at the end of the list."""
     version = _hold(rule.version)
-    other = version.rules.filter(order=rule.order + by_places).first()
+    other = version.rules.filter(order=rule.order + places).first()
     if other is None:
         return False
     version.rules.filter(pk=other.pk).update(order=0)
     version.rules.filter(pk=rule.pk).update(order=other.order)
     version.rules.filter(pk=other.pk).update(order=rule.order)
+    audit.record("scoring.rule_moved", f"{version}: {rule}", by=by, now=now)
     return True
 
 

@@ -8,8 +8,10 @@ import django_filters
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from audience.models import Field
+from kit.api.filtering import Moment, Whole
 from scoring import fields
-from scoring.models import Crossing, Score, ScoringVersion
+from scoring.models import Crossing, Score, ScoreChange, ScoringModel, ScoringVersion
 from scoring.rules import MICRO
 
 LEVELS = ("1", "2", "3", "4")
@@ -50,4 +52,51 @@ class Crossings(django_filters.FilterSet):
 
     class Meta:
         model = Crossing
+        fields: list[str] = []
+
+
+class Models(django_filters.FilterSet):
+    """Scoring models by species and subjects."""
+
+    species = django_filters.ChoiceFilter(choices=ScoringModel.Species.choices, label=_("Species"))
+    of = django_filters.ChoiceFilter(choices=Field.Of.choices, label=_("Subjects"))
+
+    class Meta:
+        model = ScoringModel
+        fields: list[str] = []
+
+
+class _OfSubjects(django_filters.FilterSet):
+    model = django_filters.CharFilter(method="of_model", label=_("Scoring model (its short name)"))
+    person = Whole(method="of_subject", label=_("A person’s id"))
+    account = Whole(method="of_subject", label=_("An account’s id"))
+
+    def of_model(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        # Its id is asked for alone: then an index on it gives the order.
+        return rows.filter(model=ScoringModel.objects.filter(slug=value).values_list("pk", flat=True).first())
+
+    def of_subject(self, rows: QuerySet[Any], name: str, value: int) -> QuerySet[Any]:
+        return rows.filter(**{"subject_id": value, name: value})
+
+
+class AllScores(_OfSubjects):
+    """Scores by model, subject and how high they are, as programs ask for them."""
+
+    least = django_filters.NumberFilter("shown", "gte", label=_("At least"))
+    most = django_filters.NumberFilter("shown", "lte", label=_("At most"))
+    grade = django_filters.ChoiceFilter(choices=[(each, each) for each in fields.GRADES], label=_("Grade"))
+
+    class Meta:
+        model = Score
+        fields: list[str] = []
+
+
+class AllChanges(_OfSubjects):
+    """Changes of scores by model, subject and time, as programs ask for them."""
+
+    since = Moment("occurred_at", "gte", label=_("Not before this instant"))
+    before = Moment("occurred_at", "lt", label=_("Before this instant"))
+
+    class Meta:
+        model = ScoreChange
         fields: list[str] = []

@@ -21,6 +21,16 @@ from scoring.explaining import Entry, Explanation, Move, Step
 from scoring.models import Score, ScoringModel, ScoringVersion
 from scoring.rules import MICRO, Plans
 
+SCHEMA: dict[str, Any] = {
+    "type": "array",
+    "description": "The score by each model.",
+    "items": {
+        "type": "object",
+        "required": ["model", "score", "grade"],
+        "properties": {"model": {"type": "string"}, "score": {"type": "integer"}, "grade": {"type": "string"}},
+    },
+}
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -74,6 +84,7 @@ def register() -> None:
                 ),
                 annotations=_annotations,
                 on_card=True,
+                told=listing.Told("scores", _told, SCHEMA),
             )
         )
 
@@ -83,8 +94,12 @@ def scores_now(row: Any) -> str:
     return "; ".join(f"{each['model']}: {each['shown']}" for each in row.scores_now)
 
 
+def _told(row: Any) -> list[dict[str, Any]]:
+    return [{"model": each["slug"], "score": each["shown"], "grade": each["grade"]} for each in row.scores_now]
+
+
 def _annotations() -> dict[str, Any]:
-    told = JSONObject(model="model__name", shown="shown", grade="grade")
+    told = JSONObject(model="model__name", slug="model__slug", shown="shown", grade="grade")
     mine = Score.objects.filter(subject_id=OuterRef("pk")).order_by("model__name")
     return {"scores_now": ArraySubquery(mine.values(told=told))}
 

@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from audience import live
-from kit import jobs
+from kit import audit, jobs
 from kit.models import Job, User
 from kit.sql import Sql, dicts, name, rows, run, sql
-from scoring import compiling
+from scoring import compiling, versions
 from scoring.models import Crossing, ScoringModel, ScoringVersion
 from scoring.rules import Plan, Plans, read
 
@@ -80,10 +80,15 @@ def spans(counts: dict[int, int], drafted: dict[int, int] | None = None) -> list
 
 
 def ask(version: ScoringVersion, *, by: User | None, now: datetime) -> Job:
-    """Start the job that finds what a draft would change; the version remembers it."""
+    """Start the job that finds what a draft would change; the version remembers it.
+
+    Raises Refused when it is no draft, or a preview of it is being made.
+    """
+    versions.refuse_unless_idle_draft(version)
     title = _("Preview of %(version)s") % {"version": version}
     job = jobs.enqueue(KIND, {"version": version.pk}, by=by, now=now, title=title)
     ScoringVersion.objects.filter(pk=version.pk).update(job=job)
+    audit.record("scoring.preview", str(version), by=by, now=now)
     return job
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
+from audience import sight
 from scoring import fields
 from scoring.filters import LEVELS
 from scoring.models import Crossing, Score, ScoreChange, ScoringModel, ScoringVersion
@@ -16,19 +17,24 @@ LEADERS = 10
 LIVE = [ScoringVersion.State.PUBLISHED, ScoringVersion.State.PUBLISHING]
 
 
-def for_list() -> QuerySet[ScoringModel]:
-    """The models with the newest published version and draft, how many are scored and how many reach the limit."""
+def with_versions() -> QuerySet[ScoringModel]:
+    """The models with the newest published version and draft."""
     live = ScoringVersion.objects.filter(model=OuterRef("pk"), state__in=LIVE).order_by("-number")
     draft = ScoringVersion.objects.filter(model=OuterRef("pk"), state=ScoringVersion.State.DRAFT).order_by("-number")
+    return ScoringModel.objects.annotate(
+        live_number=Subquery(live.values("number")[:1]),
+        live_state=Subquery(live.values("state")[:1]),
+        draft_number=Subquery(draft.values("number")[:1]),
+    )
+
+
+def for_list() -> QuerySet[ScoringModel]:
+    """The same, and how many are scored and how many reach the limit."""
     scored = Score.objects.filter(model=OuterRef("pk")).order_by().values("model")
     reached = scored.filter(shown__gte=OuterRef("limit"))
     return (
-        ScoringModel.objects.annotate(
-            live_number=Subquery(live.values("number")[:1]),
-            live_state=Subquery(live.values("state")[:1]),
-            draft_number=Subquery(draft.values("number")[:1]),
-            limit=F("scored_by__limit"),
-        )
+        with_versions()
+        .annotate(limit=F("scored_by__limit"))
         .annotate(
             scored=Subquery(scored.values(n=Count("pk"))),
             reached=Subquery(reached.values(n=Count("pk"))),
@@ -42,9 +48,9 @@ def scores(model: ScoringModel) -> QuerySet[Score]:
     return Score.objects.filter(model=model).select_related("person__account", "account")
 
 
-def leaders(model: ScoringModel) -> list[Score]:
-    """Those with the highest scores."""
-    return list(scores(model).filter(shown__gt=0).order_by("-shown", "-total", "pk")[:LEADERS])
+def leaders(model: ScoringModel, user: Any) -> list[Score]:
+    """Those with the highest scores whom a user sees."""
+    return list(sight.subjects(scores(model), user).filter(shown__gt=0).order_by("-shown", "-total", "pk")[:LEADERS])
 
 
 def figures(model: ScoringModel, version: ScoringVersion | None) -> dict[str, Any]:

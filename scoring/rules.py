@@ -137,6 +137,14 @@ def in_words(rule: Rule, of: str) -> str:
     return describe.where(where(rule.where, of)) or _("any activity")
 
 
+def told(rule: Rule, of: str) -> str:
+    """The same, or why it cannot be read any more."""
+    try:
+        return in_words(rule, of)
+    except tree.ConditionError as error:
+        return str(error)
+
+
 def micro(points: Decimal) -> int:
     """Points in whole micro-points; they are kept with no more than six places."""
     return int(points * MICRO)

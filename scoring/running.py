@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from audience import live
 from audience.conditions import registry
 from audience.conditions.tree import ConditionError
-from kit import installation, jobs
+from kit import audit, installation, jobs
 from kit.models import Job, User
 from kit.sql import Sql, name, run, sql, value
 from scoring import compiling
@@ -222,6 +222,7 @@ def ask(model: ScoringModel, *, by: User | None, now: datetime, publishing: Scor
         waiting = Job.objects.filter(kind=KIND, payload__model=model.pk, state=Job.State.QUEUED).first()
         if waiting:
             return waiting
+        audit.record("scoring.rescore", str(model), by=by, now=now)
     title = _("Scores of %(model)s") % {"model": publishing or model}
     payload = {"model": model.pk} | ({"version": publishing.pk} if publishing else {})
     return jobs.enqueue(KIND, payload, by=by, now=now, title=title)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from audience import live
 from audience.conditions import uses
-from kit import audit, installation
+from kit import audit, installation, jobs
 from kit.models import Job, User
 from kit.sql import sql
 from scoring import fields, running
@@ -153,11 +153,11 @@ def retire(version: ScoringVersion, *, by: User | None, now: datetime) -> Job | 
 def discard(version: ScoringVersion, *, by: User | None, now: datetime) -> None:
     """Throw a draft away, and its model with it when that never had another version.
 
-    Raises Refused for any other state, and when the model would go while conditions ask for it, naming them.
+    Raises Refused for any other state, while it is previewed, and when the model would go while conditions ask for it,
+    naming them.
     """
     model = ScoringModel.objects.select_for_update().get(pk=version.model_id)
-    if version.state != State.DRAFT:
-        raise Refused([_("%(version)s is not a draft.") % {"version": version}])
+    refuse_unless_idle_draft(version)
     goes = not model.versions.exclude(pk=version.pk).exists()
     if goes:
         _refuse_if_used(model)
@@ -166,6 +166,14 @@ def discard(version: ScoringVersion, *, by: User | None, now: datetime) -> None:
     version.delete()
     if goes:
         model.delete()
+
+
+def refuse_unless_idle_draft(version: ScoringVersion) -> None:
+    """Raises Refused when it is no draft, or a preview of it is being made."""
+    if version.state != State.DRAFT:
+        raise Refused([_("%(version)s is not a draft.") % {"version": version}])
+    if version.job is not None and version.job.state in jobs.OPEN:
+        raise Refused([_("A preview of this draft is being made; wait for it or cancel it first.")])
 
 
 def kept() -> Iterator[uses.Use]:

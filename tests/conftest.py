@@ -26,6 +26,7 @@ CHROMIUM = [
 def pytest_configure() -> None:
     settings.SECURE_SSL_REDIRECT = settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
     settings.ALLOWED_HOSTS = ["*"]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.auditing.every_change_is_written_down"]
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = {
         **settings.STORAGES,

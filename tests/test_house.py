@@ -81,7 +81,7 @@ def test_no_room_has_a_name_that_says_nothing() -> None:
 
 def test_every_file_opens_with_a_sentence() -> None:
     silent = []
-    for path in modules(*APPS, "config", "tests", "bench", "faults", "examples"):
+    for path in modules(*APPS, "config", "tests", "bench", "faults", "smoke", "examples"):
         opening = (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0]
         if not opening.rstrip().endswith((".", "!", "?", ":")) and path.read_text().strip():
             silent.append(str(path.relative_to(ROOT)))
@@ -144,3 +144,16 @@ def test_nothing_names_the_machine_it_was_written_on() -> None:
             if path.suffix in kinds and home.search(path.read_text()):
                 found.append(str(path.relative_to(ROOT)))
     assert found == []
+
+
+def test_every_document_is_in_the_index_and_what_documents_name_is_there() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    documents = sorted((ROOT / "docs").glob("*.md"))
+    assert [path.name for path in documents if path.name != "README.md" and f"]({path.name})" not in index] == []
+    rooms = "|".join([*APPS, "config", "tests", "bench", "faults", "smoke", "examples", "bin", "docs"])
+    for path in [ROOT / "README.md", *documents, *ROOT.glob("examples/*/README.md")]:
+        text = path.read_text()
+        links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
+        assert [link for link in links if not (path.parent / link).exists()] == [], path.name
+        named = re.findall(rf"`((?:{rooms})/[\w./-]*)`", text)
+        assert [file for file in named if not (ROOT / file).exists()] == [], path.name

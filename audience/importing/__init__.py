@@ -5,6 +5,21 @@ Read first: running.py (the phases), staging.py (text to values), kinds/people.p
 """
 
 from audience.importing.refusals import Refused
-from audience.importing.running import begin, counts_of, discard, guessed, kind_of, run, start, tidy, upload, work
+from audience.importing.running import (
+    begin,
+    counts_of,
+    discard,
+    guessed,
+    kind_of,
+    rejected,
+    run,
+    start,
+    tidy,
+    upload,
+    work,
+)
 
-__all__ = ["Refused", "begin", "counts_of", "discard", "guessed", "kind_of", "run", "start", "tidy", "upload", "work"]
+__all__ = [
+    "Refused", "begin", "counts_of", "discard", "guessed", "kind_of", "rejected", "run", "start", "tidy", "upload",
+    "work",
+]  # fmt: skip

@@ -17,13 +17,14 @@ from typing import Any
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from audience import addresses
 from audience.importing import values
 from audience.importing.refusals import Refused
 from audience.importing.run import WIDE, Mapped
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind, Target
 from audience.importing.values import Type
 from audience.models import Field
+from audience.models.fields import LONGEST_TEXT
+from kit import addresses
 from kit.sql import Sql, rows, sql
 
 SURE, LIKELY = 1.0, 0.6  # how well a name must fit to be taken for a field
@@ -38,7 +39,6 @@ CUSTOM_TYPES: dict[str, Type] = {
     Field.Type.YES_NO: values.YES_NO,
     Field.Type.MONEY: values.MONEY,
 }
-LONGEST_CUSTOM = 2000
 
 
 @dataclass
@@ -167,9 +167,9 @@ def _mapped(kind: Kind, told: str, column: Column | None, constant: str | None, 
     place = column.place if column else None
     if name.startswith(CUSTOM) and kind.custom:
         of_type = _custom_type(kind, name.removeprefix(CUSTOM), type_name, column)
-        return Mapped(name, _dated(of_type, column, options), LONGEST_CUSTOM, place, constant)
+        return Mapped(name, _dated(of_type, column, options), LONGEST_TEXT, place, constant)
     if name.startswith(PROPERTIES) and kind.properties and name != PROPERTIES:
-        return Mapped(name, values.TEXT, LONGEST_CUSTOM, place, constant)
+        return Mapped(name, values.TEXT, LONGEST_TEXT, place, constant)
     target = kind.by_name.get(name)
     if target is None:
         reason = _("%(kind)s have no field called “%(field)s”. There are: %(fields)s.")

@@ -6,7 +6,7 @@ Further tables hold what the rows refer to (accounts, people, products), one row
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from audience.importing import values
+from audience.importing import reading, values
 from audience.importing.reading import Layout
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind, Target
 from audience.importing.values import Type
@@ -110,6 +110,10 @@ class Run:
         return [
             f"c{number}" for number in (self.picked if self.picked is not None else range(len(self.imported.header)))
         ]
+
+    def cells_of(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[str]]]:
+        """The cells of some rows, given by their numbers in ascending order."""
+        return reading.cells_of(self.path, self.layout, numbers)
 
     def has(self, *targets: str) -> bool:
         """Whether one of these fields is mapped."""

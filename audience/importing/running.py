@@ -11,7 +11,7 @@ import gzip
 import os
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -98,7 +98,7 @@ def upload(
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-    return Import.objects.create(
+    imported = Import.objects.create(
         kind=kind,
         file_name=shown[:255],
         path=str(path),
@@ -111,6 +111,8 @@ def upload(
         created_by=by,
         created_at=now,
     )
+    audit.record("import.upload", imported.file_name, by=by, now=now, after={"import": imported.pk, "kind": kind})
+    return imported
 
 
 def guessed(imported: Import) -> Guess:
@@ -145,6 +147,8 @@ def begin(
     if not dry_run and kind.custom:
         headers.define(kind, mapped, _labels(told), now)
     job = jobs.enqueue(JOB, {"import": imported.pk}, by=by, now=now, title=_title(imported, kind, dry_run=dry_run))
+    after = {"import": imported.pk, "kind": imported.kind, "policy": policy, "dry_run": dry_run}
+    audit.record("import.begin", imported.file_name, by=by, now=now, after=after)
     columns = {key: [fields] if isinstance(fields, str) else list(fields) for key, fields in told.items()}
     values = {
         "mapping": {"columns": columns, "options": chosen}, "policy": policy, "dry_run": dry_run, "counts": {},
@@ -325,6 +329,13 @@ def counts_of(imported: Import) -> dict[str, int]:
     """The counts of an import that has run, in the order in which they are told."""
     order = {name: place for place, name in enumerate(("rows", *ALWAYS, "rejected"))}
     return dict(sorted(imported.counts.items(), key=lambda each: (order.get(each[0], len(order)), each[0])))
+
+
+def rejected(imported: Import) -> tuple[list[str], Iterator[list[Any]]]:
+    """The rejected rows as a file has them: the columns as they were, with number, column and reason before them."""
+    found = imported.rejects.order_by("row", "pk").values_list("row", "column", "reason", "raw")
+    lines = ([row, column, _(reason), *raw] for row, column, reason, raw in found.iterator(2000))
+    return [_("row"), _("column"), _("reason"), *imported.header], lines
 
 
 def _sample(imported: Import) -> list[list[str]]:

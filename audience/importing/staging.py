@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.utils.translation import gettext_noop
 
-from audience import addresses
-from audience.importing import reading, values
+from audience.importing import values
 from audience.importing.reading import Bad, Batch
 from audience.importing.run import Mapped, Run
-from kit import copying
+from kit import addresses, copying
 from kit.sql import Sql, join, name, rows, run, sql
 
 REJECT_COLUMNS = ("imported_id", "row", "column", "reason", "raw")
@@ -43,6 +43,14 @@ def take(work: Run, batch: Batch) -> int:
     return run(_checked(work, raw)) + refuse(work, batch.bad)
 
 
+def take_few(work: Run, lines: Iterable[Sequence[Any]]) -> int:
+    """Bring rows in that are at hand, as numbers and cells; the number of those refused."""
+    raw = work.table("raw")
+    copying.load_rows(raw, ["row", *work.staged], lines)
+    _punycode(work, raw)
+    return run(_checked(work, raw))
+
+
 def finish(work: Run) -> None:
     """All rows are there: make them quick to find by their number."""
     run(sql("CREATE INDEX ON {} USING brin (row) WITH (pages_per_range = 16)", work.table("rows")))
@@ -61,7 +69,7 @@ def refuse(work: Run, bad: Iterable[Bad], column: str = "") -> int:
 def refuse_later(work: Run, numbers: Sql, column: str, reason: str) -> int:
     """Refuse rows that are already staged: `numbers` selects their numbers in order. Their cells are read again."""
     wanted = [number for (number,) in rows(numbers)]
-    found = reading.cells_of(work.path, work.layout, wanted) if wanted else ()
+    found = work.cells_of(wanted) if wanted else ()
     return refuse(work, (Bad(row, reason, cells) for row, cells in found), column)
 
 

@@ -65,7 +65,8 @@ class Kind:
 
     `derive` and `checks` work on one row; `match` decides, for the file as a whole, what is to become of every row;
     `prepare` writes what the rows refer to and is not there yet; `write` writes the rows `(after, last]`; `conclude`
-    does what takes all rows to be there.
+    does what takes all rows to be there. They end in `table`, where `planned` names the column of the plan that holds
+    their id; without it they are found there by source and external id. Only then can rows be merged at once.
     """
 
     name: str
@@ -80,6 +81,8 @@ class Kind:
     checks: Callable[[Run], Sequence[Check]] = lambda run: ()
     custom: str = ""  # "person" or "account": columns may become custom fields of it
     properties: bool = False  # columns may become properties
+    table: str = ""
+    planned: str = ""
     digest: bool = False  # a row without an id of its own is known by what it says
     touches_people: bool = False
     help: Text = ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_noop as _
 
-from audience import addresses
+from kit import addresses
 from kit.sql import Sql, sql
 
 DAY = (

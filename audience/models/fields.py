@@ -1,10 +1,17 @@
 """Custom fields and the history of every value."""
 
+from datetime import date
+from typing import Any
+
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from audience.models.subjects import OneSubject, one_subject
+
+LONGEST_TEXT = 2000  # characters of a custom text
+LARGEST = 10**16  # what a custom number may reach, either way
 
 
 class Field(models.Model):
@@ -38,6 +45,39 @@ class Field(models.Model):
     def labelled(self) -> list[tuple[str, str]]:
         """The choices as pairs of value and label; a choice in the row is its value, or the pair of both."""
         return [_choice(each) for each in self.choices or ()]
+
+    def takes(self, value: Any) -> bool:
+        """Whether this is a value of the field as it is stored: money in minor units, a day as ISO 8601."""
+        if self.type in (self.Type.TEXT, self.Type.CHOICE):
+            known = dict(self.labelled()) if self.type == self.Type.CHOICE else {}
+            return isinstance(value, str) and len(value) <= LONGEST_TEXT and (not known or value in known)
+        if self.type == self.Type.YES_NO:
+            return isinstance(value, bool)
+        if self.type == self.Type.DATE:
+            return isinstance(value, str) and _is_day(value)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        number = whole or (isinstance(value, float) and self.type == self.Type.NUMBER)
+        return number and abs(value) <= LARGEST
+
+    def taken(self) -> str:
+        """What the field takes, in words."""
+        known = ", ".join(value for value, _label in self.labelled()[:20])
+        if self.type == self.Type.CHOICE and known:
+            return _now("one of: %(choices)s") % {"choices": known}
+        words = {
+            self.Type.NUMBER: _now("a number"),
+            self.Type.DATE: _now("a day such as 2025-03-31"),
+            self.Type.YES_NO: _now("true or false"),
+            self.Type.MONEY: _now("a whole number of minor units, such as cents"),
+        }
+        return words.get(self.Type(self.type), _now("a text of at most %(most)s characters") % {"most": LONGEST_TEXT})
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _choice(choice: object) -> tuple[str, str]:

@@ -3,13 +3,18 @@
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from audience.models.subjects import Folded, NextSubjectId, OneSubject, one_subject
+from audience.models.subjects import Folded, NextSubjectId, OneSubject, Words, first_filled, one_subject
+
+# By which values lists are in the order of names, and where a search looks for words.
+PERSON_NAMES, PERSON_WORDS = ("last_name", "first_name", "email"), ("first_name", "last_name", "email")
+ACCOUNT_NAMES = ACCOUNT_WORDS = ("name", "domain")
 
 
 def _text(label: Any, length: int = 200) -> models.CharField:
@@ -57,6 +62,8 @@ class Account(Subject):
             models.Index(Folded("name"), name="account_by_name"),  # import and search
             models.Index(Folded("domain"), name="account_by_domain", condition=~Q(domain="")),
             models.Index(fields=["first_seen_at"], name="account_by_first_seen"),  # replays, clocks, lists
+            models.Index(first_filled(*ACCOUNT_NAMES), "id", name="account_in_order"),  # the list by name
+            GinIndex(Words(*ACCOUNT_WORDS), name="account_by_word"),  # search
         ]
 
     def __str__(self) -> str:
@@ -91,6 +98,8 @@ class Person(Subject):
         ]
         indexes = [
             models.Index(fields=["first_seen_at"], name="person_by_first_seen"),  # replays, clocks, lists
+            models.Index(first_filled(*PERSON_NAMES), "id", name="person_in_order"),  # the list by name
+            GinIndex(Words(*PERSON_WORDS), name="person_by_word"),  # search
         ]
 
     def __str__(self) -> str:
@@ -113,7 +122,12 @@ class Identity(OneSubject):
             one_subject("identity"),
             models.UniqueConstraint(fields=["system", "kind", "external_id"], name="identity_once"),
         ]
-        indexes = [models.Index(fields=["subject_id"], name="identity_of_subject")]
+        indexes = [
+            models.Index(fields=["subject_id"], name="identity_of_subject"),
+            models.Index(
+                fields=["external_id"], opclasses=["varchar_pattern_ops"], name="identity_by_beginning"
+            ),  # search
+        ]
 
     def __str__(self) -> str:
         return f"{self.system}/{self.kind}/{self.external_id}"

@@ -1,8 +1,9 @@
 """What every table that belongs to one subject has in common."""
 
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, NullIf
 from django.db.models.lookups import IsNull
 
 
@@ -18,6 +19,19 @@ class Folded(models.Func):
 
     template = 'lower(%(expressions)s COLLATE "C")'
     output_field = models.TextField()
+
+
+class Words(models.Func):
+    """The words of some columns, parted at blanks and folded like `Folded`, so that an index finds their beginnings."""
+
+    template = "array_to_tsvector(array_remove(string_to_array(lower((%(expressions)s) COLLATE \"C\"), ' '), ''))"
+    arg_joiner = " || ' ' || "
+    output_field = SearchVectorField()
+
+
+def first_filled(*paths: str) -> Coalesce:
+    """The first of several text values that is filled; the empty text counts as no value."""
+    return Coalesce(*(NullIf(F(path), Value("")) for path in paths))
 
 
 class OneSubject(models.Model):

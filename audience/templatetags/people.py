@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
-from audience import names
+from audience import names, sight
 from audience.models import Account, Person
 from kit import writing
 
@@ -31,3 +33,15 @@ def on_day(at: datetime | date | None) -> str:
 def called(subject: Person | Account) -> str:
     """What to call a person or an account."""
     return names.of(subject)
+
+
+@register.simple_tag(takes_context=True)
+def linked(context: dict[str, Any], account: Account) -> str | SafeString:
+    """The name of an account that a page speaks of, leading to its page for those who see it.
+
+    Where somebody works belongs to what is known of them, and is said to whoever sees them.
+    """
+    name = names.of(account)
+    if not sight.is_seen(context["request"].user, account):
+        return name
+    return format_html('<a href="{}">{}</a>', account.get_absolute_url(), name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _now
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_GET
 
-from audience import filters, listing, names, querysets
+from audience import filters, listing, names, querysets, sight
 from audience.models import Account, Field, Person
 from audience.views import people, profile
 from kit import money, pages
@@ -101,10 +101,13 @@ class Accounts(pages.ListPage):
 
     def rows(self) -> QuerySet[Account]:
         return querysets.accounts().annotate(
-            by_name=querysets.first_filled("name", "domain"),
+            by_name=querysets.in_order("account"),
             by_industry=querysets.filled("industry"),
             by_country=querysets.filled("country"),
         )
+
+    def seen(self, rows: QuerySet[Account]) -> QuerySet[Account]:
+        return sight.accounts(rows, self.request.user)
 
     def tools(self) -> list[dict[str, Any]]:
         return listing.save_as_segment(self, "account")
@@ -121,7 +124,7 @@ class PeopleOf(people.People):
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
-        self.account = _account(kwargs["pk"], erased_at=None)
+        self.account = _account(request, kwargs["pk"], erased_at=None)
         roles = pages.Column("roles", _("Role"), value=lambda row: ", ".join(row.roles))
         if request.GET.get("export"):
             self.columns = (*self.columns, roles)
@@ -148,11 +151,12 @@ class PeopleOf(people.People):
 @require_GET
 def account(request: HttpRequest, pk: int) -> HttpResponse:
     """One account: where it is, what is known, its people, what it has, what happened."""
-    found = _account(pk)
+    found = _account(request, pk)
     context = profile.context(found, request, timezone.now()) | {"account": found}
     if not found.erased_at:
-        members = querysets.people_of(found).order_by("-has_role", "-pk")
+        members = sight.people(querysets.people_of(found), request.user).order_by("-has_role", "-pk")
         children = Account.objects.filter(parent=found, erased_at=None).order_by("name", "pk")
+        children = sight.accounts(children, request.user)
         context |= {
             "members": _first(members),
             "members_count": pages.counted(members),
@@ -165,12 +169,12 @@ def account(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def account_timeline(request: HttpRequest, pk: int) -> HttpResponse:
     """What happened with one account and its people, page by page."""
-    return profile.timeline_of(_account(pk, erased_at=None), request)
+    return profile.timeline_of(_account(request, pk, erased_at=None), request)
 
 
-def _account(pk: int, **having: Any) -> Account:
+def _account(request: HttpRequest, pk: int, **having: Any) -> Account:
     found = Account.objects.select_related("parent", "owner").annotate(external_id=querysets.external_id("account"))
-    return get_object_or_404(found, pk=pk, **having)
+    return sight.get(found, request.user, pk=pk, **having)
 
 
 def _first(rows: QuerySet[Any]) -> list[Any]:

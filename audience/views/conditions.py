@@ -14,10 +14,10 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from audience import builder, names, querysets
+from audience import builder, names, querysets, sight
 from audience.conditions import offering, trial
 from audience.models import Account, Person
-from kit import icons, installation, money, writing
+from kit import icons, installation, money, rights, writing
 
 LIVE = timedelta(microseconds=1)  # "as of" is strictly before, so that what happens now counts as of now and this
 ICONS = {
@@ -42,6 +42,7 @@ def fields(request: HttpRequest) -> HttpResponse:
     )
 
 
+@rights.needs("edit")
 @require_GET
 def values(request: HttpRequest) -> HttpResponse:
     """The values in use of a field, or of a key of its `where`."""
@@ -50,10 +51,14 @@ def values(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"values": [{"value": value, "label": label} for value, label in found]})
 
 
+@rights.needs("edit")
 @require_POST
 @never_cache
 def check(request: HttpRequest) -> HttpResponse:
-    """What a condition says, what is wrong with it, of how many it holds, and ten of them. Nothing is written."""
+    """What a condition says, what is wrong with it, of how many it holds, and ten of them. Nothing is written.
+
+    For those who may write conditions: a count tells whether somebody with this very email is there.
+    """
     of = _of(request)
     try:
         data = json.loads(request.body) if len(request.body) <= builder.LONGEST else None
@@ -67,7 +72,7 @@ def check(request: HttpRequest) -> HttpResponse:
         "counted": "" if tried.count is None else counted(tried.count, of),
         "sample": [
             {"name": names.of(each), "detail": _detail(each), "url": each.get_absolute_url()}
-            for each in _subjects(of, tried.sample)
+            for each in _subjects(request, of, tried.sample)
         ],
         "trouble": tried.trouble,
     }
@@ -87,8 +92,9 @@ def _of(request: HttpRequest) -> str:
     return "account" if request.GET.get("of") == "account" else "person"
 
 
-def _subjects(of: str, ids: list[int]) -> list[Person | Account]:
+def _subjects(request: HttpRequest, of: str, ids: list[int]) -> list[Person | Account]:
     rows: Any = Person.objects.select_related("account") if of == "person" else Account.objects.all()
+    rows = sight.subjects(rows, request.user, "pk")
     found = {each.pk: each for each in rows.filter(pk__in=ids).annotate(external_id=querysets.external_id(of))}
     return [found[pk] for pk in ids if pk in found]
 

@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import consent, topics
+from audience import consent, sight, topics
 from audience.models import ConsentRecord, Person, Suppression, Topic
 from audience.people import BadValue
 from audience.views import people
-from kit import audit, pages, rights
+from kit import addresses, audit, pages, rights
 from kit.forms import Instant
 from kit.sql import sql
 
@@ -261,10 +261,19 @@ def _address(request: HttpRequest, asked: str, form: Reason | None = None) -> Ht
     found: dict[str, Any] = {"address": asked.strip()[:320], "error": "", "held": []}
     try:
         found["held"] = consent.find(asked)
+        if not _sees_reader(request.user, asked):
+            found |= {"held": [], "error": _("You can ask about the addresses of people whom you see.")}
     except BadValue as bad:
         found["error"] = bad.message
     form = form or Reason(initial={"address": found["address"]})
     return _form(request, "audience/suppression_address.html", form, title=_("One address"), **found)
+
+
+def _sees_reader(user: Any, address: str) -> bool:
+    """Whether the user sees somebody with this address; the answer for a stranger's is that for nobody's."""
+    if sight.everything(user):
+        return True
+    return sight.people(Person.objects.filter(email=addresses.email(address)), user).exists()
 
 
 # ---- one person ----
@@ -274,7 +283,7 @@ def _address(request: HttpRequest, asked: str, form: Reason | None = None) -> Ht
 @rights.needs("people")
 def person_consent(request: HttpRequest, pk: int) -> HttpResponse:
     """What somebody said by word of mouth or letter: given or withdrawn."""
-    person = get_object_or_404(Person, pk=pk, erased_at=None)
+    person = sight.get(Person.objects.all(), request.user, pk=pk, erased_at=None)
     now = timezone.now()
     first = {"occurred_at": timezone.localtime(now), "topic": Topic.objects.filter(is_default=True).first()}
     form = Said(request.POST or None, initial=first)
@@ -303,7 +312,8 @@ def _say(person: Person, said: dict[str, Any], request: HttpRequest, now: Any) -
 @rights.needs("people")
 def consent_take_back(request: HttpRequest, pk: int) -> HttpResponse:
     """A record that a user made was a mistake."""
-    found = get_object_or_404(ConsentRecord.objects.exclude(by=None), pk=pk, reversal_of=None)
+    records = sight.people(ConsentRecord.objects.exclude(by=None), request.user, "person_id")
+    found = get_object_or_404(records, pk=pk, reversal_of=None)
     if consent.take_back(sql("SELECT {}::bigint AS id", found.pk), by=audit.asker(request), now=timezone.now()):
         messages.success(request, _("It was taken back: it stays on record, marked, and counts no more."))
     else:

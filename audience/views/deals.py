@@ -10,13 +10,13 @@ from django import forms
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from audience import deals, names, querysets
+from audience import deals, names, querysets, sight
 from audience.byhand import LARGEST
 from audience.models import Account, Deal, Person
 from audience.people import BY_HAND, BadValue
@@ -77,7 +77,7 @@ class DealForm(forms.Form):
 @rights.needs("people")
 def person_deal(request: HttpRequest, pk: int) -> HttpResponse:
     """A new deal in which a person has a role, of their account if they have one."""
-    person = get_object_or_404(Person.objects.select_related("account"), pk=pk, erased_at=None)
+    person = sight.get(Person.objects.select_related("account"), request.user, pk=pk, erased_at=None)
     return _new(request, person)
 
 
@@ -85,15 +85,15 @@ def person_deal(request: HttpRequest, pk: int) -> HttpResponse:
 @rights.needs("people")
 def account_deal(request: HttpRequest, pk: int) -> HttpResponse:
     """A new deal with an account."""
-    return _new(request, get_object_or_404(Account, pk=pk, erased_at=None))
+    return _new(request, sight.get(Account.objects.all(), request.user, pk=pk, erased_at=None))
 
 
 @require_http_methods(["GET", "POST"])
 @rights.needs("people")
 def deal(request: HttpRequest, pk: int) -> HttpResponse:
     """One deal: another stage or amount; won, lost, or open again."""
-    found = get_object_or_404(Deal, pk=pk)
-    whose = found.account or Person.objects.filter(dealrole__deal=found, erased_at=None).order_by("pk").first()
+    found = sight.get(Deal.objects.select_related("account"), request.user, pk=pk)
+    whose = _whose(found, request.user)
     shown = {name: getattr(found, name) for name in deals.FIELDS} | {"owner": found.owner_id, "seen": _version(found)}
     shown["currency"] = found.currency or installation.get("currency")
     if found.amount is not None:
@@ -144,6 +144,14 @@ def _instant(day: date | None, now: datetime, deal: Deal) -> datetime:
     if day is None or day == timezone.localdate(now) or (deal.closed_at and day == timezone.localdate(deal.closed_at)):
         return now
     return datetime.combine(day, datetime.max.time(), timezone.get_current_timezone())
+
+
+def _whose(deal: Deal, user: Any) -> Person | Account | None:
+    """Whose deal it is, as far as the user sees them: the account, else the first person with a role in it."""
+    if deal.account and sight.is_seen(user, deal.account):
+        return deal.account
+    people = Person.objects.filter(dealrole__deal=deal, erased_at=None)
+    return sight.people(people, user).order_by("pk").first()
 
 
 def _version(deal: Deal) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -16,7 +17,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import accounts, byhand, exclusions, names, owners, people, querysets, tags
+from audience import accounts, byhand, exclusions, names, owners, people, querysets, sight, tags
 from audience.models import Account, Person, Tag
 from kit import audit, pages, rights, undo, users
 from kit.sql import Sql, sql
@@ -60,7 +61,7 @@ def account_edit(request: HttpRequest, pk: int) -> HttpResponse:
 def account_choose(request: HttpRequest) -> HttpResponse:
     """The accounts that a chooser suggests for what was typed so far."""
     typed = request.GET.get("q") or request.GET.get("account") or request.GET.get("parent") or ""
-    found = querysets.quick_accounts(typed, OFFERED)
+    found = querysets.quick_accounts(typed, OFFERED, request.user)
     offered = [(byhand.written_account(each), each) for each in found]
     return render(request, "audience/_account_options.html", {"offered": offered})
 
@@ -69,28 +70,28 @@ def account_choose(request: HttpRequest) -> HttpResponse:
 @rights.needs("note")
 def person_tags(request: HttpRequest, pk: int) -> HttpResponse:
     """Put tags on a person, or take one off."""
-    return _tags(request, get_object_or_404(Person, pk=pk, erased_at=None))
+    return _tags(request, sight.get(Person.objects.all(), request.user, pk=pk, erased_at=None))
 
 
 @require_POST
 @rights.needs("note")
 def account_tags(request: HttpRequest, pk: int) -> HttpResponse:
     """Put tags on an account, or take one off."""
-    return _tags(request, get_object_or_404(Account, pk=pk, erased_at=None))
+    return _tags(request, sight.get(Account.objects.all(), request.user, pk=pk, erased_at=None))
 
 
 @require_POST
 @rights.needs("people")
 def person_owner(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a person to a user, or to nobody."""
-    return _owner(request, get_object_or_404(Person, pk=pk, erased_at=None))
+    return _owner(request, sight.get(Person.objects.all(), request.user, pk=pk, erased_at=None))
 
 
 @require_POST
 @rights.needs("people")
 def account_owner(request: HttpRequest, pk: int) -> HttpResponse:
     """Give an account to a user, or to nobody."""
-    return _owner(request, get_object_or_404(Account, pk=pk, erased_at=None))
+    return _owner(request, sight.get(Account.objects.all(), request.user, pk=pk, erased_at=None))
 
 
 @require_GET
@@ -131,8 +132,22 @@ def _owner(request: HttpRequest, subject: Person | Account) -> HttpResponse:
     was = subject.owner_id
     if owners.give(type(subject), _only(subject), owner, by=audit.asker(request), now=timezone.now()):
         told = _("%(owner)s looks after it now.") % {"owner": owner} if owner else _("Nobody looks after it now.")
+        if gone := _gone(request, subject, told):
+            return gone
         undo.offer(request, told, f"{request.path}?{urlencode({'owner': was or ''})}")
     return redirect(pages.next_of(request, subject.get_absolute_url()))
+
+
+def _gone(request: HttpRequest, subject: Person | Account, told: str) -> HttpResponse | None:
+    """Where to go on when what was done has put somebody out of the user's sight, and a word about it."""
+    if sight.sees(request.user, [subject.pk]):
+        return None
+    messages.warning(request, told + " " + _("You do not see it any more: it belongs neither to you nor to your team."))
+    return redirect("people" if isinstance(subject, Person) else "accounts")
+
+
+def _rows(model: type[Person] | type[Account]) -> QuerySet[Any]:
+    return model._default_manager.all()
 
 
 def _only(subject: Person | Account) -> Sql:
@@ -141,17 +156,23 @@ def _only(subject: Person | Account) -> Sql:
 
 def _new(request: HttpRequest, of: str, initial: dict[str, Any]) -> HttpResponse:
     initial |= {"owner": request.user.pk}
-    form = _form(of)(None, request.POST or None, with_exclusion=rights.may(request.user, "edit"), initial=initial)
+    form = _form(of)(request.user, None, request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         now, by = timezone.now(), audit.asker(request)
         try:
             with transaction.atomic():
-                made = CREATE[of](_filled(form.values()), source=people.BY_HAND, by=by, now=now)
+                values = _filled(form.values())
+                if not sight.everything(request.user):
+                    values.setdefault("owner", by)  # else it would be gone before their eyes
+                made = CREATE[of](values, source=people.BY_HAND, by=by, now=now)
                 _leave_out(made, form, request, now)
         except people.BadValue as bad:
             _tell(form, bad)
         else:
-            messages.success(request, _("%(name)s is here now.") % {"name": names.of(made)})
+            told = _("%(name)s is here now.") % {"name": names.of(made)}
+            if gone := _gone(request, made, told):
+                return gone
+            messages.success(request, told)
             return redirect(made)
     return _page(request, form, of, None)
 
@@ -159,14 +180,14 @@ def _new(request: HttpRequest, of: str, initial: dict[str, Any]) -> HttpResponse
 def _edit(request: HttpRequest, model: type[Person] | type[Account], pk: int) -> HttpResponse:
     """Write what the user changed, unless somebody else changed the same meanwhile."""
     of = "person" if model is Person else "account"
-    found: Any = get_object_or_404(model, pk=pk, erased_at=None)
-    form = _form(of)(found, request.POST or None, with_exclusion=rights.may(request.user, "edit"))
+    found: Any = sight.get(_rows(model), request.user, pk=pk, erased_at=None)
+    form = _form(of)(request.user, found, request.POST or None)
     if request.method == "POST" and form.is_valid():
         now, by = timezone.now(), audit.asker(request)
         changed = False
         try:
             with transaction.atomic():
-                there: Any = get_object_or_404(model.objects.select_for_update(no_key=True), pk=pk, erased_at=None)
+                there: Any = get_object_or_404(_rows(model).select_for_update(no_key=True), pk=pk, erased_at=None)
                 settled = form.settled(there)
                 if settled:
                     changed = CHANGE[of](there, form.values(), source=people.BY_HAND, by=by, now=now)
@@ -176,6 +197,8 @@ def _edit(request: HttpRequest, model: type[Person] | type[Account], pk: int) ->
         else:
             if settled:
                 told = _("Saved. What was before is kept in the history.") if changed else _("Nothing was different.")
+                if gone := _gone(request, found, told):
+                    return gone
                 messages.success(request, told)
                 return redirect(found)
     return _page(request, form, of, found)
@@ -224,4 +247,4 @@ def _account_of(request: HttpRequest) -> Account | None:
     asked = request.GET.get("account", "")
     if not (asked.isascii() and asked.isdigit() and len(asked) < 19):
         return None
-    return Account.objects.filter(pk=int(asked), erased_at=None).first()
+    return sight.accounts(Account.objects.filter(pk=int(asked), erased_at=None), request.user).first()

@@ -27,15 +27,7 @@ def left_out(request: HttpRequest) -> HttpResponse:
             raise PermissionDenied
         if form.is_valid():
             now, after = timezone.now(), form.cleaned_data["domains"]
-            changed = exclusions.name_domains(after, now)
-            audit.record(
-                "own_domains.change",
-                "own domains",
-                by=audit.asker(request),
-                now=now,
-                before={"is": before},
-                after=after,
-            )
+            changed = exclusions.name_domains(after, by=audit.asker(request), now=now)
             told = ngettext("%(n)s was left out or taken back in.", "%(n)s were left out or taken back in.", changed)
             messages.success(request, told % {"n": changed})
             return redirect("left_out")

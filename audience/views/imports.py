@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import django_filters
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import forms, importing
-from audience.models import Import
+from audience import forms, importing, sight
+from audience.models import Import, Reject
 from kit import audit, exports, pages, progress, rights
 
 REJECTS_SHOWN = 50
@@ -146,7 +146,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     if imported.job is None:
         return redirect("import_map", pk)
     now = timezone.now()
-    rejects = list(imported.rejects.order_by("row", "pk")[:REJECTS_SHOWN])
+    rejects = list(_rejects(request, imported).order_by("row", "pk")[:REJECTS_SHOWN])
     for reject in rejects:
         reject.reason = _(reject.reason)
     context = {
@@ -185,14 +185,16 @@ def go(request: HttpRequest, pk: int) -> HttpResponse:
 def rejects(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The rejected rows as a file: the columns as they were, with number, column and reason before them."""
     imported = get_object_or_404(Import, pk=pk)
-    header = [_("row"), _("column"), _("reason"), *imported.header]
+    if not sight.everything(request.user):
+        raise Http404
+    count = imported.rejects.count()
+    header, lines = importing.rejected(imported)
+    return exports.download(request, f"rejected-{pk}", header, lines, count=count, now=timezone.now())
 
-    def lines() -> Iterator[list[Any]]:
-        found = imported.rejects.order_by("row", "pk").values_list("row", "column", "reason", "raw")
-        for row, column, reason, raw in found.iterator(2000):
-            yield [row, column, _(reason), *raw]
 
-    return exports.csv_response(f"rejected-{pk}", header, lines())
+def _rejects(request: HttpRequest, imported: Import) -> QuerySet[Reject]:
+    """The rows that were refused: of people who may belong to nobody, so for those who see everybody."""
+    return imported.rejects.all() if sight.everything(request.user) else imported.rejects.none()
 
 
 def _became(imported: Import) -> list[tuple[str, str]]:

@@ -8,13 +8,13 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_GET
 
-from audience import filters, listing, names, querysets
+from audience import filters, listing, names, querysets, sight
 from audience.models import Field, Person
 from audience.views import profile
 from kit import pages
@@ -102,6 +102,9 @@ class People(pages.ListPage):
     def rows(self) -> QuerySet[Person]:
         return sortable(querysets.people())
 
+    def seen(self, rows: QuerySet[Person]) -> QuerySet[Person]:
+        return sight.people(rows, self.request.user)
+
     def tools(self) -> list[dict[str, Any]]:
         return listing.save_as_segment(self, "person")
 
@@ -109,7 +112,7 @@ class People(pages.ListPage):
 def sortable(rows: QuerySet[Person]) -> QuerySet[Person]:
     """With what the columns sort by: people without a value come last."""
     return rows.annotate(
-        by_name=querysets.first_filled("last_name", "first_name", "email"),
+        by_name=querysets.in_order("person"),
         by_title=querysets.filled("title"),
         by_account=querysets.filled("account__name"),
         by_country=querysets.filled("country"),
@@ -130,7 +133,7 @@ def _custom(slug: str) -> Any:
 @require_GET
 def person(request: HttpRequest, pk: int) -> HttpResponse:
     """One person: where they are, what is known, what they have, what happened."""
-    found = _person(pk)
+    found = _person(request, pk)
     context = profile.context(found, request, timezone.now())
     return render(request, "audience/person_profile.html", context | {"person": found, "name": names.of(found)})
 
@@ -138,9 +141,9 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def person_timeline(request: HttpRequest, pk: int) -> HttpResponse:
     """What happened with one person, page by page."""
-    return profile.timeline_of(_person(pk, erased_at=None), request)
+    return profile.timeline_of(_person(request, pk, erased_at=None), request)
 
 
-def _person(pk: int, **having: Any) -> Person:
+def _person(request: HttpRequest, pk: int, **having: Any) -> Person:
     people = Person.objects.select_related("account", "owner").annotate(external_id=querysets.external_id("person"))
-    return get_object_or_404(people, pk=pk, **having)
+    return sight.get(people, request.user, pk=pk, **having)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audience import known, names, querysets, timeline
+from audience import known, names, querysets, sight, timeline
 from audience.models import Account, Person, Tagged
 from kit import pages, panels, rights, users, writing
 
@@ -77,7 +78,7 @@ def told(subject: Person | Account, request: HttpRequest, *, with_choices: bool 
     before = timeline.Cursor.read(asked.get("before", ""))
     if asked.get("before") and before is None:
         notes.append(_("The place in the timeline was not understood; this is its beginning."))
-    page = timeline.page(subject, wanted, before)
+    page = _seen(timeline.page(subject, wanted, before), request.user)
     url = reverse(f"{_place(subject)}_timeline", args=[subject.pk])
     kept = {name: value for name, value in (("kind", wanted.kind), ("channel", wanted.channel)) if value}
     older = f"{url}?{urlencode(kept | {'before': str(page.older)})}" if page.older else ""
@@ -91,6 +92,13 @@ def told(subject: Person | Account, request: HttpRequest, *, with_choices: bool 
         "timeline_choices": choices,
         "timeline_notes": notes,
     }
+
+
+def _seen(page: timeline.Page, user: Any) -> timeline.Page:
+    """With the names of those whom the user sees: who has moved on from an account may be somebody else's now."""
+    seen = sight.sees(user, {item.person.pk for item in page.items if item.person})
+    shown = [item if not item.person or item.person.pk in seen else replace(item, person=None) for item in page.items]
+    return replace(page, items=shown)
 
 
 def _part(request: HttpRequest, template: str, shown: dict[str, Any]) -> HttpResponse:

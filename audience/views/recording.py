@@ -7,14 +7,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import activities, names, timeline
+from audience import activities, names, sight, timeline
 from audience.models import Account, Activity, ActivityKind, Person
 from audience.people import BY_HAND, BadValue
 from kit import audit, pages, rights
@@ -64,14 +64,14 @@ class Record(forms.Form):
 @rights.needs("note")
 def person_record(request: HttpRequest, pk: int) -> HttpResponse:
     """Something that happened with a person."""
-    return _record(request, get_object_or_404(Person, pk=pk, erased_at=None))
+    return _record(request, sight.get(Person.objects.all(), request.user, pk=pk, erased_at=None))
 
 
 @require_http_methods(["GET", "POST"])
 @rights.needs("note")
 def account_record(request: HttpRequest, pk: int) -> HttpResponse:
     """Something that happened with an account."""
-    return _record(request, get_object_or_404(Account, pk=pk, erased_at=None))
+    return _record(request, sight.get(Account.objects.all(), request.user, pk=pk, erased_at=None))
 
 
 @require_POST
@@ -79,12 +79,14 @@ def account_record(request: HttpRequest, pk: int) -> HttpResponse:
 def take_back(request: HttpRequest, pk: int) -> HttpResponse:
     """It did not happen after all: of what users have recorded, not of what other systems tell."""
     found = get_object_or_404(Activity.objects.select_related("person", "account"), pk=pk, source=BY_HAND)
+    whose: Any = found.person or found.account
+    if not sight.sees(request.user, [whose.pk]):
+        raise Http404
     if activities.take_back(found, by=audit.asker(request), now=timezone.now()):
         messages.success(request, _now("It was taken back: it stays in the timeline, marked, and counts no more."))
     else:
         messages.info(request, _now("It had been taken back already."))
-    whose = found.person or found.account
-    return redirect(pages.next_of(request, whose.get_absolute_url() if whose else "/"))
+    return redirect(pages.next_of(request, whose.get_absolute_url()))
 
 
 def _record(request: HttpRequest, subject: Person | Account) -> HttpResponse:

@@ -19,8 +19,8 @@ SHOWN = 10  # of each sort; the whole of them is in the list
 def search(request: HttpRequest) -> HttpResponse:
     """The first people and accounts that match, each sort with a way to all of them."""
     text = " ".join(querysets.words(request.GET.get("q", "")))
-    people = querysets.quick_people(text, SHOWN + 1)
-    accounts = querysets.quick_accounts(text, SHOWN + 1)
+    people = querysets.quick_people(text, SHOWN + 1, request.user)
+    accounts = querysets.quick_accounts(text, SHOWN + 1, request.user)
     asked = "?" + urlencode({"q": text})
     context = {
         "text": text,

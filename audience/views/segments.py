@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import filters, forms, live, names, segments, stays
+from audience import filters, forms, live, names, segments, sight, stays
 from audience.conditions import describe, registry, tree, trial
 from audience.conditions.tree import ConditionError
 from audience.models import Account, Person, Segment, SegmentMember
@@ -102,7 +102,7 @@ def segment(request: HttpRequest, slug: str) -> HttpResponse:
         "segment": found,
         "sized": sized,
         "sentence": segments.sentence(found),
-        "sample": _sample(found),
+        "sample": _sample(found, request.user),
         "users": segments.users(found),
         "job": found.job,
         "progress": progress.of(found.job, now) if found.job else None,
@@ -157,8 +157,9 @@ def _cannot(fault: Exception) -> str:
     return _("A value of the condition is too large or too odd to be compared with.")
 
 
-def _sample(found: Segment) -> list[Person | Account]:
-    newest = stays.in_it_now(found).order_by("-entered_at", "-subject_id").select_related("person__account", "account")
+def _sample(found: Segment, user: Any) -> list[Person | Account]:
+    newest = sight.subjects(stays.in_it_now(found), user).order_by("-entered_at", "-subject_id")
+    newest = newest.select_related("person__account", "account")
     return [each.person or each.account for each in newest[: trial.SAMPLE]]  # type: ignore[misc]
 
 
@@ -199,8 +200,10 @@ class Within(pages.ListPage):
             self.columns = (*self.columns, since)
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # A file that is taken away is written down; whatever else is asked here changes nothing.
+        within = reading.in_time if request.GET.get("export") == "csv" else reading.only
         try:
-            with reading.only(PATIENCE):
+            with within(PATIENCE):
                 return super().get(request, *args, **kwargs)
         except segments.FAULTS as fault:
             messages.error(request, _cannot(fault))
@@ -262,6 +265,9 @@ class History(pages.ListPage):
     def rows(self) -> QuerySet[SegmentMember]:
         return SegmentMember.objects.filter(segment=self.segment).select_related("person", "account")
 
+    def seen(self, rows: QuerySet[SegmentMember]) -> QuerySet[SegmentMember]:
+        return sight.subjects(rows, self.request.user)
+
     def context(self) -> dict[str, Any]:
         today = timezone.localdate(timezone.now(), installation.zone())
         first, _no = _day(self.request.GET.get("first", ""))
@@ -290,7 +296,7 @@ def why(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Why one subject is in a segment or not: its condition, part by part, with what was found."""
     found = get_object_or_404(Segment, slug=slug)
     subjects: Any = Person if found.of == "person" else Account
-    subject = get_object_or_404(subjects, pk=pk, erased_at=None)
+    subject = sight.get(subjects.objects.all(), request.user, pk=pk, erased_at=None)
     stay = SegmentMember.objects.filter(segment=found, subject_id=pk).order_by("-entered_at").first()
     try:
         told, fault = segments.why(found, pk, at=timezone.now() + live.INSTANT), ""
@@ -448,7 +454,7 @@ def refresh(request: HttpRequest, slug: str) -> HttpResponse:
     """Compare everybody with the condition again."""
     found = get_object_or_404(Segment, slug=slug, kind=Segment.Kind.DYNAMIC)
     try:
-        segments.fill(found, by=asker(request), now=timezone.now())
+        segments.fill_again(found, by=asker(request), now=timezone.now())
     except segments.FAULTS as fault:
         messages.error(request, _cannot(fault))
     return redirect(found)

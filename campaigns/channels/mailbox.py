@@ -1,4 +1,4 @@
-"""The built-in mailbox: letters arrive as rows that anybody signed in may read. What a new installation sends into."""
+"""The built-in mailbox: letters arrive as rows. What a new installation sends into."""
 
 from __future__ import annotations
 

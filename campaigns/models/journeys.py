@@ -37,6 +37,7 @@ class Enrollment(OneSubject):
     reason = models.CharField(_("why it ended"), max_length=300, blank=True)
     entered_at = models.DateTimeField(_("entered"))
     ended_at = models.DateTimeField(_("ended"), null=True)
+    request_id = models.CharField(max_length=64, blank=True, db_default="", default="")  # by which it entered, if any
 
     class Meta:
         constraints = [
@@ -52,6 +53,9 @@ class Enrollment(OneSubject):
                 fields=["campaign", "wake_at"],
                 condition=Q(state="active", wake_at__isnull=False),
                 name="enrollment_due",
+            ),
+            models.Index(  # dead letters
+                fields=["campaign", "step"], condition=Q(state="quarantined"), name="enrollment_set_aside"
             ),
             models.Index(fields=["subject_id"], name="enrollments_of_subject"),
             models.Index(fields=["version", "step"], condition=Q(state="active"), name="enrollment_at_step"),

@@ -91,6 +91,8 @@ class Message(OneSubject):
     reason = models.CharField(_("why"), max_length=300, blank=True, db_default="", default="")
     created_at = models.DateTimeField(_("written down"))
     sent_at = models.DateTimeField(_("sent"), null=True)
+    # That asked for this one; where it came by a campaign, its enrollment knows.
+    request_id = models.CharField(max_length=64, blank=True, db_default="", default="")
 
     class Meta:
         constraints = [
@@ -109,6 +111,7 @@ class Message(OneSubject):
                 fields=["lease_until"], condition=Q(state__in=["claimed", "sending"]), name="message_held"
             ),
             models.Index(fields=["id"], condition=Q(state="unknown"), name="message_unknown"),  # whom evidence may free
+            models.Index(fields=["-created_at"], condition=Q(state="failed"), name="message_failed"),  # dead letters
             models.Index(fields=["step", "state"], name="messages_of_step"),  # the counts beside each step
             models.Index(fields=["subject_id", "created_at"], name="messages_of_subject"),  # profile, caps
             models.Index(fields=["-created_at"], name="message_newest"),  # the outbox

@@ -107,6 +107,7 @@ class CampaignVersion(models.Model):
     created_at = models.DateTimeField()
     launched_at = models.DateTimeField(_("launched"), null=True)
     looked_until = models.DateTimeField(null=True)
+    request_id = models.CharField(max_length=64, blank=True, db_default="", default="")  # that launched it
 
     class Meta:
         constraints = [

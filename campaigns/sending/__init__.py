@@ -25,7 +25,7 @@ from campaigns import channels, faults, letters
 from campaigns.channels import Channel, Connection, Down, Outcome, Outgoing
 from campaigns.letters import Unwritten
 from campaigns.models import ChannelSetting
-from campaigns.sending import claiming, fence, outcomes
+from campaigns.sending import claiming, fence, lines, outcomes
 from campaigns.sending.asking import Refused, notify, resend, test
 from campaigns.sending.outcomes import late_evidence
 from campaigns.sending.sweeping import sweep
@@ -113,6 +113,7 @@ class _Turn:
             finally:
                 self._note()  # whatever else went wrong: what is known of the last batch is not to be lost
             claiming.release(ids, self.owner)
+        lines.tell(ids)
         return len(ids)
 
     def _written(self, found: Mapping[uuid.UUID, Outgoing | Unwritten]) -> list[Outgoing]:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from audience.models import Person
 from campaigns import senders
 from campaigns.models import Campaign, ContentVersion, Message
-from kit import audit, hints
+from kit import audit, hints, origin
 from kit.models import User
 from kit.sql import Sql, run, sql
 
@@ -41,7 +41,9 @@ def test(content_version: ContentVersion, *, to: User, person: Person | None, no
         sender=sender,
         due_at=now,
         created_at=now,
+        request_id=origin.request_id(),
     )
+    audit.record("content.test", content_version.content.name, by=to, now=now, after={"to": to.email})
     hints.later(TASK, 0)
     return message
 
@@ -87,7 +89,8 @@ def resend(message: Message, *, by: User | None, now: datetime) -> bool:
     if campaign and campaign.state == Campaign.State.STOPPED:
         raise Refused(_("Its campaign was stopped for ever, so nothing of it leaves any more."))
     unknown = Message.objects.filter(pk=message.pk, state=Message.State.UNKNOWN)
-    if not unknown.update(state=Message.State.QUEUED, due_at=now, sent_at=None, not_after=None, reason=""):
+    again = {"due_at": now, "sent_at": None, "not_after": None, "reason": "", "request_id": origin.request_id()}
+    if not unknown.update(state=Message.State.QUEUED, **again):
         return False
     audit.record("message.resend", str(message.pk), by=by, now=now, before={"state": "unknown"})
     hints.later(TASK, 0)

@@ -13,7 +13,7 @@ from campaigns.sending import watching
 from kit import instance
 
 
-def how_far(_subject: None, _request: HttpRequest, now: datetime) -> dict[str, Any]:
+def how_far(_subject: None, _request: HttpRequest | None, now: datetime) -> dict[str, Any]:
     """The watchdog's figure: how old the oldest message is that should have come to an end, and what holds it up."""
     found = sending.oldest_open(now)
     age = found.age(now)

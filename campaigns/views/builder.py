@@ -22,11 +22,12 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from audience.conditions.tree import ConditionError
-from campaigns import arranging, counts, flows, forms, plans, wording
+from campaigns import arranging, counts, flows, forms, plans, querysets, wording
 from campaigns.flows import Node
 from campaigns.models import CampaignVersion, Step
 from campaigns.views import head
 from kit import pages, rights, undo
+from kit.audit import asker
 
 Kind = Step.Kind
 TAKEN_OUT = "campaign_steps_taken_out"  # in the session: what “Undo” puts back
@@ -177,7 +178,7 @@ def flow(request: HttpRequest, slug: str, number: int | None = None) -> HttpResp
     """The flow of a version: of the one named, else of the draft, else of the live one."""
     campaign = head.find(slug)
     if number is None:
-        version = head.version_to_show(campaign)
+        version = querysets.version_to_show(campaign)
     else:
         version = get_object_or_404(campaign.versions, number=number)
         version.campaign = campaign
@@ -243,13 +244,13 @@ def _leaves(version: CampaignVersion, words: wording.Words) -> list[str]:
 def _draft(slug: str) -> CampaignVersion:
     """The draft of a campaign. 404 when there is none."""
     campaign = head.find(slug)
-    return head.with_campaign(get_object_or_404(campaign.versions, state=CampaignVersion.State.DRAFT), campaign)
+    return querysets.with_campaign(get_object_or_404(campaign.versions, state=CampaignVersion.State.DRAFT), campaign)
 
 
 def _step(slug: str, pk: int) -> Step:
     found = get_object_or_404(Step.objects.select_related("content", "lifecycle", "parent", "version"),
                               version__campaign__slug=slug, pk=pk)  # fmt: skip
-    head.with_campaign(found.version, head.find(slug))
+    querysets.with_campaign(found.version, head.find(slug))
     return found
 
 
@@ -280,7 +281,16 @@ def step_new(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
     form = forms.STEPS[kind](request.POST or None)
     if form.is_valid():
         try:
-            made = plans.add_step(version, kind, parent=parent, arm=arm, position=position, **form.values)
+            made = plans.add_step(
+                version,
+                kind,
+                parent=parent,
+                arm=arm,
+                position=position,
+                by=asker(request),
+                now=timezone.now(),
+                **form.values,
+            )
         except (plans.Refused, ConditionError) as refused:
             form.add_error(None, str(refused))
         else:
@@ -300,7 +310,7 @@ def step(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     form = forms.STEPS[found.kind](request.POST or None, step=found)
     if form.is_valid():
         try:
-            plans.change_step(found, **form.values)
+            plans.change_step(found, by=asker(request), now=timezone.now(), **form.values)
         except (plans.Refused, ConditionError) as refused:
             form.add_error(None, str(refused))
         else:
@@ -326,7 +336,8 @@ def step_move(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             parent, arm, position = _place(found.version, request.POST)
             place = arranging.Place(parent, arm, position or 1)
         if place is not None:
-            plans.move_step(found, parent=place.parent, arm=place.arm, position=place.position)
+            by, now = asker(request), timezone.now()
+            plans.move_step(found, parent=place.parent, arm=place.arm, position=place.position, by=by, now=now)
     except plans.Refused as refused:
         messages.error(request, str(refused))
     return _back(found.version, found)
@@ -340,7 +351,7 @@ def step_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     version, title = found.version, wording.Words([found]).title(found)
     mark = f"{version.pk}-{found.pk}"
     try:
-        taken = arranging.take_out(found)
+        taken = arranging.take_out(found, by=asker(request), now=timezone.now())
     except plans.Refused as refused:
         messages.error(request, str(refused))
     else:
@@ -364,7 +375,7 @@ def step_put_back(request: HttpRequest, slug: str) -> HttpResponse:
         return _back(version)
     request.session[TAKEN_OUT] = remembered
     try:
-        made = arranging.put_back(version, taken)
+        made = arranging.put_back(version, taken, by=asker(request), now=timezone.now())
     except plans.Refused as refused:
         messages.error(request, str(refused))
         return _back(version)

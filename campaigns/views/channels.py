@@ -51,17 +51,9 @@ def cap(request: HttpRequest) -> HttpResponse:
     form = forms.FrequencyCap(request.POST)
     if not form.is_valid():
         return _page(request, forms.ChannelSettings(setting=channels.setting_of(EMAIL)), form)
-    before, after = installation.get("frequency_cap"), form.cap()
-    with transaction.atomic():
-        installation.put("frequency_cap", after)
-        audit.record(
-            "frequency_cap.change",
-            "frequency cap",
-            by=audit.asker(request),
-            now=timezone.now(),
-            before=before,
-            after=after,
-        )
+    installation.change(
+        {"frequency_cap": form.cap()}, by=audit.asker(request), now=timezone.now(), action="frequency_cap.change"
+    )
     messages.success(request, _("The limit holds for every message that leaves from now on."))
     return redirect("channel")
 
@@ -105,6 +97,7 @@ def try_it(request: HttpRequest) -> HttpResponse:
     else:
         messages.success(request, found or _("It works: the mailbox is always there."))
         if channels.recovered(setting):
+            audit.record("channel.resume", EMAIL, by=audit.asker(request), now=timezone.now())
             messages.info(request, _("What waited leaves now."))
     return redirect("channel")
 
@@ -140,7 +133,9 @@ def resume(request: HttpRequest) -> HttpResponse:
 def let_domain(request: HttpRequest, pk: int) -> HttpResponse:
     """A domain that refused us gets mail again at once."""
     found = get_object_or_404(DomainPause, pk=pk)
-    outcomes.let_domain(found, now=timezone.now())
+    now = timezone.now()
+    outcomes.let_domain(found, now=now)
+    audit.record("channel.let_domain", found.domain, by=audit.asker(request), now=now)
     messages.success(request, _("Mail goes to %(domain)s again.") % {"domain": found.domain})
     return redirect("channel")
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import querysets
+from audience import querysets, sight
 from audience.models import Person
 from campaigns import channels, content, filters, forms, personal, senders, sending, wording
 from campaigns.models import Campaign, Content, ContentVersion, Step
@@ -195,7 +195,7 @@ def _preview_of(request: HttpRequest, draft: content.Draft | None) -> dict[str, 
     """The variables of the preview."""
     asked = request.POST or request.GET
     text = asked.get("person", "")
-    person = _person(text)
+    person = _person(text, request.user)
     told: dict[str, Any] = {
         "person": person,
         "person_text": _written(person) if person else "",
@@ -212,7 +212,7 @@ def _preview_of(request: HttpRequest, draft: content.Draft | None) -> dict[str, 
         version = content.compiled(draft)
     except ContentError as error:
         return told | {"error": error}
-    person = person or content.somebody()
+    person = person or content.somebody(request.user)
     shown = content.preview(version, person, now=timezone.now(), dark=told["dark"])
     return told | {"preview": shown, "doubts": content.doubts(version), "person": person}
 
@@ -222,13 +222,13 @@ def _with_mail(response: HttpResponse) -> HttpResponse:
     return response
 
 
-def _person(text: str) -> Person | None:
-    """The person that somebody chose or typed: by the number at the end, else whom a search finds first."""
+def _person(text: str, user: Any) -> Person | None:
+    """Whom somebody chose or typed, if the user sees them: by the number at the end, else whom a search finds first."""
     text = text.replace("\x00", "").strip()
     _rest, mark, number = text.rpartition("#")
     if mark and number.isdecimal() and len(number) < 19:
-        return Person.objects.filter(pk=int(number), erased_at=None).first()
-    return next(iter(querysets.quick_people(text, 1)), None)
+        return sight.people(Person.objects.filter(pk=int(number), erased_at=None), user).first()
+    return next(iter(querysets.quick_people(text, 1, user)), None)
 
 
 def _written(person: Person) -> str:
@@ -238,7 +238,7 @@ def _written(person: Person) -> str:
 @require_GET
 def people(request: HttpRequest) -> HttpResponse:
     """The people that the search of the preview suggests."""
-    found = querysets.quick_people(request.GET.get("person", "").replace("\x00", ""), OFFERED)
+    found = querysets.quick_people(request.GET.get("person", "").replace("\x00", ""), OFFERED, request.user)
     offered = [(_written(each), each) for each in found]
     return render(request, "campaigns/_content_people.html", {"offered": offered})
 
@@ -269,7 +269,7 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         ContentVersion.objects.select_related("content", "created_by"), content__slug=slug, number=number
     )
     told = _preview_of(request, None)
-    person = told["person"] or content.somebody()
+    person = told["person"] or content.somebody(request.user)
     context = {
         **told,
         "content": found.content,
@@ -304,7 +304,7 @@ def test(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The newest edition to whoever asks for it, written as for the person that the preview showed."""
     found = _find(slug)
     newest, to = content.latest(found), asker(request)
-    person = _person(f"#{request.POST.get('person', '')}") or content.somebody()
+    person = _person(f"#{request.POST.get('person', '')}", request.user) or content.somebody(request.user)
     if newest is None or to is None:
         raise Http404
     try:

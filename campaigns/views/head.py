@@ -28,20 +28,6 @@ def find(slug: str) -> Campaign:
     return get_object_or_404(found, slug=slug)
 
 
-def with_campaign(version: CampaignVersion, campaign: Campaign) -> CampaignVersion:
-    """The version, sparing a query for its campaign."""
-    version.campaign = campaign
-    return version
-
-
-def version_to_show(campaign: Campaign) -> CampaignVersion:
-    """The draft, else the live version, else the newest."""
-    order = {CampaignVersion.State.DRAFT: 0, CampaignVersion.State.LIVE: 1, CampaignVersion.State.RETIRED: 2}
-    versions = campaign.versions.select_related("segment")
-    shown = min(versions, key=lambda each: (order[CampaignVersion.State(each.state)], -each.number))
-    return with_campaign(shown, campaign)
-
-
 def context(
     campaign: Campaign, tab: str, now: datetime, *, version: CampaignVersion | None = None, crumb: str = ""
 ) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from audience import consent, live
 from audience.conditions.tree import ConditionError
-from campaigns import entry, flows, forecast, forms, plans, wording
+from campaigns import entry, flows, forecast, forms, plans, querysets, wording
 from campaigns.models import Campaign, CampaignVersion
 from campaigns.views import head
 from kit import pages, reading, rights
@@ -30,7 +30,7 @@ FORECASTS = (14, 30, 90)  # days that a dry run looks ahead
 def launch(request: HttpRequest, slug: str) -> HttpResponse:
     """What stops a launch, what is to be thought over, who enters at once; then the launch, by the exact number."""
     campaign = head.find(slug)
-    version = head.version_to_show(campaign)
+    version = querysets.version_to_show(campaign)
     if version.state != CampaignVersion.State.DRAFT:
         return redirect(campaign)
     now = timezone.now()
@@ -70,7 +70,7 @@ def _brought(version: CampaignVersion, now: datetime) -> int:
 def dry_run(request: HttpRequest, slug: str) -> HttpResponse:
     """What would happen within some days if it were launched now: how much is sent on which day, and what is not."""
     campaign = head.find(slug)
-    version = head.version_to_show(campaign)
+    version = querysets.version_to_show(campaign)
     now = timezone.now()
     days = next((each for each in FORECASTS if request.GET.get("days") == str(each)), FORECASTS[0])
     context: dict[str, Any] = {

@@ -6,6 +6,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -14,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
-from campaigns import filters
+from campaigns import filters, querysets
 from campaigns.models import Letter, Message
 from kit import pages
 
@@ -60,11 +61,14 @@ class Mailbox(pages.ListPage):
     )
     empty_icon = "inbox"
 
+    def seen(self, rows: QuerySet[Letter]) -> QuerySet[Letter]:
+        return querysets.letters_seen(rows, self.request.user)
+
 
 @require_GET
 def letter(request: HttpRequest, pk: int) -> HttpResponse:
     """One letter: as its reader sees it, its plain text, its source."""
-    found = get_object_or_404(Letter, pk=pk)
+    found = get_object_or_404(querysets.letters_seen(Letter.objects.all(), request.user), pk=pk)
     told = _parsed(found)
     show = request.GET.get("show", "")
     show = show if show in SHOWN else "html" if _part(told, "html") is not None else "text"
@@ -86,7 +90,7 @@ def letter(request: HttpRequest, pk: int) -> HttpResponse:
 @xframe_options_sameorigin
 def letter_body(request: HttpRequest, pk: int) -> HttpResponse:
     """The letter's HTML alone, for the frame that shows it; its links open in a window of their own."""
-    told = _parsed(get_object_or_404(Letter, pk=pk))
+    told = _parsed(get_object_or_404(querysets.letters_seen(Letter.objects.all(), request.user), pk=pk))
     html = _content(told, "html")
     if not html:
         raise Http404

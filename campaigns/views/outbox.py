@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from audience import names
-from campaigns import filters, invariant, sending, story, wording
+from campaigns import filters, invariant, querysets, sending, story, wording
 from campaigns.models import Letter, Message
 from campaigns.views import head
 from kit import pages, panels, rights
@@ -69,6 +69,9 @@ class Outbox(pages.ListPage):
             "campaign", "person", "account", "to_user", "notice", "content_version__content"
         )
 
+    def seen(self, rows: QuerySet[Message]) -> QuerySet[Message]:
+        return querysets.messages_seen(rows, self.request.user)
+
     def prepare(self, rows: list[Any]) -> list[Any]:
         for row in rows:
             _describe(row)
@@ -92,19 +95,17 @@ def _describe(row: Any) -> None:
 @require_GET
 def message(request: HttpRequest, message_id: uuid.UUID) -> HttpResponse:
     """One message: to whom, by which step, and everything that happened to it."""
-    found = get_object_or_404(
-        Message.objects.select_related(
-            "campaign__sender", "person", "account", "to_user", "notice", "content_version__content", "sender", "topic",
-            "enrollment", "step__version", "step__content", "step__lifecycle",
-        ),
-        pk=message_id,
+    whole = Message.objects.select_related(
+        "campaign__sender", "person", "account", "to_user", "notice", "content_version__content", "sender", "topic",
+        "enrollment", "step__version", "step__content", "step__lifecycle",
     )  # fmt: skip
+    found = get_object_or_404(querysets.messages_seen(whole, request.user), pk=message_id)
     _describe(found)
     step = found.step
     context = {
         "message": found,
         "happened": story.of(found),
-        "letter": Letter.objects.filter(message_id=found.pk).only("pk").first(),
+        "letter": querysets.letters_seen(Letter.objects.filter(message_id=found.pk), request.user).only("pk").first(),
         "sender": found.sender or (found.campaign.sender if found.campaign else None),
         "step_title": wording.Words([step]).title(step) if step else "",
         "crumbs": [(_("Outbox"), reverse("outbox")), (story.what(found), "")],
@@ -116,7 +117,7 @@ def message(request: HttpRequest, message_id: uuid.UUID) -> HttpResponse:
 @rights.needs("operate")
 def resend(request: HttpRequest, message_id: uuid.UUID) -> HttpResponse:
     """Send a message that was perhaps sent once more."""
-    found = get_object_or_404(Message, pk=message_id)
+    found = get_object_or_404(querysets.messages_seen(Message.objects.all(), request.user), pk=message_id)
     try:
         again = sending.resend(found, by=asker(request), now=timezone.now())
     except sending.Refused as refused:

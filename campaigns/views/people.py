@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from audience import live
+from audience import live, sight
 from audience.conditions.tree import ConditionError
 from audience.models import Person
 from audience.names import of as named
@@ -65,6 +65,9 @@ class People(pages.ListPage):
     def rows(self) -> QuerySet[Enrollment]:
         found = Enrollment.objects.filter(campaign=self.campaign)
         return found.select_related("person__account", "account", "version", "step__content", "step__lifecycle")
+
+    def seen(self, rows: QuerySet[Enrollment]) -> QuerySet[Enrollment]:
+        return sight.subjects(rows, self.request.user)
 
     def prepare(self, rows: list[Any]) -> list[Any]:
         words = wording.Words([row.step for row in rows if row.step])
@@ -142,7 +145,7 @@ def _entered(entered: entry.Entered) -> str:
 @require_GET
 def trace(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Every step of somebody in a campaign, or why they are not in it: a page, or the part of a profile."""
-    person, campaign = get_object_or_404(Person, pk=pk), get_object_or_404(Campaign, slug=slug)
+    person, campaign = sight.get(Person.objects.all(), request.user, pk=pk), get_object_or_404(Campaign, slug=slug)
     now = timezone.now()
     newest = Enrollment.objects.filter(campaign=campaign, person=person).order_by("-pass_number").first()
     context: dict[str, Any] = {
@@ -161,7 +164,7 @@ def trace(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_POST
 def enroll_one(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Put one person into a running campaign, if they may enter."""
-    person, campaign = get_object_or_404(Person, pk=pk), get_object_or_404(Campaign, slug=slug)
+    person, campaign = sight.get(Person.objects.all(), request.user, pk=pk), get_object_or_404(Campaign, slug=slug)
     try:
         entered = entry.enroll(campaign, [person.pk], by=asker(request), now=timezone.now())
     except (entry.Refused, ConditionError) as refused:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from campaigns import counts, invariant, wording
+from campaigns import counts, invariant, querysets, wording
 from campaigns.models import Campaign, CampaignVersion, Enrollment, Step
 from campaigns.views import head
 from kit import panels, writing
@@ -91,7 +91,7 @@ def versions(request: HttpRequest, slug: str) -> HttpResponse:
     context["editions"] = [
         {
             "version": each,
-            "entry": wording.entry(head.with_campaign(each, campaign)),
+            "entry": wording.entry(querysets.with_campaign(each, campaign)),
             "active": on.get(each.pk, 0),
             "entered": entered.get(each.pk, 0),
         }

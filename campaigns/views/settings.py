@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audience.conditions.tree import ConditionError
-from campaigns import forms, plans, wording
+from campaigns import forms, plans, querysets, wording
 from campaigns.models import Campaign, CampaignVersion
 from campaigns.views import head
 from kit import rights
@@ -25,14 +25,14 @@ def settings(request: HttpRequest, slug: str) -> HttpResponseBase:
     if request.method == "POST":
         return _keep_settings(request, slug)
     campaign = head.find(slug)
-    shown = head.version_to_show(campaign)
+    shown = querysets.version_to_show(campaign)
     return _settings_page(request, campaign, shown, _settings_form(campaign, shown, None))
 
 
 @rights.needs("edit")
 def _keep_settings(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = head.find(slug)
-    shown = head.version_to_show(campaign)
+    shown = querysets.version_to_show(campaign)
     form = _settings_form(campaign, shown, request.POST)
     if form.is_valid():
         by, now = asker(request), timezone.now()

@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from kit import icons, navigation, rights, undo, writing
+from kit import audit, icons, navigation, rights, undo, writing
 
 register = template.Library()
 
@@ -280,6 +280,12 @@ def tone_icon(tone: str) -> str:
 def may(user: Any, right: str) -> bool:
     """Whether the user has a right: `{% if user|may:"edit" %}`."""
     return rights.may(user, right)
+
+
+@register.filter
+def audited(action: str) -> str:
+    """What an action of the trail is called."""
+    return audit.words(action)
 
 
 @register.filter

@@ -1,39 +1,21 @@
-"""Pages of the kit: sign-in and sign-out, jobs, the styleguide."""
+"""Pages of the kit: the first one, jobs, settings, the styleguide."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.views import LoginView
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from kit import audit, filters, forms, installation, jobs, pages, panels, progress, rights, samples, writing
 from kit.models import Job
-
-
-@method_decorator(never_cache, name="dispatch")
-class SignIn(LoginView):
-    """The sign-in page; whoever is signed in already goes on to where they wanted to go."""
-
-    template_name = "kit/sign_in.html"
-    authentication_form = forms.SignIn
-    redirect_authenticated_user = True
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.htmx:  # type: ignore[attr-defined]
-            # A part of a page was asked for, but the session is over: load the whole page, not a form inside it.
-            return HttpResponse(headers={"HX-Refresh": "true"})
-        return super().get(request, *args, **kwargs)
 
 
 def _took(job: Job) -> str:
@@ -109,7 +91,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
 def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask a job to stop."""
     get_object_or_404(Job, pk=pk)
-    if jobs.cancel(pk):
+    if jobs.cancel(pk, by=audit.asker(request), now=timezone.now()):
         messages.info(request, _("The job will stop after the part that it is working on."))
     else:
         messages.warning(request, _("The job had already ended, so there was nothing to cancel."))
@@ -121,7 +103,7 @@ def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
 def job_retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Queue a failed or cancelled job again, from where it stopped."""
     get_object_or_404(Job, pk=pk)
-    if jobs.retry(pk):
+    if jobs.retry(pk, by=audit.asker(request), now=timezone.now()):
         messages.success(request, _("The job waits for its turn and goes on from where it stopped."))
     else:
         messages.warning(request, _("Only a failed or cancelled job can be tried again."))
@@ -132,23 +114,22 @@ def job_retry(request: HttpRequest, pk: int) -> HttpResponse:
 @rights.needs("administer")
 def settings_page(request: HttpRequest) -> HttpResponse:
     """What is set for the whole installation; for administrators."""
-    before = {name: installation.get(name) for name in forms.Installation.base_fields}
-    form = forms.Installation(request.POST or None, initial=before)
+    now = timezone.now()
+    present = {name: installation.get(name) for name in forms.Installation.base_fields}
+    form = forms.Installation(request.POST or None, initial=present)
     if form.is_valid():
-        with transaction.atomic():
-            for name, value in form.cleaned_data.items():
-                installation.put(name, value)
-            audit.record(
-                "settings.change",
-                "settings",
-                by=audit.asker(request),
-                now=timezone.now(),
-                before=before,
-                after=form.cleaned_data,
-            )
-        messages.success(request, _("The settings are kept."))
-        return redirect("settings")
-    return render(request, "kit/settings.html", {"form": form}, status=400 if form.is_bound else 200)
+        sure = form.needs_sure()
+        if request.POST.get("sure", "") == sure:
+            if installation.change(form.cleaned_data, by=audit.asker(request), now=now):
+                messages.success(request, _("The settings are kept."))
+            return redirect("settings")
+        return _settings(request, form, now, sure)
+    return _settings(request, form, now)
+
+
+def _settings(request: HttpRequest, form: forms.Installation, now: datetime, sure: str = "") -> HttpResponse:
+    context = {"form": form, "sure": sure, "elsewhere": panels.draw("settings", None, request, now)}
+    return render(request, "kit/settings.html", context, status=400 if form.errors else 200)
 
 
 @require_GET

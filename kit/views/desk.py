@@ -28,7 +28,7 @@ from kit.models import Note, Task
 @rights.needs("note")
 def note_add(request: HttpRequest) -> HttpResponse:
     """A new note about a subject."""
-    about, subject_id = _about(request.POST.get("subject", ""))
+    about, subject_id = _about(request, request.POST.get("subject", ""))
     form = forms.Note(request.POST)
     if form.is_valid():
         notes.add(subject_id, form.cleaned_data["body"], by=audit.asker(request), now=timezone.now())
@@ -41,10 +41,10 @@ def note_add(request: HttpRequest) -> HttpResponse:
 @rights.needs("note")
 def note_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Other words for one's own note."""
-    note = _note(pk, removed_at=None)
+    note = _note(request, pk, removed_at=None)
     if not notes.may_change(note, request.user):
         raise PermissionDenied(_now("A note is changed by its author alone. Write one of your own beside it."))
-    about, subject_id = _about(str(note.subject_id))
+    about, subject_id = _about(request, str(note.subject_id))
     form = forms.Note(request.POST or None, initial={"body": note.body})
     if request.method == "POST" and form.is_valid():
         notes.change(note, form.cleaned_data["body"], by=audit.asker(request), now=timezone.now())
@@ -57,7 +57,7 @@ def note_edit(request: HttpRequest, pk: int) -> HttpResponse:
 @rights.needs("note")
 def note_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a note off its page."""
-    note = _note(pk)
+    note = _note(request, pk)
     _only_theirs(note, request)
     if notes.remove(note, by=audit.asker(request), now=timezone.now()):
         undo.offer(request, _now("The note was removed."), reverse("note_restore", args=[pk]))
@@ -68,15 +68,16 @@ def note_remove(request: HttpRequest, pk: int) -> HttpResponse:
 @rights.needs("note")
 def note_restore(request: HttpRequest, pk: int) -> HttpResponse:
     """Put a removed note back."""
-    note = _note(pk)
+    note = _note(request, pk)
     _only_theirs(note, request)
     if notes.restore(note, by=audit.asker(request), now=timezone.now()):
         messages.success(request, _now("The note is back."))
     return redirect(_back(request, note.subject_id))
 
 
-def _note(pk: int, **having: Any) -> Note:
-    return get_object_or_404(Note.objects.select_related("author"), pk=pk, **having)
+def _note(request: HttpRequest, pk: int, **having: Any) -> Note:
+    seen = registry.seen(Note.objects.select_related("author"), request.user)
+    return get_object_or_404(seen, pk=pk, **having)
 
 
 def _only_theirs(note: Note, request: HttpRequest) -> None:
@@ -160,8 +161,14 @@ class Work(pages.ListPage):
     def rows(self) -> QuerySet[Task]:
         return work.there()
 
+    def seen(self, rows: QuerySet[Task]) -> QuerySet[Task]:
+        return work.seen(rows, self.request.user)
+
+    def unseen_words(self, total: pages.Total, *, narrowed: bool) -> str:
+        return ""  # a list of one's own work is not meant to be everybody's
+
     def prepare(self, rows: list[Any]) -> list[Any]:
-        return work.described(rows, timezone.now())
+        return work.described(rows, self.request.user, timezone.now())
 
     def context(self) -> dict[str, Any]:
         here = reverse("work")
@@ -187,12 +194,13 @@ class Work(pages.ListPage):
 def task_new(request: HttpRequest) -> HttpResponse:
     """A new task, about a subject when one is named."""
     asked = request.POST.get("subject", "") or request.GET.get("subject", "")
-    about, subject_id = _about(asked) if asked else (None, None)
+    about, subject_id = _about(request, asked) if asked else (None, None)
     form = forms.Task(request.POST or None, initial={"assigned_to": request.user.pk})
     if request.method == "POST" and form.is_valid():
         by, now = audit.asker(request), timezone.now()
         task = work.add(**form.cleaned_data, subject_id=subject_id, by=by, now=now)
         messages.success(request, _now("“%(task)s” is on the list.") % {"task": task})
+        _warn_unseen(request, task)
         return redirect(pages.next_of(request, about.url if about else reverse("work")))
     return _task_page(request, form, None, about, subject_id)
 
@@ -201,13 +209,14 @@ def task_new(request: HttpRequest) -> HttpResponse:
 @rights.needs("note")
 def task(request: HttpRequest, pk: int) -> HttpResponse:
     """One task: another day, another user, other words."""
-    found = _task(pk, removed_at=None)
-    about = registry.named([found.subject_id]).get(found.subject_id) if found.subject_id else None
+    found = _task(request, pk, removed_at=None)
+    about = registry.named([found.subject_id], request.user).get(found.subject_id) if found.subject_id else None
     shown = {name: getattr(found, name) for name in work.FIELDS} | {"assigned_to": found.assigned_to_id}
     form = forms.Task(request.POST or None, initial=shown, present=found.assigned_to_id)
     if request.method == "POST" and form.is_valid():
         work.change(found, form.cleaned_data, by=audit.asker(request), now=timezone.now())
         messages.success(request, _now("The task is kept."))
+        _warn_unseen(request, Task.objects.select_related("assigned_to").get(pk=pk))
         return redirect(pages.next_of(request, reverse("work")))
     return _task_page(request, form, found, about, found.subject_id)
 
@@ -216,7 +225,7 @@ def task(request: HttpRequest, pk: int) -> HttpResponse:
 @rights.needs("note")
 def task_done(request: HttpRequest, pk: int) -> HttpResponse:
     """It is done."""
-    found = _task(pk)
+    found = _task(request, pk)
     if work.finish(found, by=audit.asker(request), now=timezone.now()):
         undo.offer(request, _now("Done: %(task)s") % {"task": found}, reverse("task_reopen", args=[pk]))
     else:
@@ -228,7 +237,7 @@ def task_done(request: HttpRequest, pk: int) -> HttpResponse:
 @rights.needs("note")
 def task_reopen(request: HttpRequest, pk: int) -> HttpResponse:
     """It is not done after all."""
-    found = _task(pk)
+    found = _task(request, pk)
     if work.reopen(found, by=audit.asker(request), now=timezone.now()):
         messages.success(request, _now("To do again: %(task)s") % {"task": found})
     return redirect(_back(request, found.subject_id))
@@ -238,7 +247,7 @@ def task_reopen(request: HttpRequest, pk: int) -> HttpResponse:
 @rights.needs("note")
 def task_remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a task off the list."""
-    found = _task(pk)
+    found = _task(request, pk)
     if work.remove(found, by=audit.asker(request), now=timezone.now()):
         undo.offer(request, _now("Removed: %(task)s") % {"task": found}, reverse("task_restore", args=[pk]))
     return redirect(_back(request, found.subject_id))
@@ -248,14 +257,21 @@ def task_remove(request: HttpRequest, pk: int) -> HttpResponse:
 @rights.needs("note")
 def task_restore(request: HttpRequest, pk: int) -> HttpResponse:
     """Put a removed task back."""
-    found = _task(pk)
+    found = _task(request, pk)
     if work.restore(found, by=audit.asker(request), now=timezone.now()):
         messages.success(request, _now("Back on the list: %(task)s") % {"task": found})
     return redirect(_back(request, found.subject_id))
 
 
-def _task(pk: int, **having: Any) -> Task:
-    return get_object_or_404(Task, pk=pk, **having)
+def _task(request: HttpRequest, pk: int, **having: Any) -> Task:
+    return get_object_or_404(work.seen(Task.objects.all(), request.user), pk=pk, **having)
+
+
+def _warn_unseen(request: HttpRequest, task: Task) -> None:
+    """Say so when a task is for somebody who does not see whom it is about."""
+    if task.subject_id and task.assigned_to and not registry.named([task.subject_id], task.assigned_to):
+        told = _now("%(user)s does not see whom it is about: give them the person or account too.")
+        messages.warning(request, told % {"user": task.assigned_to})
 
 
 def _task_page(
@@ -275,10 +291,10 @@ def _task_page(
 # ---- both ----
 
 
-def _about(text: str) -> tuple[registry.Named, int]:
-    """The subject that a form speaks of. Raises Http404 for none."""
+def _about(request: HttpRequest, text: str) -> tuple[registry.Named, int]:
+    """The subject that a form speaks of. Raises Http404 for none, and for one that the reader does not see."""
     if text.isascii() and text.isdigit() and len(text) < 19:
-        found = registry.named([int(text)]).get(int(text))
+        found = registry.named([int(text)], request.user).get(int(text))
         if found:
             return found, int(text)
     raise Http404
@@ -286,7 +302,7 @@ def _about(text: str) -> tuple[registry.Named, int]:
 
 def _back(request: HttpRequest, subject_id: int | None) -> str:
     """Where the form came from, else the subject's page, else the list of work."""
-    about = registry.named([subject_id]).get(subject_id) if subject_id else None
+    about = registry.named([subject_id], request.user).get(subject_id) if subject_id else None
     return pages.next_of(request, about.url if about else reverse("work"))
 
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views.decorators.http import require_POST
 
+from audience import sight
 from kit import installation, pages, progress, rights
 from kit.audit import asker
 from kit.undo import MORE, offer
@@ -60,6 +61,9 @@ class Board(pages.ListPage):
     def rows(self) -> QuerySet[Membership]:
         assert self.version is not None
         return board.members(self.version)
+
+    def seen(self, rows: QuerySet[Membership]) -> QuerySet[Membership]:
+        return sight.subjects(rows, self.request.user)
 
     def get_title(self) -> str:
         return str(self.lifecycle)
@@ -128,7 +132,7 @@ class Board(pages.ListPage):
         return sum(column.figures.count for column in self.made)
 
     def _filterset(self) -> filters.Board:
-        return filters.Board(self.request.GET, self.rows(), request=self.request)
+        return filters.Board(self.request.GET, self._seen(), request=self.request)
 
     def _columns(
         self, filterset: filters.Board, rows: QuerySet[Any], sort: str, *, shown: bool = True
@@ -140,7 +144,7 @@ class Board(pages.ListPage):
             sort=sort,
             order=f"board:{sort}",
             now=timezone.now(),
-            narrowed=filterset.is_narrow,
+            narrowed=filterset.is_narrow or self._whole is not None,
             shown=shown,
         )
         members = reverse("lifecycle_members", args=[self.lifecycle.slug])
@@ -250,10 +254,12 @@ class MoveMany(Board):
             return moving.everybody_of(self._everybody(stage, asked))
         if form.cleaned_data["whole"]:
             return moving.everybody_of(self._everybody(None, asked))
-        return moving.chosen(_pairs(self.request.POST.getlist("member")))
+        pairs = _pairs(self.request.POST.getlist("member"))
+        seen = set(self._seen().filter(pk__in=[pk for pk, _seq in pairs]).values_list("pk", flat=True))
+        return moving.chosen(pair for pair in pairs if pair[0] in seen)
 
     def _everybody(self, stage: Stage | None, asked: QueryDict) -> QuerySet[Membership]:
-        filterset = filters.Board(asked, self.rows(), request=self.request)
+        filterset = filters.Board(asked, self._seen(), request=self.request)
         if filterset.form.errors:
             # A filter that is not understood must not silently mean everybody.
             raise Http404
@@ -336,6 +342,9 @@ class BulkMoved(pages.ListPage):
     def rows(self) -> QuerySet[BulkMember]:
         return self.bulk.members.select_related("membership__person", "membership__account", "membership__stage")
 
+    def seen(self, rows: QuerySet[BulkMember]) -> QuerySet[BulkMember]:
+        return sight.subjects(rows, self.request.user, "membership__subject_id")
+
     def get_title(self) -> str:
         return str(self.bulk)
 
@@ -357,16 +366,22 @@ class BulkMoved(pages.ListPage):
             "jobs": [(job, progress.of(job, now)) for job in shown_jobs],
             "is_open": any(progress.of(job, now).is_open for job in shown_jobs),
             "figures": [(value, label, found[value]) for value, label in OUTCOMES.choices if value in found],
-            "may_undo": bool(found.get(OUTCOMES.MOVED)) and rights.may(self.request.user, "move"),
+            "may_undo": bool(found.get(OUTCOMES.MOVED)) and _may_undo(self.bulk, self.request.user),
             "moved": found.get(OUTCOMES.MOVED, 0),
         }
+
+
+def _may_undo(bulk: BulkMove, user: Any) -> bool:
+    return rights.may(user, "move") and (bulk.created_by_id == user.pk or sight.everything(user))
 
 
 @require_POST
 @rights.needs("move")
 def bulk_undo(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take a whole bulk move back."""
+    """Take a whole bulk move back: one's own, or anybody's for those who see all whom it moved."""
     bulk = get_object_or_404(BulkMove.objects.select_related("version__lifecycle"), pk=pk)
+    if not _may_undo(bulk, request.user):
+        raise Http404
     try:
         moving.take_back(bulk, by=asker(request), now=timezone.now())
     except undo.UndoRefused as refused:

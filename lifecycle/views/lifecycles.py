@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from kit import jobs, pages, panels, progress, rights
+from audience import sight
+from kit import pages, panels, progress, rights
 from kit.audit import asker
 from kit.models import Job
 from lifecycle import cases, documents, filters, forms, live, querysets, versions
@@ -64,7 +65,7 @@ def start(request: HttpRequest) -> HttpResponse:
 def lifecycle(request: HttpRequest, slug: str) -> HttpResponse:
     """The live version of a lifecycle, or else its newest draft."""
     found = get_object_or_404(Lifecycle, slug=slug)
-    newest = found.versions.filter(state__in=querysets.LIVE).first() or found.versions.order_by("-number").first()
+    newest = versions.to_show(found)
     if newest is None:
         return redirect("lifecycles")
     return redirect("lifecycle_version", slug, newest.number)
@@ -78,7 +79,7 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     context: dict[str, Any] = {
         "version": found,
         "lifecycle": found.lifecycle,
-        "stages": querysets.with_members(found),
+        "stages": querysets.counted(found.stages.order_by("order")),
         "rules": [
             {"transition": each, "when": versions.sentence(each.condition, found.lifecycle.of)}
             for each in found.transitions.select_related("from_stage", "to_stage")
@@ -101,8 +102,10 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def preview(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Ask what publishing this draft would do to the history that is there."""
     found = _version(slug, number)
-    if found.state == Version.State.DRAFT and not _is_busy(found):
+    try:
         versions.preview(found, by=asker(request), now=timezone.now())
+    except versions.PublishRefused as refused:
+        messages.error(request, str(refused))
     return redirect("lifecycle_version", slug, number)
 
 
@@ -135,9 +138,7 @@ def discard(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Throw a draft away."""
     found = _version(slug, number)
     try:
-        if _is_busy(found):
-            raise versions.PublishRefused([_("A preview of this draft is being made; cancel it first.")])
-        versions.discard(found)
+        versions.discard(found, by=asker(request), now=timezone.now())
     except versions.PublishRefused as refused:
         messages.error(request, str(refused))
         return redirect("lifecycle_version", slug, number)
@@ -157,10 +158,6 @@ def document(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def _preview_of(found: Version) -> dict[str, Any] | None:
     done = found.job is not None and found.job.kind == "preview" and found.job.state == Job.State.DONE
     return found.job.result if found.job and done else None
-
-
-def _is_busy(found: Version) -> bool:
-    return bool(found.job and found.job.state in jobs.OPEN)
 
 
 class Members(pages.ListPage):
@@ -195,6 +192,9 @@ class Members(pages.ListPage):
 
     def rows(self) -> QuerySet[Membership]:
         return querysets.members(self.lifecycle)
+
+    def seen(self, rows: QuerySet[Membership]) -> QuerySet[Membership]:
+        return sight.subjects(rows, self.request.user)
 
     def get_title(self) -> str:
         return _("Members of %(lifecycle)s") % {"lifecycle": self.lifecycle}

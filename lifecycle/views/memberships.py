@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from django import forms
 from django.contrib import messages
@@ -17,10 +16,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from kit import rights, writing
+from audience import sight
+from kit import rights
 from kit.audit import asker
 from kit.undo import offer
-from lifecycle import board, panels, stages, undo
+from lifecycle import board, stages, undo, wording
 from lifecycle.models import Membership, Movement, Stage, Version
 
 EXIT = "exit"  # in place of a stage: out of the lifecycle
@@ -62,7 +62,7 @@ class Answer:
 @rights.needs("move")
 def move(request: HttpRequest, pk: int) -> HttpResponse:
     """Move one member, unless somebody else did since the page was read; then say who and when. GET: the form."""
-    membership = get_object_or_404(_whole(), pk=pk)
+    membership = get_object_or_404(_whole(request), pk=pk)
     if request.method == "GET":
         return _form_page(request, membership)
     return _told(request, membership, _move(request, membership, Move(request.POST)))
@@ -73,7 +73,7 @@ def move(request: HttpRequest, pk: int) -> HttpResponse:
 def take_back(request: HttpRequest, pk: int) -> HttpResponse:
     """Undo one movement, unless something depends on it; then say what."""
     movement = get_object_or_404(Movement.objects.select_related("from_stage", "to_stage"), pk=pk)
-    membership = _whole().get(pk=movement.membership_id)
+    membership = get_object_or_404(_whole(request), pk=movement.membership_id)
     return _told(request, membership, _take_back(request, membership, movement))
 
 
@@ -91,8 +91,9 @@ def wanted(request: HttpRequest) -> str:
     return asked if own else ""
 
 
-def _whole() -> QuerySet[Membership]:
-    return Membership.objects.select_related("lifecycle", "version__lifecycle", "stage", "person", "account")
+def _whole(request: HttpRequest) -> QuerySet[Membership]:
+    whole = Membership.objects.select_related("lifecycle", "version__lifecycle", "stage", "person", "account")
+    return sight.subjects(whole, request.user)
 
 
 def _move(request: HttpRequest, membership: Membership, form: Move) -> Answer:
@@ -106,14 +107,14 @@ def _move(request: HttpRequest, membership: Membership, form: Move) -> Answer:
         return Answer(messages.ERROR, words, 400)
     now = timezone.now()
     if membership.seq != form.cleaned_data["seq"]:
-        return Answer(messages.WARNING, _lost(membership, now), 409)
+        return Answer(messages.WARNING, wording.too_late(membership, now), 409)
     reason = form.cleaned_data["reason"]
     try:
         won = stages.move(membership, to=to, reason=reason, by=asker(request), at=now, now=now)
     except stages.MoveRefused as refused:
         return Answer(messages.ERROR, _("Not moved: %(why)s") % {"why": refused}, 400)
     if not won:
-        return Answer(messages.WARNING, _lost(membership, now), 409)
+        return Answer(messages.WARNING, wording.too_late(membership, now), 409)
     movement = stages.last_movement(membership)
     if to is None:
         words = _("Left %(lifecycle)s.") % {"lifecycle": membership.lifecycle}
@@ -129,8 +130,8 @@ def _take_back(request: HttpRequest, membership: Membership, movement: Movement)
     except undo.UndoRefused as refused:
         return Answer(messages.ERROR, _("Not taken back: %(why)s.") % {"why": refused}, 409)
     if not won:
-        return Answer(messages.WARNING, _lost(membership, now), 409)
-    return Answer(messages.SUCCESS, _("Taken back: %(move)s") % {"move": panels.way(movement)})
+        return Answer(messages.WARNING, wording.too_late(membership, now), 409)
+    return Answer(messages.SUCCESS, _("Taken back: %(move)s") % {"move": wording.way(movement)})
 
 
 def _told(request: HttpRequest, membership: Membership, answer: Answer) -> HttpResponse:
@@ -169,20 +170,6 @@ def _form_page(request: HttpRequest, membership: Membership) -> HttpResponse:
         "back": wanted(request) or reverse(of, args=[membership.subject_id]),
     }
     return render(request, "lifecycle/membership_move.html", context)
-
-
-def _lost(membership: Membership, now: datetime) -> str:
-    """What a loser of a race is told: who was first, how long ago, and why."""
-    last = stages.last_movement(membership)
-    if last is None:
-        return _("Not moved: somebody else changed this at the same moment. Look again, then decide.")
-    told = {
-        "to": last.to_stage or _("out of the lifecycle"),
-        "how": panels.how(last),
-        "ago": writing.span(max(now - last.recorded_at, timedelta(0))),
-        "why": f" ({last.reason})" if last.reason else "",
-    }
-    return _("Not moved: it was changed to “%(to)s” %(how)s %(ago)s ago%(why)s. Look again, then decide.") % told
 
 
 def _back(request: HttpRequest, membership: Membership) -> HttpResponse:

@@ -22,7 +22,10 @@ SHOWN_BUCKETS = 60  # of a split by, say, city: the largest; the file has all
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: `text` is the link to the list of the `count` rows behind it; `note` says what it is counted from."""
+    """One figure: `text` is the link to the list of the `count` rows behind it; `note` says what it is counted from.
+
+    A share has its base in `of`, and the 95 % interval in `interval`.
+    """
 
     text: str
     metric: str = ""
@@ -31,6 +34,8 @@ class Figure:
     note: str = ""
     value: Any = None
     tone: str = ""  # "good" or "bad" against what is held to be par
+    of: int | None = None
+    interval: tuple[float, float] | None = None
 
     @property
     def formula(self) -> str:
@@ -73,7 +78,8 @@ def share(question: Question, metric: str, answer: Share | None) -> Figure:
     text = writing.percent(answer.rate)
     if answer.rate is not None and answer.few:
         text, note = interval(answer), _("few: %(rate)s, %(base)s") % {"rate": text, "base": note}
-    return Figure(text, metric, answer.hits, addresses.people(question, metric), note, answer.rate)
+    url = addresses.people(question, metric)
+    return Figure(text, metric, answer.hits, url, note, answer.rate, of=answer.of, interval=answer.interval)
 
 
 def interval(answer: Share) -> str:

@@ -118,14 +118,11 @@ def basis(answer: Funnel) -> str:
 
 def bars(answer: Funnel) -> list[Bar]:
     """The picture: of those that entered the first stage, how many reached each stage or a later one."""
-    question, success = _everybody(answer), answer.plan.success
-    drawn = []
-    for row in answer.everybody.rows:
-        if row.cumulative is not None:
-            asked = question.about(stage=success[0].slug, target=row.place.slug)
-            figure = counted(asked, "cohort_conversion", row.cumulative.hits)
-            drawn.append(Bar(row.place.name, figure, writing.percent(row.cumulative.rate)))
-    return drawn
+    return [
+        Bar(row.place.name, _reached(answer, row), writing.percent(row.cumulative.rate))
+        for row in answer.everybody.rows
+        if row.cumulative is not None
+    ]
 
 
 def ledger(answer: Funnel) -> Table:
@@ -201,11 +198,48 @@ def steps(answer: Funnel) -> Table | None:
     )
 
 
+# ---- by name, for programs ----
+
+LEDGER = ("balance_start", "in_flow", "out_flow", "balance_end")
+CONVERSIONS = ("entered", "to_next", "from_first", "strict", "any_order", "of_all_stays")
+DURATIONS = ("stays", "stay_median", "stay_p90", "stay_mean", "next_median", "next_p90", "next_mean")
+
+
+def by_name(answer: Funnel, row: Row) -> dict[str, Figure]:
+    """The figures of one stage that the tables show, each by its name; `out_…` says where moves out led."""
+    ways = [way for way in Direction if row.out_by.get(way)]
+    names = [*LEDGER, *(f"out_{way.value}" for way in ways)]
+    told = dict(zip(names, _ledger(answer, row, ways), strict=True))
+    if row.place.position:
+        told |= zip(CONVERSIONS, _conversions(answer, row), strict=True)
+    told |= zip(DURATIONS, _durations(answer, row), strict=True)
+    told["reached"] = _reached(answer, row)
+    return {name: figure for name, figure in told.items() if figure is not NOTHING}
+
+
+def of_bucket(answer: Funnel, bucket: Bucket) -> dict[str, Figure]:
+    """The figures of one bucket by name: “reached_” with a stage’s slug, “onward_” with that of one that was left …"""
+    success, question = answer.plan.success, answer.question.about(bucket=bucket.value)
+    if len(success) < 2:
+        return {}
+    names = [*(f"reached_{place.slug}" for place in success), "conversion", "days_median"]
+    told = dict(zip(names, _bucket(question, bucket.body), strict=True))
+    told |= zip((f"onward_{place.slug}" for place in success[:-1]), _steps(question, bucket.body), strict=True)
+    return {name: figure for name, figure in told.items() if figure is not NOTHING}
+
+
 # ---- one line ----
 
 
 def _everybody(answer: Funnel) -> Question:
     return answer.question.about(split=None)
+
+
+def _reached(answer: Funnel, row: Row) -> Figure:
+    if row.cumulative is None:
+        return NOTHING
+    asked = _everybody(answer).about(stage=answer.plan.success[0].slug, target=row.place.slug)
+    return counted(asked, "cohort_conversion", row.cumulative.hits)
 
 
 def _ledger(answer: Funnel, row: Row, ways: Sequence[Direction]) -> list[Figure]:

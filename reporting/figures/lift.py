@@ -43,7 +43,7 @@ def rate(answer: Lift, group: str) -> Figure:
     text, note = writing.percent(share.rate), base
     if share.few:
         text, note = interval(share), _("few: %(rate)s, %(base)s") % {"rate": text, "base": base}
-    return Figure(text, NAME, share.hits, url, note, share.rate)
+    return Figure(text, NAME, share.hits, url, note, share.rate, of=share.of, interval=share.interval)
 
 
 def difference(answer: Lift, *, url: str = "") -> Figure:
@@ -55,7 +55,7 @@ def difference(answer: Lift, *, url: str = "") -> Figure:
     note = _("%(span)s, 95 %%") % {"span": span}
     if found.few:
         text, note = span, _("few: %(points)s") % {"points": text}
-    return Figure(text, NAME, None, url, note, found.value, _tone(found.interval))
+    return Figure(text, NAME, None, url, note, found.value, _tone(found.interval), interval=found.interval)
 
 
 def signed(value: float) -> str:
@@ -329,7 +329,7 @@ def overview(answers: Sequence[Lift], styles: Mapping[int, str]) -> Sheet:
         return Sheet((), (), metrics=METRICS, empty_title=_("No campaign has members yet"), empty_text=text)
     blocks: dict[str, list[Row]] = {}
     for answer, picture in zip(answers, Drawn.of(answers), strict=True):
-        blocks.setdefault(styles.get(answer.question.campaign.pk, ""), []).append(_row(answer, picture))
+        blocks.setdefault(styles.get(answer.question.campaign.pk, ""), []).append(row(answer, picture))
     titles = {
         Content.Style.EDUCATION: _("Education"), Content.Style.ENGAGEMENT: _("Engagement"),
         lifts.BOTH: _("Education and engagement"), "": _("Style not told"),
@@ -345,7 +345,8 @@ def overview(answers: Sequence[Lift], styles: Mapping[int, str]) -> Sheet:
     return Sheet((), sections, metrics=METRICS)
 
 
-def _row(answer: Lift, drawn: Drawn | None) -> Row:
+def row(answer: Lift, drawn: Drawn | None = None) -> Row:
+    """One campaign as the list of all shows it."""
     question = answer.question
     told, held = not question.obstacle, answer.has_holdout
     outcome = ""

@@ -51,7 +51,8 @@ def share(question: MoneyQuestion, metric: str, part: str, answer: Share) -> Fig
     text = writing.percent(answer.rate)
     if answer.rate is not None and answer.few:
         text, note = interval(answer), _("few: %(rate)s, %(base)s") % {"rate": text, "base": note}
-    return Figure(text, metric, answer.hits, people(question, metric, part), note, answer.rate)
+    url = people(question, metric, part)
+    return Figure(text, metric, answer.hits, url, note, answer.rate, of=answer.of, interval=answer.interval)
 
 
 def rate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
@@ -10,28 +9,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from kit import hints, pages, writing
+from kit import pages, writing
 from lifecycle.models import Lifecycle
 from reporting import splits, windows
 from reporting.figures.sheet import Choice, Sheet
-from reporting.models import Fill
 from reporting.questions import Question
 from reporting.windows import Window
-
-STALE = 90  # seconds after which somebody who looks has the figures brought up to date at once
-
-
-def bring_up_to_date(lifecycle: Lifecycle, now: datetime) -> datetime | None:
-    """When the tables were filled last; if that is long ago they are filled again in the background."""
-    filled_at = Fill.objects.filter(lifecycle=lifecycle).values_list("filled_at", flat=True).first()
-    refill_if_stale(lifecycle, filled_at, now)
-    return filled_at
-
-
-def refill_if_stale(lifecycle: Lifecycle, filled_at: datetime | None, now: datetime) -> None:
-    """Have the tables filled in the background if that was last done long ago."""
-    if filled_at is None or (now - filled_at).total_seconds() > STALE:
-        hints.later("reporting.tasks.fill_lifecycle", lifecycle.pk)
 
 
 def lifecycle_choice(lifecycles: list[Lifecycle], chosen: Lifecycle) -> Choice:

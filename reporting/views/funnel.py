@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 
 from kit import exports, pages, progress, rights, writing
 from lifecycle.models import Lifecycle, Version
-from reporting import addresses, forms, known, metrics, plans, splits, windows
+from reporting import addresses, forms, freshness, known, metrics, plans, splits, windows
 from reporting import funnel as funnels
 from reporting import notes as notes_of
 from reporting.figures import counted
@@ -44,8 +44,9 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         answer = replace(funnels.answer(then), question=question)
         late = recorded_late.by_stage(then.about(split=None))
     if request.GET.get("export") == "csv":
-        return exports.csv_response(f"funnel-{lifecycle.slug}", *figures.as_rows(answer))
-    asking.refill_if_stale(lifecycle, answer.filled_at, now)
+        heads, lines = figures.as_rows(answer)
+        return exports.download(request, f"funnel-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
+    freshness.refill_if_stale(lifecycle, answer.filled_at, now)
     context = {
         **words,
         "answer": answer,

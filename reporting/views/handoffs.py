@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from kit import exports
-from reporting import addresses, handoffs, known, plans
+from reporting import addresses, freshness, handoffs, known, plans
 from reporting import funnel as funnels
 from reporting import notes as notes_of
 from reporting.figures import handoffs as figures
@@ -44,20 +44,18 @@ def page(request: HttpRequest) -> HttpResponseBase:
     plan = next(plan for each, plan in found if each == lifecycle)
     asked = addresses.read(request.GET, plan, funnels.today(now), now)
     stage, more = addresses.stage_of(request.GET, plan.hand_offs)
-    onward = plan.next(stage.slug)
-    assert onward is not None
-    target = plan.next(onward.slug) or onward
-    question = asked.question.about(stage=stage.slug, target=target.slug)
+    question = handoffs.of_stage(asked.question, stage)
     with known.entries(question) as then:
         answer = replace(handoffs.answer(then), question=question)
     if request.GET.get("export") == "csv":
-        return exports.csv_response(f"hand-offs-{lifecycle.slug}", *figures.as_rows(answer))
+        heads, lines = figures.as_rows(answer)
+        return exports.download(request, f"hand-offs-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
     stages = Choice("stage", _("Out of"), [(place.slug, place.name) for place in plan.hand_offs], stage.slug)
     context = {
         **words,
         "notes": (*notes, *asked.notes, *more, *asking.known_words(question)),
         "chart_notes": notes_of.within(question.window),
-        "filled_at": asking.bring_up_to_date(lifecycle, now),
+        "filled_at": freshness.bring_up_to_date(lifecycle, now),
         **asking.form(
             NAME,
             asked.preset,

@@ -10,20 +10,21 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from kit import jobs, progress, rights
-from kit.models import Job, User
+from kit import progress, rights
+from kit.audit import asker
 from reporting import integrity, plans
-from reporting.models import Fill, LedgerCheck
+from reporting.models import Fill
 
 
 @require_GET
 def ledger(request: HttpRequest) -> HttpResponse:
     """The last check of each lifecycle's ledger, and the job that is at it."""
     now = timezone.now()
-    newest = LedgerCheck.objects.order_by("lifecycle", "-checked_at").distinct("lifecycle")
-    checks = {check.lifecycle_id: check for check in newest}
+    checks = integrity.newest()
+    for check in checks.values():
+        check.findings = integrity.seen(check.findings, request.user)
     fills = {fill.lifecycle_id: fill for fill in Fill.objects.all()}
-    job = Job.objects.filter(kind=integrity.JOB).order_by("-created_at").first()
+    job = integrity.last_job()
     context = {
         "lifecycles": [
             {"lifecycle": each, "check": checks.get(each.pk), "fill": fills.get(each.pk)} for each in plans.readable()
@@ -38,10 +39,9 @@ def ledger(request: HttpRequest) -> HttpResponse:
 @rights.needs("operate")
 def check_ledger(request: HttpRequest) -> HttpResponse:
     """Check all ledgers in the background; one check at a time."""
-    if Job.objects.filter(kind=integrity.JOB, state__in=jobs.OPEN).exists():
-        messages.info(request, _("A check is under way already."))
-    else:
-        by = request.user if isinstance(request.user, User) else None
-        jobs.enqueue(integrity.JOB, {}, by=by, now=timezone.now(), title=_("Ledger check"))
+    _job, is_new = integrity.ask(by=asker(request), now=timezone.now())
+    if is_new:
         messages.success(request, _("The check has begun; this page shows how far it is."))
+    else:
+        messages.info(request, _("A check is under way already."))
     return redirect(reverse("ledger"))

@@ -14,11 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET
 
+from audience import sight
 from campaigns.models import Campaign, Enrollment
 from kit import exports, pages
 from kit.sql import rows, sql
 from reporting import campaigns as asking_campaigns
-from reporting import filters, metrics
+from reporting import filters, freshness, metrics
 from reporting import funnel as funnels
 from reporting import lift as lifts
 from reporting.figures import lift as figures
@@ -38,7 +39,8 @@ def overview(request: HttpRequest) -> HttpResponseBase:
     shown = [each for each in campaigns if not chosen or (each.lifecycle and each.lifecycle.slug == chosen)]
     answers = lifts.answers(asking_campaigns.ask(shown, funnels.today(now)))
     if request.GET.get("export") == "csv":
-        return exports.csv_response("lift", *figures.as_rows(answers))
+        heads, lines = figures.as_rows(answers)
+        return exports.download(request, "lift", heads, lines, count=len(lines), now=now)
     lifecycles = {each.lifecycle.slug: each.lifecycle for each in campaigns if each.lifecycle}
     offered = [(slug, each.name) for slug, each in sorted(lifecycles.items(), key=lambda item: item[1].name)]
     context: dict[str, Any] = {"title": TITLE, "purpose": PURPOSE, "filled_at": _filled(lifecycles.values(), now)}
@@ -73,7 +75,7 @@ def _campaign(slug: str) -> Campaign:
 
 def _filled(lifecycles: Any, now: Any) -> Any:
     """When the tables that figures come from were filled last; the oldest of several."""
-    filled = [asking.bring_up_to_date(lifecycle, now) for lifecycle in lifecycles]
+    filled = [freshness.bring_up_to_date(lifecycle, now) for lifecycle in lifecycles]
     known = [each for each in filled if each]
     return min(known) if known else None
 
@@ -122,6 +124,9 @@ class Assigned(pages.ListPage):
         )
         found = self.queryset.filter(pk__in=ids).annotate(reached_on=reached)
         return found.select_related("person", "account")
+
+    def seen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return sight.subjects(rows, self.request.user)
 
     def get_title(self) -> str:
         label = str(self.metric.parts[self.part].label)

@@ -11,11 +11,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from kit import exports
-from reporting import addresses, known, loops, notes, plans
+from reporting import addresses, freshness, known, loops, notes, plans
 from reporting import funnel as funnels
 from reporting.figures import loops as figures
 from reporting.figures.sheet import Choice
-from reporting.plans import Place, Plan
 from reporting.views import asking
 
 NAME = "report_loops"
@@ -32,19 +31,17 @@ def page(request: HttpRequest) -> HttpResponseBase:
     lifecycle, said = addresses.choose(request.GET, [each for each, _plan in found])
     plan = next(plan for each, plan in found if each == lifecycle)
     asked = addresses.read(request.GET, plan, funnels.today(now), now)
-    stage, more = addresses.stage_of(request.GET, _offered(plan))
-    onward = plan.next(stage.slug)
-    assert onward is not None
-    target = (plan.next(onward.slug) or onward) if stage.limit_hours else onward
+    stage, more = addresses.stage_of(request.GET, loops.offered(plan))
     reason = addresses.reason(request.GET)
-    question = asked.question.about(stage=stage.slug, target=target.slug, reason=reason)
+    question = loops.of_stage(asked.question, stage, reason)
     told = list(notes.within(question.window))
     cut, unread = _cut(request)
     cuts = [(note.day, note.text) for note in told] + ([(cut, _("your day"))] if cut else [])
     with known.entries(question) as then:
         answer = replace(loops.answer(then, cuts), question=question)
     if request.GET.get("export") == "csv":
-        return exports.csv_response(f"loops-{lifecycle.slug}", *figures.as_rows(answer))
+        heads, lines = figures.as_rows(answer)
+        return exports.download(request, f"loops-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
     reasons = [(each, each) for each in answer.reasons if each]
     if reason and reason not in answer.reasons:
         reasons.append((reason, reason))
@@ -53,7 +50,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
         **words,
         "notes": (*said, *asked.notes, *more, *unread, *asking.known_words(question)),
         "chart_notes": told,
-        "filled_at": asking.bring_up_to_date(lifecycle, now),
+        "filled_at": freshness.bring_up_to_date(lifecycle, now),
         **asking.form(
             NAME,
             asked.preset,
@@ -61,7 +58,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
             [asking.lifecycle_choice([each for each, _plan in found], lifecycle)],
             [
                 Choice("reason", _("Sent because"), [("", _("any reason")), *reasons], reason or ""),
-                Choice("stage", _("Periods of"), [(each.slug, each.name) for each in _offered(plan)], stage.slug),
+                Choice("stage", _("Periods of"), [(each.slug, each.name) for each in loops.offered(plan)], stage.slug),
                 Choice("cut", _("A period begins on"), [], cut.isoformat() if cut else ""),
                 asking.known_choice(question),
             ],
@@ -69,12 +66,6 @@ def page(request: HttpRequest) -> HttpResponseBase:
         ),
     }
     return asking.report(request, figures.sheet(answer), context)
-
-
-def _offered(plan: Plan) -> list[Place]:
-    """The stages of which periods can be told: those that lead on, the one with a limit first."""
-    onward = list(plan.success[:-1])
-    return sorted(onward, key=lambda place: not place.limit_hours)
 
 
 def _cut(request: HttpRequest) -> tuple[date | None, list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import BigIntegerField, DateField, Field, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -17,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 from django_filters import FilterSet
 
+from audience import sight
 from audience.models import Account, Contract, Person
 from kit import audit, exports, installation, money, pages, rights
 from kit.sql import rows, sql
@@ -38,10 +38,12 @@ REPORTS = {"report_retention": gettext_lazy("Retention"), "report_concentration"
 @require_GET
 def retention(request: HttpRequest) -> HttpResponseBase:
     """Recurring revenue from the start of a window to its end; as a page, as its part for htmx, or as a file."""
-    asked = asking_money.read(request.GET, funnels.today(timezone.now()))
+    now = timezone.now()
+    asked = asking_money.read(request.GET, funnels.today(now))
     answer = retentions.answer(asked.question)
     if request.GET.get("export") == "csv":
-        return exports.csv_response("retention", *retention_figures.as_rows(answer))
+        heads, lines = retention_figures.as_rows(answer)
+        return exports.download(request, "retention", heads, lines, count=len(lines), now=now)
     context = {
         "title": _("Retention"),
         "purpose": _(
@@ -59,10 +61,12 @@ def retention(request: HttpRequest) -> HttpResponseBase:
 @require_GET
 def concentration(request: HttpRequest) -> HttpResponseBase:
     """How much of the money comes from how few; as a page, as its part for htmx, or as a file."""
-    asked = asking_money.read(request.GET, funnels.today(timezone.now()))
+    now = timezone.now()
+    asked = asking_money.read(request.GET, funnels.today(now))
     answer = concentrations.answer(asked.question)
     if request.GET.get("export") == "csv":
-        return exports.csv_response("concentration", *concentration_figures.as_rows(answer))
+        heads, lines = concentration_figures.as_rows(answer)
+        return exports.download(request, "concentration", heads, lines, count=len(lines), now=now)
     question = asked.question
     basis = Choice("basis", _("By"), [(str(value), str(label)) for value, label in Basis.choices], question.basis)
     tops = [(str(top), _("top %(percent)s %%") % {"percent": top}) for top in TOPS]
@@ -82,12 +86,7 @@ def pars(request: HttpRequest) -> HttpResponse:
     """Keep what GRR and NRR are held against."""
     form = forms.Pars(request.POST)
     if form.is_valid():
-        before = _pars()
-        with transaction.atomic():
-            for name, told in form.cleaned_data.items():
-                installation.put(name, told)
-            audit.record("reports.pars", "pars", by=audit.asker(request), now=timezone.now(), before=before,
-                         after=form.cleaned_data)  # fmt: skip
+        installation.change(form.cleaned_data, by=audit.asker(request), now=timezone.now(), action="reports.pars")
         messages.success(request, _("The pars are kept."))
     else:
         messages.error(request, _("Not kept: a par is a number of per cent from 1 to 300."))
@@ -172,6 +171,9 @@ class Customers(pages.ListPage):
         if self.queryset.model is Contract:
             found = found.select_related("account", "person")
         return found
+
+    def seen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return sight.subjects(rows, self.request.user, "subject_id" if self.queryset.model is Contract else "pk")
 
     def get_title(self) -> str:
         return f"{self.metric.label}: {self.metric.parts[self.part].label}"

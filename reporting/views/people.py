@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django_filters import FilterSet
 
+from audience import sight
 from kit import pages, writing
 from kit.sql import Sql, rows, sql, value
 from kit.statistics import Counts
@@ -77,6 +78,10 @@ class People(pages.ListPage):
             told = extra.value(self.figure.question)
             found = found.annotate(**{extra.name: RawSQL(told.text, told.params, output_field=extra.field)})  # noqa: S611
         return found.select_related("membership__person", "membership__account")
+
+    def seen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        path = "subject_id" if self.queryset.model is Membership else "membership__subject_id"
+        return sight.subjects(rows, self.request.user, path)
 
     def get_title(self) -> str:
         return self.figure.metric.title(self.figure.question)

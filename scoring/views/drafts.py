@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from audience.conditions.tree import ConditionError
-from kit import jobs, pages, progress, rights
+from audience import sight
+from kit import pages, progress, rights
 from kit.audit import asker
 from kit.models import Job
 from scoring import documents, editing, explaining, filters, forms, previewing, querysets, rules, versions
@@ -124,12 +124,15 @@ def _in_words(found: ScoringVersion) -> list[dict[str, Any]]:
     """Each rule with what it asks in words; one that cannot be read any more says why."""
     told: list[dict[str, Any]] = []
     for each in found.rules.order_by("order"):
-        try:
-            words = rules.in_words(each, found.model.of)
-        except ConditionError as error:
-            words = str(error)
         cap = None if each.cap is None else documents.plain(each.cap)
-        told.append({"rule": each, "asks": words, "points": explaining.plain_points(each.points), "cap": cap})
+        told.append(
+            {
+                "rule": each,
+                "asks": rules.told(each, found.model.of),
+                "points": explaining.plain_points(each.points),
+                "cap": cap,
+            }
+        )
     return told
 
 
@@ -198,7 +201,8 @@ def rule_move(request: HttpRequest, slug: str, number: int, pk: int) -> HttpResp
     """A rule one place up or down."""
     found = _rule(slug, number, pk)
     try:
-        editing.move(found, -1 if request.POST.get("to") == "up" else 1)
+        places = -1 if request.POST.get("to") == "up" else 1
+        editing.move(found, places, by=asker(request), now=timezone.now())
     except versions.Refused as refused:
         messages.error(request, str(refused))
     return _page(found.version, "#rules")
@@ -242,8 +246,10 @@ def thresholds(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def preview(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Find out what publishing would change."""
     found = _version(slug, number)
-    if found.state == ScoringVersion.State.DRAFT and not _is_busy(found):
+    try:
         previewing.ask(found, by=asker(request), now=timezone.now())
+    except versions.Refused as refused:
+        messages.error(request, str(refused))
     return _page(found, "#preview")
 
 
@@ -280,8 +286,6 @@ def discard(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Throw a draft away."""
     found = _version(slug, number)
     try:
-        if _is_busy(found):
-            raise versions.Refused([_("A preview of this draft is being made; wait for it or cancel it first.")])
         versions.discard(found, by=asker(request), now=timezone.now())
     except versions.Refused as refused:
         messages.error(request, str(refused))
@@ -290,10 +294,6 @@ def discard(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     if ScoringModel.objects.filter(slug=slug).exists():
         return redirect("scoring_model", slug)
     return redirect("scoring_models")
-
-
-def _is_busy(found: ScoringVersion) -> bool:
-    return bool(found.job and found.job.state in jobs.OPEN)
 
 
 class Crossings(pages.ListPage):
@@ -323,6 +323,9 @@ class Crossings(pages.ListPage):
 
     def rows(self) -> QuerySet[Crossing]:
         return querysets.crossings(self.version)
+
+    def seen(self, rows: QuerySet[Crossing]) -> QuerySet[Crossing]:
+        return sight.subjects(rows, self.request.user)
 
     def get_title(self) -> str:
         return _("Who crosses the limit by %(version)s") % {"version": self.version}

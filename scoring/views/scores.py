@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
+from audience import sight
 from kit import jobs, pages, progress, rights
 from kit.audit import asker
 from kit.models import Job
@@ -43,7 +44,7 @@ def model(request: HttpRequest, slug: str) -> HttpResponse:
         "largest": max((span.count for span in spans), default=0),
         "figures": querysets.figures(found, version),
         "reached_url": f"{reverse('scoring_scores', args=[slug])}?least={version.limit if version else ''}",
-        "leaders": querysets.leaders(found),
+        "leaders": querysets.leaders(found, request.user),
         "movers": querysets.moved_since(found, now),
         "versions": found.versions.select_related("created_by").order_by("-number"),
         "draft": found.versions.filter(state=ScoringVersion.State.DRAFT).order_by("-number").first(),
@@ -99,6 +100,9 @@ class Scores(pages.ListPage):
 
     def rows(self) -> QuerySet[Score]:
         return querysets.scores(self.model)
+
+    def seen(self, rows: QuerySet[Score]) -> QuerySet[Score]:
+        return sight.subjects(rows, self.request.user)
 
     def prepare(self, rows: list[Score]) -> list[Score]:
         for row in rows:

@@ -1,4 +1,4 @@
-// The few behaviours that markup alone cannot have: closing what floats, dialogs, Ctrl-K, notes, failed requests.
+// The few behaviours that markup alone cannot have: closing what floats, dialogs, copying, Ctrl-K, notes, failed requests.
 
 const within = (event, selector) => event.target.closest?.(selector);
 
@@ -21,6 +21,15 @@ addEventListener("click", (event) => {
   if (closer) {
     event.preventDefault();
     closer.closest("dialog, .note")?.[closer.closest("dialog") ? "close" : "remove"]();
+  }
+
+  // What stands in a field is copied; where the browser does not let us, it is at least selected.
+  const copier = within(event, "[data-copies]");
+  if (copier) {
+    const field = document.getElementById(copier.dataset.copies);
+    const word = copier.querySelector("[data-copied]");
+    field.select();
+    navigator.clipboard?.writeText(field.value).then(() => (word.textContent = word.dataset.copied), () => {});
   }
 
   // A click on the backdrop is a click on the dialog itself, outside its box.

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ada(client):
-    made = User.objects.create_user("ada@example.com", "x", role=User.Role.SALES, zone="Asia/Shanghai")
+    made = User.objects.create_user("ada@example.com", "x", role=User.Role.MARKETER, zone="Asia/Shanghai")
     client.force_login(made)
     return made
 

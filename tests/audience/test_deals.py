@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def ada(client):
-    made = User.objects.create_user("ada@example.com", "x", name="Ada", role=User.Role.SALES)
+    made = User.objects.create_user("ada@example.com", "x", name="Ada", role=User.Role.MARKETER)
     client.force_login(made)
     return made
 

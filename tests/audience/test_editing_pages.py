@@ -241,8 +241,9 @@ def test_whom_the_rule_of_own_domains_left_out_is_taken_in_by_the_rule_alone(bro
 
 
 def test_sales_write_people_but_do_not_touch_figures(client):
-    client.force_login(User.objects.create_user("sal@example.com", "x", role=User.Role.SALES))
-    found = person(city="Berlin")
+    sal = User.objects.create_user("sal@example.com", "x", role=User.Role.SALES)
+    client.force_login(sal)
+    found = person(city="Berlin", owner=sal)
     url = reverse("person_edit", args=[found.pk])
     assert save(client, url, shown(client, url), city="Bonn", is_excluded="on", excluded_reason="x").status_code == 302
     found.refresh_from_db()

@@ -72,19 +72,66 @@ def test_what_no_person_can_have_is_refused_by_field(values: dict[str, object], 
 
 @pytest.mark.django_db
 def test_an_upsert_finds_by_external_id_then_by_email_and_joins_the_two() -> None:
-    person, new = people.upsert({"email": "a@x.de"}, source="shop", by=None, now=NOW)
-    assert new
-    same, new = people.upsert({"email": "A@x.de", "external_id": "7", "city": "Bonn"}, source="crm", by=None, now=LATER)
-    assert (same.pk, new) == (person.pk, False)
-    again, new = people.upsert({"external_id": "7", "email": "b@x.de"}, source="crm", by=None, now=LATER)
-    assert (again.pk, new, again.email, again.city) == (person.pk, False, "b@x.de", "Bonn")
+    person, became = people.upsert({"email": "a@x.de"}, source="shop", by=None, now=NOW)
+    assert became == "created"
+    told = {"email": "A@x.de", "external_id": "7", "city": "Bonn"}
+    same, became = people.upsert(told, source="crm", by=None, now=LATER)
+    assert (same.pk, became) == (person.pk, "updated")
+    assert people.upsert(told, source="crm", by=None, now=LATER) == (person, "unchanged")
+    again, became = people.upsert({"external_id": "7", "email": "b@x.de"}, source="crm", by=None, now=LATER)
+    assert (again.pk, became, again.email, again.city) == (person.pk, "updated", "b@x.de", "Bonn")
     with pytest.raises(people.BadValue):
         people.upsert({"first_name": "Nobody"}, source="crm", by=None, now=NOW)
 
 
+@pytest.mark.django_db
+def test_an_upsert_keeps_to_the_policies_of_imports() -> None:
+    new = {"email": "a@x.de", "city": "Bonn", "country": "DE"}
+    assert people.upsert(new, source="crm", by=None, now=NOW, policy="update") == (None, "skipped")
+    person, _became = people.upsert({"email": "a@x.de", "city": "Ulm"}, source="crm", by=None, now=NOW)
+    assert people.upsert(new, source="crm", by=None, now=LATER, policy="create") == (person, "skipped")
+    filled, became = people.upsert(new, source="crm", by=None, now=LATER, policy="fill")
+    assert (filled.city, filled.country, became) == ("Ulm", "DE", "updated")
+
+
+@pytest.mark.django_db
+def test_an_account_is_found_by_external_id_then_domain_then_name() -> None:
+    def told(**values: str) -> tuple[int | None, str]:
+        account, became = accounts.upsert(values, source="crm", by=None, now=NOW)
+        return account and account.pk, became
+
+    acme, became = told(name="Acme", domain="acme.de")
+    assert became == "created"
+    assert told(name="Acme AG", domain="ACME.de") == (acme, "updated")
+    assert told(external_id="7", domain="acme.de") == (acme, "updated")
+    assert told(external_id="7", name="Acme AG", domain="acme.de") == (acme, "unchanged")
+    other, became = told(external_id="8", name="Acme AG")
+    assert other != acme and became == "created"
+    assert told(name="acme ag") == (acme, "updated")
+    with pytest.raises(people.BadValue):
+        told(domain="no domain")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("type_name", "good", "bad"),
+    [
+        ("number", 1.5, "1.5"), ("number", 7, True), ("money", 100, 1.5), ("date", "2025-03-31", "31.3.2025"),
+        ("yes_no", False, "no"), ("text", "x", 7), ("choice", "a", "c"),
+    ],
+)  # fmt: skip
+def test_a_custom_value_is_of_its_fields_type(type_name: str, good: object, bad: object) -> None:
+    Field.objects.create(of="person", slug="f", label="F", type=type_name, choices=["a", "b"], created_at=NOW)
+    person = people.create({"email": "a@x.de", "custom": {"f": good}}, source="crm", by=None, now=NOW)
+    assert person.custom == {"f": good}
+    with pytest.raises(people.BadValue) as refusal:
+        people.change(person, {"custom": {"f": bad}}, source="crm", by=None, now=LATER)
+    assert (refusal.value.field, refusal.value.code) == ("custom.f", "wrong_type")
+
+
 @pytest.mark.django_db(transaction=True)
 def test_many_callers_with_one_email_make_one_person() -> None:
-    made: list[bool] = []
+    made: list[str] = []
     wrong: list[BaseException] = []
 
     def call(number: int) -> None:
@@ -102,7 +149,7 @@ def test_many_callers_with_one_email_make_one_person() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
-    assert made.count(True) == 1 and len(made) == 16
+    assert made.count("created") == 1 and len(made) == 16
     assert Person.objects.count() == 1 and Identity.objects.count() == 2
 
 

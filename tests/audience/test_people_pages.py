@@ -1,6 +1,7 @@
 """Lists, profiles and search in the browser: what is found, shown and refused, and how many queries it takes."""
 
 import csv
+import re
 from datetime import date
 
 import pytest
@@ -421,6 +422,30 @@ def test_the_beginning_of_an_email_and_of_an_account_is_found_by_its_index():
         cursor.execute("SET LOCAL enable_seqscan = off")  # a table of none is not worth an index
     assert "person_by_email" in Person.objects.filter(querysets.begins_email("ann")).explain()
     assert "account_by_name" in Account.objects.filter(querysets.begins("ann", "name")).explain()
+
+
+def test_a_search_looks_into_indexes_alone():
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = querysets.find_people(Person.objects.order_by(), "ann 42").explain()
+    assert {"person_by_word", "account_by_word", "identity_by_beginning"} <= set(re.findall(r"\w+_by_\w+", plan))
+    assert "Seq Scan" not in plan
+
+
+def test_a_list_by_name_is_read_in_the_order_of_an_index():
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
+    for of, model in (("person", Person), ("account", Account)):
+        rows = model.objects.annotate(by_name=querysets.in_order(of)).filter(by_name__isnull=False)
+        plan = rows.order_by("by_name", "pk")[:51].explain()
+        assert f"{of}_in_order" in plan and "Sort" not in plan, plan
+
+
+@pytest.mark.parametrize("word", ["o'brien", "back\\slash", "a:*", "(a&b)|!c", "<->", "'", "\\", "';--", "Ä:ö"])
+def test_a_search_takes_any_sign_for_what_it_is(browser, word):
+    sought = person(first_name=f"Ann {word}x")
+    person(first_name="Ann")
+    assert names_on(browser, q=word) == [sought.first_name]
 
 
 # ---- how many queries ----

@@ -15,6 +15,7 @@ from audience import live, people, segments
 from audience.conditions import compile, tree
 from audience.conditions.tree import ConditionError
 from audience.models import Dirty, Person, Segment, SegmentMember
+from audience.segments import comparing, filling
 from kit import jobs, reading
 from kit.models import AuditEntry, Job
 from kit.sql import Sql, rows, sql
@@ -57,7 +58,7 @@ def test_a_new_segment_is_filled_at_once_and_told_in_the_audit():
 
 def test_what_takes_longer_than_a_moment_is_filled_by_a_job(monkeypatch):
     ada = person(country="DE")
-    monkeypatch.setattr(segments, "AT_ONCE", 0.001)
+    monkeypatch.setattr(filling, "AT_ONCE", 0.001)
     made = segment("Slow", {"all": [FROM_GERMANY, *({"not": ACTIVE | {"value": n}} for n in range(2, 60))]})
     assert inside(made) == set() and made.job is not None
     assert jobs.run(made.job.pk, NOW)
@@ -184,17 +185,17 @@ def test_who_changes_while_a_segment_is_filled_is_not_left_with_the_older_answer
                 segments.refresh(made, at=NOW + live.INSTANT, now=NOW)
                 looked.set()
                 judged.wait(20)
-            segments._again(made, LATER)
+            filling.look_again(made, LATER)
         finally:
             connection.close()
 
-    filling = threading.Thread(target=fill)
-    filling.start()
+    thread = threading.Thread(target=fill)
+    thread.start()
     assert looked.wait(20)
     move(ada, "FR")
     live.run_all(LATER)
     judged.set()
-    filling.join(20)
+    thread.join(20)
     live.run_all(LATER)
     assert inside(made) == set()
 
@@ -439,7 +440,7 @@ def test_a_query_that_fails_removes_nobody_and_stops_no_other(fault, monkeypatch
     if fault == "field":
         Segment.objects.filter(pk=made.pk).update(condition={"field": "person.custom.gone", "op": "is", "value": "x"})
     else:
-        real = segments._difference
+        real = comparing.difference
 
         def failing(some, *given, **named):
             if made.pk in [each.pk for each in some]:
@@ -448,7 +449,7 @@ def test_a_query_that_fails_removes_nobody_and_stops_no_other(fault, monkeypatch
                 rows(Sql("SELECT 10 ^ 100000"))
             return real(some, *given, **named)
 
-        monkeypatch.setattr(segments, "_difference", failing)
+        monkeypatch.setattr(comparing, "difference", failing)
     move(ada, "FR")
     live.run_all(LATER)
     assert inside(made) == {ada.pk, bob.pk}

@@ -296,7 +296,9 @@ def test_who_may_not_does_not_and_sees_no_boxes(client, ada):
     client.force_login(User.objects.create_user("v@example.com", "x", role=User.Role.VIEWER))
     assert client.post(reverse("people"), {"action": "tag", "tag-names": "x", "id": someone.pk}).status_code == 403
     assert 'name="id"' not in client.get(reverse("people")).content.decode()
-    client.force_login(User.objects.create_user("s@example.com", "x", role=User.Role.SALES))
+    sal = User.objects.create_user("s@example.com", "x", role=User.Role.SALES)
+    Person.objects.update(owner=sal)
+    client.force_login(sal)
     asked = {"action": "leave_out", "leave_out-reason": "x", "id": someone.pk}
     assert client.post(reverse("people"), asked).status_code == 403
     assert "Leave out of figures" not in client.get(reverse("people")).content.decode()

@@ -58,6 +58,14 @@ def test_an_answer_is_a_row_and_an_activity_that_names_what_was_answered(message
     }  # fmt: skip
 
 
+def test_only_who_clicks_or_answers_has_come_to_us(message):
+    for kind in ("opened", "bounced", "complained", "unsubscribed"):
+        responses.record(message, kind, at=LATER, now=LATER)
+    assert not holds(message.person, counted(direction="inbound"))
+    responses.record(message, "replied", at=LATER, now=LATER)
+    assert holds(message.person, counted(direction="inbound"))
+
+
 def test_an_answer_is_told_once_for_each_kind_link_and_actor(message):
     for kind, link in (("opened", None), ("clicked", 0), ("clicked", 1)):
         assert responses.record(message, kind, link=link, at=LATER, now=LATER)

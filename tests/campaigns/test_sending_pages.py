@@ -300,9 +300,9 @@ def test_the_figures_of_a_campaign_are_shown_and_lead_to_their_messages(page):
 
 def test_home_tells_of_a_campaign_that_has_paused_by_itself_until_it_goes_on(page):
     campaign = running().campaign
-    assert "stands still" not in text(page.get("/"))
+    assert "“Nurture” stands still" not in text(page.get("/"))
     plans.pause(campaign, because="6 of its first 10 addresses do not exist.", by=None, now=NOW)
     shown = text(page.get("/"))
     assert "“Nurture” stands still." in shown and "6 of its first 10" in shown
     plans.resume(campaign, by=None, now=NOW)
-    assert "stands still" not in text(page.get("/"))
+    assert "“Nurture” stands still" not in text(page.get("/"))

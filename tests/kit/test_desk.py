@@ -18,7 +18,7 @@ NOW = datetime(2025, 6, 15, 10, 0, tzinfo=UTC)
 NASTY = ["<script>alert(1)</script>", "{{ 7*7 }}", "'; DROP TABLE kit_note; --", "‮evil", "👾", "\ufeff", "a" * 9999]
 
 
-def user(name, role=User.Role.SALES, **values):
+def user(name, role=User.Role.MARKETER, **values):
     return User.objects.create_user(f"{name}@example.com", "x", name=name, role=role, **values)
 
 
@@ -199,7 +199,7 @@ def test_what_was_removed_long_ago_is_forgotten(ada):
         task = work.add("x", by=ada, now=NOW)
         notes.remove(note, by=ada, now=removed)
         work.remove(task, by=ada, now=removed)
-    tasks._forget(NOW)
+    tasks.forget(NOW)
     assert (Note.objects.count(), Task.objects.count()) == (1, 1)
 
 

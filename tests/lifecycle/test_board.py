@@ -25,7 +25,7 @@ OF_ACCOUNTS = SMALL.replace("species: net_new", "species: partner\nof: account")
 
 @pytest.fixture
 def sara():
-    return User.objects.create_user("sara@example.com", "secret", name="Sara Lindt", role=User.Role.SALES)
+    return User.objects.create_user("sara@example.com", "secret", name="Sara Lindt", role=User.Role.MARKETER)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def sara():
-    return User.objects.create_user("sara@example.com", "secret", role=User.Role.SALES)
+    return User.objects.create_user("sara@example.com", "secret", role=User.Role.MARKETER)
 
 
 @pytest.fixture

@@ -323,7 +323,7 @@ def test_of_an_undo_that_opens_a_pass_again_and_a_new_pass_at_once_one_wins():
 
 @pytest.fixture
 def browser(client):
-    client.force_login(User.objects.create_user("sara@example.com", "secret", role=User.Role.SALES))
+    client.force_login(User.objects.create_user("sara@example.com", "secret", role=User.Role.MARKETER))
     return client
 
 

@@ -69,13 +69,13 @@ def test_publishing_replays_the_history_and_makes_the_version_live():
 
 def test_a_draft_can_be_thrown_away_and_a_live_version_cannot():
     version = draft()
-    versions.discard(version)
+    versions.discard(version, by=None, now=NOW)
     assert not Version.objects.exists()
     live = draft()
     jobs.run(versions.publish(live, by=None, now=NOW).pk, NOW)
     live.refresh_from_db()
     with pytest.raises(versions.PublishRefused, match="not a draft"):
-        versions.discard(live)
+        versions.discard(live, by=None, now=NOW)
 
 
 WORK = """

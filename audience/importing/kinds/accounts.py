@@ -176,6 +176,8 @@ def _rows(work: Run, after: int, last: int, action: str, *more: Sql) -> Sql:
 KIND = Kind(
     name="accounts",
     label=_("Accounts"),
+    table="audience_account",
+    planned="account",
     help=_("One row is one organisation, known by an external id of the source, by its domain or by its name."),
     targets=TARGETS,
     needs=(

@@ -137,6 +137,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
 KIND = Kind(
     name="activities",
     label=_("Activities"),
+    table=TABLE,
     help=_("One row is one thing that a person or account did, or that was done to them, with its date."),
     targets=TARGETS,
     needs=(

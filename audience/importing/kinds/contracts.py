@@ -91,6 +91,7 @@ def _given(work: Run) -> dict[str, Sql]:
 KIND = Kind(
     name="contracts",
     label=_("Contracts"),
+    table=TABLE,
     help=_("One row is one running agreement with a person or an account."),
     targets=TARGETS,
     needs=(sourced.WHO, Need(("starts_on",), gettext_noop("The row does not say when the contract starts."))),

@@ -229,6 +229,7 @@ def _take_part(work: Run, after: int, last: int) -> None:
 KIND = Kind(
     name="deals",
     label=_("Deals"),
+    table=TABLE,
     help=_("One row is one possible sale: its amount, its stage in the sales pipeline, whether it was won or lost."),
     targets=TARGETS,
     derive=derive,

@@ -219,6 +219,8 @@ def _take_roles(work: Run, after: int, last: int) -> None:
 KIND = Kind(
     name="people",
     label=_("People"),
+    table="audience_person",
+    planned="person",
     help=_("One row is one person, known by an external id of the source or by email."),
     targets=TARGETS,
     needs=(Need(("external_id", "email"), gettext_noop("The row has neither an email nor an external id.")),),

@@ -75,6 +75,8 @@ def _given(work: Run) -> dict[str, Sql]:
 KIND = Kind(
     name="products",
     label=_("Products"),
+    table=TABLE,
+    planned="product",
     help=_("One row is one thing that is sold."),
     targets=TARGETS,
     needs=(Need(("name",), gettext_noop("The product has no name.")),),

@@ -93,6 +93,7 @@ def _given(work: Run) -> dict[str, Sql]:
 KIND = Kind(
     name="purchases",
     label=_("Purchases"),
+    table=TABLE,
     help=_("One row is one thing bought by a person or an account."),
     targets=TARGETS,
     needs=(sourced.WHO, Need(("occurred",), gettext_noop("The row has no date."))),

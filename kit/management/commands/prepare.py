@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from kit import hints, installation
+from kit import access, heartbeats, hints, installation
 from kit.models import User
 from kit.registry import registry
 
@@ -28,10 +28,15 @@ class Command(BaseCommand):
         for make in registry.defaults:
             make(now)
         call_command("collectstatic", interactive=False, verbosity=0)
+        heartbeats.forget(older_than=heartbeats.MISSED)  # of workers that ran before, perhaps elsewhere
         if settings.EMBEDDED_BROKER:
             hints.forget()  # that broker starts empty, so nothing is under way
         if user and password_file:
             self._ensure_user(user, password_file.read_text().strip())
+        if not access.anybody():
+            self.stdout.write(
+                "Nobody can sign in yet. Make the first administrator: manage.py first_administrator EMAIL"
+            )
 
     def _ensure_user(self, email: str, password: str) -> None:
         existing = User.objects.filter(email=email).first()

@@ -44,7 +44,8 @@ class Command(BaseCommand):
         if done.state != Job.State.DONE:
             self.refuse([done.error or str(done.get_state_display())])
         if options["dry_run"]:
-            versions.discard(version)
+            version.refresh_from_db()
+            versions.discard(version, by=None, now=now)
         result = {"lifecycle": version.lifecycle.slug, "version": version.number, **done.result}
         self.stdout.write(json.dumps(result) if options["json"] else f"{version}: {done.result['movements']} movements")
 

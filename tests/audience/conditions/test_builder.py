@@ -37,7 +37,7 @@ def _nothing_remembered():
 
 @pytest.fixture
 def signed_in(client):
-    client.force_login(User.objects.create_user("ada@example.com", "x", role=User.Role.VIEWER))
+    client.force_login(User.objects.create_user("ada@example.com", "x", role=User.Role.MARKETER))
     return client
 
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
-from audience import addresses
 from audience.importing import values
+from kit import addresses
 from kit.sql import Sql, rows, sql, value
 
 pytestmark = pytest.mark.django_db

@@ -1,0 +1,225 @@
+"""What people did, over the API: told one by one or by the thousand, read page by page."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+import django_filters
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audience import activities, batches, sight
+from audience.api.bulk import refused
+from audience.api.subjects import API, AccountName, PersonName
+from audience.batches import Refusal
+from audience.models import Activity, ActivityKind
+from kit.api.access import WRITE, require
+from kit.api.filtering import Moment, Whole
+from kit.api.problems import Problem
+from kit.api.schema import example
+from kit.api.serializers import Instant, Row, Rows, Strict
+from kit.api.views import Listed, Shown
+
+GIVEN = {
+    "external_id": "visit-83121", "kind": "page_visited", "occurred_at": "2025-06-02T11:29:58Z",
+    "person": {"email": "ann@example.com"}, "channel": "web", "direction": "inbound",
+    "properties": {"path": "/pricing"},
+}  # fmt: skip
+SHOWN = {
+    "id": 90210, "person": 4711, "account": 815, "kind": "page_visited", "channel": "web", "platform": "",
+    "direction": "inbound", "actor": "human", "value": None, "properties": {"path": "/pricing"},
+    "occurred_at": "2025-06-02T11:29:58Z", "recorded_at": "2025-06-02T11:30:01Z", "source": "webshop",
+    "external_id": "visit-83121", "reversal_of": None,
+}  # fmt: skip
+
+
+@example(SHOWN)
+class ActivityRow(Row):
+    """One thing that a person or an account did, or that was done to them."""
+
+    person = serializers.IntegerField(source="person_id", read_only=True, allow_null=True)
+    account = serializers.IntegerField(source="account_id", read_only=True, allow_null=True)
+    kind = serializers.CharField(source="kind.slug", read_only=True)
+    value = serializers.FloatField(read_only=True, allow_null=True)
+    reversal_of = serializers.IntegerField(
+        source="reversal_of_id", read_only=True, allow_null=True, help_text="The activity that this one takes back."
+    )
+
+    class Meta:
+        model = Activity
+        fields = (
+            "id", "person", "account", "kind", "channel", "platform", "direction", "actor", "value", "properties",
+            "occurred_at", "recorded_at", "source", "external_id", "reversal_of",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+@example(GIVEN)
+class ActivityGiven(Strict):
+    """One activity. `source` and `external_id` name it once: told again, it changes nothing."""
+
+    external_id = serializers.CharField(max_length=200)
+    kind = serializers.CharField(max_length=200, help_text="A kind of the catalogue; one that is new is made.")
+    occurred_at = Instant()
+    person = PersonName(required=False)
+    account = AccountName(required=False, help_text="Whose a person's activity was, unless it is the person's account.")
+    channel = serializers.CharField(required=False, max_length=32)
+    platform = serializers.CharField(required=False, max_length=32)
+    direction = serializers.ChoiceField(required=False, choices=Activity.Direction.choices)
+    actor = serializers.ChoiceField(required=False, choices=Activity.Actor.choices)
+    value = serializers.FloatField(required=False)
+    properties = serializers.DictField(required=False)
+
+
+class Said(Strict):
+    """What is said once for all activities of a request."""
+
+    source = serializers.CharField(max_length=64, default=API, help_text="The system that tells it.")  # type: ignore[assignment]
+    system = serializers.CharField(
+        max_length=64, required=False, help_text="Whose the external ids of people are; `source`, unless it is said."
+    )
+    create_missing = serializers.BooleanField(
+        default=False, help_text="Make people whom nobody knows. Takes the scope people:write."
+    )
+
+
+SAID = tuple(Said().fields)
+
+
+@example({"source": "webshop", "create_missing": True, "activities": [GIVEN]})
+class Batch(Said):
+    """Up to a thousand activities."""
+
+    all_or_nothing = serializers.BooleanField(default=False, help_text="Keep nothing when a row is refused.")
+    activities = Rows(child=ActivityGiven(), most=batches.MOST)
+
+
+@example({"source": "webshop", **GIVEN})
+class One(ActivityGiven, Said):
+    """One activity."""
+
+    external_id = serializers.CharField(
+        max_length=200, required=False, help_text="Without one it is new each time; then send an Idempotency-Key."
+    )
+
+
+class BatchError(serializers.Serializer[Any]):
+    """Why a row was refused; the first is 0."""
+
+    row = serializers.IntegerField()
+    code = serializers.CharField()
+    field = serializers.CharField()
+    detail = serializers.CharField()
+
+
+@example({
+    "new": 997, "known": 2, "refused": 1,
+    "errors": [{"row": 17, "code": "unknown_person", "field": "person", "detail": "Nobody is known by this."}],
+})  # fmt: skip
+class BatchAnswer(serializers.Serializer[Any]):
+    """How many activities are new, how many were known, and which rows were refused."""
+
+    new = serializers.IntegerField()
+    known = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    errors = BatchError(many=True)  # type: ignore[assignment]
+
+
+class Filters(django_filters.FilterSet):
+    """What the list of activities can be narrowed by."""
+
+    person = Whole("person_id")
+    account = Whole("account_id")
+    kind = django_filters.CharFilter(method="of_kind")
+    channel = django_filters.CharFilter("channel")
+    source = django_filters.CharFilter("source")
+    external_id = django_filters.CharFilter("external_id")
+    since = Moment("occurred_at", lookup_expr="gte", help_text="Happened then or later.")
+    until = Moment("occurred_at", lookup_expr="lt", help_text="Happened before.")
+    recorded_since = Moment("recorded_at", lookup_expr="gte", help_text="Written down then or later.")
+
+    class Meta:
+        model = Activity
+        fields: ClassVar[list[str]] = []
+
+    def of_kind(self, rows: QuerySet[Activity], name: str, value: str) -> QuerySet[Activity]:
+        return rows.filter(kind__in=ActivityKind.objects.filter(slug=value))
+
+
+class Activities(Listed, Shown):
+    """What people and accounts did. Append-only: what was wrong is taken back by another row."""
+
+    scope = "activities"
+    right = "note"
+    queryset = Activity.objects.select_related("kind")
+    serializer_class = ActivityRow
+    filterset_class = Filters
+    orderings = ("pk", "occurred_at")
+    lookup_value_converter = "int"
+
+    def get_queryset(self) -> QuerySet[Any]:
+        rows = super().get_queryset()
+        if sight.everything(self.by):
+            return rows
+        whose = Coalesce("person_id", "account_id")
+        return sight.subjects(rows.annotate(whose=whose), self.by, "whose")
+
+    @extend_schema(request=One, responses={200: ActivityRow, 201: ActivityRow})
+    @transaction.atomic
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Record an activity. 201 when it is new, 200 when `source` had told it before."""
+        given = request.data if isinstance(request.data, dict) else {}
+        said = Said(data={name: value for name, value in given.items() if name in SAID})
+        said.is_valid(raise_exception=True)
+        row = {"external_id": uuid.uuid4().hex} | {name: value for name, value in given.items() if name not in SAID}
+        try:
+            told = self.record([row], dict(said.validated_data), all_or_nothing=True)
+        except batches.NotAll as refusal:
+            why = refusal.refused[0]
+            raise Problem(400, why.code, why.reason, field=why.field or None) from refusal
+        found = Activity.objects.select_related("kind").get(
+            source=said.validated_data["source"], external_id=str(row["external_id"]).strip()
+        )
+        return Response(self.shown(found), status=201 if told.new else 200)
+
+    @extend_schema(request=Batch, responses=BatchAnswer)
+    @action(methods=["post"], detail=False)
+    def batch(self, request: Request) -> Response:
+        """Record up to a thousand activities. Good rows are kept, and bad ones listed, unless it is all or nothing."""
+        given = self.given(Batch)
+        try:
+            told = self.record(given["activities"], given, all_or_nothing=given["all_or_nothing"])
+        except batches.NotAll as refusal:
+            raise refused(str(refusal), _errors(refusal.refused)) from refusal
+        errors = _errors(told.refused)
+        return Response({"new": told.new, "known": told.known, "refused": len(errors), "errors": errors})
+
+    def record(self, rows: list[Any], said: dict[str, Any], *, all_or_nothing: bool) -> batches.Told:
+        if said["create_missing"]:
+            require(self.request, "people", WRITE)
+        return batches.record(
+            rows, source=said["source"], system=said.get("system") or said["source"],
+            create_missing=said["create_missing"], all_or_nothing=all_or_nothing, by=self.by, now=self.now,
+        )  # fmt: skip
+
+    @extend_schema(request=None)
+    @action(methods=["post"], detail=True, url_path="take-back")
+    @transaction.atomic
+    def take_back(self, request: Request, pk: int) -> Response:
+        """Take an activity back: it did not happen. Another row says so, and it counts no more. 409 when it was."""
+        held = self.get_object()
+        if not activities.take_back(held, by=self.by, now=self.now):
+            raise Problem(409, "taken_back", _("It had been taken back already."))
+        return Response(self.shown(self.get_queryset().get(reversal_of=held)))
+
+
+def _errors(refusals: list[Refusal]) -> list[dict[str, Any]]:
+    return [{"row": each.row, "code": each.code, "field": each.field, "detail": each.reason} for each in refusals]

@@ -1,0 +1,190 @@
+"""Conditions over the API: what they may ask, and how one fares before it is kept."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audience import live, sight
+from audience.conditions import offering, tree, trial, values
+from audience.models import Field, Segment
+from kit.api.filtering import refuse_unknown
+from kit.api.problems import Problem
+from kit.api.schema import example, shape
+from kit.api.serializers import Row, Strict
+from kit.api.views import Listed, Resource
+
+_VALUE: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
+_ITSELF = {"$ref": "#/components/schemas/Condition"}
+CONDITION = shape(
+    "Condition",
+    {
+        "description": f"A question about people or accounts, of at most {tree.MOST_NODES} parts. Empty: everybody. "
+        "What may be asked, and how: `/api/v1/conditions/fields/`.",
+        "anyOf": [
+            {"type": "object", "maxProperties": 0},
+            {"type": "object", "required": ["all"], "properties": {"all": {"type": "array", "items": _ITSELF}},
+             "additionalProperties": False},
+            {"type": "object", "required": ["any"],
+             "properties": {"any": {"type": "array", "items": _ITSELF, "minItems": 1}}, "additionalProperties": False},
+            {"type": "object", "required": ["not"], "properties": {"not": _ITSELF}, "additionalProperties": False},
+            {
+                "type": "object",
+                "required": ["field", "op"],
+                "properties": {
+                    "field": {"type": "string", "examples": ["person.country", "activity.count"]},
+                    "op": {"type": "string", "examples": ["is", "at_least"]},
+                    "value": {"anyOf": [_VALUE, {"type": "array", "items": _VALUE, "maxItems": values.LONGEST_LIST}]},
+                    "where": {"type": "object", "maxProperties": tree.MOST_WHERE,
+                              "additionalProperties": {"anyOf": [_VALUE, {"type": "array", "items": _VALUE}]}},
+                    "days": {"type": "integer", "minimum": 1},
+                },
+                "additionalProperties": False,
+            },
+        ],
+    },
+)  # fmt: skip
+ASKED = {"all": [
+    {"field": "person.country", "op": "is", "value": "DE"},
+    {"field": "activity.count", "where": {"kind": "page_visited"}, "days": 30, "op": "at_least", "value": 3},
+]}  # fmt: skip
+
+
+@extend_schema_field(CONDITION)
+class Condition(serializers.JSONField):
+    """A condition as it is written; the verb that takes it reads it."""
+
+    default_error_messages = {"no_condition": _("A condition is an object.")}
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            self.fail("no_condition")
+        return data
+
+
+@example({"of": "person", "condition": ASKED})
+class Asked(Strict):
+    """A condition about people or accounts."""
+
+    of = serializers.ChoiceField(choices=Field.Of.choices, default=Field.Of.PERSON)
+    condition = Condition()
+
+
+class ConditionFault(serializers.Serializer[Any]):
+    """What is wrong with one node of a condition, and the way to it."""
+
+    code = serializers.CharField()
+    node = serializers.ListField(child=serializers.CharField())
+    detail = serializers.CharField()
+
+
+@example({
+    "sentence": "country is DE and at least 3 activities (kind page_visited) in the last 30 days", "errors": [],
+    "count": 214, "sample": [4711, 4705], "trouble": "",
+})  # fmt: skip
+class ConditionChecked(serializers.Serializer[Any]):
+    """A condition in words, or what is wrong with it; of how many it holds (null when nobody could tell in time)."""
+
+    sentence = serializers.CharField(allow_blank=True)
+    errors = ConditionFault(many=True)  # type: ignore[assignment]
+    count = serializers.IntegerField(allow_null=True)
+    sample = serializers.ListField(child=serializers.IntegerField(), help_text="A few of them that you see.")
+    trouble = serializers.CharField(allow_blank=True, help_text="Why it could not be counted.")
+
+
+class OperatorOf(serializers.Serializer[Any]):
+    """How a field can be compared, and what with."""
+
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    takes = serializers.CharField()
+
+
+@example({
+    "name": "person.country", "label": "Country", "group": "Person", "type": "text",
+    "operators": [{"name": "is", "label": "is", "takes": "text"}], "choices": [], "where": [], "windowed": False,
+    "offers": True,
+})  # fmt: skip
+class ConditionFieldRow(serializers.Serializer[Any]):
+    """One thing that conditions can ask."""
+
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    group = serializers.CharField()
+    type = serializers.CharField()
+    operators = OperatorOf(many=True)
+    choices = serializers.ListField(child=serializers.DictField())
+    where = serializers.ListField(child=serializers.DictField())
+    windowed = serializers.BooleanField(help_text="Takes `days`.")
+    offers = serializers.BooleanField()
+
+
+class Conditions(Resource):
+    """Conditions: what can be asked, and how one fares."""
+
+    scope = "segments"
+    reading = ("check",)
+    queryset = Segment.objects.none()
+    serializer_class = ConditionChecked
+    pagination_class = None
+    filter_backends = ()
+
+    @extend_schema(request=Asked, responses=ConditionChecked)
+    @action(methods=["post"], detail=False)
+    def check(self, request: Request) -> Response:
+        """Try a condition out: what it says, what is wrong with it, of how many it holds. Nothing is kept."""
+        given = self.given(Asked)
+        tried = trial.of(given["condition"], of=given["of"], at=self.now + live.INSTANT)
+        seen = sight.sees(self.by, tried.sample)
+        faults = [{"code": each.code, "node": list(each.steps), "detail": each.message} for each in tried.errors]
+        return Response({
+            "sentence": tried.sentence, "errors": faults, "count": tried.count,
+            "sample": [pk for pk in tried.sample if pk in seen], "trouble": tried.trouble,
+        })  # fmt: skip
+
+    @extend_schema(
+        responses=ConditionFieldRow(many=True),
+        parameters=[OpenApiParameter("of", str, enum=Field.Of.values, description="Of people, or of accounts.")],
+    )
+    @action(methods=["get"], detail=False)
+    def fields(self, request: Request) -> Response:
+        """List what conditions can ask."""
+        refuse_unknown(request, {"of"})
+        of = request.query_params.get("of", Field.Of.PERSON)
+        if of not in Field.Of.values:
+            raise Problem(400, "invalid_choice", str(_("It is “person” or “account”.")), field="of")
+        return Response(offering.fields(of))
+
+
+@example({
+    "id": 3, "of": "person", "slug": "plan", "label": "Plan", "type": "choice", "choices": ["free", "pro"],
+})  # fmt: skip
+class FieldRow(Row):
+    """One custom field: its values stand in `custom` under its slug."""
+
+    choices = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Field
+        fields = ("id", "of", "slug", "label", "type", "choices")
+        read_only_fields = fields
+
+    def get_choices(self, field: Field) -> list[str]:
+        return [value for value, _label in field.labelled()]
+
+
+class Fields(Listed):
+    """Custom fields of people and accounts."""
+
+    scope = "people"
+    right = "edit"
+    queryset: QuerySet[Any] = Field.objects.all()
+    serializer_class = FieldRow
+    filterset_fields: ClassVar[list[str]] = ["of"]

@@ -1,0 +1,301 @@
+"""Deals over the API: opened, moved, won and lost one at a time, or merged as another system has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+import django_filters
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db import transaction
+from django.db.models import OuterRef, QuerySet
+from django.db.models.functions import JSONObject
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audience import deals, sight
+from audience.api import sourced
+from audience.api.bulk import BulkAnswer, SourcedGiven
+from audience.api.subjects import (
+    API,
+    NOBODY,
+    AccountName,
+    PersonName,
+    account_named,
+    person_named,
+    text,
+    user_named,
+)
+from audience.importing import atonce
+from audience.models import Deal, DealRole
+from kit import installation
+from kit.api.filtering import Moment, Whole
+from kit.api.schema import example
+from kit.api.serializers import Instant, Rows, Strict
+
+SHOWN: dict[str, Any] = {
+    "id": 55, "name": "Twelve sensors", "account": 815, "partner": None, "product": None,
+    "roles": [{"person": 4711, "role": "buyer"}], "owner": "sam@perennial.example", "amount": 238800,
+    "currency": "EUR", "pipeline": "New business", "stage": "Offer", "status": "open", "reason": "",
+    "opened_at": "2025-06-02T11:30:00Z", "expected_close_on": "2025-08-31", "closed_at": None, "source": "crm",
+    "external_id": "D-1", "recorded_at": "2025-06-02T11:30:01Z", "properties": {},
+}  # fmt: skip
+GIVEN: dict[str, Any] = {
+    "source": "crm", "external_id": "D-1", "name": "Twelve sensors", "account": {"domain": "acme.example"},
+    "roles": [{"person": {"email": "ann@example.com"}, "role": "buyer"}], "amount": 238800, "currency": "EUR",
+    "pipeline": "New business", "stage": "Offer", "expected_close_on": "2025-08-31",
+    "owner": "sam@perennial.example",
+}  # fmt: skip
+IN_BULK: dict[str, Any] = {
+    "external_id": "D-1", "name": "Twelve sensors", "account": {"domain": "acme.example"},
+    "person": {"email": "ann@example.com"}, "role": "buyer", "amount": 238800, "currency": "EUR", "stage": "Offer",
+    "status": "won", "opened_at": "2025-06-02T11:30:00Z", "closed_at": "2025-07-01T09:00:00Z",
+}  # fmt: skip
+
+
+class RoleRow(serializers.Serializer[Any]):
+    """A person who takes part in a deal."""
+
+    person = serializers.IntegerField()
+    role = serializers.CharField(allow_blank=True)
+
+
+@example(SHOWN)
+class DealRow(sourced.SourcedRow):
+    """One possible sale. Its stage is of the sales pipeline, never of a lifecycle; amounts are in minor units."""
+
+    partner = serializers.IntegerField(source="partner_id", read_only=True, allow_null=True)
+    owner = serializers.EmailField(source="owner.email", default=None, read_only=True, allow_null=True)
+    roles = RoleRow(many=True, read_only=True)
+    person = None  # type: ignore[assignment]  # there may be several: see roles
+
+    class Meta:
+        model = Deal
+        fields = (
+            "id", "name", "account", "partner", "product", "roles", "owner", "amount", "currency", "pipeline", "stage",
+            "status", "reason", "opened_at", "expected_close_on", "closed_at", *sourced.COMMON,
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class RoleGiven(Strict):
+    """A person who takes part, and as what."""
+
+    person = PersonName()
+    role = serializers.CharField(required=False, allow_blank=True, default="", max_length=100)
+
+
+@example({"amount": 250000, "stage": "Negotiation"})
+class DealChange(Strict):
+    """New values; what is left out stays."""
+
+    name = text(max_length=300)
+    amount = serializers.IntegerField(required=False, allow_null=True, help_text="In minor units.")
+    currency = serializers.RegexField("^[A-Z]{3}$", required=False, help_text="Such as EUR.")
+    pipeline = text(max_length=100)
+    stage = text(max_length=100)
+    status = serializers.ChoiceField(required=False, choices=Deal.Status.choices)
+    reason = text(max_length=300, help_text="Why it was won or lost; a lost deal has one.")
+    expected_close_on = serializers.DateField(required=False, allow_null=True)
+    owner = serializers.EmailField(required=False, allow_null=True, help_text="The email of a user.")
+    occurred_at = Instant(required=False, help_text="When its stage or status changed; now, unless it is said.")
+
+
+@example(GIVEN)
+class DealNew(DealChange):
+    """A new deal, of an account or of people."""
+
+    account = AccountName(required=False)
+    roles = RoleGiven(many=True, required=False, default=list)
+    source = serializers.CharField(required=False, max_length=64, default=API)  # type: ignore[assignment]
+    external_id = serializers.CharField(required=False, max_length=200, default="")
+    occurred_at = None  # type: ignore[assignment]  # it is open from now on
+
+
+@example({"stage": "Negotiation"})
+class DealMove(Strict):
+    """Another stage of the sales pipeline."""
+
+    stage = serializers.CharField(max_length=100)
+    occurred_at = Instant(required=False, help_text="When; now, unless it is said.")
+
+
+@example({"reason": "Fastest delivery", "occurred_at": "2025-07-01T09:00:00Z"})
+class DealEnd(Strict):
+    """Why it was won or lost, and when."""
+
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
+    occurred_at = Instant(required=False, help_text="When; now, unless it is said.")
+
+
+@example(IN_BULK)
+class DealInBulk(sourced.OfSomebody):
+    """A deal as another system has it. Whether it is won or lost is read from `status`, else from `stage`."""
+
+    name = serializers.CharField(required=False, max_length=300)
+    role = serializers.CharField(required=False, max_length=100, help_text="Of the person in the deal.")
+    amount = serializers.IntegerField(required=False, help_text="In minor units.")
+    currency = serializers.CharField(required=False)
+    pipeline = serializers.CharField(required=False, max_length=100)
+    stage = serializers.CharField(required=False, max_length=100)
+    status = serializers.CharField(required=False, max_length=100)
+    reason = serializers.CharField(required=False, max_length=300)
+    opened_at = Instant(required=False)
+    closed_at = Instant(required=False, help_text="A deal that is won or lost has it.")
+    expected_close_on = serializers.DateField(required=False)
+    owner = serializers.EmailField(required=False)
+
+
+@example({"source": "crm", **IN_BULK})
+class DealUpsert(DealInBulk, sourced.Upsert):
+    """One deal to be found or made."""
+
+
+@example({"outcome": "created", **SHOWN})
+class DealUpserted(DealRow):
+    """What became of it; then the deal."""
+
+    outcome = serializers.ChoiceField(choices=atonce.OUTCOMES, read_only=True)
+
+    class Meta(DealRow.Meta):
+        fields = ("outcome", *DealRow.Meta.fields)  # type: ignore[assignment]
+
+
+@example({"source": "crm", "deals": [IN_BULK]})
+class DealsInBulk(SourcedGiven):
+    """Deals to be found or made."""
+
+    deals = Rows(child=DealInBulk(), most=atonce.MOST)
+
+
+class Filters(sourced.SourcedFilters):
+    """What the list of deals can be narrowed by."""
+
+    account = Whole("account_id")
+    person = Whole(method="of_person")
+    status = django_filters.ChoiceFilter(field_name="status", choices=Deal.Status.choices)
+    pipeline = django_filters.CharFilter("pipeline")
+    stage = django_filters.CharFilter("stage")
+    owner = django_filters.CharFilter(method="of_owner", help_text=f"The email of a user, or “{NOBODY}”.")
+    opened_since = Moment("opened_at", lookup_expr="gte")
+    closed_since = Moment("closed_at", lookup_expr="gte")
+
+    class Meta:
+        model = Deal
+        fields: ClassVar[list[str]] = []
+
+    def of_person(self, rows: QuerySet[Deal], name: str, value: Any) -> QuerySet[Deal]:
+        return rows.filter(pk__in=DealRole.objects.filter(person_id=value).values("deal"))
+
+    def of_owner(self, rows: QuerySet[Deal], name: str, value: str) -> QuerySet[Deal]:
+        return rows.filter(owner=None) if value == NOBODY else rows.filter(owner__email=value.strip().lower())
+
+
+class Deals(sourced.Sourced):
+    """Possible sales."""
+
+    kind = "deals"
+    renamed: ClassVar[dict[str, str]] = {
+        "opened_at": "created", "closed_at": "closed", "expected_close_on": "expected_close",
+    }  # fmt: skip
+    right = "people"
+    rights: ClassVar[Mapping[str, str]] = {"upsert": "edit", "bulk": "edit"}
+    queryset = Deal.objects.select_related("owner")
+    serializer_class = DealRow
+    filterset_class = Filters
+    orderings = ("pk", "opened_at")
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return sight.deals(self.with_roles(), self.by)
+
+    def with_roles(self) -> QuerySet[Any]:
+        roles = DealRole.objects.filter(deal=OuterRef("pk")).order_by("pk")
+        shown = roles.values(shown=JSONObject(person="person_id", role="role"))
+        return Deal.objects.select_related("owner").annotate(roles=ArraySubquery(shown))
+
+    def again(self, row: Any) -> Any:
+        return self.with_roles().get(pk=row.pk)
+
+    @extend_schema(request=DealNew, responses={201: DealRow})
+    @transaction.atomic
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Open a deal. 409 when the source has told one of this id already."""
+        given = self.given(DealNew)
+        source = given.pop("source")
+        account, external_id, roles = given.pop("account", None), given.pop("external_id"), given.pop("roles")
+        values = self.values(given)
+        if values.get("amount") is not None:
+            values.setdefault("currency", str(installation.get("currency")))
+        if not sight.everything(self.by):
+            values.setdefault("owner", self.by)
+        made = deals.open(
+            values,
+            account=account_named(account, self.by, system=source) if account else None,
+            roles=[
+                (person_named(each["person"], self.by, system=source, field=f"roles.{number}.person"), each["role"])
+                for number, each in enumerate(roles)
+            ],
+            source=source,
+            external_id=external_id,
+            by=self.by,
+            now=self.now,
+        )
+        return self.answer(made, 201)
+
+    @extend_schema(request=DealChange)
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change a deal. With If-Match only if nobody else has meanwhile (412)."""
+        given = self.given(DealChange)
+        return self.change(given, given.pop("occurred_at", None))
+
+    @extend_schema(request=DealMove)
+    @action(methods=["post"], detail=True)
+    def move(self, request: Request, pk: int) -> Response:
+        """Move a deal to another stage of its pipeline."""
+        given = self.given(DealMove)
+        return self.change({"stage": given["stage"]}, given.get("occurred_at"))
+
+    @extend_schema(request=DealEnd)
+    @action(methods=["post"], detail=True)
+    def win(self, request: Request, pk: int) -> Response:
+        """Win a deal."""
+        given = self.given(DealEnd)
+        return self.change({"status": deals.WON, "reason": given.get("reason", "")}, given.get("occurred_at"))
+
+    @extend_schema(request=DealEnd)
+    @action(methods=["post"], detail=True)
+    def lose(self, request: Request, pk: int) -> Response:
+        """Lose a deal. Say why: it is what the next one learns from."""
+        given = self.given(DealEnd)
+        return self.change({"status": deals.LOST, "reason": given.get("reason", "")}, given.get("occurred_at"))
+
+    @extend_schema(request=DealUpsert, responses={200: DealUpserted, 201: DealUpserted})
+    @action(methods=["post"], detail=False)
+    def upsert(self, request: Request) -> Response:
+        """Create or change a deal as another system has it. 201 when new, else 200."""
+        return self.merge_one()
+
+    @extend_schema(request=DealsInBulk, responses=BulkAnswer)
+    @action(methods=["post"], detail=False)
+    def bulk(self, request: Request) -> Response:
+        """Create or change up to a thousand deals at once. Each row is answered for; good ones are kept."""
+        return self.merge_many(DealsInBulk)
+
+    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        told = {name: "" if value is None and name in TEXTS else value for name, value in given.items()}
+        if "owner" in told:
+            told["owner"] = user_named(told["owner"])
+        return told
+
+    @transaction.atomic
+    def change(self, given: Mapping[str, Any], at: datetime | None) -> Response:
+        held = self.locked()
+        deals.change(held, self.values(given), at=at or self.now, by=self.by, now=self.now)
+        return self.answer(held)
+
+
+TEXTS = ("name", "pipeline", "stage", "reason")

@@ -1,0 +1,250 @@
+"""Imports over the API: a file is sent, read in a job, and answered for row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import django_filters
+from django.db.models import QuerySet
+from django.http import Http404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.generics import get_object_or_404
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audience import importing, sight
+from audience.models import Import, Reject
+from kit import exports
+from kit.api import files
+from kit.api.decoding import StrictJSON, decoded
+from kit.api.jobs import JobRow
+from kit.api.problems import Problem
+from kit.api.schema import described, example
+from kit.api.serializers import Row, Strict
+from kit.api.views import Listed, Shown
+
+MAPPING = {
+    "type": "object",
+    "description": "Which field each column becomes: `{column: field}` or `{column: [fields]}`; `{\"=value\": field}` "
+    "is a fixed value. What is left out is not brought in. Without a mapping it is guessed.",
+    "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+}  # fmt: skip
+SHOWN = {
+    "id": 9, "kind": "people", "file_name": "leads.csv", "source": "crm", "policy": "upsert", "dry_run": False,
+    "encoding": "utf-8", "delimiter": ",", "header": ["Id", "Email"],
+    "mapping": {"Id": ["external_id"], "Email": ["email"]}, "size": 48213,
+    "counts": {"rows": 950, "created": 900, "updated": 30, "unchanged": 15, "skipped": 0, "repeated": 2, "rejected": 3},
+    "created_by": "sync@example.com", "created_at": "2025-06-02T11:30:00Z", "finished_at": "2025-06-02T11:30:05Z",
+    "job": None,
+}  # fmt: skip
+
+
+@example(SHOWN)
+class ImportRow(Row):
+    """One file that is brought in, or was: how it is read, what became of its rows, and its job."""
+
+    mapping = described(serializers.SerializerMethodField, MAPPING)()
+    counts = serializers.SerializerMethodField(help_text="What became of its rows; empty until they were read.")
+    created_by = serializers.EmailField(source="created_by.email", default=None, read_only=True, allow_null=True)
+    job = JobRow(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Import
+        fields = (*SHOWN, "job")
+        read_only_fields = fields
+
+    def get_mapping(self, imported: Import) -> dict[str, Any]:
+        return dict(imported.mapping.get("columns", {}))
+
+    def get_counts(self, imported: Import) -> dict[str, int]:
+        return importing.counts_of(imported)
+
+
+class _How(Strict):
+    """How the file is to be read."""
+
+    policy = serializers.ChoiceField(choices=Import.Policy.choices, required=False)
+    dry_run = serializers.BooleanField(required=False, help_text="Say what would become of the rows, and write none.")
+    mapping = described(serializers.JSONField, MAPPING)(required=False)
+    date_order = serializers.ChoiceField(
+        choices=("dmy", "mdy"), required=False, help_text="Of dates with the year last; seen from the values else."
+    )
+    create_people = serializers.BooleanField(
+        required=False, help_text="Make people of whom rows speak and whom nobody knows. Yes, unless it is said."
+    )
+
+    def validate_mapping(self, value: Any) -> Any:
+        told = decoded(value.encode()) if isinstance(value, str) else value
+        if not isinstance(told, dict) or not all(_is_fields(each) for each in told.values()):
+            raise serializers.ValidationError(_("It is an object of columns and fields."), "bad_mapping")
+        return told
+
+
+def _is_fields(said: Any) -> bool:
+    return isinstance(said, str) or (isinstance(said, list) and all(isinstance(each, str) for each in said))
+
+
+class ImportGiven(_How):
+    """A file of rows, of which kind they are, and which system it is from."""
+
+    file = serializers.FileField(allow_empty_file=True, help_text="CSV; encoding and separator are found out.")
+    kind = serializers.CharField(help_text="Such as people, accounts, activities, deals, products, purchases.")
+    source = serializers.CharField(  # type: ignore[assignment]
+        max_length=64, default="file", help_text="The system that the file is from: external ids are its own."
+    )
+    name = serializers.CharField(required=False, max_length=255, help_text="What the file is called.")
+
+
+@example({"policy": "upsert", "dry_run": False})
+class ImportBegin(_How):
+    """How it is to be read this time; what is left out stays as it was tried."""
+
+
+class ImportFilters(django_filters.FilterSet):
+    """What the list of imports can be narrowed by."""
+
+    q = django_filters.CharFilter("file_name", lookup_expr="icontains", help_text="A part of the file's name.")
+    kind = django_filters.CharFilter("kind")
+    source = django_filters.CharFilter("source")
+    state = django_filters.CharFilter("job__state")
+
+    class Meta:
+        model = Import
+        fields: ClassVar[list[str]] = []
+
+
+IN_ADDRESS = [
+    OpenApiParameter(name, str, description=f"With a body of text/csv: {about}")
+    for name, about in (
+        ("kind", "what the rows are."), ("source", "the system that the file is from."), ("name", "what it is called."),
+        ("policy", "as in the form."), ("dry_run", "true or false."), ("mapping", "as JSON."),
+        ("date_order", "as in the form."), ("create_people", "true or false."),
+    )
+]  # fmt: skip
+
+
+class Imports(Listed, Shown):
+    """Files that were brought in, or are under way."""
+
+    scope = "imports"
+    right = "edit"
+    queryset = Import.objects.select_related("created_by", "job__created_by")
+    serializer_class = ImportRow
+    filterset_class = ImportFilters
+    parser_classes = (files.Form, files.Csv, StrictJSON)
+    parameters = tuple(parameter.name for parameter in IN_ADDRESS)
+    orderings = ("pk", "created_at")
+    follows = ("counts", "finished_at", "job")
+    lookup_value_converter = "int"
+
+    @extend_schema(
+        request={"multipart/form-data": ImportGiven, "text/csv": OpenApiTypes.BINARY},
+        responses={202: ImportRow},
+        parameters=IN_ADDRESS,
+    )
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Bring a file in. 202 with its job; ask again for the counts. A bare CSV is told of in the address."""
+        told = {**request.query_params.dict(), **_single(request.data)}
+        serializer = ImportGiven(data=told)
+        serializer.is_valid(raise_exception=True)
+        given = dict(serializer.validated_data)
+        file = given["file"]
+        imported = importing.start(
+            file,
+            given["kind"],
+            mapping=given.get("mapping"),
+            policy=given.get("policy", Import.Policy.UPSERT),
+            dry_run=given.get("dry_run", False),
+            source=given["source"],
+            by=self.by,
+            now=self.now,
+            name=given.get("name") or file.name,
+            options=_options(given),
+        )
+        return self.begun(imported)
+
+    @extend_schema(request=ImportBegin, responses={202: ImportRow})
+    @action(methods=["post"], detail=True)
+    def begin(self, request: Request, pk: int) -> Response:
+        """Bring in what was tried by a dry run, or try it once more. 409 while it is under way or when it is done."""
+        imported, given = self.get_object(), self.given(ImportBegin)
+        importing.begin(
+            imported,
+            mapping=given.get("mapping", imported.mapping["columns"]),
+            policy=given.get("policy", imported.policy),
+            dry_run=given.get("dry_run", False),
+            options={**imported.mapping["options"], **_options(given)},
+            by=self.by,
+            now=self.now,
+        )
+        return self.begun(imported)
+
+    def begun(self, imported: Import) -> Response:
+        answer = self.answer(imported, 202)
+        answer["Location"] = reverse("api:imports-detail", args=[imported.pk])
+        return answer
+
+
+def _single(data: Any) -> Mapping[str, Any]:
+    """The fields of a form, each once."""
+    if not isinstance(data, Mapping):
+        raise Problem(400, "wrong_type", _("Send a form with a file, or a file of text/csv."))
+    return data.dict() if hasattr(data, "dict") else data
+
+
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: given[name] for name in ("date_order", "create_people") if name in given}
+
+
+@example({"row": 17, "column": "Email", "reason": "is no email address", "raw": ["0031", "ann@"]})
+class RejectRow(Row):
+    """One row that was refused; the header is row 1."""
+
+    reason = serializers.SerializerMethodField()
+    raw = serializers.ListField(child=serializers.CharField(), read_only=True)
+
+    class Meta:
+        model = Reject
+        fields = ("row", "column", "reason", "raw")
+        read_only_fields = fields
+
+    def get_reason(self, reject: Reject) -> str:
+        return _(reject.reason)
+
+
+class AsksForCsv(JSONRenderer):
+    """Lets a program ask for text/csv. The file is an answer of its own; what is rendered is a problem."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+
+class Rejects(Listed):
+    """The rows of an import that were refused; as JSON page by page, or as a file of CSV."""
+
+    scope = "imports"
+    right = "edit"
+    queryset = Reject.objects.all()
+    serializer_class = RejectRow
+    orderings = ("row",)
+
+    def get_queryset(self) -> QuerySet[Any]:
+        # They are of people who may belong to nobody, so they are for those who see everybody.
+        if not sight.everything(self.by):
+            raise Http404
+        return get_object_or_404(Import.objects.all(), pk=self.kwargs["imported"]).rejects.all()
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.BINARY}, operation_id="imports_rejects_csv")
+    @action(methods=["get"], detail=False, url_path="csv", renderer_classes=[JSONRenderer, AsksForCsv])
+    def as_csv(self, request: Request, imported: int) -> Any:
+        """Read the refused rows as a file: their columns as they were, with number, column and reason before them."""
+        count = self.get_queryset().count()  # which refuses whoever may not see them
+        header, lines = importing.rejected(get_object_or_404(Import.objects.all(), pk=imported))
+        return exports.download(request._request, f"rejected-{imported}", header, lines, count=count, now=self.now)

@@ -1,0 +1,214 @@
+"""People over the API: found, read, written one at a time and by the thousand, and what they agreed to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audience import consent, people, querysets
+from audience.api import bulk
+from audience.api.bulk import BulkAnswer
+from audience.api.consent import ConsentGiven, ConsentRow, say
+from audience.api.subjects import (
+    IN_COMMON,
+    AccountName,
+    Policy,
+    SubjectChange,
+    SubjectFilters,
+    SubjectNew,
+    SubjectRow,
+    Subjects,
+    account_named,
+    text,
+)
+from audience.importing import atonce
+from audience.models import Person
+from kit import addresses
+from kit.api.filtering import Whole
+from kit.api.schema import example
+from kit.api.serializers import Rows
+
+SHOWN = {
+    "id": 4711, "email": "ann@example.com", "first_name": "Ann", "last_name": "Lee", "phone": "", "title": "Head of IT",
+    "title_group": "it", "seniority": "director", "language": "en", "zone": "", "source": "webinar",
+    "account": {"id": 815, "name": "Acme", "domain": "acme.example"}, "country": "DE", "region": "", "city": "Bonn",
+    "owner": "sam@perennial.example", "custom": {"plan": "pro"}, "tags": ["VIP"],
+    "identities": [{"system": "crm", "kind": "person", "external_id": "0031"}], "is_excluded": False,
+    "excluded_reason": "", "first_seen_at": "2025-03-01T09:00:00Z", "created_at": "2025-03-01T09:00:02Z",
+    "created_source": "crm", "updated_at": "2025-06-02T11:30:00Z",
+    "stages": [{"lifecycle": "net-new", "stage": "mql", "membership": 99, "entered_at": "2025-06-02T11:30:04Z",
+                "ended_at": None}],
+    "scores": [{"model": "lead", "score": 62, "grade": "A"}],
+}  # fmt: skip
+GIVEN = {
+    "system": "crm", "external_id": "0031", "email": "ann@example.com", "first_name": "Ann", "last_name": "Lee",
+    "title": "Head of IT", "country": "DE", "account": {"domain": "acme.example"}, "custom": {"plan": "pro"},
+}  # fmt: skip
+
+
+class AccountOf(serializers.Serializer[Any]):
+    """The account of somebody."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    domain = serializers.CharField()
+
+
+@example(SHOWN)
+class PersonRow(SubjectRow):
+    """One person, with all standard and custom fields, and where they are now."""
+
+    of = "person"
+
+    account = AccountOf(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Person
+        fields = (
+            "id", "email", "first_name", "last_name", "phone", "title", "title_group", "seniority", "language", "zone",
+            "source", "account", *IN_COMMON,
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+@example({"title": "Chief information officer", "custom": {"plan": None}})
+class PersonChange(SubjectChange):
+    """New values; what is left out stays, null and "" empty."""
+
+    email = text()
+    first_name = text()
+    last_name = text()
+    phone = text()
+    title = text()
+    title_group = text(help_text="Follows the job title unless it is said.")
+    seniority = text(help_text="Follows the job title unless it is said.")
+    language = text()
+    zone = text(help_text="Such as Europe/Berlin.")
+    source = text(help_text="Where the person came from at first.")  # type: ignore[assignment]
+    account = AccountName(required=False, allow_null=True)
+
+
+@example(GIVEN)
+class PersonNew(PersonChange, SubjectNew):
+    """A new person."""
+
+
+@example(GIVEN | {"policy": "upsert"})
+class PersonUpsert(PersonNew):
+    """A person who is found by the external id of `system`, else by email; whoever is not there is made."""
+
+    policy = Policy()
+
+
+@example(GIVEN)
+class PersonInBulk(PersonNew):
+    """A row of a bulk upsert. Its account is named, and made if it is not there; null says nothing."""
+
+    account = bulk.AccountNamed(required=False)  # type: ignore[assignment]
+    account_role = text(help_text="The role in that account.")
+    owner = serializers.EmailField(required=False)
+    system = None  # type: ignore[assignment]  # said once for all rows
+
+
+@example({"system": "crm", "policy": "upsert", "people": [{k: v for k, v in GIVEN.items() if k != "system"}]})
+class PeopleInBulk(bulk.BulkGiven):
+    """People to be found or made."""
+
+    people = Rows(child=PersonInBulk(), most=atonce.MOST)
+
+
+@example({"outcome": "updated", **SHOWN})
+class PersonUpserted(PersonRow):
+    """What became of an upsert; then the person. `id` is null when the policy made nobody."""
+
+    outcome = serializers.ChoiceField(choices=atonce.OUTCOMES, read_only=True)
+
+    class Meta(PersonRow.Meta):
+        fields = ("outcome", *PersonRow.Meta.fields)  # type: ignore[assignment]
+
+
+class PeopleFilters(SubjectFilters):
+    """What the list of people can be narrowed by."""
+
+    email = django_filters.CharFilter(method="of_email")
+    account = Whole("account_id", help_text="The number of an account.")
+
+    class Meta:
+        model = Person
+        fields: list[str] = []
+
+    def with_words(self, rows: QuerySet[Person], name: str, value: str) -> QuerySet[Person]:
+        return querysets.find_people(rows, value)
+
+    def of_email(self, rows: QuerySet[Person], name: str, value: str) -> QuerySet[Person]:
+        told = addresses.email(value)
+        return rows.filter(email=told) if told else rows.none()
+
+
+class People(Subjects):
+    """Everybody who is known, but the erased."""
+
+    model = Person
+    queryset = Person.objects.all()
+    serializer_class = PersonRow
+    filterset_class = PeopleFilters
+    create_one = staticmethod(people.create)
+    change_one = staticmethod(people.change)
+    upsert_one = staticmethod(people.upsert)
+
+    def everybody(self) -> QuerySet[Any]:
+        return querysets.people()
+
+    def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        told = super().values(given)
+        if account := told.get("account"):
+            told["account"] = account_named(account, self.by, system=given["system"])
+        return told
+
+    def find_one(self, values: Mapping[str, Any], system: str) -> Person | None:
+        email = addresses.email(values["email"]) if values.get("email") else None
+        return people.find(source=system, external_id=values.get("external_id"), email=email)
+
+    @extend_schema(request=PersonNew, responses={201: PersonRow})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Create a person. 409 when somebody has this email already."""
+        return self.make(PersonNew)
+
+    @extend_schema(request=PersonChange)
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Change a person. With If-Match only if nobody else has meanwhile (412)."""
+        return self.change(PersonChange)
+
+    @extend_schema(request=PersonUpsert, responses={200: PersonUpserted, 201: PersonUpserted})
+    @action(methods=["post"], detail=False)
+    def upsert(self, request: Request) -> Response:
+        """Create or change a person. Found by external id, else by email; 201 when new, else 200."""
+        return self.find_or_make(PersonUpsert)
+
+    @extend_schema(request=PeopleInBulk, responses=BulkAnswer)
+    @action(methods=["post"], detail=False)
+    def bulk(self, request: Request) -> Response:
+        """Create or change up to a thousand people at once. Each row is answered for; good ones are kept."""
+        return bulk.merged(self, self.given(PeopleInBulk), "people", renamed={"first_seen_at": "first_seen"})
+
+    @extend_schema(responses=ConsentRow)
+    @action(methods=["get"], detail=True)
+    def consent(self, request: Request, pk: int) -> Response:
+        """Read what a person agreed to: how it stands topic by topic, and every act behind it."""
+        return Response(ConsentRow(consent.overview(self.get_object(), at=self.now)).data)
+
+    @extend_schema(operation_id="people_consent_record", request=ConsentGiven, responses=ConsentRow)
+    @consent.mapping.post
+    def record_consent(self, request: Request, pk: int) -> Response:
+        """Record that a person gave or withdrew consent. Told again, it changes nothing."""
+        person = self.get_object()
+        say(person, self.given(ConsentGiven), by=self.by, now=self.now)
+        return Response(ConsentRow(consent.overview(person, at=self.now)).data)

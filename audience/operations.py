@@ -1,0 +1,59 @@
+"""What the audience tells those who operate an installation: how far behind the live engine is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from prometheus_client import Metric
+
+from audience import live
+from audience.panels import LATE
+from kit import metrics, periodic, writing
+from kit.sql import Sql, value
+from kit.troubles import Trouble, register
+
+OLDEST = Sql("SELECT marked_at FROM audience_dirty ORDER BY id LIMIT 1")  # marks are taken in this order
+
+
+def figures(now: datetime) -> Iterable[Metric]:
+    """Marks that wait to be judged, counted up to a limit, and the age of the oldest."""
+    waiting = metrics.counted(Sql("SELECT FROM audience_dirty"))
+    yield metrics.gauge("marks_waiting", f"Marks of who changed, counted up to {metrics.MOST}", waiting)
+    yield metrics.gauge("mark_oldest_seconds", "How long the oldest mark waits", _age(now).total_seconds())
+
+
+def troubles(now: datetime) -> Iterable[Trouble]:
+    """Marks that wait too long."""
+    age = _age(now)
+    if age > LATE:
+        said = _("Whoever changed waits to be judged, for %(age)s by now: scores, stages and segments are behind.")
+        yield Trouble(said % {"age": writing.span(age)})
+
+
+def _age(now: datetime) -> timedelta:
+    since = value(OLDEST)
+    return max(now - since, timedelta(0)) if since else timedelta(0)
+
+
+def register_all() -> None:
+    """Name what the audience has to tell; `AppConfig.ready` calls it."""
+    metrics.register("audience", figures)
+    register(troubles)
+    periodic.register(
+        "judge",
+        gettext_lazy("Judging"),
+        gettext_lazy("Whoever changed is scored, moved between stages, and put into segments."),
+        task="audience.tasks.judge",
+        every=timedelta(seconds=2),
+    )
+    periodic.register(
+        "tell_time",
+        gettext_lazy("What time changes"),
+        gettext_lazy("Whoever reached an age, left a window or came to a date is found."),
+        task="audience.tasks.tell_time",
+        every=timedelta(minutes=1),
+        run=live.clock,
+    )

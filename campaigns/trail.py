@@ -1,0 +1,35 @@
+"""What entries of the trail about campaigns are called."""
+
+from django.utils.translation import gettext_lazy as _
+
+ACTIONS = {
+    "campaign.bring_in": _("Campaign of elsewhere brought in"),
+    "campaign.change": _("Campaign changed"),
+    "campaign.create": _("Campaign made"),
+    "campaign.discard": _("Campaign draft discarded"),
+    "campaign.draft": _("Campaign drafted"),
+    "campaign.enroll": _("Entered into a campaign by hand"),
+    "campaign.enroll_undo": _("Entry by hand taken back"),
+    "campaign.launch": _("Campaign launched"),
+    "campaign.pause": _("Campaign paused"),
+    "campaign.resume": _("Campaign goes on"),
+    "campaign.step_add": _("Step added"),
+    "campaign.step_change": _("Step changed"),
+    "campaign.step_move": _("Step moved"),
+    "campaign.step_put_back": _("Step put back"),
+    "campaign.step_remove": _("Step taken out"),
+    "campaign.stop": _("Campaign stopped"),
+    "channel.change": _("How mail leaves changed"),
+    "channel.let_domain": _("Mail to a domain let go on"),
+    "channel.pause": _("Sending paused"),
+    "channel.resume": _("Sending goes on"),
+    "content.change": _("Content changed"),
+    "content.create": _("Content made"),
+    "content.test": _("Test of content sent to oneself"),
+    "content.write": _("Edition of content written"),
+    "frequency_cap.change": _("Limit of messages to one person changed"),
+    "message.resend": _("Message sent once more"),
+    "sender.change": _("Sender changed"),
+    "sender.create": _("Sender made"),
+    "sender.retire": _("Sender retired"),
+}

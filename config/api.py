@@ -1,0 +1,88 @@
+"""The addresses of the REST API: each app's resources under /api/v1/, and the document that describes them."""
+
+import re
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularJSONAPIView
+from rest_framework.routers import SimpleRouter
+
+from audience.api.accounts import Accounts
+from audience.api.activities import Activities
+from audience.api.cases import Cases
+from audience.api.conditions import Conditions, Fields
+from audience.api.consent import Topics
+from audience.api.contracts import Contracts
+from audience.api.deals import Deals
+from audience.api.imports import Imports, Rejects
+from audience.api.people import People
+from audience.api.products import Products
+from audience.api.purchases import Purchases
+from audience.api.segments import Members, Segments
+from campaigns.api.campaigns import Campaigns, CampaignVersions
+from campaigns.api.enrollments import Enrollments
+from campaigns.api.messages import Messages
+from integrations.api import Changes
+from kit.api.jobs import Jobs
+from kit.api.views import Resource
+from lifecycle.api.lifecycles import Lifecycles, Stages, Versions
+from lifecycle.api.memberships import Memberships, Movements
+from reporting.api.funnel import FunnelReport, HandOffReport, LoopReport
+from reporting.api.ledger import LedgerReport
+from reporting.api.money import ConcentrationReport, LiftReport, RetentionReport
+from reporting.api.people import Customers, FigurePeople, LiftPeople
+from scoring.api.models import ScoringModels, ScoringVersions
+from scoring.api.scores import ScoreChanges, Scores
+
+# A resource within another has that one's key in its address: "lifecycles/<slug:lifecycle>/versions".
+RESOURCES: dict[str, type[Resource]] = {
+    "people": People,
+    "accounts": Accounts,
+    "activities": Activities,
+    "fields": Fields,
+    "topics": Topics,
+    "deals": Deals,
+    "products": Products,
+    "purchases": Purchases,
+    "contracts": Contracts,
+    "cases": Cases,
+    "segments": Segments,
+    "segments/<slug:segment>/members": Members,
+    "conditions": Conditions,
+    "imports": Imports,
+    "imports/<int:imported>/rejects": Rejects,
+    "jobs": Jobs,
+    "lifecycles": Lifecycles,
+    "lifecycles/<slug:lifecycle>/versions": Versions,
+    "lifecycles/<slug:lifecycle>/stages": Stages,
+    "memberships": Memberships,
+    "movements": Movements,
+    "scoring-models": ScoringModels,
+    "scoring-models/<slug:model>/versions": ScoringVersions,
+    "scores": Scores,
+    "score-changes": ScoreChanges,
+    "campaigns": Campaigns,
+    "campaigns/<slug:campaign>/versions": CampaignVersions,
+    "enrollments": Enrollments,
+    "messages": Messages,
+    "reports/funnel": FunnelReport,
+    "reports/hand-offs": HandOffReport,
+    "reports/loops": LoopReport,
+    "reports/retention": RetentionReport,
+    "reports/concentration": ConcentrationReport,
+    "reports/lift": LiftReport,
+    "reports/ledger": LedgerReport,
+    "reports/people": FigurePeople,
+    "reports/customers": Customers,
+    "reports/lift/<slug:slug>/people": LiftPeople,
+    "changes": Changes,
+}
+
+router = SimpleRouter(use_regex_path=False)
+for address, resource in RESOURCES.items():
+    router.register(address, resource, basename=re.sub(r"/(<[^>]*>/)?", "-", address))
+
+app_name = "api"
+urlpatterns = [
+    path("v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
+    path("v1/", include(router.urls)),
+]

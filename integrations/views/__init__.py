@@ -1,0 +1,1 @@
+"""Pages of integrations: keys, and the reference of what can be asked with them."""

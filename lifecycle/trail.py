@@ -1,0 +1,16 @@
+"""What entries of the trail about lifecycles are called."""
+
+from django.utils.translation import gettext_lazy as _
+
+ACTIONS = {
+    "lifecycle.bulk_move": _("Many moved to a stage"),
+    "lifecycle.bulk_undo": _("Move of many taken back"),
+    "lifecycle.discard": _("Lifecycle draft discarded"),
+    "lifecycle.draft": _("Lifecycle drafted"),
+    "lifecycle.move": _("Moved to a stage"),
+    "lifecycle.preview": _("Preview of a lifecycle draft asked for"),
+    "lifecycle.publish": _("Lifecycle published"),
+    "lifecycle.resume": _("Rules of a lifecycle run again"),
+    "lifecycle.stop": _("Rules of a lifecycle stopped"),
+    "lifecycle.undo": _("Move taken back"),
+}

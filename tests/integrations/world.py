@@ -1,0 +1,59 @@
+"""Where every address of the API leads in a small company: to what a salesperson owns, and to what another one does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audience.models import Case, Contract, Product, Purchase
+from campaigns.models import Enrollment
+from kit import installation
+from kit.models import User
+from scoring.models import Score
+from tests.factories import NOW
+from tests.sight import world
+from tests.sight.world import Things
+
+Parts = dict[str, dict[str, Any]]
+
+# Each row of these is somebody's: a salesperson sees their own alone.
+OF_SUBJECTS = (
+    "people", "accounts", "activities", "deals", "purchases", "contracts", "cases", "memberships", "movements", "scores",
+    "enrollments", "messages",
+)  # fmt: skip
+
+
+def made() -> tuple[User, Parts, Parts]:
+    """A salesperson, and the parts of addresses by their first word: of what is theirs, and of what is not."""
+    installation.put("postal_address", "Marlow Creek, 1 Mill Lane")
+    there = world.build()
+    product = Product.objects.create(name="Sensor", source="tests", external_id="1", recorded_at=NOW)
+    common: Parts = {
+        "lifecycles": {"slug": "small", "lifecycle": "small", "number": 1},
+        "scoring-models": {"slug": "lead", "model": "lead", "number": 2},
+        "campaigns": {"slug": "nurture", "campaign": "nurture", "number": 1},
+        "reports": {"slug": "nurture"},
+        "segments": {"slug": "chosen", "segment": "chosen"},
+        "topics": {"slug": "news"},
+        "products": {"pk": product.pk},
+        "imports": {"pk": there.numbers["import"], "imported": there.numbers["import"]},
+        "jobs": {"pk": there.numbers["job"]},
+    }
+    return there.sal, common | _of(there.own), common | _of(there.foreign)
+
+
+def _of(things: Things) -> Parts:
+    ids = {
+        "people": things.person.pk,
+        "accounts": things.account.pk,
+        "activities": things.activity.pk,
+        "deals": things.deal.pk,
+        "purchases": Purchase.objects.get(person=things.person).pk,
+        "contracts": Contract.objects.get(account=things.account).pk,
+        "cases": Case.objects.get(person=things.person).pk,
+        "memberships": things.membership.pk,
+        "movements": things.movement.pk,
+        "scores": Score.objects.get(person=things.person).pk,
+        "enrollments": Enrollment.objects.get(person=things.person).pk,
+        "messages": things.message.pk,
+    }
+    return {name: {"pk": pk} for name, pk in ids.items()}

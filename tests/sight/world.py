@@ -1,0 +1,201 @@
+"""A company of two sales teams: the same things thrice, of one salesperson, of another team's, and of nobody.
+
+Whatever is said of the last two has a word in it that is said of nothing else, so that it is known wherever it comes up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from audience import activities, consent
+from audience.models import (
+    AccountRole,
+    Activity,
+    ActivityKind,
+    Case,
+    ConsentRecord,
+    Contract,
+    DealRole,
+    Field,
+    Identity,
+    Import,
+    Reject,
+    Suppression,
+)
+from campaigns.models import Letter
+from kit import jobs, notes, work
+from kit.models import Team, User
+from lifecycle import moving, stages
+from lifecycle.models import Membership
+from reporting import filling
+from reporting.models import ChartNote, LedgerCheck
+from scoring import documents
+from scoring import versions as scoring_versions
+from scoring.models import Crossing
+from tests import factories
+from tests.campaigns import making
+from tests.factories import NOW, days_ago
+from tests.scoring import making as scoring_making
+
+OWN, FOREIGN, UNOWNED = "Kestrel", "Zzforeign", "Zzunowned"
+HIDDEN = ("zzforeign", "zzunowned")
+
+
+@dataclass
+class Things:
+    """What belongs to one owner, by what it is."""
+
+    owner: User | None
+    word: str
+    person: Any = None
+    account: Any = None
+    deal: Any = None
+    activity: Any = None
+    consent: Any = None
+    note: Any = None
+    task: Any = None
+    membership: Any = None
+    movement: Any = None
+    bulk: Any = None
+    message: Any = None
+    letter: Any = None
+
+
+@dataclass
+class World:
+    """The salesperson who looks, one of the same team, one of another; what each has; and what is nobody's."""
+
+    sal: User
+    mate: User
+    sue: User
+    own: Things
+    foreign: Things
+    unowned: Things
+    numbers: dict[str, int]
+
+
+def build() -> World:
+    """All of it, by the verbs that pages call wherever there are some."""
+    north, south = Team.objects.create(name="North"), Team.objects.create(name="South")
+    role = User.Role.SALES
+    sal = User.objects.create_user("sal@example.com", "x", name="Sal", role=role, team=north)
+    mate = User.objects.create_user("mate@example.com", "x", name="Mate", role=role, team=north)
+    sue = User.objects.create_user("sue@example.com", "x", name="Sue", role=role, team=south)
+    Field.objects.create(of="person", slug="hobby", label="Hobby", type="text", created_at=NOW)
+    trio = [Things(sal, OWN), Things(sue, FOREIGN), Things(None, UNOWNED)]
+    for each in trio:
+        _known(each, sal)
+    _between(*trio)
+    version = factories.published()
+    for each in trio:
+        _staged(each, version)
+    filling.fill(version.lifecycle, now=timezone.now())
+    numbers = _campaign(trio) | _scoring(trio) | _rest(trio, version, sue)
+    return World(sal, mate, sue, *trio, numbers)
+
+
+def _known(things: Things, author: User) -> None:
+    word, owner, low = things.word, things.owner, things.word.lower()
+    account = factories.account(name=f"{word} Works", domain=f"{low}.example", owner=owner, country="DE")
+    person = factories.person(
+        first_name=word, last_name=f"{word}sen", email=f"ann@{low}.example", phone=f"+49 {word}", owner=owner,
+        title=f"Director {word}", account=account, custom={"hobby": f"{word} flying"},
+    )  # fmt: skip
+    things.account, things.person = account, person
+    things.deal = factories.deal(person, NOW, name=f"{word} deal", owner=owner, account=account)
+    told = {"kind": "call", "at": days_ago(3), "direction": "inbound", "properties": {"summary": f"{word} called"}}
+    activities.record_by_hand(person, by=author, now=NOW, external_id=f"{low}-1", **told)
+    things.activity = Activity.objects.get(external_id=f"{low}-1")
+    topic = making.topic()
+    consent.give(person, topic=topic, source=f"{word} fair", wording=f"{word} said yes", at=NOW, now=NOW, by=author)
+    things.consent = ConsentRecord.objects.get(person=person)
+    things.note = notes.add(person.pk, f"{word} likes tea", by=author, now=NOW)
+    notes.add(account.pk, f"{word} moved", by=owner, now=NOW)
+    things.task = work.add(f"Ring {word}", by=owner, now=NOW, subject_id=person.pk, assigned_to=owner)
+    Identity.objects.create(person=person, system="crm", kind="person", external_id=f"{low}-77")
+    given: dict[str, Any] = {"source": "tests", "recorded_at": NOW}
+    Case.objects.create(person=person, title=f"{word} is broken", opened_at=NOW, external_id=f"{low}-c", **given)
+    Contract.objects.create(
+        account=account, name=f"{word} contract", starts_on=date(2025, 1, 1), renews_on=date(2026, 1, 1),
+        annual_value=10_000_00, currency="EUR", external_id=f"{low}-k", **given,
+    )  # fmt: skip
+    factories.purchase(person, days_ago(20), amount=500_00, currency="EUR")
+
+
+def _between(own: Things, foreign: Things, unowned: Things) -> None:
+    """Those whom the salesperson does not see have to do with those whom he sees."""
+    kind = ActivityKind.objects.get(slug="call")
+    for other in (foreign, unowned):
+        AccountRole.objects.create(person=other.person, account=own.account, role="adviser")
+        DealRole.objects.create(person=other.person, deal=own.deal, role="adviser")
+        other.account.parent = own.account
+        other.account.save()
+        # Done for the account when they were there; they have moved on since.
+        Activity.objects.create(
+            person=other.person, account=own.account, kind=kind, occurred_at=days_ago(9), recorded_at=NOW,
+            source="tests", external_id=f"moved-{other.word}",
+        )  # fmt: skip
+
+
+def _staged(things: Things, version: Any) -> None:
+    known, lead = version.stages.get(slug="known"), version.stages.get(slug="lead")
+    at = days_ago(30)
+    assert stages.place(things.person.pk, version, to=known, reason="", by=None, at=at, now=at)
+    things.membership = Membership.objects.get(subject_id=things.person.pk)
+    chosen = moving.chosen([(things.membership.pk, things.membership.seq)])
+    things.bulk = moving.move(version, chosen, to=lead, reason="Test", by=things.owner, now=days_ago(20))
+    things.membership.refresh_from_db()
+    things.movement = stages.last_movement(things.membership)
+
+
+def _campaign(trio: list[Things]) -> dict[str, int]:
+    draft = making.launched(making.simple("Nurture"))
+    step = making.steps(draft)[0]
+    for each in trio:
+        each.message = making.sent(each.person, step)
+        each.letter = Letter.objects.create(
+            message_id=each.message.pk, sender="ada@marlowcreek.example", recipient=each.person.email,
+            subject=f"Hello {each.word}", received_at=NOW,
+            raw=(
+                f"From: a@b.example\nTo: {each.person.email}\nSubject: Hello {each.word}\n"
+                f"Content-Type: text/html\n\n<p>Dear {each.word}</p>"
+            ).encode(),
+        )  # fmt: skip
+    return {"campaign_step": step.pk, "sender": step.version.campaign.sender_id or 0}
+
+
+def _scoring(trio: list[Things]) -> dict[str, int]:
+    scoring_making.published()
+    draft = scoring_versions.draft(documents.parse(scoring_making.LEAD), by=None, now=NOW)
+    for each in trio:
+        Crossing.objects.create(version=draft, person=each.person, was=10, shown=70, enters=True)
+    rule = draft.rules.first()
+    assert rule is not None
+    return {"scoring_rule": rule.pk, "scoring_number": draft.number}
+
+
+def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
+    making.segment(*(each.person for each in trio))
+    brought = Import.objects.create(
+        kind="people", file_name="people.csv", path="x", header=["email"], source="crm", created_at=NOW, created_by=by,
+        mapping={"columns": {"email": ["email"]}, "options": {}}, finished_at=NOW,
+        job=jobs.enqueue("import", {}, by=by, now=NOW, title="people.csv"),
+    )  # fmt: skip
+    Reject.objects.create(imported=brought, row=2, column="email", reason="bad", raw=[f"{UNOWNED}@nowhere"])
+    consent.suppress(f"ann@{FOREIGN.lower()}.example", reason="asked by letter", by=None, now=NOW)
+    chart = ChartNote.objects.create(day=NOW.date(), text="Fair", created_by=by, created_at=NOW)
+    findings = [
+        {"kind": "membership", "what": "w", "where": f"membership {each.word}", "words": "x", "membership": each.membership.pk}
+        for each in trio
+    ]  # fmt: skip
+    LedgerCheck.objects.create(
+        lifecycle=version.lifecycle, checked_at=NOW + timedelta(days=1), memberships=3, movements=6, found=3,
+        findings=findings,
+    )  # fmt: skip
+    held = Suppression.objects.get()
+    numbers = {"bulk_move": trio[1].bulk.pk}
+    return numbers | {"import": brought.pk, "job": brought.job_id or 0, "suppression": held.pk, "chart_note": chart.pk}
