@@ -97,6 +97,9 @@ def upsert(
     )
     rest = {key: value for key, value in values.items() if key not in ("external_id", "first_seen_at")}
     changed = change(account, rest, source=source, by=by, now=now, fill=policy == Import.Policy.FILL)
+    if named:
+        after = {"account": account.pk, "system": source, "external_id": given["external_id"]}
+        audit.record("account.name", str(account), by=by, now=now, after=after)
     return account, UPDATED if changed or named else UNCHANGED
 
 

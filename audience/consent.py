@@ -193,41 +193,40 @@ def record_many(acts: Sql, *, channel: str = EMAIL, now: datetime, by: User | No
     too, until it is given again.
     """
     hashed = _hash(ADDRESS[channel]) if channel in ADDRESS else Sql("NULL::bytea")
-    return int(
-        value(
-            sql(
-                """
-                WITH written AS (
-                    INSERT INTO audience_consentrecord (person_id, topic_id, channel, given, basis, wording, source,
-                                                        occurred_at, recorded_at, by_id)
-                    SELECT DISTINCT ON (p.id, a.topic_id, a.given, a.occurred_at) p.id, a.topic_id::bigint,
-                           {}, a.given, a.basis, a.wording, a.source, a.occurred_at, {}, {}
-                    FROM ({}) a JOIN audience_person p ON p.id = a.person_id AND p.erased_at IS NULL
-                    WHERE NOT EXISTS (
-                        SELECT FROM audience_consentrecord c
-                        WHERE c.subject_id = p.id AND c.channel = {} AND c.occurred_at = a.occurred_at
-                          AND c.topic_id IS NOT DISTINCT FROM a.topic_id::bigint AND c.given = a.given)
-                    ORDER BY p.id, a.topic_id, a.given, a.occurred_at
-                    RETURNING person_id, topic_id, given, occurred_at, id),
-                latest AS (
-                    SELECT DISTINCT ON (w.person_id, w.topic_id) w.topic_id, w.given, {} AS hash
-                    FROM written w JOIN audience_person p ON p.id = w.person_id
-                    WHERE {} <> '' ORDER BY w.person_id, w.topic_id, w.occurred_at DESC, w.id DESC),
-                held AS (
-                    INSERT INTO audience_suppression (channel, topic_id, address_hash, reason, created_at)
-                    SELECT {}, topic_id, hash, {}, {} FROM latest WHERE NOT given AND hash IS NOT NULL
-                    ORDER BY hash ON CONFLICT DO NOTHING),
-                lifted AS (
-                    DELETE FROM audience_suppression s USING latest
-                    WHERE latest.given AND s.channel = {} AND s.address_hash = latest.hash AND s.reason = {}
-                      AND (latest.topic_id IS NULL OR s.topic_id = latest.topic_id))
-                SELECT count(*) FROM written
-                """,
-                channel, now, by.pk if by else None, acts, channel, hashed, ADDRESS.get(channel, Sql("''")),
-                channel, UNSUBSCRIBED, now, channel, UNSUBSCRIBED,
-            )
+    new: int | None = value(
+        sql(
+            """
+            WITH written AS (
+                INSERT INTO audience_consentrecord (person_id, topic_id, channel, given, basis, wording, source,
+                                                    occurred_at, recorded_at, by_id)
+                SELECT DISTINCT ON (p.id, a.topic_id, a.given, a.occurred_at) p.id, a.topic_id::bigint,
+                       {}, a.given, a.basis, a.wording, a.source, a.occurred_at, {}, {}
+                FROM ({}) a JOIN audience_person p ON p.id = a.person_id AND p.erased_at IS NULL
+                WHERE NOT EXISTS (
+                    SELECT FROM audience_consentrecord c
+                    WHERE c.subject_id = p.id AND c.channel = {} AND c.occurred_at = a.occurred_at
+                      AND c.topic_id IS NOT DISTINCT FROM a.topic_id::bigint AND c.given = a.given)
+                ORDER BY p.id, a.topic_id, a.given, a.occurred_at
+                RETURNING person_id, topic_id, given, occurred_at, id),
+            latest AS (
+                SELECT DISTINCT ON (w.person_id, w.topic_id) w.topic_id, w.given, {} AS hash
+                FROM written w JOIN audience_person p ON p.id = w.person_id
+                WHERE {} <> '' ORDER BY w.person_id, w.topic_id, w.occurred_at DESC, w.id DESC),
+            held AS (
+                INSERT INTO audience_suppression (channel, topic_id, address_hash, reason, created_at)
+                SELECT {}, topic_id, hash, {}, {} FROM latest WHERE NOT given AND hash IS NOT NULL
+                ORDER BY hash ON CONFLICT DO NOTHING),
+            lifted AS (
+                DELETE FROM audience_suppression s USING latest
+                WHERE latest.given AND s.channel = {} AND s.address_hash = latest.hash AND s.reason = {}
+                  AND (latest.topic_id IS NULL OR s.topic_id = latest.topic_id))
+            SELECT count(*) FROM written HAVING count(*) > 0
+            """,
+            channel, now, by.pk if by else None, acts, channel, hashed, ADDRESS.get(channel, Sql("''")),
+            channel, UNSUBSCRIBED, now, channel, UNSUBSCRIBED,
         )
     )  # fmt: skip
+    return new or 0
 
 
 @transaction.atomic

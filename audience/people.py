@@ -119,6 +119,9 @@ def upsert(
     left = {"external_id", "first_seen_at"} | ({"email"} if fill and person.email else set())
     rest = {key: value for key, value in values.items() if key not in left}
     changed = change(person, rest, source=source, by=by, now=now, fill=fill)
+    if named:
+        after = {"person": person.pk, "system": source, "external_id": external}
+        audit.record("person.name", str(person), by=by, now=now, after=after)
     return person, UPDATED if changed or named else UNCHANGED
 
 

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 ACTIONS = {
     "account.change": _("Account changed"),
     "account.create": _("Account created"),
+    "account.name": _("External id of an account learned"),
     "accounts.merge": _("Accounts of another system merged"),
     "activity.batch": _("Activities told by another system"),
     "activity.record": _("Something that happened written down"),
@@ -27,6 +28,7 @@ ACTIONS = {
     "people.merge": _("People of another system merged"),
     "person.change": _("Person changed"),
     "person.create": _("Person created"),
+    "person.name": _("External id of a person learned"),
     "products.merge": _("Products of another system merged"),
     "purchases.merge": _("Purchases of another system merged"),
     "segment.change": _("Segment changed"),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -50,8 +50,9 @@ def make(
     prefix = secrets.token_hex(6)
     secret = f"{MARK}_{prefix}_{secrets.token_urlsafe(32)}"
     key = ApiKey.objects.create(
-        name=name, prefix=prefix, digest=_digest(secret), scopes=sorted(set(scopes)), user=user, created_by=by,
-        created_at=now, expires_at=expires_at,
+        name=name, prefix=prefix, digest=_digest(secret), scopes=sorted(set(scopes)), user=user,
+        generation=User.objects.values_list("generation", flat=True).get(pk=user.pk), created_by=by, created_at=now,
+        expires_at=expires_at,
     )  # fmt: skip
     after = {"prefix": prefix, "scopes": key.scopes, "user": user.email}
     audit.record("key.make", name, by=by, now=now, after=after)
@@ -63,7 +64,8 @@ def find(secret: str) -> ApiKey | None:
     if not SHAPE.fullmatch(secret):
         return None
     now = timezone.now()
-    valid = ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None, user__is_active=True)
+    in_time = Q(expires_at=None) | Q(expires_at__gt=now)
+    valid = ApiKey.objects.filter(in_time, revoked_at=None, user__is_active=True, generation=F("user__generation"))
     key = valid.select_related("user").filter(digest=_digest(secret)).first()
     if key is not None and (key.last_used_at is None or key.last_used_at < now - USED_TO_THE):
         stale = Q(last_used_at=None) | Q(last_used_at__lt=now - USED_TO_THE)
@@ -90,12 +92,12 @@ def seen_by(user: User) -> QuerySet[ApiKey]:
 
 
 def state(key: ApiKey, now: datetime) -> str:
-    """ "live", or why requests with it are refused: "revoked", "expired", "ended" (with its user's access)."""
+    """ "live", or why it is refused: "revoked", "expired", "ended" (with its user's access, password or role)."""
     if key.revoked_at is not None:
         return "revoked"
     if key.expires_at is not None and key.expires_at <= now:
         return "expired"
-    return "live" if key.user.is_active else "ended"
+    return "live" if key.user.is_active and key.generation == key.user.generation else "ended"
 
 
 def told_scopes(key: ApiKey) -> str:

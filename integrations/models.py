@@ -12,7 +12,8 @@ from lifecycle.models.ledger import TransactionId
 class ApiKey(models.Model):
     """One row is one key of the REST API: a digest of its secret, what it is for, and whose it is.
 
-    It never may more than its user, and ends with that user's access.
+    It never may more than its user, and ends with that user's access, password or role: it is good while `generation`
+    is the user's.
     """
 
     name = models.CharField(_("name"), max_length=60)
@@ -20,6 +21,7 @@ class ApiKey(models.Model):
     digest = models.CharField(max_length=64, unique=True)
     scopes = ArrayField(models.CharField(max_length=40), verbose_name=_("for"))
     user = models.ForeignKey(settings.AUTH_USER_MODEL, verbose_name=_("acts as"), on_delete=models.CASCADE)
+    generation = models.IntegerField()
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(_("made"))
     expires_at = models.DateTimeField(_("expires"), null=True)

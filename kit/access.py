@@ -185,7 +185,8 @@ def change_password(user: User, password: str, *, now: datetime) -> User:
     with transaction.atomic():
         held = _held(user)
         held.set_password(password)
-        held.save(update_fields=["password"])
+        held.generation += 1
+        held.save(update_fields=["password", "generation"])
         audit.record("user.password_change", held.email, by=user, now=now)
         _tell_of_change(held, now)
     return held
@@ -230,7 +231,8 @@ def choose_password(user: User, token: str, password: str, *, address: str, now:
             raise Refused(_("This link has been used, or is too old. Ask for a new one."))
         anew = held.has_usable_password()
         held.set_password(password)
-        held.save(update_fields=["password"])
+        held.generation += 1
+        held.save(update_fields=["password", "generation"])
         audit.record("user.password_set", held.email, by=held, now=now, after={"address": address})
         if anew:
             _tell_of_change(held, now)

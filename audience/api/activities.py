@@ -211,7 +211,7 @@ class Activities(Listed, Shown):
         )  # fmt: skip
 
     @extend_schema(request=None)
-    @action(methods=["post"], detail=True, url_path="take-back")
+    @action(methods=["post"], detail=True, url_path="take-back", bodiless=True)
     @transaction.atomic
     def take_back(self, request: Request, pk: int) -> Response:
         """Take an activity back: it did not happen. Another row says so, and it counts no more. 409 when it was."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, ClassVar
 
 import django_filters
@@ -128,7 +127,7 @@ class DealMove(Strict):
 class DealEnd(Strict):
     """Why it was won or lost, and when."""
 
-    reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=300)
     occurred_at = Instant(required=False, help_text="When; now, unless it is said.")
 
 
@@ -249,29 +248,25 @@ class Deals(sourced.Sourced):
     @extend_schema(request=DealChange)
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Change a deal. With If-Match only if nobody else has meanwhile (412)."""
-        given = self.given(DealChange)
-        return self.change(given, given.pop("occurred_at", None))
+        return self.change(DealChange)
 
     @extend_schema(request=DealMove)
     @action(methods=["post"], detail=True)
     def move(self, request: Request, pk: int) -> Response:
         """Move a deal to another stage of its pipeline."""
-        given = self.given(DealMove)
-        return self.change({"stage": given["stage"]}, given.get("occurred_at"))
+        return self.change(DealMove)
 
     @extend_schema(request=DealEnd)
     @action(methods=["post"], detail=True)
     def win(self, request: Request, pk: int) -> Response:
         """Win a deal."""
-        given = self.given(DealEnd)
-        return self.change({"status": deals.WON, "reason": given.get("reason", "")}, given.get("occurred_at"))
+        return self.change(DealEnd, status=deals.WON)
 
     @extend_schema(request=DealEnd)
     @action(methods=["post"], detail=True)
     def lose(self, request: Request, pk: int) -> Response:
         """Lose a deal. Say why: it is what the next one learns from."""
-        given = self.given(DealEnd)
-        return self.change({"status": deals.LOST, "reason": given.get("reason", "")}, given.get("occurred_at"))
+        return self.change(DealEnd, status=deals.LOST)
 
     @extend_schema(request=DealUpsert, responses={200: DealUpserted, 201: DealUpserted})
     @action(methods=["post"], detail=False)
@@ -292,9 +287,10 @@ class Deals(sourced.Sourced):
         return told
 
     @transaction.atomic
-    def change(self, given: Mapping[str, Any], at: datetime | None) -> Response:
-        held = self.locked()
-        deals.change(held, self.values(given), at=at or self.now, by=self.by, now=self.now)
+    def change(self, kind: type[Strict], **more: str) -> Response:
+        held, given = self.locked(), self.given(kind)
+        at = given.pop("occurred_at", self.now)
+        deals.change(held, self.values(given | more), at=at, by=self.by, now=self.now)
         return self.answer(held)
 
 

@@ -185,13 +185,13 @@ class Segments(Listed, Shown):
         return Response(status=204)
 
     @extend_schema(request=None, responses={200: SegmentRow, 202: jobs.JobRow})
-    @action(methods=["post"], detail=True)
+    @action(methods=["post"], detail=True, bodiless=True)
     def refresh(self, request: Request, slug: str) -> Response:
         """Compare everybody with the condition again. 202 with a job when that takes long."""
         return self.filled(segments.fill)
 
     @extend_schema(request=None, responses={200: SegmentRow, 202: jobs.JobRow})
-    @action(methods=["post"], detail=True, url_path="let-leave")
+    @action(methods=["post"], detail=True, url_path="let-leave", bodiless=True)
     def let_leave(self, request: Request, slug: str) -> Response:
         """Let those leave who were held back, because so many would have left at once."""
         return self.filled(segments.let_leave)

@@ -84,7 +84,9 @@ class _InstantField(forms.CharField):
             return Instant().run_validation(text)
         except serializers.ValidationError as error:
             found: Any = error.get_full_details()
-            raise forms.ValidationError(found[0]["message"], code=found[0]["code"]) from None
+            # As a parameter: a percent sign in it is none of a format.
+            told = {"told": found[0]["message"]}
+            raise forms.ValidationError("%(told)s", code=found[0]["code"], params=told) from None
 
 
 class Moment(django_filters.IsoDateTimeFilter):

@@ -106,7 +106,8 @@ def _claim(caller: str, key: str, asked: str, now: datetime) -> IdempotencyKey |
         said = _("This key was used for another request. Use a new one for each.")
         raise Problem(422, "idempotency_key_reused", said, field=HEADER)
     if held.status is not None and held.answer is not None:
-        return Response(held.answer["body"], status=held.status, headers={**held.answer["headers"], REPLAYED: "true"})
+        body, headers = json.loads(held.answer["body"]), held.answer["headers"]
+        return Response(body, status=held.status, headers={**headers, REPLAYED: "true"})
     dead = IdempotencyKey.objects.filter(pk=held.pk, status=None, created_at__lt=now - LEASE)
     if not dead.update(created_at=now):
         raise _in_flight()
@@ -116,7 +117,8 @@ def _claim(caller: str, key: str, asked: str, now: datetime) -> IdempotencyKey |
 
 def _keep(claim: IdempotencyKey, response: Response) -> None:
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
-    answer = json.loads(json.dumps({"body": response.data, "headers": headers}, cls=JSONEncoder))
+    # As text: jsonb would put its members in another order.
+    answer = {"body": json.dumps(response.data, cls=JSONEncoder), "headers": headers}
     mine = IdempotencyKey.objects.filter(pk=claim.pk, created_at=claim.created_at, status=None)
     if not mine.update(status=response.status_code, answer=answer):
         raise _in_flight()  # somebody took the claim over while we were slow: theirs counts

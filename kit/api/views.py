@@ -55,11 +55,15 @@ class Resource(viewsets.GenericViewSet):
         if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
             # The server would hand on an empty body, as if nothing had been said.
             raise Problem(411, "length_required", _("Say how long the body is, by Content-Length."))
-        if self.bodiless and (sent := request.data):
+        if self.bodiless and (sent := self._sent()):
             said = _("Nothing is told to this address but itself. Send no body, or an empty object.")
             raise Problem(400, "unknown_field", said, field=next(iter(sent))[:100] if isinstance(sent, dict) else None)
         if request.method == "POST" and (handler := getattr(self, "post", None)):
             self.post = idempotency.once(handler, request, self.now)
+
+    def _sent(self) -> Any:
+        """What came with a request that takes nothing. Its bytes are kept: `idempotency` looks at them again."""
+        return self.request.data if self.request._request.body else None
 
     # ---- what actions are made of ----
 

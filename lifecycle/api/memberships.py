@@ -146,8 +146,7 @@ class Memberships(Listed, Shown):
         Of two who move it at once one wins; the other hears 409 `changed_meanwhile` (by If-Match 412): by whom, when,
         and where to. 428 when the request says neither, 409 `move_refused` for a pass that has ended or a gate.
         """
-        wish = self.given(Move)
-        membership = self.get_object()
+        membership, wish = self.get_object(), self.given(Move)
         _check_seen(self, membership, wish.get("seq"))
         to = None if wish["to"] is None else _stage(membership, wish["to"])
         won = stages.move(

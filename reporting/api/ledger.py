@@ -73,7 +73,7 @@ class LedgerReport(Report):
         return etags.answer(request, Ledger({"lifecycles": told, "job": job}).data)
 
     @extend_schema(request=None, responses={202: JobRow})
-    @action(methods=["post"], detail=False)
+    @action(methods=["post"], detail=False, bodiless=True)
     def check(self, request: Request) -> Response:
         """Check all ledgers now. The job is the one that is under way, if there is one."""
         job, _is_new = integrity.ask(by=self.by, now=self.now)

@@ -5,6 +5,7 @@ An operation that is not in `TAKES` fails the first test.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -99,7 +100,7 @@ TAKES = {
     "GET enrollments/{pk}/": "campaigns:read",
     "GET messages/": "campaigns:read", "GET messages/{pk}/": "campaigns:read",
     "POST messages/{pk}/resend/": "campaigns:write operate",
-    "GET changes/": "any of them",
+    "GET changes/": "any",
 }  # fmt: skip
 
 # What nobody should send, with the codes by which it may be refused.
@@ -170,7 +171,7 @@ def test_a_key_of_another_scope_a_role_without_the_right_and_who_has_both(ada: U
     for route in routes.every():
         scope, _space, right = TAKES[str(route)].partition(" ")
         area = scope.partition(":")[0]
-        if route.address != "changes/":
+        if scope != "any":
             others = asking.by(ada, *(each for each in every if not each.startswith(area + ":")))
             if (code := told(sent(others, route, own))["code"]) != "scope_missing":
                 wrong.append((str(route), "with every other scope", code))
@@ -257,7 +258,7 @@ def test_methods_that_an_address_does_not_have_are_told_so(ada: User) -> None:
     for route in routes.every():
         has.setdefault(route.address, set()).add(route.method)
     for address, methods in has.items():
-        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} - methods:
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "BREW"} - methods:
             route = Route(method, address, "", routes.Resource, False)
             answer = sent(client, route, own)
             assert (answer.status_code, told(answer)["code"]) == (405, "method_not_allowed"), str(route)
@@ -265,11 +266,18 @@ def test_methods_that_an_address_does_not_have_are_told_so(ada: User) -> None:
 
 
 def test_nasty_words_in_an_address_are_refused_or_find_nothing(ada: User) -> None:
-    """Every parameter that the document knows, and every part of an address, with each of the words."""
+    """Every parameter that the document knows, and every part of an address: all words at first, then some of them."""
     _sal, own, _foreign = world.made()
     client = asking.by(ada)
     document = client.get("/api/v1/openapi.json").json()
     wrong = []
+    words = itertools.cycle(NASTY)
+    met = set()
+
+    def words_for(name: str) -> list[str]:
+        known = name in met
+        met.add(name)
+        return [next(words)] if known else NASTY
 
     def ask(address: str, asked: dict[str, str] | None = None) -> None:
         with transaction.atomic():
@@ -284,11 +292,11 @@ def test_nasty_words_in_an_address_are_refused_or_find_nothing(ada: User) -> Non
         address = route.at(parts)
         described = document["paths"][_described(document, route)]["get"]
         for parameter in (each["name"] for each in described.get("parameters", ()) if each["in"] == "query"):
-            for word in NASTY:
+            for word in words_for(parameter):
                 ask(address, {parameter: word})
         for name in parts:
             if f"{{{name}}}" in route.address:
-                for word in NASTY[:17]:
+                for word in words_for(f"{{{name}}}"):
                     ask(routes.PREFIX + route.address.format(**parts | {name: _quoted(word)}))
     assert wrong == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from integrations import keys
 from integrations.models import ApiKey
+from kit import access
 from kit.models import AuditEntry, User
 
 pytestmark = pytest.mark.django_db
@@ -142,3 +144,22 @@ def test_a_key_in_the_address_is_no_key(client: Client, name: str) -> None:
         assert client.post("/api/v1/jobs/1/retry/", {name: given}, content_type="application/json").status_code == 401
     client.cookies[name] = secret
     assert client.get("/api/v1/jobs/").status_code == 401
+
+
+def test_another_password_or_role_and_a_closed_access_end_the_keys_of_a_user() -> None:
+    ada, sync = user(), user(User.Role.OPS, "sync@example.com")
+    now = timezone.now()
+    ends: list[Callable[[], object]] = [
+        lambda: access.change_password(sync, "another long password", now=now),
+        lambda: access.change(sync, {"role": User.Role.MARKETER}, by=ada, now=now),
+        lambda: access.sign_out_everywhere(sync, by=ada, now=now),
+        lambda: access.close(sync, by=ada, now=now),
+    ]
+    for end in ends:
+        key, secret = keys.make("sync", ["imports:read"], user=sync, by=None, now=now)
+        assert asked(secret) == 200
+        end()
+        assert asked(secret) == 401
+        assert keys.state(ApiKey.objects.get(pk=key.pk), now) == "ended"
+    access.reopen(sync, by=ada, now=now)
+    assert asked(secret) == 401  # a key that ended stays over

@@ -183,8 +183,9 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
     brought = Import.objects.create(
         kind="people", file_name="people.csv", path="x", header=["email"], source="crm", created_at=NOW, created_by=by,
         mapping={"columns": {"email": ["email"]}, "options": {}}, finished_at=NOW,
-        job=jobs.enqueue("import", {}, by=by, now=NOW, title="people.csv"),
     )  # fmt: skip
+    brought.job = jobs.enqueue("import", {"import": brought.pk}, by=by, now=NOW, title="people.csv")
+    brought.save(update_fields=["job"])
     Reject.objects.create(imported=brought, row=2, column="email", reason="bad", raw=[f"{UNOWNED}@nowhere"])
     consent.suppress(f"ann@{FOREIGN.lower()}.example", reason="asked by letter", by=None, now=NOW)
     chart = ChartNote.objects.create(day=NOW.date(), text="Fair", created_by=by, created_at=NOW)
