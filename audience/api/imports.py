@@ -195,7 +195,7 @@ class Imports(Listed, Shown):
 def _single(data: Any) -> Mapping[str, Any]:
     """The fields of a form, each once."""
     if not isinstance(data, Mapping):
-        raise Problem(400, "wrong_type", _("Send a form with a file, or a file of text/csv."))
+        raise Problem(400, "invalid", _("Send a form with a file, or a file of text/csv."))
     return data.dict() if hasattr(data, "dict") else data
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import django_filters
 from django.db import transaction
@@ -73,10 +73,7 @@ class Sourced(Listed, Shown):
     @transaction.atomic
     def merge_one(self) -> Response:
         """The row of the body, found or made; then how it is."""
-        body: Any = self.request.data
-        if not isinstance(body, Mapping):
-            raise serializers.ValidationError("A row is an object.", "wrong_type")
-        became = bulk.merged_one(self, self.kind, body, self.renamed)
+        became = bulk.merged_one(self, self.kind, self.told(), self.renamed)
         row = self.get_queryset().filter(pk=became.id).first() if became.id else None
         shown = self.shown(row) if row is not None else {"id": None}
         status = 201 if became.outcome == people.CREATED else 200

@@ -247,8 +247,8 @@ class Campaigns(Listed, Shown):
 
         409 `campaign_refused` when the checklist forbids it, and, with `count`, when the number is another by now.
         """
-        version = self._draft()
-        plans.launch(version, confirmed=self.given(Launch)["confirmed"], by=self.by, now=self.now)
+        given, version = self.given(Launch), self._draft()
+        plans.launch(version, confirmed=given["confirmed"], by=self.by, now=self.now)
         return self.answer(version.campaign)
 
     @extend_schema(request=Pause, responses=CampaignWhole)

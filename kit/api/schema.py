@@ -55,6 +55,7 @@ class Schema(AutoSchema):
 
     def get_auth(self) -> list[dict[str, Any]]:
         """The key, and what it must be for."""
+        super().get_auth()  # which puts the kind of key into the document
         view: Any = self.view
         scope = getattr(view, "scope", "")
         way = READ if self.method in SAFE_METHODS or view.action in view.reading else WRITE
@@ -138,7 +139,9 @@ def _without_marks(part: Any) -> Any:
 
 def example(value: dict[str, Any]) -> Any:
     """Decorates a serializer: what the document shows of it wherever it is asked for or answered."""
-    return extend_schema_serializer(examples=[OpenApiExample("Example", value=value)])
+    # 202, which is not among those that it is shown for without being told
+    shown = OpenApiExample("Example", value=value, status_codes=["200", "201", "202"])
+    return extend_schema_serializer(examples=[shown])
 
 
 def described(kind: type[Kind], schema: dict[str, Any]) -> type[Kind]:

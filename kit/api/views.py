@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework import viewsets
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -78,6 +79,13 @@ class Resource(viewsets.GenericViewSet):
         serializer = (kind or self.get_serializer_class())(data=self.request.data, **options)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
+
+    def told(self) -> Mapping[str, Any]:
+        """The body as it was sent, where no serializer reads it whole. Raises what DRF raises for what is no object."""
+        body: Any = self.request.data
+        if not isinstance(body, Mapping):
+            raise ValidationError(_("It is told by an object."), "invalid")
+        return body
 
     def shown(self, row: Any) -> dict[str, Any]:
         """The representation of one row."""

@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 
 from audience import live, segments
-from audience.models import Segment
+from audience.models import Segment, SegmentMember
 from kit.models import User
 from tests.factories import activity, person, published
 
@@ -273,7 +273,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(page: Any, crowd: None) 
                          {"not": {"all": [{"field": "purchase.sum", "op": "at_least", "value": 1250}]}}]}  # fmt: skip
     made = segments.create("All sorts", of="person", condition=condition, by=None, now=now)
     live.run_all(now)
-    who = segments.SegmentMember.objects.filter(segment=made).first()
+    who = SegmentMember.objects.filter(segment=made).first()
     assert who and who.person
     sign_in(page, f"/segments/{made.slug}/edit/")
     axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()

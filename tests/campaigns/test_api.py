@@ -113,7 +113,7 @@ def test_lists_of_campaigns_and_versions_are_narrowed_and_ask_no_more_for_more_o
     plans.draft_of(Campaign.objects.get(), by=None, now=NOW)
     making.campaign("Two")
     making.campaign("Three")
-    with django_assert_max_num_queries(3):  # the key and its use, the rows
+    with django_assert_max_num_queries(4):  # the key, its use and allowance, the rows
         found = pages(api, "/api/v1/campaigns/?ordering=name")
     assert [each["slug"] for each in found] == ["one", "three", "two"]
     assert [each["slug"] for each in pages(api, "/api/v1/campaigns/?state=running")] == ["one"]
@@ -171,7 +171,7 @@ def test_enrollments_are_found_by_campaign_person_and_state_in_a_fixed_number_of
     people = [reader() for _ in range(5)]
     for each in people:
         send(api, "/api/v1/enrollments/", {"campaign": "nurture", "person": each.pk})
-    with django_assert_max_num_queries(4):  # the key and its use, which campaign, the rows
+    with django_assert_max_num_queries(5):  # the key, its use and allowance, which campaign, the rows
         found = pages(api, "/api/v1/enrollments/?campaign=nurture")
     assert {each["person"] for each in found} == {each.pk for each in people}
     assert len(pages(api, "/api/v1/enrollments/?campaign=nurture&limit=2")) == 5
@@ -191,7 +191,7 @@ def test_a_message_tells_each_attempt_and_answer_and_lists_tell_nothing_of_what_
 ) -> None:
     version = making.launched(making.simple())
     sent = [making.sent(reader(), making.steps(version)[0], at=NOW + timedelta(hours=n)) for n in range(4)]
-    with django_assert_max_num_queries(5):  # the key and its use, which campaign, its steps, the rows
+    with django_assert_max_num_queries(6):  # the key, its use and allowance, which campaign, its steps, the rows
         found = pages(api, "/api/v1/messages/?campaign=nurture")
     assert [each["id"] for each in found] == [str(each.pk) for each in sent]
     assert "Hello" not in str(found) and "@" not in str(found)

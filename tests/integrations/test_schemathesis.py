@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import schemathesis
-from django.db import transaction
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -35,6 +36,16 @@ CHECKS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def one_connection() -> Iterator[None]:
+    """The server's handler closes connections around each request; the test's transaction lives in one."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
 def key() -> str:
     """Of an administrator, for everything."""
     who = asking.user(User.Role.ADMIN)
@@ -48,6 +59,31 @@ def operations() -> Iterator[Any]:
         yield each.ok()
 
 
+def hold(operation: Any, parts: dict[str, Any], secret: str, mode: GenerationMode, examples: int) -> None:
+    """Ask one operation a few times. Raises what is wrong with an answer."""
+
+    @settings(
+        max_examples=examples, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        # Half of the time what is there is asked for, not only what is made up.
+        if len(str(case.query)) % 2:
+            case.path_parameters = {
+                name: parts.get(name, parts.get("pk", each)) for name, each in case.path_parameters.items()
+            }
+        with transaction.atomic():
+            response = case.call(headers={"Authorization": f"Bearer {secret}"})
+            transaction.set_rollback(True)
+        case.validate_response(response, checks=CHECKS)
+        if response.status_code >= 400:
+            assert response.headers["content-type"] == [CONTENT_TYPE]
+            assert {"type", "title", "status", "code", "detail"} <= set(response.json())
+
+    ask()
+
+
 @pytest.mark.parametrize(("mode", "examples"), [(GenerationMode.POSITIVE, 5), (GenerationMode.NEGATIVE, 3)])
 def test_every_operation_answers_as_the_document_says(mode: GenerationMode, examples: int) -> None:
     """No answer is a failure of ours, HTML, or of another shape than the document has for it."""
@@ -58,28 +94,8 @@ def test_every_operation_answers_as_the_document_says(mode: GenerationMode, exam
 
     for operation in operations():
         parts = own.get(operation.path.split("/")[3], {})
-
-        @settings(
-            max_examples=examples, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )  # fmt: skip
-        @given(case=operation.as_strategy(generation_mode=mode))
-        def ask(case: Any, parts: dict[str, Any] = parts) -> None:
-            # Half of the time what is there is asked for, not only what is made up.
-            if len(str(case.query)) % 2:
-                case.path_parameters = {
-                    name: parts.get(name, parts.get("pk", each)) for name, each in case.path_parameters.items()
-                }
-            with transaction.atomic():
-                response = case.call(headers={"Authorization": f"Bearer {secret}"})
-                transaction.set_rollback(True)
-            case.validate_response(response, checks=CHECKS)
-            if response.status_code >= 400:
-                assert response.headers["content-type"] == [CONTENT_TYPE]
-                assert {"type", "title", "status", "code", "detail"} <= set(response.json())
-
         try:
-            ask()
+            hold(operation, parts, secret, mode, examples)
         except Exception as failure:  # all of them are told together
             failed.append(f"{operation.label}: {type(failure).__name__}: {failure}"[:1500])
         seen += 1

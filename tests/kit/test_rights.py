@@ -22,6 +22,7 @@ TAKES = {
     "users": "administer", "user": "administer", "user_invite": "administer", "user_link": "administer",
     "user_close": "administer", "user_reopen": "administer", "user_sign_out": "administer", "roles": "administer",
     "teams": "administer", "team_new": "administer", "team": "administer", "team_remove": "administer",
+    "api_reference": SIGNED_IN, "api_reference_group": SIGNED_IN,
     "audit": "administer", "audit_entry": "administer",
     "profile": SIGNED_IN, "profile_password": SIGNED_IN, "profile_sign_out": SIGNED_IN,
     "note_add": "note", "note_edit": "note", "note_remove": "note", "note_restore": "note", "work": SIGNED_IN, "undo": SIGNED_IN,

@@ -106,7 +106,7 @@ def test_lists_of_lifecycles_and_versions_ask_no_more_for_more_of_them(
 ) -> None:
     for slug in ("one", "two", "three"):
         published(SMALL.replace("lifecycle: small", f"lifecycle: {slug}"))
-    with django_assert_max_num_queries(3):  # the key and its use, the rows
+    with django_assert_max_num_queries(4):  # the key, its use and allowance, the rows
         assert [each["slug"] for each in pages(api, "/api/v1/lifecycles/")] == ["one", "two", "three"]
     assert [each["number"] for each in pages(api, "/api/v1/lifecycles/two/versions/")] == [1]
     problem(api.get("/api/v1/lifecycles/four/versions/"), 404, "not_found")
@@ -287,9 +287,9 @@ def test_pages_of_members_and_movements_take_as_many_queries_for_many_as_for_one
     version = published()
     for _ in range(10):
         placed(version)
-    with django_assert_max_num_queries(4):  # the key and its use, which lifecycle, the rows
+    with django_assert_max_num_queries(5):  # the key, its use and allowance, which lifecycle, the rows
         assert len(pages(api, "/api/v1/memberships/?lifecycle=small")) == 10
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         assert len(pages(api, "/api/v1/movements/?lifecycle=small")) == 10
 
 

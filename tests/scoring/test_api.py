@@ -96,7 +96,7 @@ def test_scores_are_found_by_model_and_how_high_they_are_page_by_page(
         person(title="Director" if number % 2 else "Clerk")
     published()
     published(LEAD.replace("model: lead", "model: other"))
-    with django_assert_max_num_queries(4):  # the key and its use, which model, the rows
+    with django_assert_max_num_queries(5):  # the key, its use and allowance, which model, the rows
         assert len(pages(api, "/api/v1/scores/?model=lead")) == 5
     assert len(pages(api, "/api/v1/scores/?model=lead&limit=2")) == 5
     assert [each["score"] for each in pages(api, "/api/v1/scores/?model=lead&least=20")] == [20, 20]

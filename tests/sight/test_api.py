@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
@@ -16,23 +17,40 @@ import pytest
 from config.api import RESOURCES
 from integrations import keys
 from kit.models import User
+from reporting import metrics
 from tests.factories import NOW
 from tests.sight import world as worlds
+from tests.sight.test_crawl import SPAN
 from tests.sight.test_matrix import MISSING
 
 pytestmark = pytest.mark.django_db
 
 # What of somebody's `Things` a resource gives by its key; None: it has lists alone, or its keys are not kept there.
 ABOUT: dict[str, str | None] = {
+    "people": "person", "accounts": "account", "activities": "activity", "deals": "deal", "purchases": None,
+    "contracts": None, "cases": None, "segments/<slug:segment>/members": None, "changes": None,
+    "reports/people": None, "reports/customers": None, "reports/lift/<slug:slug>/people": None,
+    "imports/<int:imported>/rejects": None,
     "memberships": "membership", "movements": "movement", "messages": "message", "scores": None, "score-changes": None,
     "enrollments": None,
 }  # fmt: skip
-# What belongs to nobody in particular.
+# What belongs to nobody in particular, and figures, which are the firm's.
 OF_EVERYBODY = {
+    "fields", "topics", "products", "segments", "conditions", "imports",
+    *(f"reports/{each}" for each in (
+        "funnel", "hand-offs", "loops", "retention", "concentration", "lift", "ledger")),
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages", "scoring-models",
     "scoring-models/<slug:model>/versions", "campaigns", "campaigns/<slug:campaign>/versions",
 }  # fmt: skip
-WITHIN = {"lifecycle": "small", "model": "lead", "campaign": "nurture"}
+WITHIN = {"lifecycle": "small", "model": "lead", "campaign": "nurture", "slug": "nurture", "segment": "chosen",
+          "imported": "IMPORT"}  # fmt: skip
+
+# The rows behind figures are asked for with the figure.
+FIGURES = {
+    "reports/people": (metrics.ALL, {"lifecycle": "small", "stage": "lead", "target": "lead"} | SPAN),
+    "reports/customers": (metrics.CUSTOMERS, SPAN),
+    "reports/lift/<slug:slug>/people": (metrics.CAMPAIGNS, {}),
+}
 
 
 @pytest.fixture
@@ -48,7 +66,17 @@ def with_key(client, user):
 
 
 def address(resource, key=""):
-    return re.sub(r"<slug:(\w+)>", lambda found: WITHIN[found[1]], resource) + "/" + (f"{key}/" if key else "")
+    return re.sub(r"<\w+:(\w+)>", lambda found: WITHIN[found[1]], resource) + "/" + (f"{key}/" if key else "")
+
+
+def addresses(resource, world):
+    """The addresses of a list: reports want to know what of, and those of rows behind figures are asked for each."""
+    at = address(resource).replace("IMPORT", str(world.numbers["import"]))
+    if resource not in FIGURES:
+        return [at]
+    kinds, more = FIGURES[resource]
+    asked = [{"metric": each.name, "part": part} | more for each in kinds.values() for part in each.parts or ("",)]
+    return [f"{at}?{urlencode(each)}" for each in asked]
 
 
 def test_of_every_resource_it_is_said_whose_things_it_gives():
@@ -61,7 +89,7 @@ def whole(ask, url):
     told, answers = "", 0
     while url and answers < 5:
         answer = ask(url)
-        assert answer.status_code in (200, 405), (url, answer.content)
+        assert answer.status_code in (200, 404, 405), (url, answer.content)
         told += answer.content.decode()
         following = json.loads(answer.content).get("next") if answer.status_code == 200 else None
         url, answers = following.partition("/api/v1/")[2] if following else "", answers + 1
@@ -72,8 +100,9 @@ def test_no_list_names_or_counts_whom_the_key_s_user_does_not_see(client, world)
     ask = with_key(client, world.sal)
     everybody = with_key(client, User.objects.create_user("m@example.com", "x", role=User.Role.ADMIN))
     for resource in RESOURCES:
-        told = whole(ask, address(resource))
-        assert not [word for word in worlds.HIDDEN if word in told.lower()], resource
+        for at in addresses(resource, world):
+            told = whole(ask, at)
+            assert not [word for word in worlds.HIDDEN if word in told.lower()], at
         if ABOUT.get(resource):
             pks = {str(getattr(things, ABOUT[resource]).pk) for things in (world.foreign, world.unowned)}
             there = {str(row["id"]) for row in json.loads(ask(address(resource)).content)["results"]}

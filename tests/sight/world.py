@@ -28,7 +28,7 @@ from audience.models import (
 )
 from campaigns.models import Letter
 from kit import jobs, notes, work
-from kit.models import Team, User
+from kit.models import AuditEntry, Team, User
 from lifecycle import moving, stages
 from lifecycle.models import Membership
 from reporting import filling
@@ -199,4 +199,10 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
     )  # fmt: skip
     held = Suppression.objects.get()
     numbers = {"bulk_move": trio[1].bulk.pk}
-    return numbers | {"import": brought.pk, "job": brought.job_id or 0, "suppression": held.pk, "chart_note": chart.pk}
+    written = AuditEntry.objects.latest("pk")
+    people = {"user": by.pk, "team": by.team_id or 0, "audit": written.pk}
+    return (
+        numbers
+        | people
+        | {"import": brought.pk, "job": brought.job_id or 0, "suppression": held.pk, "chart_note": chart.pk}
+    )
