@@ -176,7 +176,7 @@ class Activities(Listed, Shown):
     @transaction.atomic
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Record an activity. 201 when it is new, 200 when `source` had told it before."""
-        given = self.told()
+        given = self.as_sent()
         said = Said(data={name: value for name, value in given.items() if name in SAID})
         said.is_valid(raise_exception=True)
         row = {"external_id": uuid.uuid4().hex} | {name: value for name, value in given.items() if name not in SAID}

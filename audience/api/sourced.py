@@ -73,7 +73,7 @@ class Sourced(Listed, Shown):
     @transaction.atomic
     def merge_one(self) -> Response:
         """The row of the body, found or made; then how it is."""
-        became = bulk.merged_one(self, self.kind, self.told(), self.renamed)
+        became = bulk.merged_one(self, self.kind, self.as_sent(), self.renamed)
         row = self.get_queryset().filter(pk=became.id).first() if became.id else None
         shown = self.shown(row) if row is not None else {"id": None}
         status = 201 if became.outcome == people.CREATED else 200

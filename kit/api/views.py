@@ -80,7 +80,7 @@ class Resource(viewsets.GenericViewSet):
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
 
-    def told(self) -> Mapping[str, Any]:
+    def as_sent(self) -> Mapping[str, Any]:
         """The body as it was sent, where no serializer reads it whole. Raises what DRF raises for what is no object."""
         body: Any = self.request.data
         if not isinstance(body, Mapping):
