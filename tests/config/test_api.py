@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+
+from audience.importing import atonce
+from kit.api import problems
 
 pytestmark = pytest.mark.django_db
 
@@ -38,3 +45,29 @@ def test_every_operation_is_summed_up_and_shows_what_is_sent_and_answered(client
         for body in bodies:
             for kind, told in body.get("content", {}).items():
                 assert told.get("examples") or kind != "application/json", (name, kind)
+
+
+# Where codes are said, and which argument says it.
+SAY = {"Problem": 1, "refusal": 1, "refusals": 1, "at_place": 1, "BadValue": 2, "NoInstant": 0, "Refused": 0, "Wrong": 0,
+       "ValidationError": 1, "ErrorDetail": 1}  # fmt: skip
+WORD = re.compile(r"[a-z]+(_[a-z]+)*")
+FLOORS = ("kit", "audience", "scoring", "lifecycle", "campaigns", "reporting", "integrations")
+OF_PAGES = {"csrf_failed", "no_json", "everybody", "too_deep", "too_often"}  # told to browsers alone
+
+
+def codes() -> Iterator[str]:
+    for path in (path for floor in FLOORS for path in (settings.BASE_DIR / floor).rglob("*.py")):
+        for call in (each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.Call)):
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            said = [call.args[SAY[name]]] if name in SAY and len(call.args) > SAY[name] else []
+            said += [each.value for each in call.keywords if each.arg == "code" and name in SAY]
+            for each in said:
+                if isinstance(each, ast.Constant) and isinstance(each.value, str) and WORD.fullmatch(each.value):
+                    yield each.value
+    yield from problems.CODES.values()
+    yield from atonce.CODES.values()
+
+
+def test_every_code_of_a_problem_is_in_the_docs() -> None:
+    told = (settings.BASE_DIR / "docs" / "api.md").read_text()
+    assert {each for each in codes() if f"`{each}`" not in told} - OF_PAGES == set()

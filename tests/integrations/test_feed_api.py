@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -28,11 +30,11 @@ from lifecycle.models import Membership, Movement, Version
 from tests import asking
 from tests.asking import problem
 from tests.factories import NOW, days_ago, person, published
-from tests.integrations import reader
 from tests.sight import world
 
 pytestmark = pytest.mark.django_db(transaction=True)  # what is not committed is no news
 CHANGES = "/api/v1/changes/"
+FOLLOW = settings.BASE_DIR / "examples" / "follow.py"
 
 
 @pytest.fixture
@@ -192,8 +194,8 @@ def test_a_reader_that_is_killed_again_and_again_has_everything_in_the_end(live_
             connection.close()
 
     def started() -> subprocess.Popen[bytes]:
-        program = [sys.executable, reader.__file__, live_server.url + CHANGES, secret, str(tmp_path)]
-        return subprocess.Popen(program)
+        asked = [live_server.url + CHANGES, str(tmp_path), "--limit", "3", "--pause", "0.02"]
+        return subprocess.Popen([sys.executable, str(FOLLOW), *asked], env=os.environ | {"KEY": secret})
 
     writers = [threading.Thread(target=write) for _number in range(2)]
     for each in writers:
