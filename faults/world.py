@@ -26,6 +26,7 @@ WAITING = Sql(
     "+ (SELECT count(*) FROM campaigns_enrollment WHERE state = 'active')"
 )
 UNJUDGED = Sql("SELECT count(*) FROM audience_dirty")
+UNDONE = Sql("SELECT count(*) FROM kit_job WHERE state IN ('queued', 'running')")  # nobody has entered yet
 WORDS = """<h1>Hello {{{{ person.first_name | default: "there" }}}}</h1><p>{}</p>
 <p><a href="https://example.com/read?who={{{{ person.id }}}}">Read on</a></p>"""
 
@@ -83,7 +84,7 @@ class World:
 
     def open(self) -> bool:
         """Whether anything is still on its way."""
-        return _persistently(lambda: bool(value(WAITING) + value(UNJUDGED)))
+        return _persistently(lambda: bool(value(WAITING) + value(UNJUDGED) + value(UNDONE)))
 
     def _launch(self) -> bool:
         """By turns a broadcast of one mail, and a flow of two that parts and waits."""
