@@ -20,15 +20,11 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from integrations.models import Change
-from kit.instance import PLACE
+from kit.instance import HERE
 from kit.sql import rows, run, sql
 
 CREATED, CHANGED, REMOVED, ERASED, PRESENT = "created", "changed", "removed", "erased", "present"
 SPARE = timedelta(days=1)  # for which notes are kept longer than cursors are good
-
-# Besides server and database: the timeline, which is another after a stand-by took over or a backup was rolled forward,
-# because what was told before it may not have happened there.
-HERE = sql("{} || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)", PLACE)
 
 
 class Elsewhere(Exception):

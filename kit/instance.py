@@ -29,6 +29,9 @@ PLACE = Sql(
     "(SELECT system_identifier FROM pg_control_system())::text || '/' || "
     "(SELECT oid FROM pg_database WHERE datname = current_database())"
 )
+# Besides server and database: the timeline, which is another after a stand-by took over or a backup was rolled forward,
+# because what was seen before it may not have happened there. Snapshots and transactions mean nothing elsewhere.
+HERE = Sql(f"({PLACE.text} || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8))")
 
 
 @dataclass(frozen=True)

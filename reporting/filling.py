@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db import transaction
 
 from kit import installation
+from kit.instance import HERE
 from kit.sql import Sql, join, name, rows, run, sql, value
 from lifecycle.models import Lifecycle
 from reporting import cohorts, plans
@@ -29,7 +30,7 @@ def fill(lifecycle: Lifecycle, *, now: datetime) -> Filled:
 
     One transaction under a lock of the lifecycle's row in `Fill`: two fills wait for each other, one that broke off
     leaves nothing. The cost follows the memberships that moved, not the total; a change of the zone or of the success
-    path looks at all.
+    path, and a restored database, look at all.
     """
     with transaction.atomic():
         Fill.objects.get_or_create(lifecycle=lifecycle)
@@ -37,19 +38,19 @@ def fill(lifecycle: Lifecycle, *, now: datetime) -> Filled:
         # Few large statements: room to hash in memory; compiling them costs more than it saves.
         run(Sql("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"))
         # Read before the ledger: whatever commits later is not in it, and the next fill looks at that.
-        [(snapshot, horizon)] = rows(
-            Sql("SELECT now::text, pg_snapshot_xmin(now)::text::bigint FROM pg_current_snapshot() now")
+        [(snapshot, horizon, place)] = rows(
+            sql("SELECT now::text, pg_snapshot_xmin(now)::text::bigint, {} FROM pg_current_snapshot() now", HERE)
         )
         exclusions = value(Sql("SELECT count(*) FROM audience_fieldchange WHERE field = 'is_excluded'"))
         zone = str(installation.zone())
         path = _path(lifecycle)
 
-        moved = _moved(lifecycle, reached, zone, path, exclusions)
+        moved = _moved(lifecycle, reached, place, zone, path, exclusions)
         if path != reached.path:
             run(sql("DELETE FROM reporting_dailycohort WHERE lifecycle_id = {}", lifecycle.pk))
         filled = _refill(lifecycle, moved, zone, path, before=reached.path) if moved else Filled(0, 0)
 
-        reached.snapshot, reached.through_xid = snapshot, horizon
+        reached.snapshot, reached.through_xid, reached.place = snapshot, horizon, place
         reached.exclusions_seen, reached.zone, reached.path, reached.filled_at = exclusions, zone, path, now
         reached.save()
     return filled
@@ -66,9 +67,9 @@ def _path(lifecycle: Lifecycle) -> list[str]:
     return [place.slug for place in plan.success] if plan else []
 
 
-def _moved(lifecycle: Lifecycle, reached: Fill, zone: str, path: list[str], exclusions: int) -> Sql | None:
+def _moved(lifecycle: Lifecycle, reached: Fill, place: str, zone: str, path: list[str], exclusions: int) -> Sql | None:
     """The ids of the memberships whose rows may be out of date; None when there are none."""
-    if (reached.zone, reached.path) != (zone, path):
+    if (reached.place, reached.zone, reached.path) != (place, zone, path):
         return sql("SELECT id AS membership_id FROM lifecycle_membership WHERE lifecycle_id = {}", lifecycle.pk)
     moved = sql(
         """SELECT DISTINCT membership_id FROM lifecycle_movement

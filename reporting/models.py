@@ -127,13 +127,15 @@ class Fill(models.Model):
 
     Movements that `snapshot` saw are in, which are all those of transactions before `through_xid`. `exclusions_seen`
     is how many changes of "left out of figures" had been written; `zone` is the zone whose days the tables count,
-    `path` the success path along which they count.
+    `path` the success path along which they count; `place` the database whose transactions these are (a restored one
+    is another).
     """
 
     lifecycle = models.OneToOneField(Lifecycle, on_delete=models.CASCADE, primary_key=True)
     through_xid = models.BigIntegerField(default=0)
     snapshot = models.TextField(default="1:1:")
     exclusions_seen = models.BigIntegerField(default=0)
+    place = models.CharField(max_length=100, blank=True)
     zone = models.CharField(max_length=64, blank=True)
     path = ArrayField(models.CharField(max_length=64), default=list)
     filled_at = models.DateTimeField(null=True)

@@ -248,3 +248,19 @@ def test_a_transaction_that_goes_on_writing_after_a_fill_is_filled_again():
     move(membership, "sql", 6)
     assert filling.fill(sales, now=NOW).memberships == 1
     assert {entry.to_stage for entry in StageEntry.objects.all()} == {"lead", "mql", "sql"}
+
+
+@COMMITTED
+def test_a_restored_database_is_counted_anew_and_on():
+    """Elsewhere transactions have other numbers: what was seen there says nothing of what is seen here."""
+    sales = lifecycle()
+    membership = walk(sales, ("lead", 1), ("mql", 2))
+    filling.fill(sales, now=NOW)
+    ahead = 2**40
+    Fill.objects.update(place="another server", snapshot=f"{ahead}:{ahead}:", through_xid=ahead)
+    move(membership, "lead", 4)
+    filling.fill(sales, now=NOW)
+    assert StageEntry.objects.count() == 3
+    move(membership, "mql", 5)
+    filling.fill(sales, now=NOW)
+    assert StageEntry.objects.count() == 4
