@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from kit import audit, icons, navigation, rights, undo, writing
+from kit import audit, icons, navigation, rights, undo, visitors, writing
 
 register = template.Library()
 
@@ -286,6 +286,12 @@ def may(user: Any, right: str) -> bool:
 def audited(action: str) -> str:
     """What an action of the trail is called."""
     return audit.words(action)
+
+
+@register.filter
+def browser(told: str) -> str:
+    """A browser's name out of what it says of itself."""
+    return visitors.known_as(told)
 
 
 @register.filter
