@@ -3,7 +3,7 @@
 const within = (event, selector) => event.target.closest?.(selector);
 
 // Where the areas do not fit, the present one is in sight.
-const areas = document.getElementById("sidebar");
+const areas = document.querySelector(".nav");
 const here = areas?.querySelector("[aria-current]");
 if (here && here.offsetTop + here.offsetHeight > areas.clientHeight) {
   areas.scrollTop = here.offsetTop - areas.clientHeight / 2;
