@@ -349,4 +349,5 @@ KIND = Kind(
     prepare=prepare,
     write=write,
     touches_people=True,
+    words={"campaigns_created": _("Campaigns created")},
 )

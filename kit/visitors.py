@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from django.conf import settings
 from django.http import HttpRequest
 
 LONGEST = 200  # letters of what a browser says of itself that are kept
+# What tells browsers and systems apart. The first that fits counts: most say that they are what others are, too.
+BROWSERS = {
+    r"Edg\w*/(\d+)": "Edge", r"OPR/(\d+)": "Opera", r"(?:Firefox|FxiOS)/(\d+)": "Firefox",
+    r"(?:Chrome|CriOS)/(\d+)": "Chrome", r"Version/(\d+).* Safari/": "Safari",
+}  # fmt: skip
+SYSTEMS = {
+    "iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows", "CrOS": "ChromeOS",
+    "Mac OS X": "macOS", "Linux": "Linux",
+}  # fmt: skip
 
 
 def address(request: HttpRequest) -> str:
@@ -44,3 +54,11 @@ def browser(request: HttpRequest) -> str:
     """What the browser says it is, shortened."""
     told = request.META.get("HTTP_USER_AGENT", "")
     return "".join(letter for letter in told if letter.isprintable())[:LONGEST]
+
+
+def known_as(browser: str) -> str:
+    """A browser by the name that people know it by, such as “Firefox 140, Linux”; what it says itself when unknown."""
+    names = (f"{name} {found[1]}" for sign, name in BROWSERS.items() if (found := re.search(sign, browser)))
+    systems = (name for sign, name in SYSTEMS.items() if sign in browser)
+    name, system = next(names, ""), next(systems, "")
+    return f"{name}, {system}" if name and system else name or browser

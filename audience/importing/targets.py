@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -86,6 +86,7 @@ class Kind:
     digest: bool = False  # a row without an id of its own is known by what it says
     touches_people: bool = False
     help: Text = ""
+    words: Mapping[str, Text] = field(default_factory=dict)  # of counts that this kind alone has
     by_name: dict[str, Target] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:

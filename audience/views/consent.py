@@ -115,6 +115,7 @@ class Topics(pages.ListPage):
         ),
     )  # fmt: skip
     title = gettext_lazy("Topics")
+    crumbs = ((gettext_lazy("Data"), ""),)
     purpose = gettext_lazy(
         "What people can be written to about. They choose among these on the page that every message leads to."
     )
@@ -207,7 +208,7 @@ class Suppressions(pages.ListPage):
     template_name = "audience/suppressions.html"
     default_sort = "-created_at"
     file_name = "suppressions"
-    crumbs = ((gettext_lazy("Topics"), "/topics/"),)
+    crumbs = ((gettext_lazy("Data"), ""),)
     empty_title = gettext_lazy("Every address may be used")
     empty_text = gettext_lazy("Addresses come here when they bounce for good, complain or unsubscribe.")
     empty_icon = "mail-check"

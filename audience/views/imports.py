@@ -74,6 +74,7 @@ class Imports(pages.ListPage):
         pages.Column("created_at", gettext_lazy("When"), sort="created_at", desc_first=True),
     )
     title = gettext_lazy("Imports")
+    crumbs = ((gettext_lazy("Data"), ""),)
     purpose = gettext_lazy(
         "Files that brought people, accounts, activities and commerce in, and what became of their rows."
     )
@@ -149,12 +150,14 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     rejects = list(_rejects(request, imported).order_by("row", "pk")[:REJECTS_SHOWN])
     for reject in rejects:
         reject.reason = _(reject.reason)
+    kind = importing.kind_of(imported.kind)
+    words = {**WORDS, **kind.words}
     context = {
         "imported": imported,
-        "kind": importing.kind_of(imported.kind),
+        "kind": kind,
         "job": imported.job,
         "progress": progress.of(imported.job, now),
-        "counts": [(name, WORDS.get(name, name), number) for name, number in importing.counts_of(imported).items()],
+        "counts": [(name, words.get(name, name), number) for name, number in importing.counts_of(imported).items()],
         "rejects": rejects,
         "shown": REJECTS_SHOWN,
         "mapping": _became(imported),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
+from audience import sight
 from campaigns import filters, querysets
 from campaigns.models import Letter, Message
 from kit import pages
@@ -64,6 +65,10 @@ class Mailbox(pages.ListPage):
     def seen(self, rows: QuerySet[Letter]) -> QuerySet[Letter]:
         return querysets.letters_seen(rows, self.request.user)
 
+    def unseen_words(self, total: pages.Total, *, narrowed: bool) -> str:
+        """Nothing for whoever sees everybody: what they do not see here was told to one of us alone."""
+        return "" if sight.everything(self.request.user) else super().unseen_words(total, narrowed=narrowed)
+
 
 @require_GET
 def letter(request: HttpRequest, pk: int) -> HttpResponse:
@@ -81,7 +86,7 @@ def letter(request: HttpRequest, pk: int) -> HttpResponse:
         "source": bytes(found.raw).decode("utf-8", "replace") if show == "source" else "",
         "message": Message.objects.filter(pk=found.message_id).first(),
         "tabs": [{"label": labels[each], "url": f"?show={each}", "current": each == show} for each in SHOWN],
-        "crumbs": [(_("Mailbox"), reverse("mailbox")), (found.subject, "")],
+        "crumbs": [(_("Operations"), ""), (_("Mailbox"), reverse("mailbox")), (found.subject, "")],
     }
     return render(request, "campaigns/letter.html", context)
 

@@ -108,7 +108,7 @@ def message(request: HttpRequest, message_id: uuid.UUID) -> HttpResponse:
         "letter": querysets.letters_seen(Letter.objects.filter(message_id=found.pk), request.user).only("pk").first(),
         "sender": found.sender or (found.campaign.sender if found.campaign else None),
         "step_title": wording.Words([step]).title(step) if step else "",
-        "crumbs": [(_("Outbox"), reverse("outbox")), (story.what(found), "")],
+        "crumbs": [(_("Operations"), ""), (_("Outbox"), reverse("outbox")), (story.what(found), "")],
     }
     return render(request, "campaigns/message.html", context)
 

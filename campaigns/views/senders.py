@@ -31,6 +31,7 @@ class Senders(pages.ListPage):
         pages.Column("campaigns", gettext_lazy("Campaigns"), sort="campaigns", align="end", desc_first=True),
     )
     title = gettext_lazy("Senders")
+    crumbs = ((gettext_lazy("Operations"), ""),)
     purpose = gettext_lazy("In whose name messages are sent, and where answers go.")
     counted = ngettext_lazy("%(shown)s sender", "%(shown)s senders", "count")
     action = pages.Action(gettext_lazy("New sender"), "sender_new", right="edit")
@@ -96,6 +97,6 @@ def _form(request: HttpRequest, form: Any, title: str, sender: Sender | None = N
         "form": form,
         "sender": sender,
         "title": title,
-        "crumbs": [(_("Senders"), reverse("senders")), (title, "")],
+        "crumbs": [(_("Operations"), ""), (_("Senders"), reverse("senders")), (title, "")],
     }
     return render(request, "campaigns/sender_form.html", context, status=400 if form.is_bound else 200)

@@ -13,12 +13,12 @@ from django.forms import BoundField, CheckboxInput
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from kit import audit, icons, navigation, rights, undo, writing
+from kit import audit, icons, navigation, rights, undo, visitors, writing
 
 register = template.Library()
 
@@ -286,6 +286,19 @@ def may(user: Any, right: str) -> bool:
 def audited(action: str) -> str:
     """What an action of the trail is called."""
     return audit.words(action)
+
+
+@register.filter
+def browser(told: str) -> str:
+    """A browser's name out of what it says of itself."""
+    return visitors.known_as(told)
+
+
+@register.filter
+def coded(text: str) -> SafeString:
+    """A text in which what stands between backticks is drawn as code."""
+    parts = ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in enumerate(text.split("`")))
+    return format_html_join("", "{}", parts)
 
 
 @register.filter

@@ -2,6 +2,13 @@
 
 const within = (event, selector) => event.target.closest?.(selector);
 
+// Where the areas do not fit, the present one is in sight.
+const areas = document.querySelector(".nav");
+const here = areas?.querySelector("[aria-current]");
+if (here && here.offsetTop + here.offsetHeight > areas.clientHeight) {
+  areas.scrollTop = here.offsetTop - areas.clientHeight / 2;
+}
+
 // A floating menu closes when the user turns to something else.
 addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {

@@ -195,7 +195,7 @@ def test_the_roles_page_says_what_the_rights_say(client, boss):
     assert set(rights.WORDS) == set(rights.RIGHTS)
     shown = words(client.get(f"{USERS}roles/"))
     for right, said in rights.WORDS.items():
-        row = re.search(rf'<th scope="row">{re.escape(str(said))}</th>(.*?)</tr>', shown)[1]
+        row = re.search(rf'<th scope="row" role="rowheader">{re.escape(str(said))}</th>(.*?)</tr>', shown)[1]
         told = ["aria-label" in cell for cell in row.split("</td>")[:-1]]
         assert told == [role in rights.RIGHTS[right] for role in Role], right
 
