@@ -1,6 +1,13 @@
-// The few behaviours that markup alone cannot have: closing what floats, dialogs, copying, Ctrl-K, notes, failed requests.
+// The few behaviours that markup alone cannot have: the sidebar, closing what floats, dialogs, copying, Ctrl-K, notes, failed requests.
 
 const within = (event, selector) => event.target.closest?.(selector);
+
+// The sidebar is longer than many screens: it shows where the user is.
+const sidebar = document.getElementById("sidebar");
+const here = sidebar?.querySelector("[aria-current]");
+if (here && here.offsetTop + here.offsetHeight > sidebar.clientHeight) {
+  sidebar.scrollTop = here.offsetTop - (sidebar.clientHeight - here.offsetHeight) / 2;
+}
 
 // A floating menu closes when the user turns to something else.
 addEventListener("click", (event) => {
