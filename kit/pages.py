@@ -79,7 +79,10 @@ class Column:
 
     def text(self, row: Any) -> Any:
         """The value as the page shows it, in the reader's language and zone; a folded row on a phone skips a dash."""
-        shown = written(self._value(row))
+        value = self._value(row)
+        shown = written(value)
+        if isinstance(value, date):  # an instant is one as well
+            return format_html('<time datetime="{}">{}</time>', value.isoformat(), shown)
         return format_html('<span class="nothing">{}</span>', shown) if shown == writing.NOTHING else shown
 
     def _value(self, row: Any) -> Any:
