@@ -91,6 +91,7 @@ def test_rejected_rows_are_a_file_with_their_reasons_that_no_spreadsheet_runs(cl
     imported = Import.objects.get()
     client.post(f"/imports/{imported.pk}/map/", mapped(**{"import": "1"}))
     work_off()
+    assert "“nobody”</span> is no email address" in client.get(f"/imports/{imported.pk}/").content.decode()
     lines = b"".join(client.get(f"/imports/{imported.pk}/rejects/")).decode("utf-8-sig").splitlines()  # type: ignore[arg-type]
     assert lines[0] == "row,column,reason,E-Mail,First Name,Shoe Size"
     assert lines[1] == "3,E-Mail,is no email address,nobody,Bob,41"
