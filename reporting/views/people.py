@@ -136,7 +136,9 @@ def segment(request: HttpRequest) -> HttpResponseBase:
         page.ask(request)
     except NotAsked as refused:
         return _no_such(request, refused)
-    there = page._filterset().qs.order_by().values(page.path).distinct()
+    filterset = page._filterset()
+    assert filterset is not None  # either list of a figure is filtered
+    there = filterset.qs.order_by().values(page.path).distinct()
     number, of = there.count(), page.figure.question.plan.lifecycle.of
     form = forms.SegmentName(request.POST or None)
     if form.is_valid() and number:
