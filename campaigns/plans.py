@@ -512,7 +512,7 @@ def _of_sending(version: CampaignVersion) -> Iterator[Check]:
         text = _("The settings name no postal address, which the law wants in every marketing mail.")
         yield Check("stop" if leaves else "warn", text, reverse("settings"))
     if not leaves:
-        yield Check("warn", _("Mail goes into the built-in mailbox; nothing leaves this machine."))
+        yield Check("warn", _("Mail goes into the built-in mailbox; nothing leaves this machine."), reverse("mailbox"))
     elif setting is not None and setting.paused_at:
         yield Check("warn", _("The email channel stands still: %(why)s") % {"why": setting.paused_because})
 

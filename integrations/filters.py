@@ -12,9 +12,7 @@ from integrations.models import ApiKey
 class Keys(django_filters.FilterSet):
     """Keys by word, and whether they were revoked."""
 
-    q = django_filters.CharFilter(
-        method="with_word", label=_("Search"), help_text=_("Name, how it begins, or whose it is")
-    )
+    q = django_filters.CharFilter(method="with_word", label=_("Search"), help_text=_("Name, first letters, or user"))
     revoked = django_filters.BooleanFilter("revoked_at", "isnull", exclude=True, label=_("Revoked"))
 
     class Meta:

@@ -619,7 +619,7 @@ def _may_miss(rows: QuerySet[Any], name: str) -> bool:
 
 def next_of(request: HttpRequest, otherwise: str) -> str:
     """Where a form wants to go when it is done, as its `next` says: a page of ours, else `otherwise`."""
-    wanted = request.POST.get("next", "")
+    wanted = request.POST.get("next", "") or request.GET.get("next", "")
     ours = url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )

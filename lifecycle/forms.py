@@ -12,7 +12,12 @@ class Start(forms.Form):
     """Where a new draft comes from: a playbook by name, or a YAML file."""
 
     playbook = forms.CharField(required=False, widget=forms.HiddenInput)
-    file = forms.FileField(label=_("Lifecycle file (YAML)"), required=False)
+    file = forms.FileField(
+        label=_("Lifecycle file (YAML)"),
+        required=False,
+        help_text=_("Any lifecycle can be downloaded as such a file, changed in a text editor, and brought back here."),
+    )
+    file.depends = True  # type: ignore[attr-defined]  # a playbook may be chosen instead; it is not called optional
 
     def clean(self) -> dict[str, object]:
         values = super().clean() or {}

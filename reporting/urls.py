@@ -18,6 +18,7 @@ urlpatterns = [
     path("reports/concentration/", money.concentration, name="report_concentration"),
     path("reports/customers/", money.Customers.as_view(), name="report_customers"),
     path("reports/people/", people.People.as_view(), name="report_people"),
+    path("reports/people/segment/", people.segment, name="report_people_segment"),
     path("operations/ledger/", ledger.ledger, name="ledger"),
     path("operations/ledger/check/", ledger.check_ledger, name="ledger_check"),
 ]

@@ -25,7 +25,7 @@ WORDS = {
     "created": gettext_lazy("Created"),
     "updated": gettext_lazy("Updated"),
     "unchanged": gettext_lazy("Unchanged"),
-    "skipped": gettext_lazy("Skipped by the policy"),
+    "skipped": gettext_lazy("Skipped, as asked"),
     "repeated": gettext_lazy("Repeated in the file"),
     "rejected": gettext_lazy("Rejected"),
     "people_created": gettext_lazy("People created beside"),
@@ -150,6 +150,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     rejects = list(_rejects(request, imported).order_by("row", "pk")[:REJECTS_SHOWN])
     for reject in rejects:
         reject.reason = _(reject.reason)
+        reject.cell = _refused_cell(imported, reject)  # type: ignore[attr-defined]
     kind = importing.kind_of(imported.kind)
     words = {**WORDS, **kind.words}
     context = {
@@ -198,6 +199,12 @@ def rejects(request: HttpRequest, pk: int) -> HttpResponseBase:
 def _rejects(request: HttpRequest, imported: Import) -> QuerySet[Reject]:
     """The rows that were refused: of people who may belong to nobody, so for those who see everybody."""
     return imported.rejects.all() if sight.everything(request.user) else imported.rejects.none()
+
+
+def _refused_cell(imported: Import, reject: Reject) -> str:
+    """What stands in the column for which the row was refused; "" when it was for the whole of it."""
+    cells = dict(zip(imported.header, reject.raw, strict=False))
+    return str(cells.get(reject.column) or "")
 
 
 def _became(imported: Import) -> list[tuple[str, str]]:

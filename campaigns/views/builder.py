@@ -24,7 +24,9 @@ from django.views.decorators.http import require_GET, require_POST
 from audience.conditions.tree import ConditionError
 from campaigns import arranging, counts, flows, forms, plans, querysets, wording
 from campaigns.flows import Node
-from campaigns.models import CampaignVersion, Step
+from campaigns.forms.parts import StageField
+from campaigns.forms.steps import StepForm
+from campaigns.models import Campaign, CampaignVersion, Content, Step
 from campaigns.views import head
 from kit import pages, rights, undo
 from kit.audit import asker
@@ -263,12 +265,25 @@ def _back(version: CampaignVersion, step: Step | None = None) -> HttpResponse:
 def _panel(request: HttpRequest, version: CampaignVersion, panel: dict[str, Any]) -> HttpResponse:
     """The panel of one step for htmx, the whole page with it for everybody else."""
     form = panel.get("form")
+    panel["write_url"] = _write_url(request, version.campaign)
     if pages.wants_part(request, "step-panel") and not (form is not None and form.is_bound):
         told = {"panel": panel, "form": form, "campaign": version.campaign, "version": version}
         response = render(request, "campaigns/_campaign_panel.html", told)
         patch_vary_headers(response, ["HX-Request"])
         return response
     return _page(request, version, panel)
+
+
+def _choose_written(request: HttpRequest, form: StepForm) -> None:
+    """Content that was just written for the step is chosen already; the address names it."""
+    if "content" in form.fields and (written := request.GET.get("content")):
+        form.initial["content"] = Content.objects.filter(slug=written).first() or form.initial.get("content")
+
+
+def _write_url(request: HttpRequest, campaign: Campaign) -> str:
+    """Where content for this step is written: tagged with the stage that the campaign serves, and leading back here."""
+    stage = StageField.written(campaign.lifecycle, campaign.stage) if campaign.stage else ""
+    return f"{reverse('content_new')}?{urlencode({'next': request.get_full_path(), 'stage': stage})}"
 
 
 @rights.needs("edit")
@@ -279,6 +294,7 @@ def step_new(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
     version = _draft(slug)
     parent, arm, position = _place(version, request.GET)
     form = forms.STEPS[kind](request.POST or None)
+    _choose_written(request, form)
     if form.is_valid():
         try:
             made = plans.add_step(
@@ -308,6 +324,7 @@ def step(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if version.state != CampaignVersion.State.DRAFT:
         return _back(version, found)
     form = forms.STEPS[found.kind](request.POST or None, step=found)
+    _choose_written(request, form)
     if form.is_valid():
         try:
             plans.change_step(found, by=asker(request), now=timezone.now(), **form.values)

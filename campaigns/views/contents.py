@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
@@ -110,9 +111,18 @@ def _create(request: HttpRequest) -> HttpResponse:
         except ContentError as error:
             form.refuse(error)
         else:
-            messages.success(request, _("It is kept. Campaigns can send it from now on."))
-            return redirect(made)
+            return _lead_on(request, made)
     return _editor(request, form, None, form.draft(), title=_("New content"))
+
+
+def _lead_on(request: HttpRequest, made: Content) -> HttpResponse:
+    """To the content that was made, or back to the step for which it was written, where it is chosen already."""
+    step = pages.next_of(request, "")
+    if not step:
+        messages.success(request, _("It is kept. Campaigns can send it from now on."))
+        return redirect(made)
+    messages.success(request, _("“%(name)s” is kept, and chosen for the step.") % {"name": made.name})
+    return redirect(f"{step}{'&' if '?' in step else '?'}{urlencode({'content': made.slug})}")
 
 
 @require_http_methods(["GET", "POST"])

@@ -10,13 +10,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from audience import consent, live
 from audience.conditions.tree import ConditionError
-from campaigns import entry, flows, forecast, forms, plans, querysets, wording
+from campaigns import channels, entry, flows, forecast, forms, plans, querysets, wording
 from campaigns.models import Campaign, CampaignVersion
 from campaigns.views import head
 from kit import pages, reading, rights
@@ -24,6 +25,14 @@ from kit.audit import asker
 from kit.sql import sql, value
 
 FORECASTS = (14, 30, 90)  # days that a dry run looks ahead
+
+
+def _launched(campaign: Campaign) -> str:
+    """That it runs, and where its mail is to be seen while none leaves."""
+    told = _("“%(campaign)s” is running.") % {"campaign": campaign}
+    if channels.setting_of("email").provider == "mailbox":
+        told = format_html('{} <a href="{}">{}</a>', told, reverse("mailbox"), _("See its mail arrive in the mailbox"))
+    return told
 
 
 @rights.needs("edit")
@@ -41,7 +50,7 @@ def launch(request: HttpRequest, slug: str) -> HttpResponse:
         except plans.Refused as refused:
             form.add_error(None, str(refused))
         else:
-            messages.success(request, _("“%(campaign)s” is running.") % {"campaign": campaign})
+            messages.success(request, _launched(campaign))
             return redirect(campaign)
     checks = plans.checklist(version, now=now)
     keys = set(version.steps.values_list("key", flat=True))

@@ -32,7 +32,7 @@ class Keys(pages.ListPage):
         pages.Column("state", gettext_lazy("State"), template="integrations/_key_state.html"),
     )
     title = gettext_lazy("API keys")
-    purpose = gettext_lazy("By these other programs ask and change what stands here, as one of its users.")
+    purpose = gettext_lazy("With a key another program reads and writes here, as one of your users.")
     counted = ngettext_lazy("%(shown)s key", "%(shown)s keys", "count")
     crumbs = ((gettext_lazy("Operations"), ""),)
     action = pages.Action(gettext_lazy("New key"), "api_key_new", right="keys")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -11,7 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from kit import audit, rights
+from kit import audit, rights, undo
 from reporting import forms, notes
 from reporting.models import ChartNote
 
@@ -19,8 +21,8 @@ from reporting.models import ChartNote
 @require_POST
 @rights.needs("edit")
 def add(request: HttpRequest) -> HttpResponse:
-    """Keep a note of what happened on a day."""
-    form = forms.Note(request.POST)
+    """Keep a note of what happened on a day: of the form, or of the address that undoes a removal."""
+    form = forms.Note(request.POST if "day" in request.POST else request.GET)
     if form.is_valid():
         notes.add(**form.cleaned_data, by=audit.asker(request), now=timezone.now())
         messages.success(request, _("The note is kept, and shown on every report whose time span holds its day."))
@@ -33,8 +35,10 @@ def add(request: HttpRequest) -> HttpResponse:
 @rights.needs("edit")
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a note away."""
-    notes.remove(get_object_or_404(ChartNote, pk=pk), by=audit.asker(request), now=timezone.now())
-    messages.success(request, _("The note is gone."))
+    note = get_object_or_404(ChartNote, pk=pk)
+    again = urlencode({"day": note.day.isoformat(), "text": note.text})
+    notes.remove(note, by=audit.asker(request), now=timezone.now())
+    undo.offer(request, _("The note is gone."), f"{reverse('report_note')}?{again}")
     return back(request)
 
 

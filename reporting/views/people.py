@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from django.contrib import messages
 from django.db.models import IntegerField, QuerySet
 from django.db.models.expressions import RawSQL
-from django.http import HttpRequest, HttpResponseBase
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django_filters import FilterSet
 
-from audience import sight
-from kit import pages, writing
+from audience import forms, segments, sight
+from audience.views.conditions import counted
+from kit import pages, rights, writing
+from kit.audit import asker
 from kit.sql import Sql, rows, sql, value
 from kit.statistics import Counts
 from lifecycle.models import Membership
@@ -39,13 +44,13 @@ class People(pages.ListPage):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            self._ask(request)
+            self.ask(request)
         except NotAsked as refused:
-            context = {"reason": str(refused), "title": _("No such figure")}
-            return render(request, "reporting/people_unknown.html", context, status=404)
+            return _no_such(request, refused)
         return super().get(request, *args, **kwargs)
 
-    def _ask(self, request: HttpRequest) -> None:
+    def ask(self, request: HttpRequest) -> None:
+        """The figure that the address names. Raises NotAsked when it names none."""
         lifecycle = next((each for each in plans.readable() if each.slug == request.GET.get("lifecycle")), None)
         if lifecycle is None:
             raise NotAsked(_("The address names no published lifecycle."))
@@ -80,8 +85,18 @@ class People(pages.ListPage):
         return found.select_related("membership__person", "membership__account")
 
     def seen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        path = "subject_id" if self.queryset.model is Membership else "membership__subject_id"
-        return sight.subjects(rows, self.request.user, path)
+        return sight.subjects(rows, self.request.user, self.path)
+
+    @property
+    def path(self) -> str:
+        """From a row to its subject."""
+        return "subject_id" if self.queryset.model is Membership else "membership__subject_id"
+
+    def tools(self) -> Sequence[dict[str, Any]]:
+        if not rights.may(self.request.user, "edit"):
+            return ()
+        url = f"{reverse('report_people_segment')}?{self._view().partition('?')[2]}"
+        return ({"label": _("Save as segment"), "icon": "users-round", "url": url},)
 
     def get_title(self) -> str:
         return self.figure.metric.title(self.figure.question)
@@ -110,6 +125,43 @@ class People(pages.ListPage):
 
     def _misunderstood(self, filterset: FilterSet | None) -> list[str]:
         return [*self.notes, *super()._misunderstood(filterset)]
+
+
+@rights.needs("edit")
+def segment(request: HttpRequest) -> HttpResponseBase:
+    """A fixed list of those behind a figure, as its list shows them."""
+    page = People()
+    page.setup(request)
+    try:
+        page.ask(request)
+    except NotAsked as refused:
+        return _no_such(request, refused)
+    filterset = page._filterset()
+    assert filterset is not None  # either list of a figure is filtered
+    there = filterset.qs.order_by().values(page.path).distinct()
+    number, of = there.count(), page.figure.question.plan.lifecycle.of
+    form = forms.SegmentName(request.POST or None)
+    if form.is_valid() and number:
+        members = sql("SELECT listed.id AS subject_id FROM ({}) listed (id)", Sql(*there.query.sql_with_params()))
+        name = form.cleaned_data["name"]
+        made = segments.create_list(name, of=of, members=members, by=asker(request), now=timezone.now())
+        messages.success(request, _("“%(segment)s” is kept.") % {"segment": made})
+        return redirect(made)
+    back = f"{reverse('report_people')}?{request.GET.urlencode()}"
+    context = {
+        "form": form,
+        "number": number,
+        "counted": counted(number, of),
+        "scope": f"{page.get_title()}. {_scope(page.figure.question)}",
+        "list_url": back,
+        "crumbs": [(_("Reports"), ""), (page.get_title(), back), (_("Save as segment"), "")],
+    }
+    return render(request, "audience/segment_of_list.html", context, status=400 if form.is_bound else 200)
+
+
+def _no_such(request: HttpRequest, refused: NotAsked) -> HttpResponse:
+    context = {"reason": str(refused), "title": _("No such figure")}
+    return render(request, "reporting/people_unknown.html", context, status=404)
 
 
 def _entry_columns(plan: plans.Plan, metric: Metric) -> tuple[pages.Column, ...]:

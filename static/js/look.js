@@ -1,4 +1,4 @@
-// The few behaviours that markup alone cannot have: closing what floats, dialogs, copying, Ctrl-K, notes, failed requests.
+// The few behaviours that markup alone cannot have: the sidebar, closing what floats, dialogs, copying, Ctrl-K, notes, failed requests.
 
 const within = (event, selector) => event.target.closest?.(selector);
 

@@ -81,7 +81,7 @@ def test_a_dry_run_tells_what_would_be_and_then_the_rows_come_in(client: Client,
     assert Person.objects.get().custom == {"shoe_size": "38"}
     assert Import.objects.get().created_by == user
     page = client.get(f"/imports/{imported.pk}/")
-    assert "dry run" not in page.content.decode()
+    assert "dry run" not in page.content.decode() and 'href="/people/"' in page.content.decode().split("<main", 1)[1]
     assert client.get(f"/imports/{imported.pk}/map/").status_code == 302
     assert "brought in already" in client.post(f"/imports/{imported.pk}/go/", follow=True).content.decode()
 
@@ -91,6 +91,7 @@ def test_rejected_rows_are_a_file_with_their_reasons_that_no_spreadsheet_runs(cl
     imported = Import.objects.get()
     client.post(f"/imports/{imported.pk}/map/", mapped(**{"import": "1"}))
     work_off()
+    assert "“nobody”</span> is no email address" in client.get(f"/imports/{imported.pk}/").content.decode()
     lines = b"".join(client.get(f"/imports/{imported.pk}/rejects/")).decode("utf-8-sig").splitlines()  # type: ignore[arg-type]
     assert lines[0] == "row,column,reason,E-Mail,First Name,Shoe Size"
     assert lines[1] == "3,E-Mail,is no email address,nobody,Bob,41"

@@ -414,8 +414,17 @@ def test_a_launch_says_how_many_enter_and_is_refused_when_that_has_changed_since
     answer = client.post(url("campaign_launch", draft), {"confirmed": "3"})
     assert answer.status_code == 409 and "4 people would enter at once by now, not 3" in text(answer)
     assert Campaign.objects.get().state == "draft"
-    answer = client.post(url("campaign_launch", draft), {"confirmed": "4"})
-    assert answer.status_code == 302 and Campaign.objects.get().state == "running"
+    answer = client.post(url("campaign_launch", draft), {"confirmed": "4"}, follow=True)
+    assert Campaign.objects.get().state == "running"
+    assert f'<a href="{reverse("mailbox")}">See its mail arrive in the mailbox</a>' in text(answer)
+
+
+def test_a_launch_that_nobody_enters_says_where_those_who_are_there_are_let_in(client, ada):
+    draft = making.simple(version=factories.published(), stage="engaged")
+    settings = f'href="{url("campaign_settings", draft)}">Let them enter too'
+    assert settings in text(client.get(url("campaign_launch", draft)))
+    plans.change(draft, present=True)
+    assert settings not in text(client.get(url("campaign_launch", draft)))
 
 
 def test_beyond_a_hundred_the_exact_number_is_typed(client, ada):

@@ -47,6 +47,24 @@ def test_a_new_content_begins_with_a_starter_or_with_nothing(client, user):
     assert client.get("/content/new/?from=blank").status_code == 200
 
 
+def test_what_is_written_for_a_step_leads_back_to_it_and_is_chosen_there(client, user):
+    draft = making.campaign(version=published(), stage="engaged")
+    step = f"/campaigns/{draft.campaign.slug}/steps/new/send/?position=1"
+    link = html.unescape(re.search(r'href="(/content/new/[^"]*)"', client.get(step).content.decode())[1])
+    starters = client.get(link).content.decode()
+    editor = "/content/new/" + html.unescape(re.search(r'href="(\?[^"]*from=offer[^"]*)"', starters)[1])
+    assert 'value="small/engaged" selected' in client.get(editor).content.decode()
+    answer = client.post(editor, typed())
+    assert answer.url == f"{step}&content=welcome"
+    kept = Content.objects.get(slug="welcome")
+    assert f'value="{kept.pk}" selected' in client.get(answer.url).content.decode()
+
+
+def test_content_leads_nowhere_outside(client, user):
+    answer = client.post("/content/new/?from=blank&next=https://elsewhere.example/", typed())
+    assert answer.url == "/content/welcome/"
+
+
 def test_what_is_written_is_kept_with_its_tags(client, user):
     published()
     answer = client.post("/content/new/", typed(style="education", stage="small/engaged"))

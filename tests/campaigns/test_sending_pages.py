@@ -137,6 +137,17 @@ def test_a_letter_is_shown_as_it_looks_as_text_and_as_source(page, show, words):
     assert words in text(page.get(f"{arrived().get_absolute_url()}?show={show}"))
 
 
+def test_a_letter_leads_to_its_reader(page):
+    letter = arrived()
+    whom = Message.objects.get(pk=letter.message_id).person
+    assert f'href="{whom.get_absolute_url()}"' in text(page.get(letter.get_absolute_url()))
+
+
+def test_mail_to_other_users_is_said_to_be_hidden_and_nothing_of_owners(page):
+    shown = text(page.get(reverse("mailbox")))
+    assert "Mail to other users" in shown and "your team own" not in shown
+
+
 def test_a_letter_tells_when_it_arrived_in_the_readers_own_time(page):
     letter = arrived()
     shown = text(page.get(letter.get_absolute_url()))

@@ -58,7 +58,7 @@ TAKES = {
     "report_concentration": SIGNED_IN, "report_customers": SIGNED_IN, "report_pars": "edit",
     "report_loops": SIGNED_IN, "report_note": "edit", "report_note_remove": "edit",
     "report_lift": SIGNED_IN, "report_lift_campaign": SIGNED_IN, "report_lift_people": SIGNED_IN,
-    "report_people": SIGNED_IN, "ledger": SIGNED_IN, "ledger_check": "operate",
+    "report_people": SIGNED_IN, "report_people_segment": "edit", "ledger": SIGNED_IN, "ledger_check": "operate",
     "campaigns": SIGNED_IN, "campaign": SIGNED_IN, "campaign_version": SIGNED_IN, "campaign_people": SIGNED_IN,
     "campaign_trace": SIGNED_IN, "campaign_enroll_one": "edit", "campaign_results": SIGNED_IN, "campaign_versions": SIGNED_IN,
     "campaign_new": "edit", "campaign_start": "edit", "campaign_settings": "edit", "campaign_edit": "edit", "campaign_discard": "edit",

@@ -107,6 +107,17 @@ def test_an_open_job_asks_for_itself_again_and_an_ended_one_does_not(client: Cli
     assert "hx-trigger" not in ended and "took 1 min 15 s" in ended and "998" in ended
 
 
+def test_a_page_that_shows_what_a_job_makes_is_loaded_anew_when_it_has_ended(client: Client, ada: User) -> None:
+    client.force_login(ada)
+    job = make_job(state="running", rows_done=250, rows_total=1000, started_at=NOW)
+    headers = {"HX-Request": "true", "HX-Target": f"job-{job.pk}"}
+    asked = client.get(f"/operations/jobs/{job.pk}/?renews=yes", headers=headers)
+    assert f'hx-get="/operations/jobs/{job.pk}/?renews=yes"' in asked.content.decode()
+    Job.objects.update(state="done", finished_at=NOW)
+    assert client.get(f"/operations/jobs/{job.pk}/?renews=yes", headers=headers)["HX-Refresh"] == "true"
+    assert "HX-Refresh" not in client.get(f"/operations/jobs/{job.pk}/", headers=headers)
+
+
 def test_cancelling_a_waiting_job_ends_it_and_cancelling_it_again_says_that_it_had_ended(
     client: Client, ada: User
 ) -> None:

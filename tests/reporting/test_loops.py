@@ -1,5 +1,6 @@
 """Loops against tables counted by hand, periods, chart notes, and every figure of the page against its list."""
 
+import html
 import re
 from datetime import date
 
@@ -172,8 +173,11 @@ def test_notes_are_added_shown_in_their_window_and_removed_by_those_who_may_edit
         "report_funnel"
     )
     assert not ChartNote.objects.exists()
+    undo = html.unescape(re.search(r'action="(/reports/[^"]*day=[^"]*)"', client.get(shown).content.decode())[1])
+    client.post(undo, {"next": shown})
+    assert (ChartNote.objects.get().day, ChartNote.objects.get().text) == (note.day, note.text)
     told = AuditEntry.objects.filter(action__startswith="chart_note").order_by("pk")
-    assert [entry.action for entry in told] == ["chart_note.add", "chart_note.remove"]
+    assert [entry.action for entry in told] == ["chart_note.add", "chart_note.remove", "chart_note.add"]
 
 
 def test_whoever_may_not_edit_sees_notes_but_no_form(client):

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from django.urls import reverse
 
-from audience.models import Person
+from audience.models import Person, Segment, SegmentMember
 from kit import jobs
 from kit.models import Job
 from lifecycle.models import Version
@@ -234,6 +234,26 @@ def test_a_list_shows_its_definition_its_base_and_how_many_subjects(visitor):
     assert "1 reached it 2 entered 0 unfinished" in told
     assert "1 different subject" in told
     assert "pass 2" in told
+
+
+def test_those_behind_a_figure_are_kept_as_a_segment_each_once(visitor):
+    sales = lifecycle()
+    ann, bob = factories.person(first_name="Ann"), factories.person(first_name="Bob")
+    walk(sales, ("lead", 1), ("lost", 3), subject=ann)
+    walk(sales, ("lead", 5), ("mql", 7), subject=ann)
+    walk(sales, ("lead", 6), subject=bob)
+    filling.fill(sales, now=NOW)
+    asked = {"lifecycle": "sales", "metric": "in_flow", "stage": "lead", **JANUARY}
+    shown = page(visitor, "report_people", **asked).content.decode()
+    address = html.unescape(re.search(r'href="(/reports/people/segment/[^"]*)"', shown)[1])
+    told = text(visitor.get(address))
+    assert "2 people" in told and "No filter is set" not in told
+    answer = visitor.post(address, {"name": "January leads"})
+    kept = Segment.objects.get()
+    assert answer.url == kept.get_absolute_url() and kept.kind == "static"
+    members = SegmentMember.objects.filter(segment=kept)
+    assert set(members.values_list("person_id", flat=True)) == {ann.pk, bob.pk}
+    assert page(visitor, "report_people_segment", 404, lifecycle="sales", metric="nonsense")
 
 
 def test_hostile_names_are_shown_as_text(visitor):

@@ -31,7 +31,7 @@ TARGETS = (
         "lastname", "surname", "family name", "contact last name", "nachname",
     )),
     Target("phone", _("phone"), length=50, aliases=(
-        "phone number", "telephone", "mobile", "mobile phone", "contact phone", "telefon",
+        "phone number", "phone no", "telephone", "mobile", "mobile phone", "contact phone", "telefon",
     )),
     Target("title", _("job title"), aliases=("jobtitle", "job title", "position", "contact title", "role title")),
     Target("title_group", _("title group"), length=50),
