@@ -156,7 +156,7 @@ def test_the_loser_of_a_race_is_told_and_the_card_goes_to_where_it_is(
     context = chromium.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 900})
     slower = context.new_page()
     sign_in(slower)
-    sign_in(page, email="ina@perennial.example")
+    sign_in(page, email="kim@perennial.example")
     card(page, "Ada").drag_to(column(page, "engaged"))
     page.get_by_role("dialog").get_by_label("Why").fill("Met at the fair")
     page.keyboard.press("Enter")
@@ -165,7 +165,7 @@ def test_the_loser_of_a_race_is_told_and_the_card_goes_to_where_it_is(
     card(slower, "Ada").drag_to(column(slower, "lead"))
     slower.get_by_role("dialog").get_by_label("Why").fill("Called")
     slower.keyboard.press("Enter")
-    told(slower, "Not moved: it was changed to “Engaged” by hand (ina@perennial.example)")
+    told(slower, "Not moved: it was changed to “Engaged” by hand (kim@perennial.example)")
     assert "(Met at the fair)" in slower.locator(".toasts").inner_text()
     assert "Ada" in names(slower, "engaged") and names(slower, "lead") == []
     wait_for_figure(slower, "engaged", "2")
