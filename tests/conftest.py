@@ -83,13 +83,18 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+def is_complaint(said: Any) -> bool:
+    """An error, but for that of a request which htmx gave up because the page was left."""
+    return said.type == "error" and "htmx:sendAbort" not in said.text and "htmx:afterRequest" not in said.text
+
+
 @pytest.fixture
 def page(chromium: Any, live_server: Any) -> Iterator[Any]:
     """A fresh visitor's page on the live server. Whatever the browser complains about fails the test."""
     context = chromium.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 900})
     context.set_default_timeout(10_000)
     visited, complaints = context.new_page(), []
-    visited.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    visited.on("console", lambda said: complaints.append(said.text) if is_complaint(said) else None)
     visited.on("pageerror", lambda error: complaints.append(str(error)))
     yield visited
     context.close()

@@ -148,7 +148,7 @@ def test_an_upload_sent_again_with_its_key_is_done_once_however_large(api: Api, 
 
 def test_other_bodies_are_no_files(api: Api) -> None:
     api.refused("post", "/imports/", {"kind": "people"}, 400, "required")
-    api.refused("post", "/imports/", [], 400, "wrong_type")
+    api.refused("post", "/imports/", [], 400, "invalid")
     answer = api.client.post("/api/v1/imports/", b"x", content_type="application/pdf")
     problem(answer, 415, "unsupported_media_type")
 
