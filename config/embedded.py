@@ -172,13 +172,16 @@ class Server:
         return any("is still in use" in line for line in self._log_tail())
 
     def _disown_pid_file(self) -> None:
-        """Remove a dead server's pid file when another program has its number now, which PostgreSQL takes for a server.
+        """Remove a dead server's pid files, beside its data and its socket, if PostgreSQL would take it for a living one.
 
-        What still uses the cluster is found by PostgreSQL itself, by its shared memory.
+        Another program may have its number, or its parent has not yet asked how it ended. What still uses the cluster
+        is found by PostgreSQL itself, by its shared memory.
         """
         pid, _ = self._note()
         if pid and psutil.pid_exists(pid) and not self._is_ours(pid):
             (self._cluster / "postmaster.pid").unlink()
+            for lock in self._sockets.glob(".s.PGSQL.*.lock") if self._sockets else ():
+                lock.unlink()
 
     def _make_database(self) -> None:
         with _connected(self._sockets) as connection, connection.cursor() as cursor:
