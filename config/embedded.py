@@ -172,7 +172,7 @@ class Server:
         return any("is still in use" in line for line in self._log_tail())
 
     def _disown_pid_file(self) -> None:
-        """Remove a dead server's pid files, beside its data and its socket, that PostgreSQL would take for a living one's.
+        """Remove a dead server's pid files, beside data and socket, that PostgreSQL would take for a living one's.
 
         Another program may have its number, or its parent has not yet asked how it ended. What still uses the cluster
         is found by PostgreSQL itself, by its shared memory.
