@@ -84,8 +84,12 @@ def chromium() -> Iterator[Any]:
 
 
 def is_complaint(said: Any) -> bool:
-    """An error, but for that of a request which htmx gave up because the page was left."""
-    return said.type == "error" and "htmx:sendAbort" not in said.text and "htmx:afterRequest" not in said.text
+    """An error, but for that of suggestions which htmx gave up because the page was left.
+
+    A request that failed says `htmx:responseError` or `htmx:sendError` as well.
+    """
+    given_up = said.text.startswith(("htmx:sendAbort", "htmx:afterRequest")) and "HTMLDataListElement" in said.text
+    return said.type == "error" and not given_up
 
 
 @pytest.fixture
