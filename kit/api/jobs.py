@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
@@ -13,7 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kit import audit, filters, jobs
+from kit import filters, jobs
 from kit.api.problems import Problem
 from kit.api.serializers import Row
 from kit.api.views import Listed, Shown
@@ -72,7 +71,7 @@ class Jobs(Listed, Shown):
     def cancel(self, request: Request, pk: Any = None) -> Response:
         """Stop it after the part that it is working on. 409 when it has ended."""
         job = self.get_object()
-        if not jobs.cancel(job.pk, by=audit.asker(request), now=timezone.now()):
+        if not jobs.cancel(job.pk, by=self.by, now=self.now):
             raise Problem(409, "job_has_ended", _("The job had already ended, so there was nothing to cancel."))
         return Response(self.shown(self.again(job)))
 
@@ -81,6 +80,6 @@ class Jobs(Listed, Shown):
     def retry(self, request: Request, pk: Any = None) -> Response:
         """Queue a failed or cancelled job again, from where it stopped. 409 when it is open or done."""
         job = self.get_object()
-        if not jobs.retry(job.pk, by=audit.asker(request), now=timezone.now()):
+        if not jobs.retry(job.pk, by=self.by, now=self.now):
             raise Problem(409, "job_not_ended", _("Only a failed or cancelled job can be tried again."))
         return Response(self.shown(self.again(job)))
