@@ -98,7 +98,7 @@ class World:
             branch = plans.add_step(draft, "branch", condition=GERMAN)
             plans.add_step(draft, "send", parent=branch, arm="yes", content=self.contents[1])
             soon = timezone.localtime(now + timedelta(minutes=1), installation.zone())
-            plans.add_step(draft, "wait", settings={"time": f"{soon:%H:%M}"})
+            plans.add_step(draft, "wait", settings={"date": f"{soon:%Y-%m-%d}", "time": f"{soon:%H:%M}"})
             plans.add_step(draft, "send", content=self.contents[0])
         plans.launch(draft, confirmed=self.people, by=None, now=now)
         self.launched += 1

@@ -47,13 +47,12 @@ def test_a_model_is_made_in_the_browser_and_scores_a_person(page, worker):
     page.get_by_role("button", name="Keep the thresholds").click()
 
     page.get_by_role("button", name="Preview").click()
-    page.get_by_role("link", name="Open the result").click()
     page.get_by_text("What publishing would change").wait_for()
     page.locator("[data-metric=enter]").click()
     page.get_by_role("link", name="Ada Byron").wait_for()
     page.go_back()
     page.get_by_role("button", name="Publish and score everybody").click()
-    page.get_by_role("link", name="Open the result").click()
+    page.get_by_role("link", name="See the scores").click()
     page.wait_for_url("**/scoring/hot_leads/")
     assert page.locator("[data-metric=reached]").inner_text() == "1"
     page.get_by_role("link", name="Ada Byron").click()

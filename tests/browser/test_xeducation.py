@@ -48,7 +48,7 @@ def test_a_score_of_real_leads_is_made_in_the_browser_and_judged_by_who_enrolled
     page.locator("[name=limit]").fill("30")
     page.get_by_role("button", name="Keep the thresholds").click()
     page.get_by_role("button", name="Publish and score everybody").click()
-    page.get_by_role("link", name="Open the result").click()
+    page.get_by_role("link", name="See the scores").click()
     page.wait_for_url("**/scoring/leads/")
     assert page.locator("[data-metric=reached]").inner_text() == REACHED
 
