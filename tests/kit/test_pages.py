@@ -124,7 +124,7 @@ def test_the_total_is_exact_up_to_its_limit_and_said_to_be_more_beyond(
 ) -> None:
     make_jobs(12)
     assert str(pages.counted(Job.objects.all())) == "12"
-    monkeypatch.setattr(pages, "COUNTED_TO", 10)
+    monkeypatch.setattr(pages.paging, "COUNTED_TO", 10)
     assert str(pages.counted(Job.objects.all())) == "10+"
 
 

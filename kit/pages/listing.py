@@ -1,152 +1,36 @@
-"""List pages: search, filters, sorting, paging and export of a set of rows, declared by three attributes.
-
-    class People(pages.ListPage):
-        queryset = Person.objects.all()
-        filterset_class = PersonFilters          # django-filter; a filter named `q` becomes the search box
-        columns = (pages.Column("name", _("Name"), sort="name", link=True), …)
-
-The address holds the whole view, so that it can be sent to a colleague. Whatever in it is not understood is left out,
-and said on the page. Paging is by the last row's key and not by number: the thousandth page costs what the first does.
-"""
+"""The list page itself: what its address asks for, what it draws, and what is done to the rows that were chosen."""
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core import signing
-from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
-from django.db.models import F, Model, Q, QuerySet
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.cache import patch_vary_headers
-from django.utils.functional import Promise
-from django.utils.html import format_html
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views import View
 from django_filters import FilterSet
 
 from kit import audit, bulk, exports, rights, undo, writing
+from kit.pages.columns import Action, Column, Text, written
+from kit.pages.paging import Page, Position, Total, counted, ordered, page_of
+from kit.pages.parts import wants_part
 
-Text = str | Promise
-
-COUNTED_TO = 10_000  # beyond it a total is shown as “10,000+”: nobody reads further, and counting a million is slow
 SIZES = (50, 100, 200)
 CHUNK = 2000  # rows of an export that are prepared at once
-SALT = "kit.pages"
 OWN_PARAMETERS = {"sort", "size", "after", "before", "export"}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: what it is called, how a row fills it, whether the list can be sorted by it.
-
-    `value` is a path (`account.name`), or a function of the row; by default the path is `name`.
-    `sort` names a database field or annotation; None: not sortable. `desc_first`: the first click sorts downwards.
-    `template` draws the cell with `row` and `column`; the export uses `export`, a function of the row, or `value`.
-    `link`: the cell leads to the row's own page (`get_absolute_url`). `align` is "start" or "end" (numbers).
-    `whole`: takes the full width of a folded row on a phone.
-    """
-
-    name: str
-    label: Text
-    sort: str | None = None
-    value: str | Callable[[Any], Any] | None = None
-    template: str = ""
-    align: str = "start"
-    link: bool = False
-    whole: bool = False
-    desc_first: bool = False
-    export: Callable[[Any], Any] | None = None
-    exported: bool = True
-
-    def of(self, row: Any) -> Any:
-        """The value itself, as the export writes it; None when a step of the path is missing."""
-        if self.export:
-            return self.export(row)
-        return self._value(row)
-
-    def text(self, row: Any) -> Any:
-        """The value as the page shows it, in the reader's language and zone; a folded row on a phone skips a dash."""
-        value = self._value(row)
-        shown = written(value)
-        if isinstance(value, date):  # an instant is one too; told as a time, it is not broken over lines
-            return format_html('<time datetime="{}">{}</time>', value.isoformat(), shown)
-        return format_html('<span class="nothing">{}</span>', shown) if shown == writing.NOTHING else shown
-
-    def _value(self, row: Any) -> Any:
-        if callable(self.value):
-            return self.value(row)
-        return functools.reduce(_step, (self.value or self.name).split("."), row)
-
-
-@dataclass(frozen=True)
-class Action:
-    """The one thing that a list page offers to do."""
-
-    label: Text
-    url_name: str
-    icon: str = "plus"
-    right: str = ""
-
-    @property
-    def url(self) -> str:
-        return reverse(self.url_name)
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a page of the list begins: behind or before the row with this sort value and key, the nth of the list."""
-
-    value: Any
-    pk: Any
-    number: int
-
-    def signed(self, order: str) -> str:
-        """As the address carries it; `order` names the list and its sort: elsewhere the position means nothing."""
-        return signing.dumps([_to_json(self.value), _to_json(self.pk), self.number], salt=f"{SALT}:{order}")
-
-    @classmethod
-    def read(cls, text: str, order: str) -> Position:
-        """Raises signing.BadSignature for anything that `signed` did not write for this order."""
-        value, pk, number = signing.loads(text, salt=f"{SALT}:{order}")
-        return cls(_from_json(value), pk, number)
-
-
-@dataclass
-class Page:
-    """One screenful of rows; `before` and `after` are where its neighbours begin, None where there is none."""
-
-    rows: list[Any]
-    first: int
-    before: Position | None = None
-    after: Position | None = None
-
-    @property
-    def last(self) -> int:
-        return self.first + len(self.rows) - 1
-
-
-@dataclass(frozen=True)
-class Total:
-    """How many rows there are, counted up to COUNTED_TO."""
-
-    count: int
-    exact: bool
-
-    def __str__(self) -> str:
-        return writing.number(self.count) + ("" if self.exact else "+")
 
 
 @dataclass
@@ -523,149 +407,6 @@ class ListPage(View):
         return chips
 
 
-# ---- sets and order ----
-
-
-def counted(rows: QuerySet[Any]) -> Total:
-    """How many rows there are, at the price of looking at COUNTED_TO + 1 of them at most."""
-    count = rows.order_by().values("pk")[: COUNTED_TO + 1].count()
-    return Total(min(count, COUNTED_TO), count <= COUNTED_TO)
-
-
-def ordered(rows: QuerySet[Any], sort: str) -> QuerySet[Any]:
-    """The rows by `sort` ("name", "-name" or "" for the key), rows without a value last, the key breaking ties.
-
-    The key runs the same way as the sort, so that one index (sort, key) serves both directions.
-    """
-    name, falls = sort.removeprefix("-"), sort.startswith("-")
-    tie = "-pk" if falls else "pk"
-    if not name or name == "pk":
-        return rows.order_by(tie)
-    if not _may_miss(rows, name):
-        return rows.order_by(f"-{name}" if falls else name, tie)
-    return rows.order_by(F(name).desc(nulls_last=True) if falls else F(name).asc(nulls_last=True), tie)
-
-
-def page_of(
-    rows: QuerySet[Any], *, sort: str, size: int, after: Position | None = None, before: Position | None = None
-) -> Page:
-    """The `size` rows behind `after`, or before `before`, or the first ones, in the order of `ordered`.
-
-    The order is found among the bare keys; the rows with all that the list adds to them are then read by their key,
-    so that a sort over a million rows carries no joins.
-    """
-    backwards = before is not None and after is None
-    place = before if backwards else after
-    keys = _keys(rows, sort, size + 1, place, backwards)
-    more, keys = len(keys) > size, keys[:size]
-    if backwards:
-        keys.reverse()
-    by_key = {row.pk: row for row in rows.order_by().filter(pk__in=[pk for pk, _value in keys])} if keys else {}
-    first = 1
-    if place:
-        first = max(place.number - len(keys), 1) if backwards else place.number + 1
-    page = Page(rows=[by_key[pk] for pk, _value in keys if pk in by_key], first=first)
-    if keys and (more if backwards else after is not None):
-        page.before = Position(keys[0][1], keys[0][0], first)
-    if keys and (backwards or more):
-        page.after = Position(keys[-1][1], keys[-1][0], first + len(keys) - 1)
-    return page
-
-
-def _keys(rows: QuerySet[Any], sort: str, size: int, place: Position | None, backwards: bool) -> list[tuple[int, Any]]:
-    """The keys of at most `size` rows with their sort values, from `place` on.
-
-    Rows with a value and rows without are two runs, so that each is a range of an index.
-    """
-    name, falls = sort.removeprefix("-") or "pk", sort.startswith("-") != backwards
-    with_value, without = rows.annotate(sort_value=F(name)), None
-    pk_beyond = "pk__lt" if falls else "pk__gt"
-    if _may_miss(rows, name):
-        without = with_value.filter(sort_value__isnull=True)
-        with_value = with_value.filter(sort_value__isnull=False)
-    if place is not None and place.value is None:
-        without = without.filter(**{pk_beyond: place.pk}) if without is not None else None
-        with_value = with_value if backwards else with_value.none()
-    elif place is not None:
-        reach, beyond = ("lte", "lt") if falls else ("gte", "gt")
-        with_value = with_value.filter(
-            # The first condition bounds the range of the index; the second leaves out what was seen.
-            Q(**{f"sort_value__{reach}": place.value}),
-            Q(**{f"sort_value__{beyond}": place.value}) | Q(**{pk_beyond: place.pk}),
-        )
-        without = None if backwards else without
-
-    value_order, tie = ("-sort_value", "-pk") if falls else ("sort_value", "pk")
-    runs = [with_value.order_by(value_order, tie)]
-    if without is not None:
-        runs.insert(0 if backwards else 1, without.order_by(tie))
-    found: list[tuple[int, Any]] = []
-    for run in runs:
-        if len(found) < size:
-            found += run.values_list("pk", "sort_value")[: size - len(found)]
-    return found
-
-
-def _may_miss(rows: QuerySet[Any], name: str) -> bool:
-    """Whether a row can be without a value; only a column of the table itself can promise that it never is."""
-    if name == "pk":
-        return False
-    model_fields = {each.name: each for each in rows.model._meta.concrete_fields}
-    return not (name in model_fields and name not in rows.query.annotations and not model_fields[name].null)
-
-
-# ---- small things ----
-
-
-def next_of(request: HttpRequest, otherwise: str) -> str:
-    """Where a form wants to go when it is done, as its `next` says: a page of ours, else `otherwise`."""
-    wanted = request.POST.get("next", "") or request.GET.get("next", "")
-    ours = url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return wanted if ours else otherwise
-
-
-def wants_part(request: HttpRequest, target: str) -> bool:
-    """Whether htmx asks for the part of the page with this id; going back in the history asks for the whole page."""
-    htmx: Any = getattr(request, "htmx", None)
-    return bool(htmx) and htmx.target == target and not htmx.history_restore_request
-
-
-def part(request: HttpRequest, target: str, fragment: str, page: str, context: dict[str, Any]) -> HttpResponse:
-    """The fragment for htmx, the page that includes it for everybody else."""
-    response = render(request, fragment if wants_part(request, target) else page, context)
-    patch_vary_headers(response, ["HX-Request"])
-    return response
-
-
-def written(value: Any) -> Any:
-    """A value as pages show it."""
-    if value is None or value == "":
-        return writing.NOTHING
-    if isinstance(value, bool):
-        return _("yes") if value else _("no")
-    if isinstance(value, int):
-        return writing.number(value)
-    if isinstance(value, float | Decimal):
-        return formats.localize(value, use_l10n=True)
-    if isinstance(value, datetime):
-        return writing.instant(value)
-    if isinstance(value, date):
-        return writing.day(value)
-    return value
-
-
-def _step(value: Any, name: str) -> Any:
-    if value is None:
-        return None
-    try:
-        found = getattr(value, name)
-    except ObjectDoesNotExist:
-        return None
-    return found() if callable(found) and not isinstance(found, type) else found
-
-
 def _names_of(bound: Any) -> list[str]:
     """The parameters of a form field: more than one for a range."""
     widget = bound.field.widget
@@ -691,27 +432,3 @@ def _in_words(form_field: Any, value: Any) -> str:
 def _short(text: str, length: int = 40) -> str:
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return {"instant": value.isoformat()}
-    if isinstance(value, date):
-        return {"day": value.isoformat()}
-    if isinstance(value, Decimal):
-        return {"decimal": str(value)}
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return str(value)
-
-
-def _from_json(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    kind, text = next(iter(value.items()))
-    readers: dict[str, Callable[[str], Any]] = {
-        "instant": datetime.fromisoformat,
-        "day": date.fromisoformat,
-        "decimal": Decimal,
-    }
-    return readers[kind](text)
