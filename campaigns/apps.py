@@ -58,7 +58,7 @@ class CampaignsConfig(AppConfig):
         operations.register_all()
         for place in ("jobs", "outbox", "system"):
             panel(place, _("Sending"), "campaigns/_sending_panel.html", showing.how_far)
-        panel("home", _("Sending"), "campaigns/_sending_trouble.html", showing.trouble, order=1)
+        panel("urgent", _("Sending"), "campaigns/_sending_trouble.html", showing.trouble, order=1)
         navigation.register(area="operations", label=_("Outbox"), url_name="outbox", icon="send", order=20)
         navigation.register(area="operations", label=_("Mailbox"), url_name="mailbox", icon="inbox", order=22)
         navigation.register(area="operations", label=_("How mail leaves"), url_name="channel", icon="plug", order=24)

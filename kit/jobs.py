@@ -176,6 +176,7 @@ class Held:
         self.job = job
         self.now = now
         self._owner = owner
+        self._shown: dict[str, Any] = {}
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -192,8 +193,17 @@ class Held:
         return Job.objects.filter(pk=self.job.pk, state=Job.State.RUNNING, owner=self._owner)
 
     def renew(self) -> None:
-        """Prolong the lease, if it is still ours. Whether a chunk counts is for `progress` to say."""
-        self.row.update(lease_until=leases.until(LEASE))
+        """Prolong the lease, if it is still ours, and write what is to be shown; what counts, `progress` writes."""
+        self.row.update(lease_until=leases.until(LEASE), **self._shown)
+
+    def show(self, *, rows_done: int, rows_total: int) -> None:
+        """How far work is that lies in one transaction: written by the next renewal, which has its own connection.
+
+        Raises `Cancelled` when somebody asked for that; this transaction itself does not touch the job's row.
+        """
+        self._shown = {"rows_done": rows_done, "rows_total": rows_total}
+        if not self.row.filter(cancel_asked=False).exists():
+            raise Cancelled if self.row.exists() else LeaseLost
 
     def progress(self, **reached: Any) -> None:
         """Write down what is reached: any of `rows_done`, `rows_total`, `phase`, `cursor`, `result`. Renews the lease.

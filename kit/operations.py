@@ -219,7 +219,7 @@ def register_all() -> None:
     navigation.register(
         area="operations", label=_("Dead letters"), url_name="dead_letters", icon="mail-warning", order=15
     )
-    registry.panel("home", _("System"), "kit/_warnings.html", warnings, order=0)
+    registry.panel("urgent", _("System"), "kit/_warnings.html", warnings, order=0)
     deadletters.register(FAILED_JOBS)
     metrics.register("jobs", of_jobs)
     metrics.register("queues", of_queues)

@@ -29,8 +29,9 @@ class Holder:
 
 @dataclass(frozen=True)
 class Panel:
-    """A part of a page that an app contributes: `place` is "person", "account", "home", "start", "search", "jobs" …
+    """A part of a page that an app contributes.
 
+    `place` is "person", "account", "home", "urgent" (above it), "start", "search", "jobs" …
     `context(subject_or_None, request, now)` gives the template's variables, or None to show nothing.
     """
 

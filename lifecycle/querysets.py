@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
+from audience.models import Account, Person
 from lifecycle.models import Lifecycle, Membership, Stage, Version
 
 LIVE = [Version.State.PUBLISHING, Version.State.PUBLISHED]
@@ -23,18 +25,33 @@ def with_versions() -> QuerySet[Lifecycle]:
 
 
 def for_list() -> QuerySet[Lifecycle]:
-    """The same, and how many are in them now and ended their pass."""
+    """The same, and how many passes of those that count in figures are under way, and have ended."""
+    passes = that_count().filter(lifecycle=OuterRef("pk"))
     counted = with_versions().annotate(
-        open_members=Count("membership", filter=Q(membership__ended_at=None, membership__stage__isnull=False)),
-        ended_members=Count("membership", filter=Q(membership__ended_at__isnull=False)),
+        open_members=_number(passes.filter(ended_at=None, stage__isnull=False)),
+        ended_members=_number(passes.filter(ended_at__isnull=False)),
     )
     return counted.order_by("species", "name")
 
 
+def that_count() -> QuerySet[Membership]:
+    """Everybody's passes, without those who are left out of figures: few, and found by their own index."""
+    left_out = [
+        Exists(of._default_manager.filter(pk=OuterRef(f"{path}_id"), is_excluded=True))
+        for of, path in ((Person, "person"), (Account, "account"))
+    ]
+    return Membership.objects.exclude(left_out[0]).exclude(left_out[1]).order_by()
+
+
+def _number(passes: QuerySet[Membership]) -> Coalesce:
+    counted = passes.values("lifecycle").annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
 def counted(stages: Iterable[Stage]) -> list[Stage]:
-    """The stages of one version, each with how many are in it now (`members`), in one statement."""
+    """The stages of one version, each with how many that count are in it now (`members`), in one statement."""
     found = list(stages)
-    of_version = Membership.objects.filter(version__in={each.version_id for each in found}).order_by()
+    of_version = that_count().filter(version__in={each.version_id for each in found})
     members = dict(of_version.values_list("stage").annotate(Count("pk")))
     for each in found:
         each.members = members.get(each.pk, 0)  # type: ignore[attr-defined]

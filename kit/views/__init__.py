@@ -69,9 +69,10 @@ class Jobs(pages.ListPage):
 
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    """The first page: what is still to be done to begin, and what each app has to say today."""
+    """The first page: what cannot wait, what is still to be done to begin, and what each app has to say today."""
     now = timezone.now()
-    context = {"steps": panels.draw("start", None, request, now), "panels": panels.draw("home", None, request, now)}
+    places = {"urgent": "urgent", "steps": "start", "panels": "home"}
+    context = {name: panels.draw(place, None, request, now) for name, place in places.items()}
     return render(request, "kit/home.html", context)
 
 

@@ -73,6 +73,7 @@ def test_home_offers_it_to_whoever_may_edit_and_shows_how_far_it_is() -> None:
     page = visitor.post(reverse("demo_load"), follow=True).content.decode()
     assert "is on its way" in page and "The demo company is being loaded" in page
     assert "Use the demo company" not in page
+    assert page.index('id="job-') < page.index("Bring your history"), "what goes on stands above what could be begun"
     assert Job.objects.get().created_by.email == "ada@example.com"  # type: ignore[union-attr]
     Job.objects.update(state=Job.State.DONE)
     assert "The demo company is being loaded" not in visitor.get(reverse("home")).content.decode()

@@ -230,6 +230,38 @@ def test_the_lease_is_kept_while_one_statement_takes_longer_than_it(
     assert rivals == [False]
 
 
+def test_work_in_one_transaction_is_seen_to_go_on_and_can_be_cancelled(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "RENEW_EVERY", 0.1)
+    seen = []
+
+    def taken_back(held: jobs.Held) -> None:
+        with transaction.atomic():
+            Team.objects.create(name="for a look")
+            held.show(rows_done=3, rows_total=10)
+            looker = threading.Thread(target=look, args=[held.job.pk])
+            looker.start()
+            looker.join()
+            held.show(rows_done=4, rows_total=10)
+
+    def look(job_id: int) -> None:
+        patience = time.monotonic() + 10
+        while Job.objects.get(pk=job_id).rows_done == 0 and time.monotonic() < patience:
+            time.sleep(0.05)
+        job = Job.objects.get(pk=job_id)
+        seen.append((job.rows_done, job.rows_total))
+        jobs.cancel(job_id)
+        connection.close()
+
+    jobs.register(KIND, taken_back)
+    job = ask()
+    jobs.run(job.pk, NOW)
+    job.refresh_from_db()
+    assert seen == [(3, 10)]
+    assert (job.state, Team.objects.count()) == ("cancelled", 0)
+
+
 def test_a_stopped_process_hands_the_job_back_at_once(transactional_db: None) -> None:
     def interrupted(held: jobs.Held) -> None:
         held.progress(cursor={"done": 1})

@@ -1,11 +1,14 @@
 """Lifecycles in the browser, as pages answer: start, preview, publish, members, files, and what is refused."""
 
+import re
+from html import unescape
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from kit import jobs
 from kit.models import Job, User
-from lifecycle import documents
+from lifecycle import documents, stages
 from lifecycle.models import Membership, Version
 from tests.factories import NOW, SMALL, activity, days_ago, draft, person, published
 
@@ -48,6 +51,20 @@ def test_from_a_playbook_over_a_preview_to_a_live_lifecycle_with_members(client)
     members = text_of(client.get("/lifecycles/net_new_b2b/members/?stage=engaged"))
     assert "Grace" in members and f'href="/people/{someone.pk}/"' in members
     assert "Nothing matches" in text_of(client.get("/lifecycles/net_new_b2b/members/?stage=mql"))
+
+
+def test_who_is_left_out_of_figures_is_neither_in_those_of_the_list_nor_of_the_stages(client):
+    version = published()
+    for each in (person(first_name="Grace"), person(first_name="Tess", is_excluded=True)):
+        stages.place(each.pk, version, to=version.stages.get(slug="lead"), reason="", by=None, at=NOW, now=NOW)
+    figures = re.findall(r'class="table__figure" href="([^"]+)">(\d+)<', text_of(client.get("/lifecycles/")))
+    assert [number for _url, number in figures] == ["1", "0"]
+    page = text_of(client.get("/lifecycles/small/v1/"))
+    figures += re.findall(r'class="stat__value" href="([^"]+)" data-metric="members:lead">(\d+)<', page)
+    for url, number in figures:
+        members = text_of(client.get(unescape(url)))
+        assert len(re.findall(r'href="/people/\d+/"', members)) == int(number) and "Tess" not in members, url
+    assert len(figures) == 3
 
 
 def test_what_cannot_be_published_says_why_and_stays_a_draft(client):
