@@ -175,13 +175,15 @@ def _insert(segment: Segment, people: Sql, now: datetime) -> None:
 
 
 def _by_hand(segment: Segment, people: Sql, some: Sql | None, now: datetime) -> None:
-    """What the product's one statement does, as two."""
+    """What the product's one statement does, as two, over a table whose size the planner knows."""
     only = sql(" AND m.person_id IN ({})", some) if some else Sql("")
+    execute(Sql("DROP TABLE IF EXISTS hand"))
+    execute(sql("CREATE TEMPORARY TABLE hand AS {}", people))
+    execute(Sql("ANALYZE hand"))
     execute(
         sql(
-            "WITH hand AS MATERIALIZED ({}) UPDATE audience_segmentmember m SET left_at = {} "
-            "WHERE m.segment_id = {} AND m.left_at IS NULL{} AND NOT EXISTS (SELECT FROM hand WHERE hand.id = m.person_id)",
-            people,
+            "UPDATE audience_segmentmember m SET left_at = {} WHERE m.segment_id = {} AND m.left_at IS NULL{} "
+            "AND NOT EXISTS (SELECT FROM hand WHERE hand.id = m.person_id)",
             now,
             segment.pk,
             only,
@@ -189,12 +191,11 @@ def _by_hand(segment: Segment, people: Sql, some: Sql | None, now: datetime) -> 
     )
     execute(
         sql(
-            "INSERT INTO audience_segmentmember (segment_id, person_id, entered_at) SELECT {}, hand.id, {} FROM ({}) hand "
+            "INSERT INTO audience_segmentmember (segment_id, person_id, entered_at) SELECT {}, hand.id, {} FROM hand "
             "WHERE NOT EXISTS (SELECT FROM audience_segmentmember m "
             "WHERE m.segment_id = {} AND m.person_id = hand.id AND m.left_at IS NULL)",
             segment.pk,
             now,
-            people,
             segment.pk,
         )
     )
