@@ -60,6 +60,9 @@ class AudienceConfig(AppConfig):
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)
         navigation.register(area="main", label=_("Segments"), url_name="segments", icon="users-round", order=50)
         navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)
+        navigation.register(
+            area="data", label=_("Custom fields"), url_name="custom_fields", icon="table-properties", order=60
+        )
         navigation.register(area="data", label=_("Topics"), url_name="topics", icon="newspaper", order=70)
         navigation.register(area="data", label=_("Not to be used"), url_name="suppressions", icon="mail-x", order=75)
         navigation.register(area="data", label=_("Left out"), url_name="left_out", icon="eye-off", order=80)

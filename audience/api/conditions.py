@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
@@ -12,14 +13,14 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import live, sight
+from audience import custom, live, sight
 from audience.conditions import offering, tree, trial, values
 from audience.models import Field, Segment
 from kit.api.filtering import refuse_unknown
 from kit.api.problems import Problem
 from kit.api.schema import example, shape
 from kit.api.serializers import Row, Strict
-from kit.api.views import Listed, Resource
+from kit.api.views import Listed, Resource, Shown
 
 _VALUE: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
 _ITSELF = {"$ref": "#/components/schemas/Condition"}
@@ -180,7 +181,25 @@ class FieldRow(Row):
         return [value for value, _label in field.labelled()]
 
 
-class Fields(Listed):
+@example({"label": "Plan", "choices": ["free", "pro", "team"]})
+class FieldChange(Strict):
+    """Another label, other choices."""
+
+    label = serializers.CharField(max_length=200)  # type: ignore[assignment]
+    choices = serializers.ListField(
+        child=serializers.CharField(max_length=200), required=False, max_length=custom.MOST_CHOICES
+    )
+
+
+@example({"of": "person", "label": "Tariff", "type": "choice", "choices": ["free", "pro"]})
+class FieldNew(FieldChange):
+    """A new custom field. Its slug is made of the label; type and slug stay."""
+
+    of = serializers.ChoiceField(choices=Field.Of.choices)
+    type = serializers.ChoiceField(choices=Field.Type.choices)
+
+
+class Fields(Listed, Shown):
     """Custom fields of people and accounts."""
 
     scope = "people"
@@ -188,3 +207,24 @@ class Fields(Listed):
     queryset: QuerySet[Any] = Field.objects.all()
     serializer_class = FieldRow
     filterset_fields: ClassVar[list[str]] = ["of"]
+
+    @extend_schema(request=FieldNew, responses={201: FieldRow})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Define a custom field. 409 when one of the same label is there."""
+        return self.answer(custom.define(**self.given(FieldNew), by=self.by, now=self.now), 201)
+
+    @extend_schema(request=FieldChange)
+    @transaction.atomic
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Rename a custom field, or give it other choices. Whoever has a value that is none any more keeps it."""
+        held, given = self.locked(), self.given(FieldChange, partial=True)
+        told = {"label": held.label, "choices": [value for value, _label in held.labelled()]} | given
+        custom.change(held, **told, by=self.by, now=self.now)
+        return self.answer(held)
+
+    @extend_schema(responses={204: None})
+    @transaction.atomic
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Remove a custom field. 409 while somebody has a value of it, or had, or a condition asks for it."""
+        custom.remove(self.locked(), by=self.by, now=self.now)
+        return Response(status=204)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audience import importing, segments, topics
+from audience import custom, importing, segments, topics
 from audience.conditions.tree import MOST_NODES, ConditionError
 from audience.people import BadValue
 from kit.api import problems
@@ -18,6 +18,7 @@ def register_all() -> None:
     problems.register(ConditionError, _condition)
     problems.register(segments.Refused, _segment)
     problems.register(importing.Refused, _import)
+    problems.register(custom.Refused, problems.refusal(409, "field_refused"))
     problems.register(topics.Refused, problems.refusal(409, "topic_refused"))
 
 

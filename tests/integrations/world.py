@@ -33,6 +33,7 @@ def made() -> tuple[User, Parts, Parts]:
         "campaigns": {"slug": "nurture", "campaign": "nurture", "number": 1},
         "reports": {"slug": "nurture"},
         "segments": {"slug": "chosen", "segment": "chosen"},
+        "fields": {"pk": there.numbers["field"]},
         "topics": {"slug": "news"},
         "products": {"pk": product.pk},
         "imports": {"pk": there.numbers["import"], "imported": there.numbers["import"]},

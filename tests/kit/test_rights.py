@@ -74,6 +74,7 @@ TAKES = {
     "campaign_integrity": SIGNED_IN,
     "demo_load": "edit",
     "person_consent": "people", "consent_take_back": "people", "topics": SIGNED_IN, "topic_new": "edit",
+    "custom_fields": SIGNED_IN, "custom_field_new": "edit", "custom_field_edit": "edit", "custom_field_remove": "edit",
     "topic_edit": "edit", "topic_retire": "edit", "suppressions": SIGNED_IN, "suppression_find": SIGNED_IN,
     "suppression_add": "edit", "suppression_lift": "edit",
     "api_keys": SIGNED_IN, "api_key_new": "keys", "api_key_revoke": SIGNED_IN,

@@ -54,7 +54,7 @@ NUMBERED = {
     "scoring_rule_move": "scoring_rule", "scoring_rule_remove": "scoring_rule", "bulk_move": "bulk_move",
     "channel_domain": "domain", "api_key_revoke": "key",
     **dict.fromkeys(("user", "user_close", "user_link", "user_reopen", "user_sign_out"), "user"),
-    "team": "team", "team_remove": "team", "audit_entry": "audit",
+    "custom_field_edit": "field", "custom_field_remove": "field", "team": "team", "team_remove": "team", "audit_entry": "audit",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from audience import activities, consent
+from audience import activities, consent, custom
 from audience.models import (
     AccountRole,
     Activity,
@@ -200,9 +200,11 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
     held = Suppression.objects.get()
     numbers = {"bulk_move": trio[1].bulk.pk}
     written = AuditEntry.objects.latest("pk")
+    field = custom.define("Plan", of="person", type="choice", choices=["free", "pro"], by=None, now=NOW)
     people = {"user": by.pk, "team": by.team_id or 0, "audit": written.pk}
     return (
         numbers
         | people
         | {"import": brought.pk, "job": brought.job_id or 0, "suppression": held.pk, "chart_note": chart.pk}
+        | {"field": field.pk}
     )
