@@ -54,7 +54,7 @@ def operand(asked: Leaf) -> str:
 
 
 def _facts(asked: Leaf) -> str:
-    """What is asked, with what narrows it: activities (kind: webinar_attended) in the last 30 days."""
+    """What is asked, with what narrows it: activities (webinar attended) in the last 30 days."""
     counted = asked.field.counted if asked.how.counted else None
     text = str(counted % _how_many(asked.operand)) if counted else str(asked.field.label)
     if asked.where:
@@ -65,8 +65,14 @@ def _facts(asked: Leaf) -> str:
 
 
 def where(wanted: Where) -> str:
-    """What narrows the facts, in words: kind: webinar_attended, channel: web."""
-    return ", ".join(f"{key_in_words(key)}: {_wanted(each)}" for key, each in wanted)
+    """What narrows the facts, in words: webinar attended, channel: web."""
+    return ", ".join(_narrowed(key, each) for key, each in wanted)
+
+
+def _narrowed(key: str, wanted: tuple[str, ...]) -> str:
+    if key == "kind":  # its slug says in words what was done
+        return _wanted(tuple(each.replace("_", " ") for each in wanted))
+    return f"{key_in_words(key)}: {_wanted(wanted)}"
 
 
 def _how_many(operand: Any) -> int:

@@ -32,7 +32,7 @@ DIRECTORS: dict[str, Any] = {
     [
         (
             DIRECTORS,
-            "country is “DE” and (at least 3 activities (kind: webinar_attended) in the last 30 days "
+            "country is “DE” and (at least 3 activities (webinar attended) in the last 30 days "
             "or job title contains “director”)",
         ),
         ({}, "everybody"),
