@@ -10,6 +10,7 @@ class AudienceConfig(AppConfig):
     def ready(self) -> None:
         from audience import (
             consent,
+            erasure,
             fields,
             holders,
             importing,
@@ -41,6 +42,7 @@ class AudienceConfig(AppConfig):
             registry.import_kind(kind)
         live.register(live.Judge("segments", 30, segments.judge, segments.clock))
         uses.register(segments.kept)
+        jobs.register(erasure.JOB, erasure.work)
         jobs.register("segment", segments.work)
         jobs.register("import", importing.work, tidy=importing.tidy)
         registry.panel("start", _("Bring your history"), "audience/_first_step.html", people.first_step, order=10)

@@ -1,23 +1,62 @@
-"""Which tables of this floor hold a subject or personal text, and which columns erasure empties."""
+"""Which tables hold a person or an account or what was said of them, and what erasure empties there; of the kit's too.
+
+Ids, dates, kinds and amounts are no part of that: figures, funnels and ledgers rest on them.
+"""
 
 from audience import models
 from kit import registry
+from kit.models import AuditEntry, IdempotencyKey
+
+# Of somebody who has a role in them.
+DEALS_OF = "SELECT deal_id AS id, person_id AS subject_id FROM audience_dealrole"
+CHANGES_OF = """SELECT c.id, role.person_id AS subject_id
+    FROM audience_dealstagechange c JOIN audience_dealrole role USING (deal_id)"""
+AMENDMENTS_OF = (
+    "SELECT a.id, c.subject_id FROM audience_contractamendment a JOIN audience_contract c ON c.id = a.contract_id"
+)
+# With an account, or somebody else in it, a deal is not this person's alone: their names are struck out of it.
+SHARED = """held.account_id IS NOT NULL OR (SELECT count(DISTINCT person_id) FROM audience_dealrole
+    WHERE deal_id = held.id) > 1"""
+# What figures were asked by: whether somebody counted, whose they were. Links and a yes or no, no words.
+KEPT_HISTORY = "held.field IN ('is_excluded', 'account', 'owner')"
+# A refused row knows nobody; its cells may have somebody's address, or their name in the system that the file is from.
+REJECTS_OF = """
+    SELECT r.id, i.subject_id FROM audience_identity i JOIN audience_import f ON f.source = i.system
+    JOIN audience_reject r ON r.imported_id = f.id AND r.raw ? i.external_id
+    UNION ALL SELECT r.id, p.id FROM audience_person p JOIN audience_reject r
+    ON p.email <> '' AND strpos(lower(r.raw::text), lower(p.email)) > 0"""
+# Entries of the trail tell in their values about whom they are.
+ENTRIES_OF = r"""SELECT DISTINCT id, said.number::bigint AS subject_id FROM kit_auditentry,
+    LATERAL (VALUES (after ->> 'person'), (after ->> 'subject'), (before ->> 'person')) said (number)
+    WHERE said.number ~ '^\d{1,18}$'"""
+# Answers of the API are kept as text: one person as a whole, or what was written of them.
+ANSWERS_OF = r"""SELECT id, (body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'person' END)::bigint AS subject_id
+    FROM (SELECT id, (answer ->> 'body')::jsonb AS body FROM kit_idempotencykey) kept
+    WHERE body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'person' END ~ '^\d{1,18}$'"""
 
 
 def register_all() -> None:
     """Make every table of this floor that speaks of a subject known to merge, export and erasure."""
-    registry.holder(models.Identity, "identities", personal=("external_id",))
-    registry.holder(models.AccountRole, "roles")
-    registry.holder(models.FieldChange, "field changes", personal=("old",))
-    registry.holder(models.Activity, "activities", personal=("properties",))
-    registry.holder(models.DealRole, "deal roles")
-    registry.holder(models.Deal, "deals", personal=("properties",))
-    registry.holder(models.Purchase, "purchases", personal=("properties",))
-    registry.holder(models.Contract, "contracts", personal=("name", "properties"))
-    registry.holder(models.Case, "cases", personal=("title", "properties"))
-    registry.holder(models.ConsentRecord, "consents", personal=("wording",))
-    registry.holder(models.Pause, "pauses")
-    registry.holder(models.SegmentMember, "segments")
-    registry.holder(models.Dirty, "changes to look at")
-    registry.holder(models.Reject, "refused rows of imports", personal=("raw",))
-    registry.holder(models.Tagged, "tags")
+    holder = registry.holder
+    activities = "SELECT id, person_id AS subject_id FROM audience_activity WHERE person_id IS NOT NULL"
+    # What is found by names comes before the names go.
+    holder(models.Reject, "refused rows of imports", personal=("raw", "reason"), whose=REJECTS_OF)
+    holder(models.Identity, "identities", goes=True)
+    holder(models.AccountRole, "roles in accounts", goes=True)
+    holder(models.FieldChange, "field changes", personal=("old",), stays=KEPT_HISTORY)
+    holder(models.Activity, "activities", personal=("properties",), whose=activities)
+    holder(models.DealRole, "roles in deals", personal=("role",))
+    holder(models.Deal, "deals", personal=("name", "reason", "properties"), whose=DEALS_OF, stays=SHARED)
+    holder(models.DealStageChange, "stages of deals", whose=CHANGES_OF)
+    holder(models.Purchase, "purchases", personal=("properties",))
+    holder(models.Contract, "contracts", personal=("name", "properties"))
+    holder(models.ContractAmendment, "amendments of contracts", whose=AMENDMENTS_OF)
+    holder(models.Case, "cases", personal=("title", "properties"))
+    holder(models.ConsentRecord, "consents", personal=("wording",))
+    holder(models.Pause, "pauses")
+    holder(models.SegmentMember, "segments")
+    holder(models.Dirty, "changes to look at", silent="that somebody waits to be judged, for seconds")
+    holder(models.Tagged, "tags", goes=True)
+    holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
+    holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")
+    registry.spare(models.Account, models.Product, models.Topic, models.Tag, models.Field, models.ActivityKind)

@@ -92,6 +92,19 @@ def run_all(now: datetime) -> int:
     return judged
 
 
+def hold(subject_id: int) -> None:
+    """Wait until no worker judges this subject, and let none until the transaction ends."""
+    run(sql("SELECT pg_advisory_xact_lock(hashtext('audience_live'), {})", subject_id % SHARDS))
+
+
+def judge_held(subject_id: int, now: datetime) -> None:
+    """Judge one subject, whom this transaction holds, without waiting for its turn."""
+    subject = sql("SELECT {}::bigint AS subject_id", subject_id)
+    with installation.remembering():
+        for each in judges():
+            each.judge(subject, at=now + INSTANT, now=now)
+
+
 def clock(now: datetime) -> None:
     """Find whom time alone has changed since the last look: ages reached, windows left, facts whose date has come."""
     with installation.remembering():

@@ -31,6 +31,8 @@ ACTIONS = {
     "people.merge": _("People of another system merged"),
     "person.change": _("Person changed"),
     "person.create": _("Person created"),
+    "person.erase": _("Person erased"),
+    "person.erase_ask": _("Erasure of a person asked for"),
     "person.name": _("External id of a person learned"),
     "products.merge": _("Products of another system merged"),
     "purchases.merge": _("Purchases of another system merged"),

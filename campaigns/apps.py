@@ -14,10 +14,11 @@ class CampaignsConfig(AppConfig):
             channels,
             entry,
             fields,
+            holders,
             importing,
             inbulk,
+            journeys,
             live,
-            models,
             operations,
             panels,
             plans,
@@ -29,7 +30,7 @@ class CampaignsConfig(AppConfig):
         from campaigns.sending import showing
         from kit import audit, jobs, navigation
         from kit.api import problems
-        from kit.registry import defaults, holder, import_kind, panel
+        from kit.registry import defaults, ending, import_kind, panel
 
         problems.register(
             plans.Refused, lambda error: problems.Problem(409, "campaign_refused", str(error), count=error.count)
@@ -47,10 +48,8 @@ class CampaignsConfig(AppConfig):
         channels.register(mailbox.Mailbox)
         channels.register(smtp.Smtp)
         defaults(responses.ensure_defaults)
-        holder(models.Enrollment, "enrollments")
-        holder(models.Message, "messages", personal=("links", "reason"))
-        holder(models.MessageAttempt, "attempts to send", personal=("reply",), whose=models.ATTEMPTS_OF)
-        holder(models.Letter, "letters", personal=("recipient", "subject", "raw"), whose=models.LETTERS_OF)
+        holders.register_all()
+        ending(journeys.erase)
         panel("person", _("Campaigns"), "campaigns/_person_panel.html", panels.of_person, order=20)
         panel("settings", _("Messages to one person"), "kit/_setting.html", panels.cap, order=20)
         navigation.register(area="main", label=_("Campaigns"), url_name="campaigns", icon="megaphone", order=25)

@@ -22,10 +22,12 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from audience import erasure
 from audience.conditions.tree import ConditionError
 from campaigns import plans, stepping
 from campaigns.models import Campaign, Enrollment, Message, Step
 from kit import installation, reading
+from kit.models import User
 from kit.sql import Sql, rows, run, sql, value
 
 State = Enrollment.State
@@ -79,21 +81,34 @@ def leave(enrollments: Sql, *, state: str, reason: str, now: datetime) -> int:
     return len(left)
 
 
+def erase(subject_id: int, *, by: User | None, now: datetime) -> None:
+    """Whoever is erased leaves every campaign, and gets nothing more. Raises erasure.Refused."""
+    theirs = sql("SELECT id AS enrollment_id FROM campaigns_enrollment WHERE subject_id = {}", subject_id)
+    reason = _("erased")
+    leave(theirs, state=State.EXITED, reason=reason, now=now)
+    _cancel_those(sql("subject_id = {}", subject_id), reason)
+    if Message.objects.filter(subject_id=subject_id, state=Message.State.SENDING).exists():
+        raise erasure.Refused(_("A message to this person is leaving at this moment. Try again in a minute."))
+
+
 def _cancel(enrollment_ids: Collection[int], reason: str) -> None:
     if enrollment_ids:
-        run(
-            sql(
-                # In the order in which senders lock them, so that neither waits for the other for ever.
-                """UPDATE campaigns_message m SET state = {}, reason = {} FROM (
-                       SELECT id FROM campaigns_message
-                       WHERE enrollment_id = ANY ({}) AND state IN ('queued', 'claimed')
-                       ORDER BY id FOR NO KEY UPDATE) held
-                   WHERE m.id = held.id""",
-                Message.State.CANCELLED,
-                reason[:300],
-                list(enrollment_ids),
-            )
+        _cancel_those(sql("enrollment_id = ANY ({})", list(enrollment_ids)), reason)
+
+
+def _cancel_those(which: Sql, reason: str) -> None:
+    run(
+        sql(
+            # In the order in which senders lock them, so that neither waits for the other for ever.
+            """UPDATE campaigns_message m SET state = {}, reason = {} FROM (
+                   SELECT id FROM campaigns_message WHERE {} AND state IN ('queued', 'claimed')
+                   ORDER BY id FOR NO KEY UPDATE) held
+               WHERE m.id = held.id""",
+            Message.State.CANCELLED,
+            reason[:300],
+            which,
         )
+    )
 
 
 # ---- who is due ----

@@ -1,19 +1,24 @@
-"""Rows as a CSV file, for those who may take it, that a spreadsheet may open without running anything."""
+"""Rows as a file, for those who may take it, that a spreadsheet may open without running anything."""
 
 from __future__ import annotations
 
 import csv
+import io
+import json
 import re
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, StreamingHttpResponse
+from django.core.serializers.json import DjangoJSONEncoder
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from kit import audit, rights
+from kit.holding import Part
 
 # A spreadsheet takes a cell that begins so for a formula; a plain number is none.
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
@@ -50,12 +55,45 @@ def download(
     The trail says who took it, before its first byte leaves: which list, how it was filtered, how many rows it had.
     Raises PermissionDenied.
     """
+    _permit(request, f"{name}.csv", count, now)
+    return csv_response(name, header, rows)
+
+
+def whole(request: HttpRequest, name: str, parts: Sequence[Part], *, as_csv: bool, now: datetime) -> HttpResponse:
+    """Several tables as one file: `name`.json, or `name`.zip with a CSV of each. Raises PermissionDenied."""
+    file = f"{name}.{'zip' if as_csv else 'json'}"
+    _permit(request, file, sum(len(part.rows) for part in parts), now)
+    body, kind = (_zip(parts), "application/zip") if as_csv else (_json(parts), "application/json")
+    return HttpResponse(body, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{file}"'})
+
+
+def _permit(request: HttpRequest, file: str, count: int, now: datetime) -> None:
+    """Refuse who may not, and write down who takes what."""
     if not rights.may(request.user, "export"):
         raise PermissionDenied(_("Taking lists away as files is a right of its own. An administrator can give it."))
     filters = {name: values for name, values in request.GET.lists() if name not in ("export", "sort", "size")}
     after = {"page": request.path, "filters": filters, "rows": count}
-    audit.record("export", f"{name}.csv", by=audit.asker(request), now=now, after=after)
-    return csv_response(name, header, rows)
+    audit.record("export", file, by=audit.asker(request), now=now, after=after)
+
+
+def _json(parts: Sequence[Part]) -> str:
+    told = {part.label: [dict(zip(part.columns, row, strict=True)) for row in part.rows] for part in parts}
+    return json.dumps(told, cls=DjangoJSONEncoder, ensure_ascii=False, indent=1)
+
+
+def _zip(parts: Sequence[Part]) -> bytes:
+    """A CSV file of each; what is an object of its own stands in its cell as JSON."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part in parts:
+            cells = ([_cell(each) for each in row] for row in part.rows)
+            text = "\ufeff" + "".join(lines(part.columns, cells))
+            archive.writestr(f"{part.label.replace(' ', '-')}.csv", text.encode("utf-8", "replace"))
+    return packed.getvalue()
+
+
+def _cell(held: Any) -> Any:
+    return json.dumps(held, cls=DjangoJSONEncoder, ensure_ascii=False) if isinstance(held, dict | list) else held
 
 
 def csv_response(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:

@@ -1,4 +1,4 @@
-"""What the apps tell one another without importing: holders, import kinds, panels, defaults.
+"""What the apps tell one another without importing: holders, import kinds, panels, defaults, endings.
 
 Each app registers in `AppConfig.ready`; registering never queries the database.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db.models import QuerySet
 
@@ -19,12 +19,17 @@ class Holder:
 
     `model` is the model class; `personal` names the columns that erasure empties; `label` heads the table in a
     person's export. `whose`, for a table without a subject of its own: a query of its keys (id, subject_id).
+    `stays` is a condition on its rows (`held`): where it holds, what `personal` names is nobody's own, and stays.
+    Of a table that `goes`, erasure deletes the rows. `silent` says why a person's export leaves the table out.
     """
 
     model: Any
     label: str
     personal: tuple[str, ...] = ()
     whose: str = ""
+    stays: str = ""
+    goes: bool = False
+    silent: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,19 @@ Namer = Callable[[Collection[int], Any], dict[int, Named]]
 Sight = Callable[[QuerySet[Any], Any, str], QuerySet[Any]]
 
 
+class Ending(Protocol):
+    """Ends what is under way with a subject that is being erased, in the transaction of that."""
+
+    def __call__(self, subject_id: int, *, by: Any, now: datetime) -> object: ...
+
+
 @dataclass
 class Registry:
     """What has been registered so far."""
 
     holders: dict[str, Holder] = field(default_factory=dict)
+    spared: dict[str, str] = field(default_factory=dict)
+    endings: list[Ending] = field(default_factory=list)
     import_kinds: dict[str, Any] = field(default_factory=dict)
     panels: list[Panel] = field(default_factory=list)
     defaults: list[Callable[[datetime], None]] = field(default_factory=list)
@@ -70,9 +83,19 @@ class Registry:
 registry = Registry()
 
 
-def holder(model: Any, label: str, personal: tuple[str, ...] = (), whose: str = "") -> None:
+def holder(model: Any, label: str, personal: tuple[str, ...] = (), whose: str = "", **more: Any) -> None:
     """Register a table that holds a subject or personal text."""
-    registry.holders[model._meta.label] = Holder(model, label, personal, whose)
+    registry.holders[model._meta.label] = Holder(model, label, personal, whose, **more)
+
+
+def spare(*models: Any) -> None:
+    """Register tables of what is planned for or said to everybody: an erasure looks through them, no more."""
+    registry.spared |= {model._meta.db_table: str(model._meta.verbose_name_plural) for model in models}
+
+
+def ending(end: Ending) -> None:
+    """Register what ends with a subject: a pass, a campaign, a message that waits."""
+    registry.endings.append(end)
 
 
 def import_kind(kind: Any) -> None:

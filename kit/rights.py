@@ -21,6 +21,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "edit": frozenset({Role.ADMIN, Role.MARKETER, Role.OPS}),  # data and models: imports, lifecycles, own domains
     "operate": frozenset({Role.ADMIN, Role.OPS, Role.MARKETER}),  # long work: cancel, try again, check
     "export": frozenset({Role.ADMIN, Role.MARKETER, Role.OPS, Role.ANALYST}),  # lists as files; see User.may_export
+    "erase": frozenset({Role.ADMIN, Role.OPS}),  # what is known of a person, for good
     "keys": frozenset({Role.ADMIN, Role.MARKETER, Role.OPS, Role.ANALYST}),  # keys of the API that act as oneself
     "administer": frozenset({Role.ADMIN}),  # the installation
 }
@@ -31,6 +32,7 @@ WORDS = {
     "edit": gettext_lazy("Import, and change segments, scores, lifecycles, content and campaigns"),
     "operate": gettext_lazy("Cancel and retry long work, pause and resume sending"),
     "export": gettext_lazy("Take lists and reports away as files"),
+    "erase": gettext_lazy("Erase all that is known of a person, for good"),
     "keys": gettext_lazy("Make keys by which programs ask as oneself"),
     "administer": gettext_lazy("Invite users, change roles and settings, read the audit"),
 }

@@ -12,9 +12,20 @@ class LifecycleConfig(AppConfig):
         from audience.conditions import uses
         from kit import audit, jobs, navigation
         from kit.api import problems
-        from kit.registry import holder, import_kind, panel
-        from lifecycle import fields, importing, live, moving, operations, panels, stages, trail, undo, versions
-        from lifecycle.models import Membership, Movement
+        from kit.registry import ending, import_kind, panel
+        from lifecycle import (
+            fields,
+            holders,
+            importing,
+            live,
+            moving,
+            operations,
+            panels,
+            stages,
+            trail,
+            undo,
+            versions,
+        )
 
         problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))
         problems.register(undo.UndoRefused, problems.refusal(409, "undo_refused"))
@@ -30,7 +41,7 @@ class LifecycleConfig(AppConfig):
         jobs.register("bulk_move", moving.move_job)
         jobs.register("bulk_undo", moving.undo_job)
         import_kind(importing.KIND)
-        holder(Membership, "memberships")
-        holder(Movement, "movements", personal=("reason",))
+        holders.register_all()
+        ending(stages.erase)
         panel("start", _("Publish a lifecycle"), "lifecycle/_first_step.html", versions.first_step, order=20)
         navigation.register(area="main", label=_("Lifecycles"), url_name="lifecycles", icon="route", order=20)

@@ -161,6 +161,13 @@ def move(
     return moved
 
 
+def erase(subject_id: int, *, by: User | None, now: datetime) -> None:
+    """Whoever is erased leaves every lifecycle now; where they have been before stays in the ledger."""
+    held = Membership.objects.select_for_update(of=("self",)).select_related("stage", "version__lifecycle")
+    for each in held.filter(subject_id=subject_id, ended_at=None).order_by("pk"):
+        move(each, to=None, reason=_("erased"), by=by, at=now, now=now, kind=Movement.Kind.ERASURE)
+
+
 def place(
     subject_id: int, version: Version, *, to: Stage, reason: str, by: User | None, at: datetime, now: datetime
 ) -> bool:

@@ -12,11 +12,11 @@ class ReportingConfig(AppConfig):
         from kit.api import problems
         from kit.registry import holder, panel
         from reporting import addresses, integrity, operations, panels, trail
-        from reporting.models import StageEntry
+        from reporting.models import ENTRIES_OF, StageEntry
 
         problems.register(addresses.NotAsked, problems.refusal(404, "no_such_figure"))
         audit.named(trail.ACTIONS)
-        holder(StageEntry, "first entries into stages")
+        holder(StageEntry, "first entries into stages", whose=ENTRIES_OF, silent="filled out of the movements")
         jobs.register(integrity.JOB, integrity.run_job)
         operations.register_all()
         navigation.register(area="reports", label=_("Funnel"), url_name="report_funnel", icon="funnel", order=10)

@@ -93,6 +93,12 @@ class StageEntry(models.Model):
         return f"{self.membership_id}#{self.seq} {self.from_stage or '·'} → {self.to_stage or '·'}"
 
 
+# Whose entries are (`kit.registry.Holder.whose`).
+ENTRIES_OF = (
+    "SELECT e.id, m.subject_id FROM reporting_stageentry e JOIN lifecycle_membership m ON m.id = e.membership_id"
+)
+
+
 class DailyCohort(models.Model):
     """One row is the cohort of one day and stage, and how many days its members took to reach another.
 

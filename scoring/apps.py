@@ -12,9 +12,9 @@ class ScoringConfig(AppConfig):
         from audience.conditions import uses
         from kit import audit, jobs, navigation
         from kit.api import problems
-        from kit.registry import holder
+        from kit.registry import holder, spare
         from scoring import fields, panels, previewing, running, trail, versions
-        from scoring.models import Crossing, Score, ScoreChange
+        from scoring.models import Crossing, Rule, Score, ScoreChange, ScoringModel, ScoringVersion
 
         problems.register(versions.Refused, problems.refusals(409, "version_refused"))
         audit.named(trail.ACTIONS)
@@ -25,6 +25,7 @@ class ScoringConfig(AppConfig):
         jobs.register(previewing.KIND, previewing.work)
         panels.register()
         navigation.register(area="main", label=_("Scoring"), url_name="scoring_models", icon="gauge", order=60)
-        holder(Crossing, "previews of scores")
+        spare(ScoringModel, ScoringVersion, Rule)
+        holder(Crossing, "previews of scores", goes=True)
         holder(Score, "scores")
         holder(ScoreChange, "changes of scores")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import consent, people, querysets
+from audience import consent, erasure, people, querysets
 from audience.api import bulk
 from audience.api.bulk import BulkAnswer
 from audience.api.consent import ConsentGiven, ConsentRow, say
@@ -31,10 +34,12 @@ from audience.api.subjects import (
 )
 from audience.importing import atonce
 from audience.models import Person
-from kit import addresses
+from audience.people import BadValue
+from kit import addresses, exports, holding
 from kit.api.filtering import Whole
 from kit.api.schema import example
-from kit.api.serializers import Rows
+from kit.api.serializers import Rows, Strict
+from kit.models import Job
 
 SHOWN = {
     "id": 4711, "email": "ann@example.com", "first_name": "Ann", "last_name": "Lee", "phone": "", "title": "Head of IT",
@@ -153,6 +158,33 @@ class PeopleFilters(SubjectFilters):
         return rows.filter(email=told) if told else rows.none()
 
 
+class AsksForZip(JSONRenderer):
+    """Lets a program ask for application/zip. The file is an answer of its own; what is rendered is a problem."""
+
+    media_type = "application/zip"
+    format = "zip"
+
+
+@example({"confirm": "ann@example.com"})
+class EraseGiven(Strict):
+    """Whom to erase, said once more."""
+
+    confirm = serializers.CharField(max_length=400, help_text="The person's email or name.")
+
+
+@example({"id": 4711, "job": None, "named_in": []})
+class Erased(serializers.Serializer[Any]):
+    """That somebody is erased."""
+
+    id = serializers.IntegerField()
+    job = serializers.IntegerField(
+        allow_null=True, help_text="The long work that does it, where the database is large."
+    )
+    named_in = serializers.ListField(
+        child=serializers.CharField(), help_text="What was written for everybody and has the name still."
+    )
+
+
 class People(Subjects):
     """Everybody who is known, but the erased."""
 
@@ -160,6 +192,7 @@ class People(Subjects):
     queryset = Person.objects.all()
     serializer_class = PersonRow
     filterset_class = PeopleFilters
+    rights: ClassVar[Mapping[str, str]] = {**Subjects.rights, "erase": "erase"}
     create_one = staticmethod(people.create)
     change_one = staticmethod(people.change)
     upsert_one = staticmethod(people.upsert)
@@ -212,3 +245,32 @@ class People(Subjects):
         person = self.get_object()
         say(person, self.given(ConsentGiven), by=self.by, now=self.now)
         return Response(ConsentRow(consent.overview(person, at=self.now)).data)
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @action(methods=["get"], detail=True)
+    def everything(self, request: Request, pk: int) -> Any:
+        """Read all that is held about a person, table by table. Takes the right to take lists away."""
+        return self._whole(as_csv=False)
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY}, operation_id="people_everything_csv")
+    @action(methods=["get"], detail=True, url_path="everything/csv", renderer_classes=[JSONRenderer, AsksForZip])
+    def everything_as_csv(self, request: Request, pk: int) -> Any:
+        """Read the same as a ZIP with a CSV of each table."""
+        return self._whole(as_csv=True)
+
+    def _whole(self, *, as_csv: bool) -> Any:
+        person = self.get_object()
+        parts = list(holding.everything(person))
+        return exports.whole(self.request._request, f"person-{person.pk}", parts, as_csv=as_csv, now=self.now)
+
+    @extend_schema(request=EraseGiven, responses={200: Erased, 202: Erased})
+    @action(methods=["post"], detail=True)
+    def erase(self, request: Request, pk: int) -> Response:
+        """Erase all that is known of a person, for good. Counts stay; the address is suppressed by its hash."""
+        person, given = self.get_object(), self.given(EraseGiven)
+        if not erasure.confirms(person, given["confirm"]):
+            raise BadValue("confirm", _("This is neither the email nor the name of this person."), "not_confirmed")
+        done = erasure.begin(person, by=self.by, now=self.now)
+        if isinstance(done, Job):
+            return Response({"id": person.pk, "job": done.pk, "named_in": []}, status=202)
+        return Response({"id": person.pk, "job": None, "named_in": done or []})

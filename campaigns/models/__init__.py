@@ -4,8 +4,6 @@ from campaigns.models.channels import ChannelSetting, DomainPause, Letter, Sende
 from campaigns.models.content import Content, ContentVersion
 from campaigns.models.journeys import Enrollment, StepRun
 from campaigns.models.messages import (
-    ATTEMPTS_OF,
-    LETTERS_OF,
     Message,
     MessageAttempt,
     Response,
@@ -15,8 +13,6 @@ from campaigns.models.messages import (
 from campaigns.models.plans import Campaign, CampaignVersion, Step
 
 __all__ = [
-    "ATTEMPTS_OF",
-    "LETTERS_OF",
     "Campaign",
     "CampaignVersion",
     "ChannelSetting",

@@ -183,10 +183,3 @@ class Response(models.Model):
 
     def __str__(self) -> str:
         return f"{self.message_id} {self.kind}"
-
-
-# Whose attempts and letters are, for what is done with all that is known of somebody (`kit.registry.Holder.whose`).
-ATTEMPTS_OF = (
-    "SELECT a.id, m.subject_id FROM campaigns_messageattempt a JOIN campaigns_message m ON m.id = a.message_id"
-)
-LETTERS_OF = "SELECT l.id, m.subject_id FROM campaigns_letter l JOIN campaigns_message m ON m.id = l.message_id"

@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from django.db import models
 
-from audience.models import Person
+from audience import erasure
 from campaigns import channels, sending
 from campaigns.channels import Outcome
 from campaigns.models import Letter, Message, MessageAttempt
-from kit.registry import registry
-from kit.sql import Sql, name, rows, run, sql, value
+from kit.sql import Sql, name, rows, sql, value
 from tests.campaigns.mailing import Scripted, queued, reader, running
 from tests.campaigns.making import content
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "rea.the.reader@example.com"
-
-
-def emptied(field: Any) -> Sql:
-    if isinstance(field, models.BinaryField):
-        return Sql("''::bytea")
-    if field.null:
-        return Sql("NULL")
-    return Sql("'{}'::jsonb") if isinstance(field, models.JSONField) else Sql("''")
-
-
-def erase(person: Person) -> None:
-    """By what each app has registered, as erasing a person does it."""
-    for holder in registry.holders.values():
-        meta = holder.model._meta
-        if not holder.personal or not (holder.whose or any(f.attname == "subject_id" for f in meta.concrete_fields)):
-            continue
-        whose = Sql(holder.whose) if holder.whose else sql("SELECT id, subject_id FROM {}", name(meta.db_table))
-        for column in holder.personal:
-            field = meta.get_field(column)
-            run(
-                sql(
-                    "UPDATE {} SET {} = {} WHERE id IN (SELECT id FROM ({}) whose WHERE subject_id = {})",
-                    name(meta.db_table), name(field.column), emptied(field), whose, person.pk,
-                )
-            )  # fmt: skip
-    Person.objects.filter(pk=person.pk).update(email="", first_name="", last_name="", custom={}, erased_at=NOW)
 
 
 def tables_that_know(text: str) -> list[str]:
@@ -70,7 +40,7 @@ def test_no_table_knows_an_address_once_its_person_is_erased(monkeypatch):
     sending.run_all(NOW)
     refused.refresh_from_db()
     assert "…@example.com" in refused.reason and "greylisted" in refused.reason
-    erase(ada)
+    erasure.erase(ada, by=None, now=NOW)
     assert tables_that_know(ADDRESS) == []
 
 
@@ -94,7 +64,7 @@ def test_a_letter_whose_reader_was_erased_has_pages_that_say_so(admin_client):
     content("Other")
     message = queued(running(), reader(email=ADDRESS))
     sending.run_all(NOW)
-    erase(message.person)
+    erasure.erase(message.person, by=None, now=NOW)
     letter = Letter.objects.get()
     for show in ("", "?show=html", "?show=text", "?show=source"):
         page = admin_client.get(f"/mailbox/{letter.pk}/{show}").content.decode()

@@ -31,6 +31,8 @@ TAKES = {
     "PATCH people/{pk}/": "people:write people", "GET people/{pk}/consent/": "people:read",
     "POST people/{pk}/consent/": "people:write people", "POST people/{pk}/owner/": "people:write people",
     "POST people/{pk}/tags/": "people:write note",
+    "GET people/{pk}/everything/": "people:read", "GET people/{pk}/everything/csv/": "people:read",
+    "POST people/{pk}/erase/": "people:write erase",
     "GET accounts/": "people:read", "POST accounts/": "people:write people", "POST accounts/bulk/": "people:write edit",
     "POST accounts/upsert/": "people:write people", "GET accounts/{pk}/": "people:read",
     "PATCH accounts/{pk}/": "people:write people", "POST accounts/{pk}/owner/": "people:write people",
@@ -354,6 +356,7 @@ def test_every_post_that_is_sent_again_is_done_once(ada: User) -> None:
         "POST people/upsert/": {"email": "bob@example.com"},
         "POST lifecycles/": {"playbook": "net_new_b2b"},
         "POST memberships/{pk}/move/": {"to": "engaged", "reason": "Called us", "seq": 2},
+        "POST people/{pk}/erase/": {"confirm": "ann@kestrel.example"},
         "POST enrollments/": {"campaign": "nurture", "person": acme.people.get().pk},
     }
     client = asking.by(ada)

@@ -36,6 +36,7 @@ TAKES = {
     "conditions_fields": SIGNED_IN, "conditions_values": "edit", "conditions_check": "edit",
     "person_new": "people", "person_edit": "people", "account_new": "people", "account_edit": "people",
     "person_tags": "note", "account_tags": "note", "person_owner": "people", "account_owner": "people", "tags": SIGNED_IN,
+    "person_everything": SIGNED_IN, "person_erase": "erase",
     "person_deal": "people", "account_deal": "people", "deal": "people",
     "person_record": "note", "account_record": "note", "activity_take_back": "note",
     "account_choose": SIGNED_IN,

@@ -28,7 +28,7 @@ ABOUT = {
     **dict.fromkeys(("task", "task_done", "task_reopen", "task_remove", "task_restore"), "task"),
     **dict.fromkeys(
         ("person", "person_timeline", "person_edit", "person_tags", "person_owner", "person_deal", "person_record",
-         "person_consent", "segment_why", "campaign_trace", "campaign_enroll_one"), "person"
+         "person_consent", "person_everything", "person_erase", "segment_why", "campaign_trace", "campaign_enroll_one"), "person"
     ),
     **dict.fromkeys(
         ("account", "account_people", "account_timeline", "account_edit", "account_tags", "account_owner",

@@ -1,0 +1,226 @@
+"""What the tables hold of one subject: all of it told, all of it emptied, and its names struck out of everything else.
+
+Each app says which tables and columns that is (`registry.Holder`). Ledgers let go of what is personal within an erasure
+and at no other time: their guard asks for a setting that lasts as long as its transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+
+from kit.registry import Holder, registry
+from kit.sql import Sql, join, name, rows, run, sql, value
+
+Column = tuple[Sql, bool, int]  # its name, whether it is JSON, and its length (0: any)
+_ASCII = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_NUMBER = re.compile(r"[-+]?[\d.eE]+")  # what may stand in JSON as a number
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one table about somebody, as they are written for people: no numbers where there are names."""
+
+    label: str
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+# ---- telling ----
+
+
+def everything(subject: Any) -> Iterator[Part]:
+    """All that is known of a subject, table by table, the subject itself first; tables without a row of theirs too."""
+    yield _part(str(type(subject)._meta.verbose_name), type(subject), [subject])
+    for holder in registry.holders.values():
+        if (whose := _whose(holder)) and not holder.silent:
+            keys = [key for (key,) in rows(sql("SELECT id FROM ({}) whose WHERE subject_id = {}", whose, subject.pk))]
+            found = holder.model._default_manager.filter(pk__in=keys).order_by("pk")
+            yield _part(holder.label, holder.model, list(found))
+
+
+def _part(label: str, model: Any, found: list[Any]) -> Part:
+    """Generated columns repeat others, and are left out."""
+    told = [field for field in model._meta.concrete_fields if not field.generated]
+    names = {field.attname: _names(field, found) for field in told}
+    lines = [[_said(getattr(row, f.attname), names[f.attname]) for f in told] for row in found]
+    return Part(label, [field.name for field in told], lines)
+
+
+def _names(field: Any, found: Iterable[Any]) -> dict[Any, str]:
+    """What a link leads to, by number; what stands in a table that is told itself stays a number."""
+    other = field.related_model
+    if other is None or other._meta.label in registry.holders:
+        return {}
+    there = {getattr(row, field.attname) for row in found} - {None}
+    return {key: str(row) for key, row in other._default_manager.select_related().in_bulk(there).items()}
+
+
+def _said(held: Any, names: dict[Any, str]) -> Any:
+    if isinstance(held, memoryview | bytes):
+        return bytes(held).decode("utf-8", "replace")
+    return names.get(held, held) if names else held
+
+
+# ---- emptying ----
+
+
+@contextmanager
+def erasing() -> Iterator[None]:
+    """Within it, in one transaction, ledgers let go of their personal columns."""
+    run(Sql("SET LOCAL perennial.erasing = 'on'"))
+    yield
+    run(Sql("SET LOCAL perennial.erasing = 'off'"))
+
+
+def empty(subject_id: int) -> None:
+    """Empty what is personal in the rows of a subject, and delete what goes. A text that must be gets the number."""
+    for holder in registry.holders.values():
+        if (whose := _whose(holder)) and (holder.goes or holder.personal):
+            run(_emptying(holder, whose, subject_id))
+
+
+def _emptying(holder: Holder, whose: Sql, subject_id: int) -> Sql:
+    table = name(holder.model._meta.db_table)
+    theirs = sql("held.id IN (SELECT id FROM ({}) whose WHERE subject_id = {})", whose, subject_id)
+    if holder.goes:
+        return sql("DELETE FROM {} held WHERE {}", table, theirs)
+    fields = [holder.model._meta.get_field(column) for column in holder.personal]
+    emptied = join(", ", (sql("{} = {}", name(field.column), _nothing(field, subject_id)) for field in fields))
+    stays = Sql(f"AND NOT ({holder.stays})" if holder.stays else "")
+    return sql("UPDATE {} held SET {} WHERE {} {}", table, emptied, theirs, stays)
+
+
+def _nothing(field: Any, subject_id: int) -> Sql:
+    if isinstance(field, models.BinaryField):
+        return Sql("''::bytea")
+    if field.null:
+        return Sql("NULL")
+    if isinstance(field, models.JSONField):
+        return sql("{}::jsonb", json.dumps(field.get_default()))
+    return sql("{}", "" if field.blank else _instead(subject_id))
+
+
+def _instead(subject_id: int) -> str:
+    return f"#{subject_id}"
+
+
+def _whose(holder: Holder) -> Sql | None:
+    """The keys of a table's rows with the subject of each; None for a table whose rows are nobody's in particular."""
+    if holder.whose:
+        return Sql(holder.whose)
+    columns = {field.column for field in holder.model._meta.concrete_fields}
+    for column in ("subject_id", "person_id"):
+        if column in columns:
+            return sql("SELECT id, {} AS subject_id FROM {}", name(column), name(holder.model._meta.db_table))
+    return None
+
+
+# ---- striking out ----
+
+
+def strike_out(words: Collection[str], subject_id: int) -> list[str]:
+    """Put the subject's number in place of these words, wherever they stand; which spared tables have them still.
+
+    Whole words of every text and JSON column of every table, in any case of letters. Every row is read, so that this
+    takes seconds per million (`rows_to_read`).
+    """
+    by_length = sorted({*words}, key=len, reverse=True)
+    spared = {name(table).text: label for table, label in registry.spared.items()}
+    still = []
+    for table, columns in _columns() if by_length else ():
+        if table.text not in spared:
+            run(_striking(table, columns, by_length, subject_id))
+        elif value(sql("SELECT EXISTS (SELECT FROM {} held WHERE {})", table, _have(columns, by_length))):
+            still.append(spared[table.text])
+    return still
+
+
+def rows_to_read() -> int:
+    """About how many rows `strike_out` reads, as the database remembers it."""
+    return int(value(Sql("SELECT sum(greatest(reltuples, 0))::bigint FROM pg_class WHERE relkind = 'r'")))
+
+
+def _columns() -> Iterator[tuple[Sql, list[Column]]]:
+    """Every table of ours with its columns of text."""
+    found = rows(
+        Sql(
+            """SELECT n.nspname, c.relname, array_agg(a.attname::text), array_agg(t.typname IN ('json', 'jsonb')),
+                      array_agg(greatest(a.atttypmod - 4, 0))
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+               JOIN pg_type t ON t.oid = a.atttypid
+               WHERE n.nspname IN (current_schema(), 'work') AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+                 AND c.relname NOT LIKE 'django\\_%%' AND t.typname IN ('text', 'varchar', 'json', 'jsonb')
+               GROUP BY 1, 2 ORDER BY 1, 2"""
+        )
+    )
+    for schema, table, columns, are_json, lengths in found:
+        place = name(table) if schema != "work" else sql("work.{}", name(table))
+        yield place, [(name(c), j, n) for c, j, n in zip(columns, are_json, lengths, strict=True)]
+
+
+def _striking(table: Sql, columns: list[Column], words: list[str], subject_id: int) -> Sql:
+    struck = join(", ", (sql("{} = {}", each[0], _struck(*each, words, subject_id)) for each in columns))
+    return sql("UPDATE {} held SET {} WHERE {}", table, struck, _have(columns, words))
+
+
+def _have(columns: list[Column], words: list[str]) -> Sql:
+    """That a row has one of the words. To look for some letters of them first is cheap, and leaves few to look at."""
+    texts = join(", ", (sql("held.{}::text", column) for column, _is_json, _length in columns))
+    looked = [
+        sql("held.{}::text ~* {}", column, pattern)
+        for column, is_json, _length in columns
+        for pattern, _by in _patterns(words, is_json, "")
+    ]
+    return sql(
+        "lower(array_to_string(ARRAY[{}], ' ')) LIKE ANY ({}) AND ({})", texts, _letters(words), join(" OR ", looked)
+    )
+
+
+def _letters(words: list[str]) -> list[str]:
+    """Patterns of the longest piece of each word, which names in either order share; a database may fold ASCII alone."""
+    pieces = {max(re.split(r"[\s,]+", word), key=len) for word in words}
+    spelt = {each for piece in pieces for each in (piece, _in_json(piece))}
+    folded = {each for piece in spelt for each in (piece.lower(), piece.translate(_ASCII))}
+    return ["%" + re.sub(r"([\\%_])", r"\\\1", each) + "%" for each in sorted(folded)]
+
+
+def _struck(column: Sql, is_json: bool, length: int, words: list[str], subject_id: int) -> Sql:
+    text = sql("held.{}::text", column)
+    for pattern, by in _patterns(words, is_json, _instead(subject_id)):
+        text = sql("regexp_replace({}, {}, {}, 'gi')", text, pattern, by)
+    if is_json:
+        return sql("{}::jsonb", text)
+    return sql("left({}, {})", text, length) if length else text
+
+
+def _patterns(words: list[str], is_json: bool, by: str) -> Iterator[tuple[str, str]]:
+    """The words as patterns, and what to put in their place. In JSON a bare number must stay one."""
+    if not is_json:
+        yield _whole(words), by
+        return
+    if spelt := [_in_json(word) for word in words if not _NUMBER.fullmatch(word)]:
+        yield _whole(spelt), by
+    if numbers := [word for word in words if _NUMBER.fullmatch(word)]:
+        yield f'"({_any(numbers)})"(?!\\s*:)', f'"{by}"'
+
+
+def _whole(words: list[str]) -> str:
+    """Not within other words; in JSON a line end is spelt with a letter that is none."""
+    return rf"((?<![[:alnum:]])|(?<=\\[nrt]))({_any(words)})(?![[:alnum:]])"
+
+
+def _any(words: list[str]) -> str:
+    return "|".join(re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", word) for word in words)
+
+
+def _in_json(word: str) -> str:
+    return json.dumps(word, ensure_ascii=False)[1:-1]

@@ -1,0 +1,360 @@
+"""Erasure: nothing by which somebody could be known is left in any table, and no figure of the past is another."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from audience import consent, erasure, live
+from audience.models import Activity, ConsentRecord, Deal, FieldChange, Import, Person, Purchase, SegmentMember
+from campaigns import sending
+from campaigns.models import Enrollment, Letter, Message, Response
+from kit import holding, jobs
+from kit.models import AuditEntry, Team, User
+from kit.sql import rows, sql
+from lifecycle.models import Membership, Movement
+from reporting import integrity
+from scoring.models import Score
+from tests import asking
+from tests.asking import Api
+from tests.audience.importing import bringing
+from tests.campaigns import making
+from tests.campaigns.mailing import plainly, queued, reader, running
+from tests.factories import NOW, activity, days_ago, person
+from tests.privacy import world as worlds
+from tests.privacy.world import EMAIL, EXTERNAL, FORMER, NAME, WORDS, World
+
+pytestmark = pytest.mark.django_db
+LATER = NOW + timedelta(hours=1)
+REPORTS = ("funnel", "loops", "retention", "concentration")
+
+
+@pytest.fixture
+def world() -> World:
+    return worlds.build()
+
+
+def erased(world: World) -> list[str] | None:
+    return erasure.erase(world.person, by=world.by, now=LATER)
+
+
+# ---- nothing is left ----
+
+
+def test_nothing_of_them_is_found_in_any_column_of_any_table(world):
+    assert {word for _table, word in worlds.found(*WORDS)} == set(WORDS)
+    assert erased(world) == []
+    live.run_all(LATER)
+    assert worlds.found(*WORDS) == []
+
+
+def test_what_others_have_is_left_but_for_the_names_in_it(world):
+    erased(world)
+    number = f"#{world.person.pk}"
+    note = world.other.pk and holding.everything(world.other)
+    notes = next(part for part in note if part.label == "notes")
+    assert f"A friend of {number}, see {number} or {number} ({number})." in notes.rows[0]
+    [told] = Activity.objects.filter(person=world.other)
+    assert told.properties == {"recommended_by": number, "note": f"knows\n{number}"}
+    shared = Deal.objects.get(account__name="Harmony Works")
+    assert (shared.name, shared.amount) == (f"Sale to {number}", 800_00)
+
+
+def test_a_name_or_phone_that_somebody_else_has_too_is_not_struck_out(world):
+    namesake = person(first_name="Zsófia", last_name="Quuxwright-O'Hara", phone=worlds.PHONE)
+    kept = activity(namesake, days_ago(2), properties={"said": f"{NAME} {worlds.PHONE}"})
+    erased(world)
+    kept.refresh_from_db()
+    assert kept.properties == {"said": f"{NAME} {worlds.PHONE}"}
+
+
+def test_words_within_words_and_numbers_of_json_stay_what_they_are(world):
+    Person.objects.filter(pk=world.person.pk).update(phone="5550199123")
+    kept = activity(world.other, days_ago(2), properties={"n": 5550199123, "phone": "5550199123", "m": f"x{EMAIL}y"})
+    erased(world)
+    kept.refresh_from_db()
+    assert kept.properties == {"n": 5550199123, "phone": f"#{world.person.pk}", "m": f"x{EMAIL}y"}
+
+
+def test_what_is_said_to_everybody_is_told_and_not_changed(world):
+    content = making.content("Praise", html=f"<p>Says {NAME}</p>")
+    assert erased(world) == ["content versions"]
+    assert NAME in content.versions.get().html
+
+
+def test_a_ledger_lets_go_of_what_is_personal_in_an_erasure_and_at_no_other_time(world):
+    for ledger, personal in (
+        (Activity, {"properties": {}}), (FieldChange, {"old": None}), (ConsentRecord, {"wording": None}),
+        (Movement, {"reason": ""}), (AuditEntry, {"after": None}),
+    ):  # fmt: skip
+        with pytest.raises(Exception, match="append-only"), transaction.atomic():
+            ledger.objects.update(**personal)
+    with holding.erasing():
+        with pytest.raises(Exception, match="append-only"), transaction.atomic():
+            Movement.objects.update(actor="somebody else")
+        with pytest.raises(Exception, match="append-only"), transaction.atomic():
+            Movement.objects.all().delete()
+
+
+# ---- what is counted stays ----
+
+
+def figures(world: World, api: Api) -> dict[str, Any]:
+    """What reports say of the time before, and what the tables count."""
+    span = "from=2025-01-01&to=2025-06-14"
+    told: dict[str, Any] = {each: api.get(f"/reports/{each}/?{span}") for each in REPORTS}
+    told["lift"] = api.get("/reports/lift/")
+    for report in told.values():
+        report.pop("filled_at", None)
+    told["roll-up"] = rows(
+        sql("SELECT * FROM reporting_dailyflow WHERE day < {} ORDER BY day, from_stage, to_stage", NOW.date())
+    )
+    told["counted"] = {
+        model.__name__: model.objects.count()
+        for model in (
+            Activity,
+            FieldChange,
+            ConsentRecord,
+            Deal,
+            Purchase,
+            Message,
+            Enrollment,
+            Response,
+            SegmentMember,
+        )
+    }
+    told["money"] = [sorted(model.objects.values_list("amount", "currency")) for model in (Deal, Purchase)]
+    told["moves"] = list(
+        Movement.objects.exclude(kind="erasure").order_by("pk").values_list("membership", "to_stage", "occurred_at")
+    )
+    return told
+
+
+def test_the_figures_of_the_time_before_and_the_ledger_check_are_what_they_were(world):
+    api = Api(world.by)
+    before = figures(world, api)
+    assert before["roll-up"] and before["funnel"]
+    erased(world)
+    live.run_all(LATER)
+    assert integrity.check(world.lifecycle, now=LATER) == []
+    after = figures(world, api)
+    assert {key for key in before if before[key] != after[key]} == set()
+
+
+def test_reasons_that_others_were_moved_for_stay_and_remarks_go(world):
+    erased(world)
+    reasons = list(
+        Movement.objects.filter(membership__person=world.person).order_by("seq").values_list("reason", "kind")
+    )
+    assert reasons == [("Test", "placement"), ("", "hand"), ("Test", "hand"), ("erased", "erasure")]
+
+
+def test_whoever_is_erased_is_nowhere_any_more(world):
+    membership = Membership.objects.get(person=world.person)
+    assert SegmentMember.objects.filter(person=world.person, left_at=None).exists()
+    erased(world)
+    membership.refresh_from_db()
+    assert (membership.stage, membership.ended_at) == (None, LATER)
+    assert not SegmentMember.objects.filter(person=world.person, left_at=None).exists()
+    assert not Enrollment.objects.filter(person=world.person, state="active").exists()
+    assert not Score.objects.filter(person=world.person).exists()
+
+
+# ---- never written to again ----
+
+
+def test_who_comes_back_by_an_import_is_somebody_new_whom_nobody_may_write_to(world):
+    erased(world)
+    bringing.bring(f"id,email\n{EXTERNAL},{EMAIL}\nOTHER,{FORMER}\n", mapping={"id": "external_id", "email": "email"})
+    for address in (EMAIL, FORMER):
+        back = Person.objects.get(email=address)
+        assert back.pk != world.person.pk
+        consent.give(back, topic=making.topic(), source="import", at=LATER, now=LATER)
+        assert consent.verdict(back, topic=making.topic(), at=LATER) == "suppressed: erased"
+
+
+def test_what_waits_to_be_sent_is_cancelled_and_never_goes():
+    ada = reader(email=EMAIL)
+    waits = queued(running(), ada)
+    erasure.erase(ada, by=None, now=NOW)
+    sending.run_all(LATER)
+    waits.refresh_from_db()
+    assert (waits.state, Letter.objects.count()) == ("cancelled", 0)
+
+
+def test_nobody_is_erased_while_a_message_to_them_is_in_the_air(world):
+    message = queued(running("Third"), world.person)
+    for state in ("claimed", "sending"):
+        Message.objects.filter(pk=message.pk).update(state=state)
+    with pytest.raises(erasure.Refused, match="leaving at this moment"):
+        erased(world)
+    world.person.refresh_from_db()
+    assert world.person.email == EMAIL
+    Message.objects.filter(pk=message.pk).update(state="sent")
+    assert erased(world) == []
+
+
+# ---- files ----
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_file_that_waits_and_holds_them_is_deleted_and_others_stay(
+    world, encoding, settings, tmp_path, django_capture_on_commit_callbacks
+):
+    settings.UPLOADS = tmp_path
+    for name, text in (("theirs", f"email\n{EMAIL.upper()}\n"), ("another", "email\nsome@example.com\n")):
+        (tmp_path / name).write_text(text, encoding=encoding)
+        Import.objects.create(
+            kind="people", file_name=name, path=str(tmp_path / name), encoding=encoding, source="x", created_at=NOW
+        )
+    with django_capture_on_commit_callbacks(execute=True):
+        erased(world)
+    assert [path.name for path in tmp_path.iterdir()] == ["another"]
+
+
+def test_an_import_under_way_that_holds_them_comes_first(world, settings, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(f"email\n{EMAIL}\n")
+    job = jobs.enqueue("import", {}, by=None, now=NOW, title="x")
+    Import.objects.create(
+        kind="people", file_name="leads.csv", path=str(path), source="x", created_at=NOW, encoding="utf-8", job=job
+    )
+    with pytest.raises(erasure.Refused, match="leads.csv"):
+        erased(world)
+    assert path.exists() and worlds.found(EMAIL.casefold())
+
+
+# ---- who may, and how ----
+
+
+def test_on_the_page_their_email_or_name_is_typed(world, client):
+    client.force_login(world.by)
+    address = f"/people/{world.person.pk}/erase/"
+    page = client.get(address).content.decode()
+    assert "It cannot be taken back" in page and "funnels" in page
+    assert f'href="{address}"' in client.get(f"/people/{world.person.pk}/").content.decode()
+    refused = client.post(address, {"confirm": "Somebody Else"})
+    assert refused.status_code == 400 and b"neither the email nor the name" in refused.content
+    assert client.post(address, {"confirm": f" {EMAIL.upper()} "}).status_code == 302
+    page = client.get(f"/people/{world.person.pk}/").content.decode()
+    assert f"Erased person #{world.person.pk}" in page and "Everything we hold" not in page
+    assert client.get(address).status_code == client.post(address, {"confirm": EMAIL}).status_code == 404
+    assert not [word for word in WORDS if word in client.get("/people/").content.decode().casefold()]
+    [entry] = AuditEntry.objects.filter(action="person.erase")
+    assert (entry.actor, entry.after) == (world.by.email, {"person": world.person.pk})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_over_the_api_likewise_and_the_feed_tells_of_it(world):
+    api = Api(world.by)
+    page, pk = api.get("/changes/?kinds=person"), world.person.pk
+    while page["more"]:
+        page = api.get(f"/changes/?kinds=person&cursor={page['cursor']}")
+    api.refused("post", f"/people/{pk}/erase/", {"confirm": "x"}, 400, "not_confirmed")
+    assert api.post(f"/people/{pk}/erase/", {"confirm": NAME}) == {"id": pk, "job": None, "named_in": []}
+    api.refused("post", f"/people/{pk}/erase/", {"confirm": NAME}, 404, "not_found")
+    api.refused("get", f"/people/{pk}/", None, 404, "not_found")
+    told = [each for each in api.get(f"/changes/?kinds=person&cursor={page['cursor']}")["results"] if each["id"] == pk]
+    assert [(each["action"], each["data"]) for each in told] == [("erased", None)]
+
+
+def test_in_a_large_database_it_is_long_work(world, client, monkeypatch):
+    monkeypatch.setattr(erasure, "AT_ONCE", -1)
+    told = Api(world.by).post(f"/people/{world.person.pk}/erase/", {"confirm": NAME}, 202)
+    client.force_login(world.by)
+    answer = client.post(f"/people/{world.person.pk}/erase/", {"confirm": EMAIL})
+    assert "/jobs/" in answer.url
+    assert jobs.run(told["job"], LATER) and worlds.found(*WORDS) == []
+    assert client.get(answer.url).status_code == 200
+
+
+def test_a_message_in_the_air_or_a_file_is_told_to_programs_as_a_conflict(world):
+    message = queued(running("Third"), world.person)
+    for state in ("claimed", "sending"):
+        Message.objects.filter(pk=message.pk).update(state=state)
+    Api(world.by).refused("post", f"/people/{world.person.pk}/erase/", {"confirm": NAME}, 409, "erase_refused")
+
+
+@pytest.mark.parametrize("role", [User.Role.MARKETER, User.Role.SALES, User.Role.ANALYST, User.Role.VIEWER])
+def test_without_the_right_nobody_is_erased_nor_offered(client, role):
+    team = Team.objects.create(name="North")
+    someone = person(email=EMAIL, owner=asking.user(role))
+    client.force_login(someone.owner)
+    assert client.post(f"/people/{someone.pk}/erase/", {"confirm": EMAIL}).status_code == 403
+    assert "/erase/" not in client.get(f"/people/{someone.pk}/").content.decode()
+    Api(someone.owner).refused("post", f"/people/{someone.pk}/erase/", {"confirm": EMAIL}, 403, "role_may_not")
+    someone.refresh_from_db()
+    assert (someone.email, team.pk > 0) == (EMAIL, True)
+
+
+# ---- at the same time ----
+
+
+def in_another_connection(work: Any) -> threading.Thread:
+    def go() -> None:
+        try:
+            work()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    return thread
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_erase_one_person_one_does():
+    someone = person(email=EMAIL)
+    done: list[Any] = []
+    both = [in_another_connection(lambda: done.append(erasure.erase(someone, by=None, now=NOW))) for _each in range(2)]
+    for each in both:
+        each.join()
+    assert sorted(map(str, done)) == ["None", "[]"]
+    assert AuditEntry.objects.filter(action="person.erase").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_has_just_claimed_the_message_does_not_send_it():
+    """The worker holds the message, is about to send, and finds it cancelled."""
+    ada = reader(email=EMAIL)
+    message = queued(running(), ada)
+    go_on, claimed = threading.Event(), threading.Event()
+
+    def slowly(ids: Any, now: Any) -> Any:
+        claimed.set()
+        assert go_on.wait(20)
+        return plainly(ids, now)
+
+    worker = in_another_connection(lambda: sending.run_all(NOW, write=slowly))
+    assert claimed.wait(20)
+    erasure.erase(ada, by=None, now=NOW)
+    go_on.set()
+    worker.join()
+    message.refresh_from_db()
+    assert (message.state, Letter.objects.count()) == ("cancelled", 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_erasing_waits_for_who_is_just_sending_and_then_says_so():
+    ada = reader(email=EMAIL)
+    message = queued(running(), ada)
+    Message.objects.filter(pk=message.pk).update(state="claimed")
+    refused: list[str] = []
+
+    def erase() -> None:
+        try:
+            erasure.erase(ada, by=None, now=NOW)
+        except erasure.Refused as why:
+            refused.append(str(why))
+
+    with transaction.atomic():
+        Message.objects.filter(pk=message.pk).update(state="sending")
+        eraser = in_another_connection(erase)
+        eraser.join(1)
+        assert eraser.is_alive()
+    eraser.join(20)
+    assert refused and Person.objects.get(pk=ada.pk).email == EMAIL
