@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -30,6 +30,7 @@ from kit.sql import sql
 
 JOB = "erasure"
 AT_ONCE = 1_000_000  # rows that are read while somebody waits: some five seconds
+LATE = timedelta(days=2)  # after an erasure; no transaction that began before it lasts longer
 REASON = "erased"  # of the suppression
 ID = 6  # letters of a name in another system that is looked for wherever it stands
 PHONE = 7  # digits that a telephone number has at least
@@ -100,6 +101,13 @@ def erase(person: Person, *, by: User | None, now: datetime) -> list[str] | None
     live.judge_held(held.pk, now)
     audit.record("person.erase", f"#{held.pk}", by=by, now=now, after={"person": held.pk})
     return still
+
+
+def look_again(now: datetime) -> None:
+    """Empty once more what was written about somebody while they were being erased, by who had not heard of it."""
+    for pk in Person.objects.filter(erased_at__gte=now - LATE).values_list("pk", flat=True):
+        with transaction.atomic(), holding.erasing():
+            holding.empty(pk)
 
 
 def _known(person: Person) -> Known:

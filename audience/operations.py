@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from prometheus_client import Metric
 
-from audience import live
+from audience import erasure, live
 from audience.panels import LATE
 from kit import metrics, periodic, writing
 from kit.sql import Sql, value
@@ -56,4 +56,12 @@ def register_all() -> None:
         task="audience.tasks.tell_time",
         every=timedelta(minutes=1),
         run=live.clock,
+    )
+    periodic.register(
+        "look_again",
+        gettext_lazy("After erasures"),
+        gettext_lazy("What was written about somebody while they were being erased is emptied too."),
+        task="audience.tasks.look_again",
+        every=timedelta(days=1),
+        run=erasure.look_again,
     )

@@ -24,3 +24,9 @@ def judge() -> None:
 def tell_time() -> None:
     """Every minute, and so at once after midnight: whom time alone changes."""
     periodic.turn("tell_time", timezone.now())
+
+
+@shared_task
+def look_again() -> None:
+    """Every night: what was written about somebody while they were being erased."""
+    periodic.turn("look_again", timezone.now())

@@ -30,7 +30,11 @@ def person_everything(request: HttpRequest, pk: int) -> HttpResponse:
     parts, wanted = list(holding.everything(person)), request.GET.get("export", "")
     if wanted in ("json", "csv"):
         return exports.whole(request, f"person-{pk}", parts, as_csv=wanted == "csv", now=timezone.now())
-    shown = {"person": person, "name": names.of(person), "parts": [(each.label, len(each.rows)) for each in parts]}
+    shown = {
+        "person": person,
+        "name": names.of(person),
+        "parts": [(each.label, len(each.rows)) for each in parts if each.rows],
+    }
     return render(request, "audience/person_everything.html", shown)
 
 
@@ -40,6 +44,7 @@ def person_erase(request: HttpRequest, pk: int) -> HttpResponse:
     """What goes, what stays, and the button; it cannot be taken back."""
     person = _person(request, pk)
     form = Sure(request.POST or None)
+    form.fields["confirm"].help_text = ", ".join(filter(None, [person.email, names.of(person)]))
     if request.method == "POST" and form.is_valid():
         if not erasure.confirms(person, form.cleaned_data["confirm"]):
             form.add_error("confirm", _("This is neither the email nor the name of the person on this page."))

@@ -41,7 +41,9 @@ class Audit(pages.ListPage):
         ),
     )
     title = _("Audit")
-    purpose = _("Every change, by whom, and what it was before. Nothing of it is ever changed or deleted.")
+    purpose = _(
+        "Every change, by whom, and what it was before. Nothing is ever deleted; only erasing a person empties it."
+    )
     counted = ngettext_lazy("%(shown)s entry", "%(shown)s entries", "count")
     crumbs = ((_("Operations"), ""),)
     default_sort = "-at"

@@ -13,7 +13,7 @@ from audience import consent, erasure, live
 from audience.models import Activity, ConsentRecord, Deal, FieldChange, Import, Person, Purchase, SegmentMember
 from campaigns import sending
 from campaigns.models import Enrollment, Letter, Message, Response
-from kit import holding, jobs
+from kit import holding, jobs, notes
 from kit.models import AuditEntry, Team, User
 from kit.sql import rows, sql
 from lifecycle.models import Membership, Movement
@@ -55,9 +55,8 @@ def test_nothing_of_them_is_found_in_any_column_of_any_table(world):
 def test_what_others_have_is_left_but_for_the_names_in_it(world):
     erased(world)
     number = f"#{world.person.pk}"
-    note = world.other.pk and holding.everything(world.other)
-    notes = next(part for part in note if part.label == "notes")
-    assert f"A friend of {number}, see {number} or {number} ({number})." in notes.rows[0]
+    written = next(part for part in holding.everything(world.other) if part.label == "notes")
+    assert f"A friend of {number}, see {number} or {number} ({number})." in written.rows[0]
     [told] = Activity.objects.filter(person=world.other)
     assert told.properties == {"recommended_by": number, "note": f"knows\n{number}"}
     shared = Deal.objects.get(account__name="Harmony Works")
@@ -315,6 +314,15 @@ def test_of_two_who_erase_one_person_one_does():
         each.join()
     assert sorted(map(str, done)) == ["None", "[]"]
     assert AuditEntry.objects.filter(action="person.erase").count() == 1
+
+
+def test_what_was_written_meanwhile_is_found_in_the_night(world):
+    erased(world)
+    late = activity(world.person, LATER, properties={"said": "hello"})
+    notes.add(world.person.pk, "Rang just now", by=world.by, now=LATER)
+    erasure.look_again(LATER + timedelta(hours=9))
+    late.refresh_from_db()
+    assert late.properties == {} and worlds.found("rang just now") == []
 
 
 @pytest.mark.django_db(transaction=True)
