@@ -186,7 +186,7 @@ def _have(columns: list[Column], words: list[str]) -> Sql:
 
 
 def _letters(words: list[str]) -> list[str]:
-    """Patterns of the longest piece of each word, which names in either order share; a database may fold ASCII alone."""
+    """Patterns of the longest piece of each word, which names in any order share; a database may fold ASCII alone."""
     pieces = {max(re.split(r"[\s,]+", word), key=len) for word in words}
     spelt = {each for piece in pieces for each in (piece, _in_json(piece))}
     folded = {each for piece in spelt for each in (piece.lower(), piece.translate(_ASCII))}
