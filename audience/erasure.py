@@ -29,7 +29,7 @@ from kit.registry import registry
 from kit.sql import sql
 
 JOB = "erasure"
-AT_ONCE = 1_000_000  # rows that are read while somebody waits: some five seconds
+AT_ONCE = 1_000_000  # rows that are read while somebody waits: some two seconds
 LATE = timedelta(days=2)  # after an erasure; no transaction that began before it lasts longer
 REASON = "erased"  # of the suppression
 ID = 6  # letters of a name in another system that is looked for wherever it stands

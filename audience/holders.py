@@ -25,10 +25,14 @@ REJECTS_OF = """
     JOIN audience_reject r ON r.imported_id = f.id AND r.raw ? i.external_id
     UNION ALL SELECT r.id, p.id FROM audience_person p JOIN audience_reject r
     ON p.email <> '' AND strpos(lower(r.raw::text), lower(p.email)) > 0"""
-# Entries of the trail tell in their values about whom they are.
-ENTRIES_OF = r"""SELECT DISTINCT id, said.number::bigint AS subject_id FROM kit_auditentry,
+# Entries of the trail tell in their values about whom they are, or about which deal.
+ENTRIES_OF = rf"""
+    SELECT id, said.number::bigint AS subject_id FROM kit_auditentry,
     LATERAL (VALUES (after ->> 'person'), (after ->> 'subject'), (before ->> 'person')) said (number)
-    WHERE said.number ~ '^\d{1,18}$'"""
+    WHERE said.number ~ '^\d{{1,18}}$'
+    UNION SELECT entry.id, role.person_id FROM kit_auditentry entry
+    JOIN audience_deal held ON held.id::text = entry.after ->> 'deal' AND NOT ({SHARED})
+    JOIN audience_dealrole role ON role.deal_id = held.id"""
 # Answers of the API are kept as text: one person as a whole, or what was written of them.
 ANSWERS_OF = r"""SELECT id, (body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'person' END)::bigint AS subject_id
     FROM (SELECT id, (answer ->> 'body')::jsonb AS body FROM kit_idempotencykey) kept

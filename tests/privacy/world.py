@@ -13,7 +13,6 @@ from audience.models import (
     Case,
     Contract,
     ContractAmendment,
-    DealStageChange,
     Field,
     Import,
     Person,
@@ -103,11 +102,11 @@ def _known(person: Person, other: Person, account: Any, by: User) -> None:
 
 
 def _sold(person: Person, account: Any, by: User) -> None:
-    own = factories.deal(person, days_ago(40), days_ago(10), name=f"{LAST} harp", amount=900_00, currency="EUR")
+    told = {"name": f"{LAST} harp", "amount": 900_00, "currency": "EUR", "status": "won"}
+    deals.open(told, account=None, roles=[(person, "buyer")], source="by hand", by=by, now=days_ago(10))
     shared = factories.deal(person, days_ago(40), name=f"Sale to {NAME}", account=account, amount=800_00)
     shared.dealrole_set.update(role="godmother")
     deals.change(shared, {"stage": "offer"}, at=NOW, by=by, now=NOW)
-    DealStageChange.objects.create(deal=own, to_status="won", occurred_at=days_ago(10), recorded_at=NOW)
     factories.purchase(person, days_ago(20), amount=500_00, currency="EUR", properties={"to": NAME})
     given: dict[str, Any] = {"source": "tests", "recorded_at": NOW, "person": person}
     Case.objects.create(title="Broken harpsichord", opened_at=NOW, external_id="c", **given)
