@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import string
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from kit.registry import Holder, registry
 from kit.sql import Sql, join, name, rows, run, sql, value
 
 Column = tuple[Sql, bool, int]  # its name, whether it is JSON, and its length (0: any)
-_ASCII = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _NUMBER = re.compile(r"[-+]?[\d.eE]+")  # what may stand in JSON as a number
 
 
@@ -180,17 +178,15 @@ def _have(columns: list[Column], words: list[str]) -> Sql:
         for column, is_json, _length in columns
         for pattern, _by in _patterns(words, is_json, "")
     ]
-    return sql(
-        "lower(array_to_string(ARRAY[{}], ' ')) LIKE ANY ({}) AND ({})", texts, _letters(words), join(" OR ", looked)
-    )
+    letters, looks = _letters(words), join(" OR ", looked)
+    return sql("lower(array_to_string(ARRAY[{}], ' ')) LIKE ANY (ARRAY[{}]) AND ({})", texts, letters, looks)
 
 
-def _letters(words: list[str]) -> list[str]:
-    """Patterns of the longest piece of each word, which names in any order share; a database may fold ASCII alone."""
+def _letters(words: list[str]) -> Sql:
+    """Patterns of the longest piece of each word, which names in any order share, folded as the database folds."""
     pieces = {max(re.split(r"[\s,]+", word), key=len) for word in words}
-    spelt = {each for piece in pieces for each in (piece, _in_json(piece))}
-    folded = {each for piece in spelt for each in (piece.lower(), piece.translate(_ASCII))}
-    return ["%" + re.sub(r"([\\%_])", r"\\\1", each) + "%" for each in sorted(folded)]
+    spelt = sorted({each for piece in pieces for each in (piece, _in_json(piece))})
+    return join(", ", (sql("lower({})", "%" + re.sub(r"([\\%_])", r"\\\1", each) + "%") for each in spelt))
 
 
 def _struck(column: Sql, is_json: bool, length: int, words: list[str], subject_id: int) -> Sql:

@@ -71,6 +71,21 @@ def test_a_name_or_phone_that_somebody_else_has_too_is_not_struck_out(world):
     assert kept.properties == {"said": f"{NAME} {worlds.PHONE}"}
 
 
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("İnci", "İstanbulluoğlu"), ('Pat "Paddy"', "O\\Neil"), ("100%", "R_al.*"), ("أحمد", "محمدي"), ("Li", "Bo"), ("Ann", "\u202eeel")],
+)  # fmt: skip
+def test_names_of_any_letters_are_found_in_text_and_in_json(first, last):
+    someone, other = person(first_name=first, last_name=last), person()
+    told = activity(other, NOW, properties={f"said\nby {first} {last}": [f"{last}, {first}", "kept"]})
+    note = notes.add(other.pk, f"{last} {first}: «{first} {last}».", by=None, now=NOW)
+    erasure.erase(someone, by=None, now=LATER)
+    told.refresh_from_db(), note.refresh_from_db()
+    number = f"#{someone.pk}"
+    assert told.properties == {f"said\nby {number}": [number, "kept"]}
+    assert note.body == f"{number}: «{number}»."
+
+
 def test_words_within_words_and_numbers_of_json_stay_what_they_are(world):
     Person.objects.filter(pk=world.person.pk).update(phone="5550199123")
     kept = activity(world.other, days_ago(2), properties={"n": 5550199123, "phone": "5550199123", "m": f"x{EMAIL}y"})
