@@ -165,6 +165,13 @@ class AsksForZip(JSONRenderer):
     format = "zip"
 
 
+@example({"person": [{"id": 4711, "email": "ann@example.com"}], "notes": [{"id": 3, "body": "Likes tea."}]})
+class Everything(serializers.Serializer[Any]):
+    """All that is held about one person: for every kind of rows a list, the person's own row first."""
+
+    person = serializers.ListField(child=serializers.DictField())
+
+
 @example({"confirm": "ann@example.com"})
 class EraseGiven(Strict):
     """Whom to erase, said once more."""
@@ -246,7 +253,7 @@ class People(Subjects):
         say(person, self.given(ConsentGiven), by=self.by, now=self.now)
         return Response(ConsentRow(consent.overview(person, at=self.now)).data)
 
-    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @extend_schema(responses=Everything)
     @action(methods=["get"], detail=True)
     def everything(self, request: Request, pk: int) -> Any:
         """Read all that is held about a person, table by table. Takes the right to take lists away."""
