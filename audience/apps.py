@@ -45,6 +45,7 @@ class AudienceConfig(AppConfig):
         jobs.register(erasure.JOB, erasure.work)
         jobs.register("segment", segments.work)
         jobs.register("import", importing.work, tidy=importing.tidy)
+        jobs.register(importing.rollback.JOB, importing.rollback.work)
         registry.panel("start", _("Bring your history"), "audience/_first_step.html", people.first_step, order=10)
         registry.panel("settings", _("Left out of figures"), "kit/_setting.html", panels.own_domains, order=10)
         for place in ("jobs", "system"):

@@ -31,8 +31,10 @@ class Upload(forms.Form):
     kind = forms.ChoiceField(label=_("What the rows are"), widget=forms.RadioSelect)
     file = forms.FileField(
         label=_("File"),
-        help_text=_("CSV with the names of the columns in its first row. Encoding and separator are found out."),
-        widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,text/csv"}),
+        help_text=_(
+            "CSV or Excel (.xlsx) with the names of the columns in the first row. Encoding and separator are found out."
+        ),
+        widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.xlsx,text/csv"}),
     )
     source = forms.CharField(
         label=_("Source system"),

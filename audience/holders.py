@@ -3,7 +3,7 @@
 Ids, dates, kinds and amounts are no part of that: figures, funnels and ledgers rest on them.
 """
 
-from audience import models
+from audience import exclusions, models
 from kit import registry
 from kit.models import AuditEntry, IdempotencyKey
 
@@ -38,6 +38,18 @@ ANSWERS_OF = r"""SELECT id, (body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'p
     FROM (SELECT id, (answer ->> 'body')::jsonb AS body FROM kit_idempotencykey) kept
     WHERE body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'person' END ~ '^\d{1,18}$'"""
 
+WRITTEN = "EXISTS (SELECT FROM {{}} made WHERE made.tab = 'audience_{}' AND made.id = h.id)"  # by the import itself
+# An activity, or what reverses it.
+BY_IMPORT = WRITTEN.format("activity").replace("= h.id", "IN (h.id, h.reversal_of_id)")
+TRACES_OF = """
+    SELECT trace.id, coalesce(purchase.subject_id, contract.subject_id, traced) AS subject_id
+    FROM audience_importtrace trace CROSS JOIN unnest(trace.ids) traced
+    LEFT JOIN audience_purchase purchase ON trace.table = 'audience_purchase' AND purchase.id = traced
+    LEFT JOIN audience_contract contract ON trace.table = 'audience_contract' AND contract.id = traced
+    WHERE trace.was IS NOT NULL
+        AND trace.table IN ('audience_person', 'audience_account', 'audience_purchase', 'audience_contract')
+"""
+
 
 def register_all() -> None:
     """Make every table of this floor that speaks of a subject known to merge, export and erasure."""
@@ -45,10 +57,11 @@ def register_all() -> None:
     activities = "SELECT id, person_id AS subject_id FROM audience_activity WHERE person_id IS NOT NULL"
     # What is found by names comes before the names go.
     holder(models.Reject, "refused rows of imports", personal=("raw", "reason"), whose=REJECTS_OF)
-    holder(models.Identity, "identities", goes=True)
-    holder(models.AccountRole, "roles in accounts", goes=True)
-    holder(models.FieldChange, "field changes", personal=("old",), stays=KEPT_HISTORY)
-    holder(models.Activity, "activities", personal=("properties",), whose=activities)
+    holder(models.Identity, "identities", goes=True, follows=WRITTEN.format("identity"))
+    holder(models.AccountRole, "roles in accounts", goes=True, follows=WRITTEN.format("accountrole"))
+    by_rule = f"h.source = '{exclusions.SOURCE}' OR {WRITTEN.format('fieldchange')}"
+    holder(models.FieldChange, "field changes", personal=("old",), stays=KEPT_HISTORY, follows=by_rule)
+    holder(models.Activity, "activities", personal=("properties",), whose=activities, follows=BY_IMPORT)
     holder(models.DealRole, "roles in deals", personal=("role",))
     holder(models.Deal, "deals", personal=("name", "reason", "properties"), whose=DEALS_OF, stays=SHARED)
     holder(models.DealStageChange, "stages of deals", whose=CHANGES_OF)
@@ -58,8 +71,10 @@ def register_all() -> None:
     holder(models.Case, "cases", personal=("title", "properties"))
     holder(models.ConsentRecord, "consents", personal=("wording",))
     holder(models.Pause, "pauses")
-    holder(models.SegmentMember, "segments")
-    holder(models.Dirty, "changes to look at", silent="that somebody waits to be judged, for seconds")
+    dynamic = "EXISTS (SELECT FROM audience_segment s WHERE s.id = h.segment_id AND s.kind = 'dynamic')"
+    holder(models.SegmentMember, "segments", follows=dynamic)
+    holder(models.Dirty, "changes to look at", silent="that somebody waits to be judged, for seconds", follows="true")
+    holder(models.ImportTrace, "values before imports", personal=("was",), whose=TRACES_OF)
     holder(models.Tagged, "tags", goes=True)
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")

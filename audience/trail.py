@@ -23,6 +23,8 @@ ACTIONS = {
     "figures.leave_out": _("Left out of figures, or taken back in"),
     "import.begin": _("Import begun"),
     "import.dry_run": _("Import tried"),
+    "import.roll_back": _("Rolling back of an import begun"),
+    "import.rolled_back": _("Import rolled back"),
     "import.run": _("Import finished"),
     "import.upload": _("File taken in"),
     "own_domains.change": _("Own domains changed"),

@@ -79,5 +79,6 @@ urlpatterns = [
     path("imports/<int:pk>/", imports.one, name="import"),
     path("imports/<int:pk>/map/", imports.mapping, name="import_map"),
     path("imports/<int:pk>/go/", imports.go, name="import_go"),
+    path("imports/<int:pk>/roll-back/", imports.roll_back, name="import_roll_back"),
     path("imports/<int:pk>/rejects/", imports.rejects, name="import_rejects"),
 ]

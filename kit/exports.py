@@ -1,24 +1,35 @@
-"""Rows as a file, for those who may take it, that a spreadsheet may open without running anything."""
+"""Rows as a file, CSV or a workbook, for those who may take it, that a spreadsheet opens without running anything."""
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import re
+import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.core.serializers.json import DjangoJSONEncoder
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from kit import audit, rights
 from kit.holding import Part
+
+MOST_ROWS = (1 << 20) - 1  # that a sheet holds beside its header
+LONGEST_CELL = 32_767  # characters
+EXACT = 10**15  # a sheet keeps 15 digits of a number
 
 # A spreadsheet takes a cell that begins so for a formula; a plain number is none.
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
@@ -27,6 +38,12 @@ _PLAIN_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 def safe(value: Any) -> str:
     """A cell as text. Text that a spreadsheet would take for a formula gets a leading apostrophe; numbers stay."""
+    text = plain(value)
+    return f"'{text}" if text.startswith(_DANGEROUS) and not _PLAIN_NUMBER.fullmatch(text) else text
+
+
+def plain(value: Any) -> str:
+    """A cell as text: instants of the installation's zone, days and times as ISO 8601."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -35,8 +52,7 @@ def safe(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
-    return f"'{text}" if text.startswith(_DANGEROUS) and not _PLAIN_NUMBER.fullmatch(text) else text
+    return str(value)
 
 
 def lines(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
@@ -49,14 +65,15 @@ def lines(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[str]
 
 def download(
     request: HttpRequest, name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]], *, count: int, now: datetime
-) -> StreamingHttpResponse:
-    """The rows as `name`.csv for whoever may export. Every file that leaves goes through here.
+) -> HttpResponseBase:
+    """The rows as `name`.csv, or as a workbook where the address asks for “export=xlsx”, for whoever may export.
 
-    The trail says who took it, before its first byte leaves: which list, how it was filtered, how many rows it had.
-    Raises PermissionDenied.
+    Every file that leaves goes through here. The trail says who took it, before its first byte leaves: which list, how
+    it was filtered, how many rows it had. More than a sheet holds are CSV. Raises PermissionDenied.
     """
-    _permit(request, f"{name}.csv", count, now)
-    return csv_response(name, header, rows)
+    kind = "xlsx" if request.GET.get("export") == "xlsx" and count <= MOST_ROWS else "csv"
+    _permit(request, f"{name}.{kind}", count, now)
+    return workbook(name, header, rows) if kind == "xlsx" else csv_response(name, header, rows)
 
 
 def whole(request: HttpRequest, name: str, parts: Sequence[Part], *, as_csv: bool, now: datetime) -> HttpResponse:
@@ -94,6 +111,31 @@ def _zip(parts: Sequence[Part]) -> bytes:
 
 def _cell(held: Any) -> Any:
     return json.dumps(held, cls=DjangoJSONEncoder, ensure_ascii=False) if isinstance(held, dict | list) else held
+
+
+def workbook(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> FileResponse:
+    """A download called `name`.xlsx, written row by row into a file of its own before it leaves.
+
+    Texts are texts, whatever they begin with, so that no formula comes out of one and each comes in again unchanged.
+    """
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet(name[:31])
+
+    def cell(value: Any) -> Any:
+        if isinstance(value, bool) or (isinstance(value, int | float | Decimal) and -EXACT < value < EXACT):
+            return value
+        text = ILLEGAL_CHARACTERS_RE.sub("", plain(value))[:LONGEST_CELL]
+        made = WriteOnlyCell(sheet, text) if text else None
+        if made is not None:
+            made.data_type = "s"  # written where it stands, and never a formula
+        return made
+
+    for row in itertools.chain([header], rows):
+        sheet.append([cell(each) for each in row])
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (the answer closes it)
+    book.save(file)
+    file.seek(0)
+    return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx")
 
 
 def csv_response(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:

@@ -43,5 +43,6 @@ class LifecycleConfig(AppConfig):
         import_kind(importing.KIND)
         holders.register_all()
         ending(stages.erase)
+        importing.register()
         panel("start", _("Publish a lifecycle"), "lifecycle/_first_step.html", versions.first_step, order=20)
         navigation.register(area="main", label=_("Lifecycles"), url_name="lifecycles", icon="route", order=20)

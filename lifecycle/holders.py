@@ -1,7 +1,7 @@
 """Which tables of lifecycles hold a subject, and what erasure empties in them; the models themselves stay."""
 
 from kit import registry
-from lifecycle import models
+from lifecycle import importing, models
 
 OF_MEMBERSHIP = "SELECT t.id, m.subject_id FROM {} t JOIN lifecycle_membership m ON m.id = t.membership_id"
 # A reason that others were moved for too is a category, which figures count by, and no remark about somebody.
@@ -12,7 +12,7 @@ SHARED = """held.kind = 'erasure' OR held.transition_id IS NOT NULL OR EXISTS (
 
 def register_all() -> None:
     """Make every table of this floor that speaks of a subject known to merge, export and erasure."""
-    registry.holder(models.Membership, "memberships")
+    registry.holder(models.Membership, "memberships", follows=importing.FOLLOWS)
     registry.holder(
         models.Movement,
         "movements",

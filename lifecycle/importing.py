@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience.importing import planning, references, sourced, staging
+from audience.importing import planning, references, rollback, sourced, staging
+from audience.importing.rollback import Back
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Kind, Need, Target
 from audience.importing.values import EMAIL_ADDRESS, INSTANT
 from kit.audit import actor_of
 from kit.sql import Sql, rows, sql
-from lifecycle import stages
+from lifecycle import stages, undo
 from lifecycle.models import Movement, Version
 
 TARGETS = (
@@ -44,6 +45,7 @@ TARGETS = (
     Target("reason", _("reason"), length=500, aliases=("why", "comment", "note")),
     sourced.RECORDED,
 )
+TABLE = "lifecycle_movement"
 REFUSALS = {
     "no_lifecycle": ("lifecycle", gettext_noop("No published lifecycle is called so.")),
     "other_subject": ("lifecycle", gettext_noop("The lifecycle is of the other kind of subject than the row names.")),
@@ -211,3 +213,88 @@ KIND = Kind(
     write=write,
     touches_people=True,
 )
+
+
+def _back(back: Back, among: Sql) -> Sql:
+    """The last of the moves that the import wrote of a membership stands for all of them: (id, state)."""
+    blocks = sql(
+        """
+        SELECT m.membership_id, max(m.seq) AS seq, min(m.seq) AS since, count(*) AS moves
+        FROM {} made JOIN lifecycle_movement m ON m.id = made.id WHERE made.tab = {} GROUP BY 1
+        """,
+        back.made, TABLE,
+    )  # fmt: skip
+    return sql(
+        """
+        SELECT made.id, CASE WHEN m.seq < block.seq THEN {} WHEN block.seq - block.since >= block.moves THEN 'moved'
+                             ELSE coalesce(nullif(judged.code, ''), {}) END AS state
+        FROM {} made JOIN lifecycle_movement m ON m.id = made.id JOIN ({}) block USING (membership_id)
+        LEFT JOIN ({}) judged USING (membership_id) WHERE made.tab = {} AND {}
+        """,
+        rollback.WITH_IT, rollback.GOES, back.made, blocks,
+        undo.judged(sql("SELECT membership_id, seq FROM ({}) block", blocks)),
+        TABLE, among,
+    )  # fmt: skip
+
+
+def _take_back(back: Back, ids: Sequence[int]) -> None:
+    """Each membership returns to the stage before the first of the moves, by one row of kind undo."""
+    first = sql(
+        """
+        SELECT m.id FROM {} made JOIN lifecycle_movement m ON m.id = made.id
+        WHERE made.tab = {} AND m.membership_id = last.membership_id ORDER BY m.seq LIMIT 1
+        """,
+        back.made, TABLE,
+    )  # fmt: skip
+    relation = sql(
+        """
+        SELECT membership.subject_id, membership.id AS membership_id, membership.seq, membership.pass_number, 1 AS step,
+               membership.stage_id AS from_stage, first.from_stage_id AS to_stage, {}::timestamptz AS occurred_at,
+               {}::timestamptz AS evidence_at, NULL::bigint AS transition_id, {} AS reason
+        FROM lifecycle_movement last JOIN lifecycle_membership membership
+            ON membership.id = last.membership_id AND membership.seq = last.seq
+        JOIN lifecycle_movement first ON first.id = ({})
+        WHERE last.id = ANY ({})
+        """,
+        back.now, back.now, back.source, first, list(ids),
+    )  # fmt: skip
+    _by_version(back, relation)
+
+
+def _leave(back: Back, subjects: Sql) -> None:
+    """Whoever goes leaves the lifecycles into which rules have taken them."""
+    relation = sql(
+        """
+        SELECT subject_id, id AS membership_id, seq, pass_number, 1 AS step, stage_id AS from_stage,
+               NULL::bigint AS to_stage, {}::timestamptz AS occurred_at, {}::timestamptz AS evidence_at,
+               NULL::bigint AS transition_id, {} AS reason
+        FROM lifecycle_membership WHERE subject_id IN ({}) AND ended_at IS NULL
+        """,
+        back.now, back.now, back.source, subjects,
+    )  # fmt: skip
+    _by_version(back, relation)
+
+
+def _by_version(back: Back, relation: Sql) -> None:
+    """Write moves by the ledger's one statement, each with the version that its membership is in."""
+    known = "SELECT DISTINCT m.version_id FROM ({}) asked JOIN lifecycle_membership m ON m.id = asked.membership_id"
+    for (version_id,) in rows(sql(known + " ORDER BY 1", relation)):
+        version = Version.objects.select_related("lifecycle").get(pk=version_id)
+        mine = sql(
+            "SELECT asked.* FROM ({}) asked JOIN lifecycle_membership m ON m.id = asked.membership_id "
+            "WHERE m.version_id = {}",
+            relation, version_id,
+        )  # fmt: skip
+        stages.move_many(mine, stages.Ledgering(version, Movement.Kind.UNDO, actor_of(back.by), back.now))
+
+
+WAY = rollback.Way(TABLE, _("Memberships that it moved"), _back, _take_back, undo.WORDS)
+# Rules alone have moved them, or the import itself; whoever was moved by anybody else stays.
+FOLLOWS = """NOT EXISTS (
+    SELECT FROM lifecycle_movement m WHERE m.membership_id = h.id AND m.kind NOT IN ('rule', 'replay', 'undo')
+    AND NOT EXISTS (SELECT FROM {} made WHERE made.tab = 'lifecycle_movement' AND made.id = m.id))"""
+
+
+def register() -> None:
+    """Tell the floor below what of a rolled back import is ours; `AppConfig.ready` calls it."""
+    rollback.register(WAY, _leave)

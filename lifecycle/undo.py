@@ -95,7 +95,7 @@ def undo_many(wanted: Sql, version: Version, *, by: User | None, now: datetime, 
 
 def verdicts(wanted: Sql) -> list[Verdict]:
     """Whether each movement of `wanted` (membership_id, seq) can be taken back, in one statement."""
-    found = dicts(sql("SELECT membership_id, seq, code, other FROM ({}) judged", _judged(wanted)))
+    found = dicts(sql("SELECT membership_id, seq, code, other FROM ({}) judged", judged(wanted)))
     return [Verdict(each["membership_id"], each["seq"], each["code"], each["other"] or "") for each in found]
 
 
@@ -111,13 +111,13 @@ def _undo_many(wanted: Sql, version: Version, *, by: User | None, now: datetime,
         now,
         now,
         _reason(reason),
-        _judged(wanted),
+        judged(wanted),
     )
     count = stages.move_many(relation, stages.Ledgering(version, Kind.UNDO, actor_of(by), now))
     return Undone(count, refused)
 
 
-def _judged(wanted: Sql) -> Sql:
+def judged(wanted: Sql) -> Sql:
     """Each movement with the stage before it that holds subjects, the rule that led out of that, and the verdict."""
     return sql(
         """

@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audience import importing, sight
+from audience.importing import rollback
 from audience.models import Import, Reject
 from kit import exports
 from kit.api import files
@@ -42,8 +43,10 @@ SHOWN = {
     "mapping": {"Id": ["external_id"], "Email": ["email"]}, "size": 48213,
     "counts": {"rows": 950, "created": 900, "updated": 30, "unchanged": 15, "skipped": 0, "repeated": 2, "rejected": 3},
     "created_by": "sync@example.com", "created_at": "2025-06-02T11:30:00Z", "finished_at": "2025-06-02T11:30:05Z",
-    "job": None,
+    "job": None, "rollback": None, "rolled_back_at": None,
 }  # fmt: skip
+STAYS = [{"why": "messages", "number": 10}]
+LINE = {"table": "person", "values": False, "label": "People", "goes": 890, "stays": STAYS}
 
 
 @example(SHOWN)
@@ -54,10 +57,11 @@ class ImportRow(Row):
     counts = serializers.SerializerMethodField(help_text="What became of its rows; empty until they were read.")
     created_by = serializers.EmailField(source="created_by.email", default=None, read_only=True, allow_null=True)
     job = JobRow(read_only=True, allow_null=True)
+    rollback = JobRow(read_only=True, allow_null=True, help_text="The job that takes it back, once it was asked for.")
 
     class Meta:
         model = Import
-        fields = (*SHOWN, "job")
+        fields = tuple(SHOWN)
         read_only_fields = fields
 
     def get_mapping(self, imported: Import) -> dict[str, Any]:
@@ -94,17 +98,44 @@ def _is_fields(said: Any) -> bool:
 class ImportGiven(_How):
     """A file of rows, of which kind they are, and which system it is from."""
 
-    file = serializers.FileField(allow_empty_file=True, help_text="CSV; encoding and separator are found out.")
+    file = serializers.FileField(
+        allow_empty_file=True, help_text="CSV or a workbook (.xlsx); encoding and separator are found out."
+    )
     kind = serializers.CharField(help_text="Such as people, accounts, activities, deals, products, purchases.")
     source = serializers.CharField(  # type: ignore[assignment]
         max_length=64, default="file", help_text="The system that the file is from: external ids are its own."
     )
     name = serializers.CharField(required=False, max_length=255, help_text="What the file is called.")
+    sheet = serializers.CharField(
+        required=False, default="", max_length=100, help_text="Of a workbook; else the first that says something."
+    )
 
 
 @example({"policy": "upsert", "dry_run": False})
 class ImportBegin(_How):
     """How it is to be read this time; what is left out stays as it was tried."""
+
+
+class _Stays(serializers.Serializer[Any]):
+    why = serializers.CharField()
+    number = serializers.IntegerField()
+
+
+@example(LINE)
+class RollbackLine(serializers.Serializer[Any]):
+    """What becomes of the rows that an import made in one table, or of the values that it changed there."""
+
+    table = serializers.SerializerMethodField()
+    values = serializers.BooleanField(help_text="Of values that it changed, else of rows that it made.")
+    label = serializers.CharField()  # type: ignore[assignment]
+    goes = serializers.IntegerField(help_text="How many rows go, or values return.")
+    stays = serializers.SerializerMethodField()
+
+    def get_table(self, line: rollback.Line) -> str:
+        return line.table.partition("_")[2]
+
+    def get_stays(self, line: rollback.Line) -> list[dict[str, Any]]:
+        return [{"why": why, "number": number} for why, number in line.stays]
 
 
 class ImportFilters(django_filters.FilterSet):
@@ -135,13 +166,13 @@ class Imports(Listed, Shown):
 
     scope = "imports"
     right = "edit"
-    queryset = Import.objects.select_related("created_by", "job__created_by")
+    queryset = Import.objects.select_related("created_by", "job__created_by", "rollback__created_by")
     serializer_class = ImportRow
     filterset_class = ImportFilters
     parser_classes = (files.Form, files.Csv, StrictJSON)
     parameters = tuple(parameter.name for parameter in IN_ADDRESS)
     orderings = ("pk", "created_at")
-    follows = ("counts", "finished_at", "job")
+    follows = ("counts", "finished_at", "job", "rollback", "rolled_back_at")
     lookup_value_converter = "int"
 
     @extend_schema(
@@ -167,6 +198,7 @@ class Imports(Listed, Shown):
             now=self.now,
             name=given.get("name") or file.name,
             options=_options(given),
+            sheet=given["sheet"],
         )
         return self.begun(imported)
 
@@ -184,6 +216,23 @@ class Imports(Listed, Shown):
             by=self.by,
             now=self.now,
         )
+        return self.begun(imported)
+
+    @extend_schema(responses=RollbackLine(many=True), operation_id="imports_rollback_preview")
+    @action(
+        methods=["get"], detail=True, url_path="rollback", pagination_class=None, filterset_class=None, bodiless=True
+    )
+    def foreseen(self, request: Request, pk: int) -> Response:
+        """Say what rolling the import back would do now. 409 when it cannot be rolled back."""
+        lines = rollback.preview(self.get_object(), now=self.now)
+        return Response(RollbackLine(lines, many=True).data)
+
+    @extend_schema(request=None, responses={202: ImportRow}, operation_id="imports_rollback")
+    @foreseen.mapping.post
+    def roll_back(self, request: Request, pk: int) -> Response:
+        """Take a whole import back: what it made goes, what it changed returns, what others built upon stays."""
+        imported = self.get_object()
+        rollback.begin(imported, by=self.by, now=self.now)
         return self.begun(imported)
 
     def begun(self, imported: Import) -> Response:

@@ -2,11 +2,14 @@
 
 Read first: running.py (the phases), staging.py (text to values), kinds/people.py (what becomes of a row).
 `importing.start(file, kind, …)` takes a file in and queues its job, `importing.run(import_id, progress)` is the job.
+`rollback.begin(imported, …)` takes all of it back.
 """
 
+from audience.importing import rollback
 from audience.importing.refusals import Refused
 from audience.importing.running import (
     begin,
+    choose_sheet,
     counts_of,
     discard,
     guessed,
@@ -20,6 +23,6 @@ from audience.importing.running import (
 )
 
 __all__ = [
-    "Refused", "begin", "counts_of", "discard", "guessed", "kind_of", "rejected", "run", "start", "tidy", "upload",
-    "work",
+    "Refused", "begin", "choose_sheet", "counts_of", "discard", "guessed", "kind_of", "rejected", "rollback", "run",
+    "start", "tidy", "upload", "work",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from audience.importing import reading, values
+from audience.importing import reading, values, workbooks
 from audience.importing.reading import Layout
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind, Target
 from audience.importing.values import Type
@@ -28,6 +28,7 @@ FILLED = tuple(
     f"audience_{each}"
     for each in ("person", "account", "fieldchange", "activity", "deal", "dealrole", "purchase", "contract")
 )
+TURN = "audience_rollback_seq"  # also the lock under which subjects are taken away
 WIDE = 250  # columns; in a wider file only the mapped ones are staged, because a row must fit a page of the database
 
 
@@ -82,7 +83,9 @@ class Run:
 
     @property
     def path(self) -> Path:
-        return Path(self.imported.path)
+        """The text file that is read: what was uploaded, or the sheet of it that was written out."""
+        path = Path(self.imported.path)
+        return workbooks.rows_of(path) if "sheet" in self.options else path
 
     @cached_property
     def named(self) -> dict[str, Mapped]:
@@ -160,15 +163,17 @@ class Run:
         """A transaction in which local dates are the installation's and big statements may use memory.
 
         The zone is set back before it ends: whoever reads times in the same transaction takes the session for UTC.
+        What is written within it is traced, and nobody takes subjects away meanwhile (rollback.py).
         """
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('TimeZone', %s, true), set_config('jit', 'off', true), "
-                "set_config('work_mem', '64MB', true), set_config('default_statistics_target', '20', true)",
-                [self.zone],
+                "set_config('work_mem', '64MB', true), set_config('default_statistics_target', '20', true), "
+                "set_config('perennial.import', %s, true), pg_advisory_xact_lock_shared(hashtext(%s))",
+                [self.zone, str(self.imported.pk) if self.imported.traced else "", TURN],
             )
             yield
-            cursor.execute("SELECT set_config('TimeZone', 'UTC', true)")
+            cursor.execute("SELECT set_config('TimeZone', 'UTC', true), set_config('perennial.import', '', true)")
 
 
 TABLES = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,21 +24,24 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from audience import exclusions
-from audience.importing import headers, planning, reading, sniffing, staging
+from audience.importing import headers, planning, reading, sniffing, staging, workbooks
 from audience.importing.headers import Guess
 from audience.importing.refusals import Refused
-from audience.importing.run import Run
+from audience.importing.run import TURN, Run
 from audience.importing.targets import CUSTOM, Kind
 from audience.models import Import
 from kit import audit, jobs
 from kit.models import Job, User
 from kit.registry import registry
+from kit.sql import Sql, value
 
 JOB = "import"
 WRITTEN_AT_ONCE = 20_000  # rows; each such range is a transaction
 SAMPLE = 500  # rows by which columns are guessed
 ALWAYS = ("created", "updated", "unchanged", "skipped", "repeated")  # counts that are told even when they are 0
 WORTH_COUNTING = 1_000  # rows in the file, above which the planner must know of them before anybody asks
+ROLLED_BACK = gettext_noop("This import was rolled back. Upload the file again to bring it in once more.")
+BREATH = 0.5  # seconds that an import leaves to one that is rolled back, before it matches its rows again
 RIVALS = 5  # how often somebody else may write the same people meanwhile
 
 
@@ -71,9 +75,10 @@ def start(
     now: datetime,
     name: str = "",
     options: Mapping[str, Any] | None = None,
+    sheet: str = "",
 ) -> Import:
     """Take a file in and put it to work; without a mapping by what is guessed. Raises Refused; then nothing is kept."""
-    imported = upload(file, kind, source=source, by=by, now=now, name=name)
+    imported = upload(file, kind, source=source, by=by, now=now, name=name, sheet=sheet)
     try:
         begin(imported, mapping=mapping, policy=policy, dry_run=dry_run, by=by, now=now, options=options)
     except Refused:
@@ -83,20 +88,28 @@ def start(
 
 
 def upload(
-    file: BinaryIO | Path | str, kind: str, *, source: str, by: User | None, now: datetime, name: str = ""
+    file: BinaryIO | Path | str,
+    kind: str,
+    *,
+    source: str,
+    by: User | None,
+    now: datetime,
+    name: str = "",
+    sheet: str = "",
 ) -> Import:
-    """Take a file in under a generated name and look at it. Raises Refused (`not_csv`, `empty`, `body_too_large` …)."""
+    """Take a file in under a generated name and look at it. Raises Refused (`not_csv`, `empty`, `body_too_large` …).
+
+    Of a workbook `sheet` is read, else the first that says something.
+    """
     kind_of(kind)
     shown = name or Path(str(getattr(file, "name", file))).name
     path = Path(settings.UPLOADS) / f"{uuid.uuid4().hex}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         size = _store(file, path)
-        layout = sniffing.look(path)
-        if not reading.sample(path, layout, 1) and not any(True for _batch in reading.batches(path, layout)):
-            raise Refused("empty", _("The file has a header and no rows."))
+        layout, options = _look(path, sheet)
     except BaseException:
-        path.unlink(missing_ok=True)
+        _remove(path)
         raise
     imported = Import.objects.create(
         kind=kind,
@@ -106,13 +119,45 @@ def upload(
         encoding=layout.encoding,
         delimiter=layout.delimiter,
         header=list(layout.header),
-        mapping={"columns": {}, "options": {"escape": layout.escape, "notes": list(layout.notes)}},
+        mapping={"columns": {}, "options": options},
         source=source.strip()[:64] or "file",
         created_by=by,
         created_at=now,
     )
     audit.record("import.upload", imported.file_name, by=by, now=now, after={"import": imported.pk, "kind": kind})
     return imported
+
+
+def choose_sheet(imported: Import, sheet: str) -> None:
+    """Another sheet of the workbook is meant: look at its columns anew. Raises Refused; then the former stays."""
+    with transaction.atomic():
+        locked = Import.objects.select_for_update(of=("self",)).select_related("job").get(pk=imported.pk)
+        if locked.job is not None and locked.job.state in jobs.OPEN:
+            raise Refused("busy", _("This import is under way."))
+        layout, options = _look(Path(locked.path), sheet)
+        workbooks.rows_of(Path(locked.path)).unlink(missing_ok=True)
+        imported.header, imported.mapping = list(layout.header), {"columns": {}, "options": options}
+        imported.save(update_fields=["header", "mapping"])
+
+
+def _look(path: Path, sheet: str) -> tuple[sniffing.Layout, dict[str, Any]]:
+    """How the file is read, as layout and as the options of its mapping. Raises Refused."""
+    options: dict[str, Any] = {}
+    if workbooks.is_one(path):
+        found = workbooks.look(path, sheet)
+        layout = found.layout
+        options = {"sheet": found.name, "sheets": found.names, "header_row": found.header_row}
+    else:
+        layout = sniffing.look(path)
+        if not reading.sample(path, layout, 1) and not any(True for _batch in reading.batches(path, layout)):
+            raise Refused("empty", _("The file has a header and no rows."))
+    return layout, {**options, "escape": layout.escape, "notes": list(layout.notes)}
+
+
+def _remove(path: Path) -> None:
+    """The uploaded file, and what was written out of it."""
+    for each in path.parent.glob(f"{path.stem}.*"):
+        each.unlink(missing_ok=True)
 
 
 def guessed(imported: Import) -> Guess:
@@ -136,9 +181,11 @@ def begin(
     if policy not in Import.Policy.values:
         reason = _("There is no policy “%(policy)s”. There are: %(policies)s.")
         raise Refused("unknown_policy", reason % {"policy": policy, "policies": ", ".join(Import.Policy.values)})
-    locked = Import.objects.select_for_update(of=("self",)).select_related("job").get(pk=imported.pk)
+    locked = Import.objects.select_for_update(of=("self",)).select_related("job", "rollback").get(pk=imported.pk)
     if locked.job is not None and locked.job.state in jobs.OPEN:
         raise Refused("busy", _("This import is under way."))
+    if locked.rollback is not None or locked.rolled_back_at:
+        raise Refused("rolled_back", _(ROLLED_BACK))
     if locked.finished_at and not locked.dry_run:
         raise Refused("done", _("This file has been brought in already. Upload it again to bring it in once more."))
     told = dict(guessed(imported).mapping if mapping is None else mapping)
@@ -153,16 +200,17 @@ def begin(
     values = {
         "mapping": {"columns": columns, "options": chosen}, "policy": policy, "dry_run": dry_run, "counts": {},
         "created_by": by, "created_at": now, "finished_at": None, "job": job,
+        "traced": not dry_run,
     }  # fmt: skip
-    for key, value in values.items():
-        setattr(imported, key, value)
+    for key, told_value in values.items():
+        setattr(imported, key, told_value)
     imported.save(update_fields=[*values])
     return job
 
 
 def discard(imported: Import) -> None:
     """Throw an import away that was never begun, with its file."""
-    Path(imported.path).unlink(missing_ok=True)
+    _remove(Path(imported.path))
     imported.delete()
 
 
@@ -182,7 +230,7 @@ def tidy(job: Job) -> None:
     with transaction.atomic():
         Run(imported, kind_of(imported.kind), [], imported.created_at).drop()
     if imported.finished_at and not imported.dry_run:
-        Path(imported.path).unlink(missing_ok=True)
+        _remove(Path(imported.path))
 
 
 def run(import_id: int, progress: Progress) -> dict[str, Any]:
@@ -193,6 +241,8 @@ def run(import_id: int, progress: Progress) -> dict[str, Any]:
     """
     imported = Import.objects.get(pk=import_id)
     kind = kind_of(imported.kind)
+    if imported.rollback_id or imported.rolled_back_at:
+        raise Refused("rolled_back", _(ROLLED_BACK))
     if not Path(imported.path).is_file():
         raise Refused("file_gone", _("The uploaded file is no longer there. Upload it again."))
     told, options = imported.mapping["columns"], imported.mapping["options"]
@@ -212,6 +262,15 @@ def run(import_id: int, progress: Progress) -> dict[str, Any]:
 
 
 def _read(work: Run, progress: Progress) -> None:
+    if not work.path.is_file():
+        options, written = work.options, Path(work.imported.path)
+        with transaction.atomic():
+            _move(progress, "read", read=0)
+
+        def tell(number: int) -> None:
+            progress.progress(phase=TITLES["read"], rows_done=number)
+
+        workbooks.convert(written, options["sheet"], work.imported.header, options["header_row"], tell)
     if not progress.cursor.get("read"):
         with transaction.atomic():
             staging.begin(work)
@@ -225,7 +284,7 @@ def _read(work: Run, progress: Progress) -> None:
         with work.step():
             refused += staging.take(work, batch)
             rows, staged, characters = rows + batch.rows, staged + len(batch.lines), characters + batch.characters
-            total = max(rows, round(work.imported.size * rows / max(characters, 1)))
+            total = max(rows, round(work.path.stat().st_size * rows / max(characters, 1)))
             _move(progress, "read", read=batch.last, rows=rows, staged=staged, rejected=refused, total=total)
     with work.step():
         staging.finish(work)
@@ -239,7 +298,7 @@ def _match(work: Run, progress: Progress) -> None:
         staging.forget_refused_later(work)
         work.kind.match(work)
         planning.ready(work)
-        _move(progress, "write", prepared=False, rejected=work.imported.rejects.count())
+        _move(progress, "write", prepared=False, rejected=work.imported.rejects.count(), turn=_turn())
     if work.imported.dry_run:
         with transaction.atomic():
             _move(progress, "finish", counts=dict(planning.totals(work)))
@@ -252,8 +311,14 @@ def _write(work: Run, progress: Progress) -> None:
         while (after := progress.cursor.get("written", 0)) < last:
             until = min(after + WRITTEN_AT_ONCE, last) if progress.cursor["writes"] else last
             with work.step():
+                _still_there(progress)
                 counts = Counter(progress.cursor.get("counts", {})) + work.kind.write(work, after, until)
                 _move(progress, "write", written=until, counts=dict(counts))
+    except _TakenAway:
+        time.sleep(BREATH)
+        with transaction.atomic():
+            _move(progress, "match")
+        return
     except IntegrityError:
         # Somebody else wrote one of these people meanwhile. Nothing of this range is written; match what is left again.
         rivals = progress.cursor.get("rivals", 0) + 1
@@ -266,10 +331,24 @@ def _write(work: Run, progress: Progress) -> None:
         _move(progress, "finish")
 
 
+class _TakenAway(Exception):
+    """Another import was rolled back since rows were matched, and its people are not there any more: match again."""
+
+
+def _still_there(progress: Progress) -> None:
+    if progress.cursor.get("turn") != _turn():
+        raise _TakenAway
+
+
+def _turn() -> int:
+    return int(value(Sql(f"SELECT last_value FROM {TURN}")))
+
+
 def _prepare(work: Run, progress: Progress) -> None:
     if progress.cursor.get("prepared"):
         return
     with work.step():
+        _still_there(progress)
         counts = Counter(progress.cursor.get("counts", {})) + work.kind.prepare(work)
         last, writes = planning.last_row(work), planning.writes(work)
         _move(progress, "write", prepared=True, counts=dict(counts), last=last, writes=writes)
@@ -340,7 +419,10 @@ def rejected(imported: Import) -> tuple[list[str], Iterator[list[Any]]]:
 
 def _sample(imported: Import) -> list[list[str]]:
     """The cells of the first rows, by which columns are guessed and dates are read."""
-    return reading.sample(Path(imported.path), _layout(imported), SAMPLE)
+    path = Path(imported.path)
+    if "sheet" in imported.mapping["options"]:
+        path = workbooks.head_of(path)
+    return reading.sample(path, _layout(imported), SAMPLE)
 
 
 def _layout(imported: Import) -> sniffing.Layout:

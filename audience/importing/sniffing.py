@@ -33,9 +33,8 @@ MARKS = (  # the longer ones first: UTF-32 begins like UTF-16
 CANDIDATES = ["cp1252", "latin_1", "gb18030", "big5", "shift_jis", "euc_kr", "cp1251", "cp1250", "iso8859_15", "cp1253"]
 FOREIGN = (
     (b"%PDF", gettext_lazy("a PDF document")),
-    (b"PK\x03\x04", gettext_lazy("a ZIP archive or an Excel workbook; save the sheet as CSV")),
     (b"PK\x05\x06", gettext_lazy("an empty ZIP archive")),
-    (b"\xd0\xcf\x11\xe0", gettext_lazy("an old Office document; save the sheet as CSV")),
+    (b"\xd0\xcf\x11\xe0", gettext_lazy("an old Office document; save it as .xlsx, or the sheet as CSV")),
     (b"\x1f\x8b", gettext_lazy("compressed by gzip; unpack it first")),
     (b"7z\xbc\xaf", gettext_lazy("a 7-Zip archive; unpack it first")),
     (b"Rar!", gettext_lazy("a RAR archive; unpack it first")),
@@ -80,7 +79,7 @@ def look(path: Path) -> Layout:
             "The file has %(columns)s columns; at most %(limit)s are taken. Leave out those that you do not need."
         )
         raise Refused("too_many_columns", reason % {"columns": len(raw), "limit": MOST_COLUMNS})
-    header, more = _distinct(raw)
+    header, more = distinct(raw)
     return Layout(encoding, delimiter, header, (*notes, *more), escape)
 
 
@@ -212,7 +211,7 @@ def _first_record(text: str, delimiter: str, escape: str) -> list[str]:
     return records[0]
 
 
-def _distinct(cells: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+def distinct(cells: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     """Every column gets a name of its own; what had to be changed is told."""
     names: list[str] = []
     notes: list[str] = []

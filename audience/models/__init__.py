@@ -14,7 +14,7 @@ from audience.models.commerce import (
 )
 from audience.models.consent import ConsentRecord, Pause, Suppression, Topic
 from audience.models.fields import Field, FieldChange
-from audience.models.imports import Import, Reject
+from audience.models.imports import Import, ImportTrace, Reject
 from audience.models.people import Account, AccountRole, Identity, Person
 from audience.models.segments import Dirty, Segment, SegmentMember
 from audience.models.tags import Tag, Tagged
@@ -37,6 +37,7 @@ __all__ = [
     "FieldChange",
     "Identity",
     "Import",
+    "ImportTrace",
     "Pause",
     "Person",
     "Product",

@@ -1,5 +1,6 @@
-"""Files that were brought in, and the rows of them that were refused."""
+"""Files that were brought in, the rows of them that were refused, and traces of what they wrote."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -29,6 +30,10 @@ class Import(models.Model):
     created_by = models.ForeignKey("kit.User", null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(_("when"))
     finished_at = models.DateTimeField(_("finished"), null=True)
+    traced = models.BooleanField(default=False, db_default=False)  # what it writes is noted, so it can be rolled back
+    rollback = models.ForeignKey("kit.Job", null=True, on_delete=models.SET_NULL, related_name="+")
+    rolled_back_at = models.DateTimeField(_("rolled back"), null=True)
+    returned = models.JSONField(default=dict, db_default={})  # counts of what rolling back did
 
     def __str__(self) -> str:
         return self.file_name
@@ -48,3 +53,21 @@ class Reject(models.Model):
 
     def __str__(self) -> str:
         return f"{self.row}: {self.reason}"
+
+
+class ImportTrace(models.Model):
+    """One row is up to 200 rows of one table that an import wrote; a trigger on the table notes them.
+
+    The import `made` them, or else changed them: then `was` has for each, by column, the value before and after.
+    `marks` are hashes of what it made, for tables whose rows may change without a history.
+    """
+
+    imported = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="traces")
+    table = models.CharField(max_length=63)
+    made = models.BooleanField()
+    ids = ArrayField(models.BigIntegerField())
+    marks = ArrayField(models.BigIntegerField(), null=True)
+    was = ArrayField(models.JSONField(), null=True)
+
+    def __str__(self) -> str:
+        return f"{self.imported_id} {self.table}"

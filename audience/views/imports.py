@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from audience import forms, importing, sight
+from audience.importing import rollback
 from audience.models import Import, Reject
 from kit import audit, exports, pages, progress, rights
 
@@ -117,6 +118,12 @@ def mapping(request: HttpRequest, pk: int) -> HttpResponse:
     imported = get_object_or_404(Import, pk=pk)
     if imported.finished_at and not imported.dry_run:
         return redirect("import", pk)
+    if request.method == "POST" and "sheet" in request.POST:
+        try:
+            importing.choose_sheet(imported, request.POST["sheet"])
+        except importing.Refused as refusal:
+            messages.warning(request, refusal.message)
+        return redirect("import_map", pk)
     guess = importing.guessed(imported)
     kind = importing.kind_of(imported.kind)
     form = forms.Mapping(kind, guess, imported, request.POST or None)
@@ -143,10 +150,11 @@ def mapping(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def one(request: HttpRequest, pk: int) -> HttpResponse:
     """How far an import is, and what became of its rows. htmx asks for the part that changes while it runs."""
-    imported = get_object_or_404(Import.objects.select_related("job", "created_by"), pk=pk)
+    imported = get_object_or_404(Import.objects.select_related("job", "created_by", "rollback"), pk=pk)
     if imported.job is None:
         return redirect("import_map", pk)
     now = timezone.now()
+    job = imported.job if imported.rollback is None else imported.rollback
     rejects = list(_rejects(request, imported).order_by("row", "pk")[:REJECTS_SHOWN])
     for reject in rejects:
         reject.reason = _(reject.reason)
@@ -156,8 +164,10 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "imported": imported,
         "kind": kind,
-        "job": imported.job,
-        "progress": progress.of(imported.job, now),
+        "job": job,
+        "progress": progress.of(job, now),
+        "lines": rollback.lines_of(imported),
+        "can_roll_back": rollback.refusal(imported) is None,
         "counts": [(name, words.get(name, name), number) for name, number in importing.counts_of(imported).items()],
         "rejects": rejects,
         "shown": REJECTS_SHOWN,
@@ -180,6 +190,22 @@ def go(request: HttpRequest, pk: int) -> HttpResponse:
             by=audit.asker(request),
             now=timezone.now(),
         )
+    except importing.Refused as refusal:
+        messages.warning(request, refusal.message)
+    return redirect("import", pk)
+
+
+@require_http_methods(["GET", "POST"])
+@rights.needs("edit")
+def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """What taking a whole import back would do; and have it done."""
+    imported = get_object_or_404(Import.objects.select_related("job", "rollback"), pk=pk)
+    now = timezone.now()
+    try:
+        if request.method == "GET":
+            lines = rollback.preview(imported, now=now)
+            return render(request, "audience/import_roll_back.html", {"imported": imported, "lines": lines})
+        rollback.begin(imported, by=audit.asker(request), now=now)
     except importing.Refused as refusal:
         messages.warning(request, refusal.message)
     return redirect("import", pk)

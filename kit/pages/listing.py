@@ -112,8 +112,8 @@ class ListPage(View):
         filterset = self._filterset()
         wish = self._wish(filterset)
         rows = filterset.qs if filterset else self._seen()
-        if request.GET.get("export") == "csv":
-            return self._csv(rows, wish)
+        if request.GET.get("export") in ("csv", "xlsx"):
+            return self._file(rows, wish)
         context = self._drawn(filterset, rows, wish)
         context["is_part"] = wants_part(request, "list")
         response = render(request, self.part_name if context["is_part"] else self.template_name, context)
@@ -241,6 +241,7 @@ class ListPage(View):
             "before_view": self._view(before=page.before.signed(self._order(wish))) if page.before else "",
             "after_view": self._view(after=page.after.signed(self._order(wish))) if page.after else "",
             "export_view": self._view(export="csv"),
+            "workbook_view": self._view(export="xlsx"),
             "tools": self.tools(),
             "bulk": self._bulk() if page.rows else [],
             "empty_title": self.empty_title,
@@ -269,7 +270,7 @@ class ListPage(View):
         self._whole = None if seen is rows else rows
         return seen
 
-    def _csv(self, rows: QuerySet[Any], wish: Wish) -> HttpResponseBase:
+    def _file(self, rows: QuerySet[Any], wish: Wish) -> HttpResponseBase:
         columns = [column for column in self.columns if column.exported]
 
         def cells() -> Iterator[list[Any]]:

@@ -86,8 +86,8 @@ class Board(pages.ListPage):
 
     # ---- what of the list page is otherwise ----
 
-    def _csv(self, rows: QuerySet[Any], wish: pages.Wish) -> HttpResponseBase:
-        return super()._csv(rows.select_related("person", "account", "stage"), wish)
+    def _file(self, rows: QuerySet[Any], wish: pages.Wish) -> HttpResponseBase:
+        return super()._file(rows.select_related("person", "account", "stage"), wish)
 
     def _drawn(self, filterset: Any, rows: QuerySet[Any], wish: pages.Wish) -> dict[str, Any]:
         self.made = self._columns(filterset, rows, wish.sort)

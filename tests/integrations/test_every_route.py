@@ -61,7 +61,8 @@ TAKES = {
     "POST segments/{segment}/members/": "segments:write edit",
     "POST conditions/check/": "segments:read", "GET conditions/fields/": "segments:read",
     "GET imports/": "imports:read", "POST imports/": "imports:write edit", "GET imports/{pk}/": "imports:read",
-    "POST imports/{pk}/begin/": "imports:write edit", "GET imports/{imported}/rejects/": "imports:read",
+    "POST imports/{pk}/begin/": "imports:write edit", "GET imports/{pk}/rollback/": "imports:read",
+    "POST imports/{pk}/rollback/": "imports:write edit", "GET imports/{imported}/rejects/": "imports:read",
     "GET imports/{imported}/rejects/csv/": "imports:read",
     "GET reports/funnel/": "reports:read", "GET reports/hand-offs/": "reports:read", "GET reports/loops/": "reports:read",
     "GET reports/retention/": "reports:read", "GET reports/concentration/": "reports:read",
@@ -110,6 +111,7 @@ TAKES = {
 # What the things of the world are in no state for: a fixed list has no condition, a live version is no draft …
 IN_ANOTHER_STATE = {
     "POST segments/{slug}/let-leave/", "POST segments/{slug}/refresh/", "POST imports/", "POST imports/{pk}/begin/",
+    "POST imports/{pk}/rollback/",
     "POST jobs/{pk}/retry/", "POST lifecycles/{lifecycle}/versions/{number}/preview/",
     "POST lifecycles/{lifecycle}/versions/{number}/publish/", "POST lifecycles/{lifecycle}/versions/{number}/resume/",
     "POST scoring-models/{model}/versions/{number}/retire/", "POST campaigns/{slug}/launch/",

@@ -41,7 +41,7 @@ TAKES = {
     "person_record": "note", "account_record": "note", "activity_take_back": "note",
     "account_choose": SIGNED_IN,
     "imports": SIGNED_IN, "import": SIGNED_IN, "import_rejects": SIGNED_IN,
-    "import_new": "edit", "import_map": "edit", "import_go": "edit", "left_out": "edit",
+    "import_new": "edit", "import_map": "edit", "import_go": "edit", "import_roll_back": "edit", "left_out": "edit",
     "lifecycles": SIGNED_IN, "lifecycle": SIGNED_IN, "lifecycle_members": SIGNED_IN,
     "lifecycle_version": SIGNED_IN, "lifecycle_document": SIGNED_IN,
     "lifecycle_start": "edit", "lifecycle_preview": "edit", "lifecycle_publish": "edit", "lifecycle_discard": "edit",

@@ -29,7 +29,7 @@ REJECTS_SHOWN = 10
 
 
 class Command(BaseCommand):
-    help = "Bring a CSV file in (or a .csv.gz): people, accounts, activities, deals, products, purchases, contracts …"
+    help = "Bring a CSV file in (or a .csv.gz, or a workbook .xlsx): people, accounts, activities, deals, products …"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("kind", choices=sorted(registry.import_kinds), help="what the rows are")
@@ -42,6 +42,7 @@ class Command(BaseCommand):
             help="correct the guess: this column is that field; COLUMN= leaves it out; FIELD==VALUE is a fixed value",
         )
         parser.add_argument("--only", action="store_true", help="bring in nothing but what --map says")
+        parser.add_argument("--sheet", default="", help="of a workbook; else the first that says something")
         parser.add_argument("--source", default="file", help="the system that the file is from (default: file)")
         parser.add_argument("--policy", choices=Import.Policy.values, default=Import.Policy.UPSERT)
         parser.add_argument("--dry-run", action="store_true", help="say what would become of the rows, write nothing")
@@ -53,7 +54,9 @@ class Command(BaseCommand):
             raise CommandError(f"There is no file {file}.", returncode=2)
         now = timezone.now()
         try:
-            imported = importing.upload(file, options["kind"], source=options["source"], by=None, now=now)
+            imported = importing.upload(
+                file, options["kind"], source=options["source"], by=None, now=now, sheet=options["sheet"]
+            )
         except importing.Refused as refusal:
             self._refuse(refusal.code, refusal.message, options)
         try:

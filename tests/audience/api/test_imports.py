@@ -184,3 +184,18 @@ def test_a_file_comes_over_a_real_socket_in_pieces(live_server: Any) -> None:
     assert answer.status == 202, answer.read()
     work()
     assert Person.objects.count() == 2
+
+
+def test_a_whole_import_is_rolled_back_and_told_of_before_and_after(api: Api) -> None:
+    place = f"/imports/{send(api).json()['id']}/"
+    problem(api.client.get(f"/api/v1{place}rollback/"), 409, "busy")
+    work()
+    foreseen = api.client.get(f"/api/v1{place}rollback/").json()
+    assert foreseen == [{"table": "person", "values": False, "label": "People", "goes": 2, "stays": []}]
+    begun = api.client.post(f"/api/v1{place}rollback/")
+    assert begun.status_code == 202 and begun.json()["rollback"]["state"] == "queued"
+    work()
+    done = api.get(place)
+    assert done["rollback"]["state"] == "done" and done["rolled_back_at"]
+    assert not Person.objects.filter(erased_at=None).exists()
+    problem(api.client.post(f"/api/v1{place}rollback/"), 409, "rolled_back")

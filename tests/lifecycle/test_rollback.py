@@ -1,0 +1,74 @@
+"""Stage movements of a file that is rolled back, and people whom rules have moved when their file is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audience import live
+from audience.importing import rollback
+from audience.models import Person
+from lifecycle import stages
+from lifecycle.models import Membership, Movement
+from tests import factories
+from tests.audience.importing.bringing import NOW, bring
+from tests.audience.importing.test_rollback import roll_back
+
+pytestmark = pytest.mark.django_db
+
+HEADER = "email,lifecycle,stage,date,reason\n"
+
+
+@pytest.fixture(autouse=True)
+def uploads(settings: Any, tmp_path: Path) -> None:
+    settings.UPLOADS = tmp_path
+
+
+def ledger(email: str) -> list[tuple[str | None, str | None, str]]:
+    moves = Movement.objects.filter(membership__person__email=email).order_by("seq")
+    return [(m.from_stage and m.from_stage.slug, m.to_stage and m.to_stage.slug, m.kind) for m in moves]
+
+
+def test_moves_of_a_file_go_back_by_one_row_of_kind_undo() -> None:
+    factories.published()
+    bring("email\na@x.de\nb@x.de\n")
+    bring(HEADER + "a@x.de,small,known,2025-01-01,\n", "stage_movements")
+    more = "a@x.de,small,engaged,2025-03-01,\na@x.de,small,won,2025-04-01,\nb@x.de,small,lead,2025-03-01,\n"
+    imported = bring(HEADER + more, "stage_movements")
+    assert Membership.objects.get(person__email="a@x.de").ended_at
+    assert roll_back(imported) == {"lifecycle_movement": (2, {}), "person=": (1, {})}  # when b was first seen, too
+    assert ledger("a@x.de")[-1] == ("won", "known", "undo")
+    assert ledger("b@x.de") == [(None, "lead", "import"), ("lead", None, "undo")]
+    known = Membership.objects.get(person__email="a@x.de")
+    assert (known.stage.slug, known.ended_at) == ("known", None)  # type: ignore[union-attr]
+    assert Movement.objects.filter(reason__contains="rolled back").count() == 2
+
+
+def test_whoever_was_moved_since_stays_there_and_whoever_the_file_made_goes() -> None:
+    version = factories.published()
+    rows = "a@x.de,small,known,2025-01-01,\nb@x.de,small,known,2025-01-01,\n"
+    imported = bring(HEADER + rows, "stage_movements")
+    moved = Membership.objects.get(person__email="a@x.de")
+    lead = version.stages.get(slug="lead")
+    stages.move(moved, to=lead, reason="", by=None, at=NOW, now=NOW)
+    done = roll_back(imported)
+    assert done["lifecycle_movement"] == (1, {"it has been moved again since; take the newest move back first": 1})
+    assert done["person"] == (1, {"memberships": 1})
+    assert list(Person.objects.filter(erased_at=None).values_list("email", flat=True)) == ["a@x.de"]
+
+
+def test_whom_rules_alone_have_moved_leaves_with_the_file() -> None:
+    factories.published()
+    imported = bring("email\na@x.de\n")
+    live.run_all(datetime.now(UTC))
+    membership = Membership.objects.get()
+    assert roll_back(imported)["person"] == (1, {})
+    membership.refresh_from_db()
+    assert (membership.stage, membership.ended_at is None) == (None, False)
+    assert Movement.objects.order_by("-pk")[0].kind == "undo"
+    live.run_all(datetime.now(UTC))
+    assert Membership.objects.filter(ended_at=None).count() == 0
+    assert rollback.refusal(imported).code == "rolled_back"  # type: ignore[union-attr]
