@@ -59,7 +59,7 @@ def decoded(body: bytes) -> Any:
         where = {"why": error.msg, "line": error.lineno, "column": error.colno}
         raise Problem(400, "bad_json", said % where, line=error.lineno, column=error.colno) from None
     if b"\\u" in body:
-        _refuse_bad_unicode(value)
+        refuse_bad_unicode(value)
     return value
 
 
@@ -109,7 +109,8 @@ def _refuse_number(digits: str) -> NoReturn:
     raise Problem(400, "number_out_of_range", said % given, minimum=SMALLEST, maximum=LARGEST)
 
 
-def _refuse_bad_unicode(value: Any, path: str = "$") -> None:
+def refuse_bad_unicode(value: Any, path: str = "$") -> None:
+    """Refuse what no text of the database can hold, anywhere within a value. Raises Problem."""
     if isinstance(value, str):
         if _is_bad(value):
             raise Problem(
@@ -117,11 +118,11 @@ def _refuse_bad_unicode(value: Any, path: str = "$") -> None:
             )
     elif isinstance(value, dict):
         for key, each in value.items():
-            _refuse_bad_unicode(key, f"{path}.{_short(key) if not _is_bad(key) else '?'}")
-            _refuse_bad_unicode(each, f"{path}.{_short(key)}")
+            refuse_bad_unicode(key, f"{path}.{_short(key) if not _is_bad(key) else '?'}")
+            refuse_bad_unicode(each, f"{path}.{_short(key)}")
     elif isinstance(value, list):
         for number, each in enumerate(value):
-            _refuse_bad_unicode(each, f"{path}[{number}]")
+            refuse_bad_unicode(each, f"{path}[{number}]")
 
 
 def _is_bad(text: str) -> bool:

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from kit import audit
-from kit.api import etags, idempotency
+from kit.api import decoding, etags, idempotency
 from kit.api.problems import Problem
 from kit.models import User
 
@@ -53,6 +53,7 @@ class Resource(viewsets.GenericViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.now = timezone.now()
         super().initial(request, *args, **kwargs)
+        decoding.refuse_bad_unicode(dict(request.query_params.lists()))
         if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
             # The server would hand on an empty body, as if nothing had been said.
             raise Problem(411, "length_required", _("Say how long the body is, by Content-Length."))
