@@ -49,6 +49,21 @@ TRACES_OF = """
     WHERE trace.was IS NOT NULL
         AND trace.table IN ('audience_person', 'audience_account', 'audience_purchase', 'audience_contract')
 """
+# A row has the values of many; those of one are emptied, so that what others had can still return.
+EMPTY_TRACES = """
+    WITH subject (id) AS (SELECT {}::bigint),
+    theirs ("table", ids) AS (
+        SELECT each, ARRAY[id] FROM subject, unnest('{{audience_person, audience_account}}'::text[]) each
+        UNION ALL SELECT 'audience_purchase', array_agg(p.id) FROM audience_purchase p
+            JOIN subject ON p.subject_id = subject.id
+        UNION ALL SELECT 'audience_contract', array_agg(c.id) FROM audience_contract c
+            JOIN subject ON c.subject_id = subject.id
+        UNION ALL SELECT 'audience_deal', array_agg(deal_id) FROM audience_dealrole
+            JOIN subject ON person_id = subject.id)
+    UPDATE audience_importtrace held SET was = (
+        SELECT array_agg(CASE WHEN row.id = ANY (theirs.ids) THEN '{{}}'::jsonb ELSE row.was END ORDER BY row.place)
+        FROM unnest(held.ids, held.was) WITH ORDINALITY row (id, was, place))
+    FROM theirs WHERE held.table = theirs.table AND held.was IS NOT NULL AND held.ids && theirs.ids"""
 
 
 def register_all() -> None:
@@ -74,7 +89,8 @@ def register_all() -> None:
     dynamic = "EXISTS (SELECT FROM audience_segment s WHERE s.id = h.segment_id AND s.kind = 'dynamic')"
     holder(models.SegmentMember, "segments", follows=dynamic)
     holder(models.Dirty, "changes to look at", silent="that somebody waits to be judged, for seconds", follows="true")
-    holder(models.ImportTrace, "values before imports", personal=("was",), whose=TRACES_OF)
+    beside = "values that their history tells, and beside them those of others"
+    holder(models.ImportTrace, "values before imports", whose=TRACES_OF, emptying=EMPTY_TRACES, silent=beside)
     holder(models.Tagged, "tags", goes=True)
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")

@@ -81,7 +81,9 @@ def erasing() -> Iterator[None]:
 def empty(subject_id: int) -> None:
     """Empty what is personal in the rows of a subject, and delete what goes. A text that must be gets the number."""
     for holder in registry.holders.values():
-        if (whose := _whose(holder)) and (holder.goes or holder.personal):
+        if holder.emptying:
+            run(sql(holder.emptying, subject_id))
+        elif (whose := _whose(holder)) and (holder.goes or holder.personal):
             run(_emptying(holder, whose, subject_id))
 
 

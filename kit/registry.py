@@ -20,7 +20,8 @@ class Holder:
     `model` is the model class; `personal` names the columns that erasure empties; `label` heads the table in a
     person's export. `whose`, for a table without a subject of its own: a query of its keys (id, subject_id).
     `stays` is a condition on its rows (`held`): where it holds, what `personal` names is nobody's own, and stays.
-    Of a table that `goes`, erasure deletes the rows. `silent` says why a person's export leaves the table out.
+    Of a table that `goes`, erasure deletes the rows. `emptying`, where many share a row: the statement that empties
+    what is one subject's; `{}` is the number. `silent` says why a person's export leaves the table out.
     `follows`: which rows (alias h) come about by themselves wherever there is a subject, as SQL; whatever else is there
     keeps a subject when the import that made it is rolled back. `{}` stands for a table (tab, id) of what that wrote.
     """
@@ -31,6 +32,7 @@ class Holder:
     whose: str = ""
     stays: str = ""
     goes: bool = False
+    emptying: str = ""
     silent: str = ""
     follows: str = "false"
 

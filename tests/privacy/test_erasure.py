@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from audience import consent, erasure, live
+from audience import consent, erasure, importing, live
 from audience.models import Activity, ConsentRecord, Deal, FieldChange, Import, Person, Purchase, SegmentMember
 from campaigns import sending
 from campaigns.models import Enrollment, Letter, Message, Response
@@ -50,6 +50,24 @@ def test_nothing_of_them_is_found_in_any_column_of_any_table(world):
     assert erased(world) == []
     live.run_all(LATER)
     assert worlds.found(*WORDS) == []
+
+
+def test_values_that_an_import_replaced_go_and_others_of_the_same_import_can_return(settings, tmp_path):
+    settings.UPLOADS = tmp_path
+    words = ("quirkson", "zoe@quirk.example", "wonderson")
+    bringing.bring("Email,Last name\nzoe@quirk.example,Quirkson\nbob@quirk.example,Builder\n")
+    later = NOW + timedelta(minutes=1)
+    again = "Email,Last name\nzoe@quirk.example,Wonderson\nbob@quirk.example,Bilder\n"
+    second = bringing.bring(again, now=later)
+    assert {word for _table, word in worlds.found(*words)} == set(words)
+    zoe = Person.objects.get(last_name="Wonderson")
+    assert "Builder" not in str(list(holding.everything(zoe))), "what is noted beside them is others'"
+    assert erasure.erase(zoe, by=None, now=LATER) == []
+    live.run_all(LATER)
+    assert worlds.found(*words) == []
+    jobs.run(importing.rollback.begin(second, by=None, now=LATER).pk, LATER)
+    assert list(Person.objects.order_by("pk").values_list("last_name", flat=True)) == ["", "Builder"]
+    assert worlds.found(*words) == []
 
 
 def test_what_others_have_is_left_but_for_the_names_in_it(world):
