@@ -158,7 +158,7 @@ def _elsewhere(person: Person, other: Person, by: User) -> None:
     told: dict[str, Any] = {"caller": "1", "fingerprint": "f", "status": 201, "created_at": NOW}
     IdempotencyKey.objects.create(key="k", answer=answer, **told)
     work.add(f"Ask {NAME}", by=by, now=NOW, subject_id=other.pk)
-    run(Sql("DROP TABLE IF EXISTS work.import_9_rows"))  # nobody clears it away after a test that commits
+    run(Sql("DROP TABLE IF EXISTS work.import_9_rows"))
     run(Sql("CREATE TABLE work.import_9_rows (email text, name varchar(40))"))
     run(sql("INSERT INTO work.import_9_rows VALUES ({}, {})", EMAIL, NAME))
 
