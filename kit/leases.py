@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import DatabaseError, connection
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Func, Q, Value
 
-RENEW_EVERY = 3.0  # seconds; a lease lasts several times as long, and long statements are seen to go on by it
+RENEW_EVERY = 10.0  # seconds; a lease should last at least three times as long
 
 logger = logging.getLogger(__name__)
 CLOCK = Func(function="clock_timestamp", output_field=DateTimeField())

@@ -172,7 +172,10 @@ def until(true):
 
 def waits_for_a_lock():
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        cursor.execute(  # in this database: other tests wait in theirs
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_locks WHERE database = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database()))"
+        )
         return cursor.fetchone()[0] > 0
 
 
