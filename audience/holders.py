@@ -41,6 +41,14 @@ ANSWERS_OF = r"""SELECT id, (body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'p
 WRITTEN = "EXISTS (SELECT FROM {{}} made WHERE made.tab = 'audience_{}' AND made.id = h.id)"  # by the import itself
 # An activity, or what reverses it.
 BY_IMPORT = WRITTEN.format("activity").replace("= h.id", "IN (h.id, h.reversal_of_id)")
+TRACES_OF = """
+    SELECT trace.id, coalesce(purchase.subject_id, contract.subject_id, traced) AS subject_id
+    FROM audience_importtrace trace CROSS JOIN unnest(trace.ids) traced
+    LEFT JOIN audience_purchase purchase ON trace.table = 'audience_purchase' AND purchase.id = traced
+    LEFT JOIN audience_contract contract ON trace.table = 'audience_contract' AND contract.id = traced
+    WHERE trace.was IS NOT NULL
+        AND trace.table IN ('audience_person', 'audience_account', 'audience_purchase', 'audience_contract')
+"""
 # A row has the values of many; those of one are emptied, so that what others had can still return.
 EMPTY_TRACES = """
     WITH subject (id) AS (SELECT {}::bigint),
@@ -82,7 +90,7 @@ def register_all() -> None:
     holder(models.SegmentMember, "segments", follows=dynamic)
     holder(models.Dirty, "changes to look at", silent="that somebody waits to be judged, for seconds", follows="true")
     beside = "values that their history tells, and beside them those of others"
-    holder(models.ImportTrace, "values before imports", emptying=EMPTY_TRACES, silent=beside)
+    holder(models.ImportTrace, "values before imports", whose=TRACES_OF, emptying=EMPTY_TRACES, silent=beside)
     holder(models.Tagged, "tags", goes=True)
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")
