@@ -21,8 +21,8 @@ from kit.sql import run as execute
 
 CHANGED = 10_000
 LEAD = "lower(title COLLATE \"C\") LIKE '%%director%%'"
-MQL = """p.id IN (SELECT m.person_id FROM lifecycle_membership m JOIN lifecycle_stage g ON g.id = m.stage_id
-         WHERE g.slug = 'mql' AND m.lifecycle_id = (SELECT id FROM lifecycle_lifecycle WHERE slug = 'bench'))"""
+MQL = """SELECT m.person_id FROM lifecycle_membership m JOIN lifecycle_stage g ON g.id = m.stage_id
+         WHERE g.slug = 'mql' AND m.lifecycle_id = (SELECT id FROM lifecycle_lifecycle WHERE slug = 'bench')"""
 DEEDS = """SELECT a.person_id FROM audience_activity a
            WHERE a.occurred_at >= {} AND a.occurred_at < {} AND a.actor = 'human'
              AND a.person_id IS NOT NULL AND a.reversal_of_id IS NULL{}
@@ -35,11 +35,12 @@ IN_MQL = {"field": "stage.bench", "op": "is", "value": "mql"}
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of segment: our condition, and the hand-written restriction of people p for the same."""
+    """One kind of segment: our condition, and by hand the restriction of people p, and what is joined to them, for it."""
 
     name: str
     condition: dict[str, Any]
     by_hand: Callable[[datetime, Sql], Sql]
+    beside: str = ""
 
 
 def _deeds(now: datetime, only: Sql, least: int) -> Sql:
@@ -58,15 +59,17 @@ CASES = (
         LATELY | {"value": 3},
         lambda now, only: sql("p.id IN ({})", _deeds(now, only, 3)),
     ),
-    Case("stage and title", {"all": [IN_MQL, DIRECTOR]}, lambda now, only: Sql(f"{MQL} AND {LEAD}")),
+    Case("stage and title", {"all": [IN_MQL, DIRECTOR]}, lambda now, only: Sql(f"p.id IN ({MQL}) AND {LEAD}")),
     Case(
         "combined with negation",
         {"all": [{"field": "person.country", "op": "is", "value": "DE"}, {"not": LATELY | {"value": 1}},
                  {"any": [DIRECTOR, IN_MQL]}]},
         lambda now, only: sql(
-            "lower(p.country COLLATE \"C\") = 'de' AND p.id NOT IN ({}) AND ({} OR {})",
-            _deeds(now, only, 1), Sql(LEAD), Sql(MQL),
+            "lower(p.country COLLATE \"C\") = 'de' AND NOT EXISTS (SELECT FROM ({}) d WHERE d.person_id = p.id) "
+            "AND ({} OR q.person_id IS NOT NULL)",
+            _deeds(now, only, 1), Sql(LEAD),
         ),
+        beside=f" LEFT JOIN ({MQL}) q ON q.person_id = p.id",
     ),
 )  # fmt: skip
 
@@ -137,7 +140,8 @@ def _case(case: Case, now: datetime, size: dict[str, int], repeats: int) -> Iter
 def _people(case: Case, at: datetime, only: Sql) -> Sql:
     among = sql(" AND p.id IN ({})", only) if only else Sql("")
     return sql(
-        "SELECT p.id FROM audience_person p WHERE p.erased_at IS NULL AND p.first_seen_at < {} AND {}{}",
+        "SELECT p.id FROM audience_person p{} WHERE p.erased_at IS NULL AND p.first_seen_at < {} AND {}{}",
+        Sql(case.beside),
         at,
         case.by_hand(at, only),
         among,
