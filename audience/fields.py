@@ -1,4 +1,4 @@
-"""What conditions may ask of people and accounts, their activities, purchases and deals."""
+"""What conditions may ask of people and accounts, their activities, purchases, deals and agreements."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from audience import agreed, related
 from audience.conditions import facts
 from audience.conditions.moment import Span
 from audience.conditions.registry import (
@@ -24,7 +25,6 @@ from audience.conditions.registry import (
 )
 from audience.models import Activity, Deal, Segment
 from audience.models import Field as CustomField
-from kit import installation
 from kit.sql import Sql, join, sql
 
 Text = str | Promise
@@ -133,6 +133,8 @@ def register_all() -> None:
     _register_activities()
     _register_purchases()
     _register_deals()
+    agreed.register_all()
+    related.register_all()
     register_family("segment.", _segments)
 
 
@@ -156,6 +158,7 @@ def _register_activities() -> None:
         ("first", _("first activity"), "instant", None),
         ("last", _("last activity"), "instant", None),
         ("sum", _("sum of the activities' values"), "number", None),
+        ("change", _("activities more than before"), "number", None),
     )
     for function, label, type, counted in figures:
         register(
@@ -168,7 +171,8 @@ def _register_activities() -> None:
                 where=ACTIVITY_WHERE,
                 where_choices=ACTIVITY_CHOICES,
                 windowed=True,
-                zero=function in ("count", "sum"),
+                needs_days=function == "change",
+                zero=function in ("count", "sum", "change"),
                 timed=function == "days_since_last",
                 counted=counted,
                 group=ABOUT_ACTIVITIES,
@@ -200,20 +204,6 @@ def _figures(ask: Ask, subject: Sql, source: Sql, rows: list[Sql], figure: str, 
     )
 
 
-def _one_currency(ask: Ask, column: str) -> list[Sql]:
-    """Amounts are summed in one currency: the one asked for, else the installation's (or none given)."""
-    wanted = ask.wanted("currency") or (str(installation.get("currency")), "")
-    return [facts.is_one(Sql(column), wanted)]
-
-
-def _product(ask: Ask, column: str) -> list[Sql]:
-    wanted = ask.wanted("product")
-    if not wanted:
-        return []
-    named = [facts.is_one(Sql("p.name"), wanted), facts.is_one(Sql("p.external_id"), wanted)]
-    return [sql(f"{column} IN (SELECT p.id FROM audience_product p WHERE {{}} OR {{}})", *named)]
-
-
 def _register_purchases() -> None:
     figures: tuple[tuple[str, Text, str, str, Noun | None], ...] = (
         ("count", _("number of purchases"), "number", "count(*)", ngettext_lazy("purchase", "purchases")),
@@ -240,14 +230,14 @@ def _register_purchases() -> None:
 
 def _purchase_narrowing(ask: Ask) -> list[Sql]:
     columns = {"source": "b.source", "currency": "b.currency", "properties": "b.properties"}
-    return _product(ask, "b.product_id") + facts.narrowing(ask.where, columns)
+    return facts.product(ask, "b.product_id") + facts.narrowing(ask.where, columns)
 
 
 def _purchases(ask: Ask, figure: str) -> Sql:
     rows = [sql("{}{}{}", ask.moment.counts("b"), ask.in_window("b.occurred_at"), ask.only("b.subject_id"))]
     rows += _purchase_narrowing(ask)
     if figure.startswith("sum"):
-        rows += _one_currency(ask, "b.currency")
+        rows += facts.one_currency(ask, "b.currency")
     return _figures(ask, Sql("b.subject_id"), Sql("audience_purchase b"), rows, figure, "b.occurred_at")
 
 
@@ -301,9 +291,9 @@ def _deals(ask: Ask, figure: str) -> Sql:
         "properties": "d.properties",
     }
     rows = [sql("d.status_then IS NOT NULL{}", ask.in_window("d.fact_at"))]
-    rows += _product(ask, "d.product_id") + facts.narrowing(ask.where, columns)
+    rows += facts.product(ask, "d.product_id") + facts.narrowing(ask.where, columns)
     if figure.startswith("sum"):
-        rows += _one_currency(ask, "d.currency")
+        rows += facts.one_currency(ask, "d.currency")
     if ask.of == "person":
         people = sql(
             "(SELECT DISTINCT w.deal_id, w.person_id FROM audience_dealrole w WHERE true{})", ask.only("w.person_id")

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from django.db import transaction
 
+from audience import related
 from kit import installation
 from kit.sql import Sql, rows, run, sql, value
 
@@ -152,13 +153,19 @@ def _claim(shards: list[int]) -> int:
     )
     if not value(sql("SELECT EXISTS ({})", marks)):
         return 0
-    run(Sql("CREATE TEMPORARY TABLE IF NOT EXISTS live_subject (subject_id bigint NOT NULL); TRUNCATE live_subject"))
+    run(
+        Sql(
+            """CREATE TEMPORARY TABLE IF NOT EXISTS live_subject (subject_id bigint NOT NULL, itself boolean NOT NULL);
+               TRUNCATE live_subject"""
+        )
+    )
     claimed = run(
         sql(
-            """WITH taken AS (DELETE FROM audience_dirty WHERE id IN ({}) RETURNING subject_id)
-               INSERT INTO live_subject SELECT DISTINCT subject_id FROM taken""",
+            """WITH taken AS (DELETE FROM audience_dirty WHERE id IN ({}) RETURNING subject_id, passed_on)
+               INSERT INTO live_subject SELECT subject_id, NOT bool_and(passed_on) FROM taken GROUP BY subject_id""",
             marks,
         )
     )
     run(Sql("ANALYZE live_subject"))
+    related.pass_on(Sql("SELECT subject_id FROM live_subject WHERE itself"))
     return claimed

@@ -1,4 +1,4 @@
-"""Which values a builder of conditions offers for what activities, purchases and deals are narrowed by."""
+"""Which values a builder of conditions offers for what activities, purchases, contracts and deals are narrowed by."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ def register_all() -> None:
     """Make the values of this floor's facts known to builders."""
     offering.register("activity.", _of_activities)
     offering.register("purchase.", lambda field, key: _of_facts("audience_purchase", ("source", "currency"), key))
+    offering.register("contract.", lambda field, key: _of_facts("audience_contract", ("source", "currency"), key))
     offering.register(
         "deal.", lambda field, key: _of_facts("audience_deal", ("pipeline", "stage", "source", "currency"), key)
     )

@@ -46,6 +46,7 @@ CONDITION = shape(
                     "where": {"type": "object", "maxProperties": tree.MOST_WHERE,
                               "additionalProperties": {"anyOf": [_VALUE, {"type": "array", "items": _VALUE}]}},
                     "days": {"type": "integer", "minimum": 1},
+                    "who": _ITSELF,
                 },
                 "additionalProperties": False,
             },
@@ -111,7 +112,7 @@ class OperatorOf(serializers.Serializer[Any]):
 @example({
     "name": "person.country", "label": "Country", "group": "Person", "type": "text",
     "operators": [{"name": "is", "label": "is", "takes": "text"}], "choices": [], "where": [], "windowed": False,
-    "offers": True,
+    "needs_days": False, "who": "", "offers": True,
 })  # fmt: skip
 class ConditionFieldRow(serializers.Serializer[Any]):
     """One thing that conditions can ask."""
@@ -124,6 +125,10 @@ class ConditionFieldRow(serializers.Serializer[Any]):
     choices = serializers.ListField(child=serializers.DictField())
     where = serializers.ListField(child=serializers.DictField())
     windowed = serializers.BooleanField(help_text="Takes `days`.")
+    needs_days = serializers.BooleanField(help_text="Is asked with `days` only.")
+    who = serializers.CharField(
+        allow_blank=True, help_text="Takes `who`, a condition about those others: people or accounts."
+    )
     offers = serializers.BooleanField()
 
 

@@ -60,7 +60,7 @@ class Subjects:
         """The value as of the moment; NULL when unknown."""
         alias = self._alias(column)
         if column.how == "link":
-            return sql("({} IS NOT NULL)", self._account_id())
+            return sql("({} IS NOT NULL)", self.account())
         if column.how == "custom":
             current = sql(f"({alias}.custom ->> {{}})", column.name)
             return self._then(alias, column.history, typed(current, type), type)
@@ -83,7 +83,7 @@ class Subjects:
         if self.changed["s"]:
             parts.append(sql("LEFT JOIN {} sh ON sh.subject_id = s.id", self._changes("s", self.chosen)))
         if self.with_account:
-            parts.append(sql("LEFT JOIN audience_account a ON a.id = {}{}", self._account_id(), self._account_known()))
+            parts.append(sql("LEFT JOIN audience_account a ON a.id = {}{}", self.account(), self._account_known()))
         if self.changed["a"]:
             parts.append(sql("LEFT JOIN {} ah ON ah.subject_id = a.id", self._changes("a", self._accounts())))
         return join("\n", parts)
@@ -112,7 +112,8 @@ class Subjects:
         old = typed(Sql(f"{alias}h.old{number}"), type)
         return sql(f"(CASE WHEN {alias}h.later{number} THEN {{}} ELSE {{}} END)", old, current)
 
-    def _account_id(self) -> Sql:
+    def account(self) -> Sql:
+        """The id of a person's account as of the moment."""
         number = self._number("s", LINK)
         return sql(
             f"(CASE WHEN sh.later{number} THEN CASE WHEN sh.old{number} ~ {{}} THEN sh.old{number}::bigint END "
@@ -124,18 +125,7 @@ class Subjects:
         return sql(" AND a.created_at < {}", self.moment.known) if self.moment.known else Sql("")
 
     def _accounts(self) -> Sql:
-        """The accounts that the chosen people are or were in."""
-        if not self.chosen:
-            return Sql("")
-        return sql(
-            "SELECT account_id FROM audience_person WHERE id IN ({}) UNION "
-            "SELECT CASE WHEN old ~ {} THEN old::bigint END FROM audience_fieldchange "
-            "WHERE field = {} AND subject_id IN ({})",
-            self.chosen,
-            ID,
-            LINK,
-            self.chosen,
-        )
+        return accounts_of(self.chosen) if self.chosen else Sql("")
 
     def _number(self, alias: str, history: str) -> int:
         return self.changed[alias].setdefault(history, len(self.changed[alias]))
@@ -167,6 +157,32 @@ class Subjects:
         )
 
 
+def accounts_of(people: Sql) -> Sql:
+    """The accounts that people are or were in."""
+    return sql(
+        "SELECT account_id FROM audience_person WHERE id IN ({}) UNION "
+        "SELECT CASE WHEN old ~ {} THEN old::bigint END FROM audience_fieldchange "
+        "WHERE field = {} AND subject_id IN ({})",
+        people,
+        ID,
+        LINK,
+        people,
+    )
+
+
+def people_of(accounts: Sql) -> list[Sql]:
+    """Those who are or were in accounts."""
+    return [
+        sql("SELECT p.id FROM audience_person p WHERE p.account_id IN ({})", accounts),
+        sql(
+            "SELECT c.subject_id FROM audience_fieldchange c WHERE c.field = {} "
+            "AND c.old IN (SELECT subject_id::text FROM ({}) accounts (subject_id))",
+            LINK,
+            accounts,
+        ),
+    ]
+
+
 def touched(column: Column, of: str, span: Span) -> list[Sql]:
     """The subjects of whom the value changed between two instants, by what happened."""
     if column.history is None:
@@ -189,16 +205,7 @@ def followed(owners: Sql, owner: str, of: str, span: Span) -> list[Sql]:
     """
     if owner == of:
         return [owners]
-    return [
-        sql("SELECT p.id FROM audience_person p WHERE p.account_id IN ({})", owners),
-        sql(
-            "SELECT c.subject_id FROM audience_fieldchange c WHERE c.field = {} "
-            "AND c.old IN (SELECT subject_id::text FROM ({}) accounts)",
-            LINK,
-            owners,
-        ),
-        changed(LINK, span),
-    ]
+    return [*people_of(owners), changed(LINK, span)]
 
 
 def touched_by_time(column: Column, type: str, of: str, ages: tuple[int, ...], span: Span) -> list[Sql]:

@@ -98,7 +98,7 @@ def _touched(leaf: Leaf, to: bool | None, of: str, span: Span) -> list[Sql]:
 
 
 def _ask(leaf: Leaf, of: str, moment: Moment, chosen: Sql = EVERYONE, evidence: bool = False) -> Ask:
-    return Ask(of, moment, leaf.where, leaf.days, leaf.how, leaf.operand, chosen, evidence)
+    return Ask(of, moment, leaf.where, leaf.days, leaf.how, leaf.operand, chosen, evidence, who=leaf.who)
 
 
 def _same(piece: Sql) -> tuple[str, str]:
@@ -211,6 +211,10 @@ class Statement:
     def _aggregate(self, function: str, leaf: Leaf) -> Sql:
         if function == "days_since_last":
             return self.moment.days_since(self.activities.figure("last", leaf.where, leaf.days))
+        if function == "change":  # n − (2n days' − n), so that both windows begin where the clock says
+            days = leaf.days or 0
+            now, both = (self.activities.figure("count", leaf.where, span) for span in (days, 2 * days))
+            return sql("(2 * {} - {})", now, both)
         return self.activities.figure(function, leaf.where, leaf.days)
 
     def _relation(self, leaf: Leaf, answer: Relation) -> str:

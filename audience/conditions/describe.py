@@ -59,6 +59,8 @@ def _facts(asked: Leaf) -> str:
     text = str(counted % _how_many(asked.operand)) if counted else str(asked.field.label)
     if asked.where:
         text += f" ({where(asked.where)})"
+    if asked.who is not None:
+        text += f" ({sentence(asked.who)})"
     if asked.days is not None:
         text += " " + ngettext("in the last day", "in the last %(days)s days", asked.days) % {"days": asked.days}
     return text

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from audience.conditions.operators import fold
-from audience.conditions.registry import Where
+from audience.conditions.registry import Ask, Where
+from kit import installation
 from kit.sql import Sql, sql
 
 
@@ -31,3 +32,18 @@ def is_one(column: Sql, wanted: tuple[str, ...]) -> Sql:
     if len(texts) == 1:
         return sql('lower(({}) COLLATE "C") = {}', column, texts[0])
     return sql('lower(({}) COLLATE "C") = ANY ({})', column, texts)
+
+
+def one_currency(ask: Ask, column: str) -> list[Sql]:
+    """Amounts are summed in one currency: the one asked for, else the installation's (or none given)."""
+    wanted = ask.wanted("currency") or (str(installation.get("currency")), "")
+    return [is_one(Sql(column), wanted)]
+
+
+def product(ask: Ask, column: str) -> list[Sql]:
+    """Keeps to the products asked for, by name or by the number of their system."""
+    wanted = ask.wanted("product")
+    if not wanted:
+        return []
+    named = [is_one(Sql("p.name"), wanted), is_one(Sql("p.external_id"), wanted)]
+    return [sql(f"{column} IN (SELECT p.id FROM audience_product p WHERE {{}} OR {{}})", *named)]

@@ -83,6 +83,8 @@ def _field(one: Field) -> dict[str, Any]:
             for key in one.where
         ],
         "windowed": one.windowed,
+        "needs_days": one.needs_days,
+        "who": one.who,
         "offers": isinstance(one.answer, Column) and one.type == "text",
     }
 

@@ -43,7 +43,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """A figure over activities: "count", "sum", "first", "last" or "days_since_last"."""
+    """A figure over activities: "count", "sum", "first", "last" or "days_since_last".
+
+    "change" is the count in the window less the count in as many days before it.
+    """
 
     function: str
 
@@ -51,6 +54,8 @@ class Aggregate:
 @dataclass(frozen=True)
 class Ask:
     """One question put to a relation: whom, when, which rows, and what is asked of the value.
+
+    `who` is the condition within it (a node of `tree`), where the field takes one.
 
     `turns` is for `touched` alone: which change of the answer is asked after, True that it may have come to hold,
     False that it may have ceased to, None either. What only time changes the other way may then be left out.
@@ -65,6 +70,7 @@ class Ask:
     chosen: Sql = Sql("")
     evidence: bool = False
     turns: bool | None = None
+    who: Any = None
 
     def only(self, column: str) -> Sql:
         """A further condition that keeps to the subjects asked for; empty when everybody is."""
@@ -104,10 +110,11 @@ class Field:
     """One thing that conditions can ask.
 
     `type` is a key of `operators.TYPES`. `where` names what its facts can be narrowed by ("properties" allows
-    `properties.<key>`) and `where_choices` what some of these can be; `windowed` allows `days`. `zero`: a subject of
-    whom nothing is found has 0 rather than an unknown value; `always`: the value is never unknown. `counted` is the
-    noun (`ngettext_lazy`) of sentences like “at least 3 activities”. `timed`: the value is an age in local days, which
-    time alone changes. `fades`: time alone can make it smaller, or no longer true.
+    `properties.<key>`) and `where_choices` what some of these can be; `windowed` allows `days`, `needs_days` wants
+    them. `who` is the kind of subject that a condition within it is about ("" where none is). `zero`: a subject of whom
+    nothing is found has 0 rather than an unknown value; `always`: the value is never unknown. `counted` is the noun
+    (`ngettext_lazy`) of sentences like “at least 3 activities”. `timed`: the value is an age in local days, which time
+    alone changes. `fades`: time alone can make it smaller, or no longer true.
     """
 
     name: str
@@ -119,6 +126,8 @@ class Field:
     where: tuple[str, ...] = ()
     where_choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
     windowed: bool = False
+    needs_days: bool = False
+    who: str = ""
     zero: bool = False
     always: bool = False
     timed: bool = False

@@ -125,8 +125,9 @@ def touched(leaves: list[Leaf], of: str, span: Span) -> list[Sql]:
             span.within("r.occurred_at"),
         ),
     ]
-    for days in sorted({leaf.days for leaf in leaves if leaf.days is not None}):
-        same = [leaf for leaf in leaves if leaf.days == days]
+    windows = [(days, leaf) for leaf in leaves for days in leaf.windows]
+    for days in sorted({days for days, _leaf in windows}):
+        same = [leaf for each, leaf in windows if each == days]
         pieces.append(
             sql(
                 f"SELECT {subject} FROM audience_activity x WHERE {{}} AND ({{}})",

@@ -72,6 +72,14 @@ class Leaf:
     operand: Any = None
     where: Where = ()
     days: int | None = None
+    who: Node | None = None
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """The lengths, in days, of the windows that facts leave."""
+        if self.days is None:
+            return ()
+        return (self.days, 2 * self.days) if self.field.needs_days else (self.days,)
 
     @property
     def how(self) -> Operator:
@@ -80,8 +88,10 @@ class Leaf:
     @property
     def comes_by_time(self) -> bool:
         """Whether it can come to hold without any fact: an age is reached, something leaves the window, or fades."""
-        if self.how.timed or self.field.timed:
+        if self.how.timed or self.field.timed or self.field.needs_days:
             return True
+        if self.who is not None:
+            return any(leaf.comes_by_time for leaf in leaves(self.who))
         if self.field.fades and (self.how.falls or self.operand is False):
             return True
         return self.days is not None and (self.how.falls or self.field.name.endswith(".first"))
@@ -154,6 +164,8 @@ def dump(node: Node) -> Any:
         data["where"] = {key: wanted[0] if len(wanted) == 1 else list(wanted) for key, wanted in node.where}
     if node.days is not None:
         data["days"] = node.days
+    if node.who is not None:
+        data["who"] = dump(node.who)
     return data
 
 
@@ -171,8 +183,9 @@ Path = tuple[str, ...]
 
 
 class _Parser:
-    def __init__(self, catalogue: registry.Catalogue, *, collecting: bool = False) -> None:
+    def __init__(self, catalogue: registry.Catalogue, *, collecting: bool = False, within: bool = False) -> None:
         self.catalogue = catalogue
+        self.within = within
         self.nodes = 0
         self.collecting = collecting
         self.found: list[ConditionError] = []
@@ -199,7 +212,7 @@ class _Parser:
         if not data:
             return EVERYBODY
         if "field" in data or "op" in data:
-            return self.leaf(data, path)
+            return self.leaf(data, path, depth)
         for key in ("all", "any", "not"):
             if key in data:
                 if len(data) > 1:
@@ -237,13 +250,13 @@ class _Parser:
             self.found.append(error)
             return EVERYBODY
 
-    def leaf(self, data: Mapping[Any, Any], path: Path) -> Leaf:
+    def leaf(self, data: Mapping[Any, Any], path: Path, depth: int) -> Leaf:
         for key in data:
-            if key not in ("field", "op", "value", "where", "days"):
+            if key not in ("field", "op", "value", "where", "days", "who"):
                 raise _error(
                     "unknown_key",
                     path,
-                    _("%(key)s is not known here; known are “field”, “op”, “value”, “where”, “days”")
+                    _("%(key)s is not known here; known are “field”, “op”, “value”, “where”, “days”, “who”")
                     % {"key": shown(key)},
                 )
         found = self.field(data.get("field"), (*path, "field"))
@@ -251,7 +264,8 @@ class _Parser:
         operand = self.operand(found, operator, data.get("value"), (*path, "value"))
         where = self.where(found, data.get("where"), (*path, "where"))
         days = self.days(found, data.get("days"), (*path, "days"))
-        return Leaf(found, operator.name, operand, where, days)
+        who = self.who(found, data.get("who"), (*path, "who"), depth)
+        return Leaf(found, operator.name, operand, where, days, who)
 
     def field(self, name: Any, path: Path) -> Field:
         if not isinstance(name, str) or not name:
@@ -359,6 +373,8 @@ class _Parser:
 
     def days(self, found: Field, data: Any, path: Path) -> int | None:
         if data is None:
+            if found.needs_days:
+                raise _error("no_value", path, _("“%(field)s” needs a number of days") % {"field": found.name})
             return None
         if not found.windowed:
             raise _error("unknown_key", path, _("“%(field)s” has no window; leave “days” out") % {"field": found.name})
@@ -369,6 +385,25 @@ class _Parser:
         if days < 1:
             raise _error("bad_number", path, _("a window has at least one day"))
         return days
+
+    def who(self, found: Field, data: Any, path: Path, depth: int) -> Node | None:
+        """The condition within a question, about an account's people or a person's account. There is no third in it."""
+        if data is None:
+            return None
+        if not found.who:
+            raise _error(
+                "unknown_key",
+                path,
+                _("“%(field)s” takes no condition about others; leave “who” out") % {"field": found.name},
+            )
+        if self.within:
+            raise _error("too_deep", path, _("a condition about others cannot ask for others of theirs"))
+        others = registry.catalogue(found.who, self.catalogue.coming.values())
+        about = _Parser(others, collecting=self.collecting, within=True)
+        about.nodes, about.found = self.nodes, self.found
+        node = about.node(data, path, depth + 1)
+        self.nodes = about.nodes
+        return None if is_everybody(node) else node
 
 
 def _plain(data: Any) -> str:

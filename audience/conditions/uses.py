@@ -7,7 +7,7 @@ Each app that keeps conditions registers them in `AppConfig.ready`:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,24 @@ def names(condition: Any) -> set[str]:
         if isinstance(part, Mapping):
             if isinstance(part.get("field"), str):
                 found.add(part["field"])
-            waiting += [part[key] for key in ("all", "any", "not") if key in part]
+            waiting += [part[key] for key in ("all", "any", "not", "who") if key in part]
         elif isinstance(part, list | tuple):
             waiting += part
     return found
+
+
+def through() -> set[str]:
+    """The names of the fields that kept conditions ask of others: of an account's people, of a person's account."""
+    return {name for keeps in _kept for use in keeps() for name in _asked_of_others(use.condition)}
+
+
+def _asked_of_others(condition: Any) -> Iterator[str]:
+    waiting = [condition]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            if part.get("who"):
+                yield str(part.get("field"))
+            waiting += [part[key] for key in ("all", "any", "not") if key in part]
+        elif isinstance(part, list | tuple):
+            waiting += part

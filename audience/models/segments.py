@@ -72,11 +72,13 @@ class SegmentMember(OneSubject):
 class Dirty(models.Model):
     """One row is one mark: this subject changed and waits to be judged again. Claimed by DELETE; marks may repeat.
 
-    No key but its own: a unique one would have two writers of facts about one subject wait for each other.
+    No key but its own: a unique one would have two writers of facts about one subject wait for each other. `passed_on`
+    marks somebody whose account, or one of whose people, changed: that does not reach a third.
     """
 
     subject_id = models.BigIntegerField()
     marked_at = models.DateTimeField(db_default=Now())
+    passed_on = models.BooleanField(default=False, db_default=False)
 
     def __str__(self) -> str:
         return str(self.subject_id)

@@ -31,9 +31,14 @@ ICONS = {
 def fields(request: HttpRequest) -> HttpResponse:
     """The catalogue of fields, with the words and icons that a builder is drawn with."""
     of = _of(request)
+    offered = offering.fields(of)
+    others = {each["who"] for each in offered if each["who"]}
     return JsonResponse(
         {
-            "fields": offering.fields(of),
+            "of": of,
+            "fields": offered,
+            # Those of whom a question asks can themselves be asked for no others.
+            "others": {each: [one for one in offering.fields(each) if not one["who"]] for each in others},
             "places": money.places(str(installation.get("currency"))),
             "currency": str(installation.get("currency")),
             "words": {name: str(word) for name, word in _words(of).items()},
@@ -120,6 +125,9 @@ def _words(of: str) -> dict[str, Any]:
         else _("Every account, as no condition is set yet."),
         "group": _("Group"),
         "who": _("Those of whom"),
+        "others_person": _("Only people of whom"),
+        "others_account": _("Only an account of which"),
+        "any_others": _("Any, as no condition is set yet."),
         "mode": _("How the conditions of this group combine"),
         "empty_group": _("No condition here yet"),
         "condition": _("Condition %(n)s of %(of)s"),

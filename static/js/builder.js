@@ -1,7 +1,8 @@
 // Builds a condition without JSON: groups and questions, by mouse and by keyboard, with undo, count and sample.
 //
 // The textarea that the form sends always holds the JSON of what is shown. A group of the picture is {"all": […]} or
-// {"any": […]}, with or without {"not": …} round it; a question may have {"not": …} round it too.
+// {"any": […]}, with or without {"not": …} round it; a question may have {"not": …} round it too. A question about others
+// (the people of an account, a person's account) has a group within it, `who`, which asks for these.
 
 const WAIT = 250; // milliseconds after the last change before the server is asked
 const TYPING = 120; // the same while values are searched
@@ -16,6 +17,7 @@ const newId = () => `n${++ids}`;
 
 const newGroup = (mode = "all", parts = []) => ({ id: newId(), type: "group", mode, parts });
 const newLeaf = () => ({ id: newId(), type: "leaf", not: false, field: "", op: "", where: [] });
+const inside = (node) => (node.who ? [node.who] : (node.parts ?? []));
 const isObject = (data) => data !== null && typeof data === "object" && !Array.isArray(data);
 
 const read = (data) => {
@@ -32,12 +34,13 @@ const read = (data) => {
 };
 
 const readLeaf = (data) => {
-  const known = ["field", "op", "value", "where", "days"];
+  const known = ["field", "op", "value", "where", "days", "who"];
   if (Object.keys(data).some((key) => !known.includes(key))) throw new Unreadable();
   if (data.where !== undefined && data.where !== null && !isObject(data.where)) throw new Unreadable();
   const leaf = { ...newLeaf(), field: String(data.field ?? ""), op: String(data.op ?? "") };
   if (data.value !== undefined && data.value !== null) leaf.value = data.value;
   if (data.days !== undefined && data.days !== null) leaf.days = data.days;
+  if (data.who !== undefined && data.who !== null) leaf.who = grouped(read(data.who));
   leaf.where = Object.entries(data.where ?? {}).map(([key, wanted]) => ({
     id: newId(),
     key,
@@ -45,6 +48,8 @@ const readLeaf = (data) => {
   }));
   return leaf;
 };
+
+const grouped = (node) => (node.type === "leaf" ? newGroup("all", [node]) : node);
 
 const negate = (node) => {
   if (node.type === "leaf") return node.not ? newGroup("not_all", [node]) : { ...node, not: true };
@@ -69,6 +74,7 @@ const write = (node, path, places) => {
     for (const [key, values] of Object.entries(where)) where[key] = values.length === 1 ? values[0] : values;
     if (Object.keys(where).length) data.where = where;
     if (node.days !== undefined) data.days = node.days;
+    if (node.who?.parts.length) data.who = write(node.who, [...inner, "who"], places);
     return node.not ? { not: data } : data;
   }
   const key = NEGATED[node.mode] ?? node.mode;
@@ -295,8 +301,10 @@ class Builder {
     Object.assign(this, { words: catalogue.words, icons: catalogue.icons, places: catalogue.places, currency: catalogue.currency });
     const coming = this.root.querySelector('script[type="application/json"]');
     this.coming = coming ? JSON.parse(coming.textContent) : [];
-    this.fields = new Map([...catalogue.fields, ...this.coming].map((field) => [field.name, field]));
-    this.tree = this.rooted(tree);
+    this.kind = catalogue.of;
+    this.catalogues = { ...catalogue.others, [this.kind]: [...catalogue.fields, ...this.coming] };
+    this.fields = new Map(Object.values(this.catalogues).flatMap((fields) => fields.map((field) => [field.name, field])));
+    this.tree = this.prepared(grouped(tree));
     this.root.querySelector("[data-json]").open = false;
     this.text.addEventListener("change", () => this.typedJson());
     this.root.addEventListener("keydown", (event) => this.key(event));
@@ -307,8 +315,11 @@ class Builder {
     this.root.dataset.ready = "";
   }
 
-  rooted(tree) {
-    return tree.type === "leaf" ? newGroup("all", [tree]) : tree;
+  // Every question about others has its group, though nothing may be asked in it yet.
+  prepared(node) {
+    if (node.type === "leaf" && this.fields.get(node.field)?.who) node.who ??= newGroup();
+    for (const part of inside(node)) this.prepared(part);
+    return node;
   }
 
   // ---- what changes ----
@@ -363,7 +374,7 @@ class Builder {
       this.sayJson(this.words.bad_json);
       return;
     }
-    this.tree = this.rooted(tree);
+    this.tree = this.prepared(grouped(tree));
     this.commit();
     this.render("");
   }
@@ -383,8 +394,19 @@ class Builder {
   // The node of an id with its parent and its place there.
   find(id, node = this.tree, parent = null, n = 0) {
     if (node.id === id) return { node, parent, n };
-    for (const [at, part] of (node.parts ?? []).entries()) {
+    for (const [at, part] of inside(node).entries()) {
       const found = this.find(id, part, node, at);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  // Of whom a node asks: of those whom the whole is about, or of the others of a question.
+  about(id, node = this.tree, kind = this.kind) {
+    if (node.id === id) return kind;
+    const within = node.who ? this.fields.get(node.field).who : kind;
+    for (const part of inside(node)) {
+      const found = this.about(id, part, within);
       if (found) return found;
     }
     return null;
@@ -416,7 +438,7 @@ class Builder {
   fresh(node) {
     node.id = newId();
     for (const row of node.where ?? []) row.id = newId();
-    for (const part of node.parts ?? []) this.fresh(part);
+    for (const part of inside(node)) this.fresh(part);
     return node;
   }
 
@@ -447,7 +469,7 @@ class Builder {
       parent.parts.splice(n + by, 0, node);
     } else {
       const outer = this.find(parent.id);
-      if (!outer.parent) return;
+      if (outer.parent?.type !== "group") return; // out of the whole, or out of a question about others
       parent.parts.splice(n, 1);
       outer.parent.parts.splice(by > 0 ? outer.n + 1 : outer.n, 0, node);
     }
@@ -457,6 +479,7 @@ class Builder {
   put(id, into, n) {
     const from = this.find(id);
     if (this.find(into.id, from.node)) return; // not into itself
+    if (this.about(into.id) !== this.about(id)) return; // nor where others are asked for
     from.parent.parts.splice(from.n, 1);
     const shift = from.parent === into && from.n < n ? 1 : 0;
     into.parts.splice(n - shift, 0, from.node);
@@ -511,7 +534,7 @@ class Builder {
       if (!item || item.dataset.node === dragged) return;
       const { node, parent, n } = this.find(item.dataset.node);
       const box = item.getBoundingClientRect();
-      if (node.type === "group" && (!parent || (event.clientY > box.top + 14 && event.clientY < box.bottom - 8))) {
+      if (node.type === "group" && (parent?.type !== "group" || (event.clientY > box.top + 14 && event.clientY < box.bottom - 8))) {
         place = { into: node, n: node.parts.length };
         item.dataset.drop = "into";
       } else {
@@ -592,19 +615,23 @@ class Builder {
       const drawn = part.type === "leaf" ? this.drawLeaf(part, group, at) : this.drawGroup(part, group, at);
       parts.append(h("li", { class: "builder__part" }, at ? h("span", { class: "builder__join" }, joined) : null, drawn));
     });
-    const label = parent ? fill(words.group_of, { n: n + 1, of: parent.parts.length }) : words.who;
+    const root = group === this.tree;
+    const others = parent?.type === "leaf";
+    const who = root ? words.who : others ? words[`others_${this.fields.get(parent.field).who}`] : "";
+    const label = who || fill(words.group_of, { n: n + 1, of: parent.parts.length });
     return h(
       "div",
-      { class: `builder__group${parent ? "" : " builder__group--root"}`, role: "group", "aria-label": label, "data-node": group.id },
+      { class: `builder__group${root ? " builder__group--root" : ""}`, role: "group", "aria-label": label, "data-node": group.id },
       h(
         "div",
         { class: "builder__head" },
-        parent ? this.grip() : null,
-        parent ? null : h("span", { class: "builder__who" }, words.who),
+        who ? null : this.grip(),
+        who ? h("span", { class: "builder__who" }, who) : null,
         mode,
-        parent ? this.drawActions(group) : this.drawTools(),
+        root ? this.drawTools() : null,
+        who ? null : this.drawActions(group),
       ),
-      group.parts.length ? parts : h("p", { class: "builder__empty" }, parent ? words.empty_group : words.everybody),
+      group.parts.length ? parts : h("p", { class: "builder__empty" }, root ? words.everybody : others ? words.any_others : words.empty_group),
       h("p", { class: "field__error", "data-error": "", hidden: true }),
       h(
         "div",
@@ -658,7 +685,7 @@ class Builder {
     if (field) {
       question.append(this.drawOperator(leaf, field));
       question.append(...this.drawValue(leaf, field));
-      if (field.windowed) question.append(this.drawWindow(leaf));
+      if (field.windowed) question.append(this.drawWindow(leaf, field));
     }
     const narrowing = field ? this.drawWhere(leaf, field) : [];
     return h(
@@ -671,6 +698,7 @@ class Builder {
       },
       h("div", { class: "builder__line" }, this.grip(), question, this.drawActions(leaf)),
       ...narrowing,
+      field?.who ? this.drawGroup(leaf.who, leaf, 0) : null,
       h("p", { class: "field__error", "data-error": "", hidden: true }),
     );
   }
@@ -683,7 +711,7 @@ class Builder {
       "data-k": `${leaf.id}:field`,
       value: field ? field.label : leaf.field,
     });
-    const all = [...this.fields.values()].map((each) => ({ value: each.name, label: each.label, group: each.group }));
+    const all = this.catalogues[this.about(leaf.id)].map((each) => ({ value: each.name, label: each.label, group: each.group }));
     const combo = new Combobox({
       input,
       called: this.words.choose,
@@ -719,6 +747,9 @@ class Builder {
     if (operator.takes === "yes_no") leaf.value ??= true;
     leaf.where = leaf.where.filter((row) => this.whereOf(field, row.key));
     if (!field.windowed) delete leaf.days;
+    else if (field.needs_days) leaf.days ??= 30;
+    if (field.who !== wasOf?.who) delete leaf.who;
+    this.prepared(leaf);
   }
 
   whereOf(field, key) {
@@ -869,7 +900,9 @@ class Builder {
 
   // Values in use, as the server knows them; each question is asked once.
   offered(of, text) {
-    const url = `${this.root.dataset.values}&${new URLSearchParams({ field: of.field, key: of.key, q: text })}`;
+    const kind = this.catalogues[this.kind].some((each) => each.name === of.field) ? this.kind : Object.keys(this.catalogues).find((each) => each !== this.kind);
+    const [path] = this.root.dataset.values.split("?");
+    const url = `${path}?${new URLSearchParams({ of: kind, field: of.field, key: of.key, q: text })}`;
     if (!this.offers.has(url)) {
       const found = asked(url).then((answer) => answer.values);
       found.catch(() => this.offers.delete(url));
@@ -946,7 +979,7 @@ class Builder {
     return box;
   }
 
-  drawWindow(leaf) {
+  drawWindow(leaf, field) {
     const words = this.words;
     const select = h("select", {
       class: "input builder__window",
@@ -958,7 +991,8 @@ class Builder {
         this.change(`${leaf.id}:window`);
       },
     });
-    select.append(h("option", { value: "" }, words.any_time), h("option", { value: "days" }, words.in_last));
+    if (!field.needs_days) select.append(h("option", { value: "" }, words.any_time));
+    select.append(h("option", { value: "days" }, words.in_last));
     select.value = leaf.days === undefined ? "" : "days";
     if (leaf.days === undefined) return select;
     const days = h("input", {

@@ -14,7 +14,7 @@ from django.utils import timezone
 from audience import live, segments
 from audience.models import Segment, SegmentMember
 from kit.models import User
-from tests.factories import activity, person, published
+from tests.factories import account, activity, person, published
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PASSWORD = "a long password"
@@ -296,3 +296,32 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(page: Any, crowd: None) 
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 found.append((path, width, "scrolls sideways"))
     assert found == []
+
+
+def test_accounts_are_found_by_their_people_in_a_condition_within_the_question(page: Any) -> None:
+    firm = account(name="Hollow Creek")
+    for title in ("Director of Sales", "Clerk"):
+        person(account=firm, title=title)
+    person(account=account(name="Elsewhere"), title="Clerk")
+    sign_in(page, "/segments/new/?of=account")
+    page.get_by_label("Name", exact=True).fill("With a director")
+    root = page.locator(".builder__group--root")
+    root.get_by_role("button", name="Add a condition to this group").click()
+    choose(page, root, "number of people", "Number of people")
+    root.get_by_label("Value", exact=True).fill("1")
+    theirs = page.get_by_role("group", name="Only people of whom")
+    theirs.get_by_role("button", name="Add a condition to this group").click()
+    choose(page, theirs, "job", "Job title")
+    theirs.get_by_label("Comparison").select_option("contains")
+    theirs.get_by_label("Value", exact=True).fill("director")
+    page.locator("[data-count]").filter(has_text=re.compile("^1 account$")).wait_for()
+    director = {"field": "person.title", "op": "contains", "value": "director"}
+    asked = {"field": "account.people", "op": "at_least", "value": 1, "who": {"all": [director]}}
+    assert shown(page) == {"all": [asked]}
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Redo").click()
+    assert shown(page) == {"all": [asked]}
+    page.get_by_role("button", name="Keep this segment").click()
+    page.get_by_text("at least 1 person (job title contains “director”)").first.wait_for()
+    made = Segment.objects.get()
+    assert set(SegmentMember.objects.filter(segment=made).values_list("account_id", flat=True)) == {firm.pk}

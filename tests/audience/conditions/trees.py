@@ -38,6 +38,8 @@ PERSON = {
     "person.country": "text",
     "person.title": "text",
     "person.has_account": "yes_no",
+    "person.in_account": "yes_no",
+    "consent.offers": "yes_no",
     "person.created": "instant",
     "person.tag": "set",
     "person.custom.points": "number",
@@ -65,10 +67,24 @@ BOTH = {
     "purchase.last": "instant",
     "deal.count": "number",
     "deal.amount": "money",
+    "activity.change": "number",
+    "contract.count": "number",
+    "contract.annual_value": "money",
+    "contract.renews": "date",
+    "contract.notice": "date",
+    "contract.began": "date",
+    "contract.ended": "date",
 }
+ACCOUNT = {"account.people": "number"}
+WHO = {"person.in_account": "account", "account.people": "person"}
 NEVER_EMPTY = (
     "person.created",
     "person.has_account",
+    "person.in_account",
+    "account.people",
+    "activity.change",
+    "contract.count",
+    "contract.annual_value",
     "activity.count",
     "activity.sum",
     "purchase.count",
@@ -111,13 +127,29 @@ def _leaf(draw: st.DrawFn, fields: dict[str, str]) -> dict[str, Any]:
     if name.startswith("deal."):
         leaf["where"] = draw(DEAL_WHERE)
     if name.startswith(("activity.", "deal.", "purchase.")):
-        leaf["days"] = draw(st.sampled_from([None, None, 1, 7, 30, 90]))
+        leaf["days"] = draw(
+            st.sampled_from([1, 7, 30, 90] if name == "activity.change" else [None, None, 1, 7, 30, 90])
+        )
+    if name in WHO and draw(st.booleans()):
+        leaf["who"] = draw(_within(WHO[name]))
     return leaf
+
+
+def _within(of: str) -> st.SearchStrategy[Any]:
+    """A condition about others, in which no others are asked for."""
+    fields = {name: type for name, type in _fields(of).items() if name not in WHO}
+    return st.lists(_leaf(fields), min_size=1, max_size=2).map(lambda some: {"all": some}) | _leaf(fields).map(
+        lambda one: {"not": one}
+    )
+
+
+def _fields(of: str) -> dict[str, str]:
+    return BOTH | (PERSON if of == "person" else ACCOUNT)
 
 
 def leaves(of: str) -> st.SearchStrategy[Any]:
     """One question about people or accounts."""
-    return _leaf(BOTH | PERSON if of == "person" else BOTH)
+    return _leaf(_fields(of))
 
 
 def trees(of: str) -> st.SearchStrategy[Any]:

@@ -7,7 +7,8 @@ the compiled statement must agree with.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -19,6 +20,9 @@ from audience.models import (
     Account,
     Activity,
     ActivityKind,
+    ConsentRecord,
+    Contract,
+    ContractAmendment,
     Deal,
     DealRole,
     DealStageChange,
@@ -28,6 +32,7 @@ from audience.models import (
     Purchase,
     Tag,
     Tagged,
+    Topic,
 )
 from kit import installation
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
@@ -41,6 +46,7 @@ CHANNELS = ("web", "email", "")
 COUNTRIES = ("DE", "FR", "us", "")
 TITLES = ("Director of Sales", "Sales director", "Engineer", "")
 TAGS = ("vip", "trade-fair")
+TOPICS = ("offers", "updates")
 STAGES = ("known", "mql", "won", "lost")
 
 _unique = count(1)
@@ -118,6 +124,34 @@ class Buy:
 
 
 @dataclass
+class Agreement:
+    """A contract: `amended` are (day, value, recorded)."""
+
+    subject: Subject
+    starts: date
+    renews: date | None
+    notice: date | None
+    ends: date | None
+    value: int | None
+    currency: str
+    recorded: datetime
+    amended: list[tuple[date, int, datetime]]
+
+
+@dataclass
+class Word:
+    """What a person said of a topic (None: of all), perhaps taken for a mistake later."""
+
+    subject: Subject
+    topic: str | None
+    given: bool
+    at: datetime
+    recorded: datetime
+    pk: int = 0
+    corrected: datetime | None = None
+
+
+@dataclass
 class Pass:
     """One pass of a person through the lifecycle: (instant, stage or None)."""
 
@@ -150,6 +184,11 @@ class World:
         self.deeds_of: dict[int, list[Deed]] = {}
         self.sales: list[Sale] = []
         self.buys: list[Buy] = []
+        self.agreements: list[Agreement] = []
+        self.words: list[Word] = []
+        self.topics = {
+            slug: Topic.objects.get_or_create(slug=slug, defaults={"label": slug.title()})[0] for slug in TOPICS
+        }
         self.passes: list[Pass] = []
         for _ in range(people * 8):
             self.act(self.instant())
@@ -159,6 +198,9 @@ class World:
             self.buy(self.instant())
         for person in self.people:
             self._travel(person)
+        for _ in range(people):
+            self.agree(self.instant())
+            self.say(self.instant())
 
     def subjects(self, of: str) -> list[Subject]:
         return self.people if of == "person" else self.accounts
@@ -343,6 +385,73 @@ class World:
             external_id=str(next(_unique)),
         )
 
+    def agree(self, at: datetime) -> None:
+        """A contract begins; it may be amended, and may end."""
+        choose = self.random
+        starts = _day(at)
+
+        def later(*days: int) -> date | None:
+            after = choose.choice([None, *days])
+            return None if after is None else starts + timedelta(days=after)
+
+        agreed = Agreement(
+            choose.choice([*self.people, *self.accounts]),
+            starts,
+            later(30, 60, 90),
+            later(10, 30),
+            later(1, 45, 80),
+            choose.choice([None, 500, 12_000]),
+            choose.choice(["EUR", "EUR", "", "USD"]),
+            self.late(at),
+            [],
+        )
+        self.agreements.append(agreed)
+        row = Contract.objects.create(
+            **{agreed.subject.of + "_id": agreed.subject.pk},
+            starts_on=starts,
+            renews_on=agreed.renews,
+            notice_on=agreed.notice,
+            ends_on=agreed.ends,
+            annual_value=agreed.value,
+            currency=agreed.currency,
+            recorded_at=agreed.recorded,
+            source="test",
+            external_id=str(next(_unique)),
+        )
+        for days in choose.sample([5, 20, 50], choose.randrange(3)):
+            day, value = starts + timedelta(days=days), choose.choice([0, 700, 20_000])
+            recorded = self.late(datetime.combine(day, datetime.min.time(), ZONE).astimezone(UTC))
+            agreed.amended.append((day, value, recorded))
+            ContractAmendment.objects.create(contract=row, valid_from=day, annual_value=value, recorded_at=recorded)
+
+    def say(self, at: datetime) -> None:
+        """Somebody gives consent or takes it back; now and then that was a mistake."""
+        choose = self.random
+        word = Word(
+            choose.choice(self.people), choose.choice([*TOPICS, None]), choose.random() < 0.6, at, self.late(at)
+        )
+        self.words.append(word)
+        made = self._consent(word, at, word.recorded)
+        word.pk = made.pk
+        if choose.random() < 0.2:
+            word.corrected = at + timedelta(days=choose.randrange(1, 30))
+            self._consent(word, word.corrected, word.corrected, reverses=made)
+
+    def _consent(
+        self, word: Word, at: datetime, recorded: datetime, reverses: ConsentRecord | None = None
+    ) -> ConsentRecord:
+        return ConsentRecord.objects.create(
+            person_id=word.subject.pk,
+            topic=self.topics[word.topic] if word.topic else None,
+            channel="email",
+            given=word.given,
+            basis="consent",
+            source="test",
+            occurred_at=at,
+            recorded_at=recorded,
+            reversal_of=reverses,
+        )
+
     def sell(self, at: datetime) -> None:
         """A deal is opened, perhaps closed (now and then before it was opened), perhaps taken up again."""
         choose = self.random
@@ -477,10 +586,24 @@ class World:
     def found(self, leaf: Leaf, subject: Subject, at: datetime, known: datetime | None) -> Any:
         """The value of a leaf's field; None when unknown."""
         group, _dot, rest = leaf.field.name.partition(".")
+        if leaf.field.name == "person.in_account":
+            return any(self._who(leaf, each, at, known) for each in self._accounts_of(subject, at, known))
+        if leaf.field.name == "account.people":
+            people = [each for each in self.there("person", at, known)
+                      if each.value("account", at, known) == str(subject.pk)]  # fmt: skip
+            return sum(self._who(leaf, each, at, known) for each in people)
         if group in ("person", "account"):
             return self._column(group, rest, leaf, subject, at, known)
-        facts = {"activity": self._deeds, "purchase": self._buys, "deal": self._sales, "stage": self._stage}
+        facts = {"activity": self._deeds, "purchase": self._buys, "deal": self._sales, "stage": self._stage,
+                 "contract": self._agreed, "consent": self._consented}  # fmt: skip
         return facts[group](rest, leaf, subject, at, known)
+
+    def _who(self, leaf: Leaf, other: Subject, at: datetime, known: datetime | None) -> bool:
+        return leaf.who is None or self.holds(leaf.who, other, at, known)
+
+    def _accounts_of(self, person: Subject, at: datetime, known: datetime | None) -> list[Subject]:
+        account = person.value("account", at, known)
+        return [each for each in self.there("account", at, known) if str(each.pk) == account]
 
     def _column(self, owner: str, name: str, leaf: Leaf, subject: Subject, at: datetime, known: datetime | None) -> Any:
         if owner != subject.of:
@@ -520,6 +643,10 @@ class World:
             and (each.actor in where["actor"] if "actor" in where else each.actor == "human")
         ]
         instants = [each.at for each in counted]
+        if name == "change":
+            assert leaf.days is not None
+            wider = replace(leaf, field=replace(leaf.field, needs_days=False), days=2 * leaf.days)
+            return 2 * len(counted) - self._deeds("count", wider, subject, at, known)
         if name == "count":
             return len(counted)
         if name == "sum":
@@ -544,6 +671,45 @@ class World:
             return sum(each.amount or 0 for each in counted if each.currency in ("EUR", ""))
         instants = [each.at for each in counted]
         return (max if name == "last" else min)(instants) if instants else None
+
+    def _agreed(self, name: str, leaf: Leaf, subject: Subject, at: datetime, known: datetime | None) -> Any:
+        def past(day: date) -> bool:
+            return datetime.combine(day, datetime.min.time(), ZONE) < at
+
+        begun = [
+            each
+            for each in self.agreements
+            if each.subject is subject and past(each.starts) and (known is None or each.recorded < known)
+        ]
+        in_force = [each for each in begun if not (each.ends and past(each.ends))]
+        if name == "count":
+            return len(in_force)
+        if name == "annual_value":
+            return sum(self._worth(each, past, known) for each in in_force if each.currency in ("EUR", ""))
+        days: dict[str, list[date]] = {
+            "began": [each.starts for each in begun],
+            "ended": [each.ends for each in begun if each.ends and past(each.ends)],
+            "renews": [each.renews for each in in_force if each.renews and each.renews >= _day(at)],
+            "notice": [each.notice for each in in_force if each.notice and each.notice >= _day(at)],
+        }
+        return (max if name == "ended" else min)(days[name]) if days[name] else None
+
+    def _worth(self, agreed: Agreement, past: Callable[[date], bool], known: datetime | None) -> int:
+        amended = [
+            (day, value) for day, value, recorded in agreed.amended if past(day) and (known is None or recorded < known)
+        ]
+        return max(amended)[1] if amended else agreed.value or 0
+
+    def _consented(self, name: str, leaf: Leaf, subject: Subject, at: datetime, known: datetime | None) -> Any:
+        said = [
+            each
+            for each in self.words
+            if each.subject is subject
+            and each.topic in (name, None)
+            and _visible(each.at, each.recorded, at, known)
+            and not (each.corrected and _visible(each.corrected, each.corrected, at, known))
+        ]
+        return max(said, key=lambda each: (each.at, each.pk)).given if said else None
 
     def _sales(self, name: str, leaf: Leaf, subject: Subject, at: datetime, known: datetime | None) -> Any:
         where = dict(leaf.where)
