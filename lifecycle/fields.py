@@ -71,51 +71,56 @@ def _here(slug: str, ask: Ask) -> Sql:
     """Each subject's stage as of the moment (NULL after an exit), and when it came there.
 
     A pass that is open, and in which nothing has moved since, is the subject's newest and only one of its kind: it
-    answers by itself. Of everybody else the last move of the last pass is looked for: in the membership when nothing
-    has moved since, only otherwise in the ledger.
+    answers by itself. Of the others, read once, the last move of the last pass is looked for: in the membership when
+    nothing has moved since, only otherwise in the ledger.
     """
+    mine = sql("{}{}", _passes(slug), ask.only("m.subject_id"))
     if ask.moment.known is not None:
-        return _last_move(slug, ask, settled=Sql("false"), besides=Sql("true"))
+        return _last_move(_written("lifecycle_membership", mine, ask))
     still = sql("o.ended_at IS NULL AND o.entered_at < {}", ask.moment.at)
-    besides = sql(
-        """(m.ended_at IS NOT NULL OR m.entered_at >= {}) AND NOT EXISTS (
-               SELECT FROM lifecycle_membership o
-               WHERE o.lifecycle_id = m.lifecycle_id AND o.subject_id = m.subject_id AND {})""",
-        ask.moment.at,
-        still,
+    settled = sql("GREATEST(m.entered_at, m.ended_at) < {}", ask.moment.at)
+    told = sql(
+        "SELECT m.subject_id, m.pass_number, m.seq, m.stage_id, m.entered_at AS occurred_at FROM others m WHERE {}",
+        settled,
     )
     return sql(
         """SELECT o.subject_id, g.slug AS value, o.entered_at AS evidence
            FROM lifecycle_membership o LEFT JOIN lifecycle_stage g ON g.id = o.stage_id WHERE {}{} AND {}
-           UNION ALL SELECT * FROM ({}) ended""",
+           UNION ALL (
+               WITH others AS MATERIALIZED (
+                   SELECT m.id, m.subject_id, m.pass_number, m.seq, m.stage_id, m.entered_at, m.ended_at
+                   FROM lifecycle_membership m
+                   WHERE {} AND (m.ended_at IS NOT NULL OR m.entered_at >= {}) AND NOT EXISTS (
+                       SELECT FROM lifecycle_membership o
+                       WHERE o.lifecycle_id = m.lifecycle_id AND o.subject_id = m.subject_id AND {}))
+               {})""",
         _passes(slug, "o"),
         ask.only("o.subject_id"),
         still,
-        _last_move(slug, ask, settled=sql("GREATEST(m.entered_at, m.ended_at) < {}", ask.moment.at), besides=besides),
+        mine,
+        ask.moment.at,
+        still,
+        _last_move(sql("{} UNION ALL {}", told, _written("others", sql("NOT {}", settled), ask))),
     )
 
 
-def _last_move(slug: str, ask: Ask, *, settled: Sql, besides: Sql) -> Sql:
-    """The same out of the passes m for which `besides` holds; `settled`: the membership itself tells its last move."""
+def _written(passes: str, which: Sql, ask: Ask) -> Sql:
+    """The moves that the ledger has of some passes m."""
+    return sql(
+        f"SELECT m.subject_id, m.pass_number, v.seq, v.to_stage_id AS stage_id, v.occurred_at FROM {passes} m "
+        "JOIN lifecycle_movement v ON v.membership_id = m.id WHERE {} AND {}",
+        which,
+        ask.moment.counts("v"),
+    )
+
+
+def _last_move(moves: Sql) -> Sql:
+    """Each subject's stage by the last of its moves, and when that was."""
     return sql(
         """SELECT DISTINCT ON (w.subject_id) w.subject_id, g.slug AS value, w.occurred_at AS evidence
-           FROM (SELECT m.subject_id, m.pass_number, m.seq, m.stage_id, m.entered_at AS occurred_at
-                 FROM lifecycle_membership m WHERE {}{} AND {} AND {}
-                 UNION ALL
-                 SELECT m.subject_id, m.pass_number, v.seq, v.to_stage_id, v.occurred_at
-                 FROM lifecycle_membership m JOIN lifecycle_movement v ON v.membership_id = m.id
-                 WHERE {}{} AND NOT {} AND {} AND {}) w
-           LEFT JOIN lifecycle_stage g ON g.id = w.stage_id
+           FROM ({}) w LEFT JOIN lifecycle_stage g ON g.id = w.stage_id
            ORDER BY w.subject_id, w.pass_number DESC, w.seq DESC""",
-        _passes(slug),
-        ask.only("m.subject_id"),
-        settled,
-        besides,
-        _passes(slug),
-        ask.only("m.subject_id"),
-        settled,
-        besides,
-        ask.moment.counts("v"),
+        moves,
     )
 
 
