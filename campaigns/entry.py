@@ -224,20 +224,24 @@ def admission(version: CampaignVersion) -> Node | None:
 
 def may_enter(version: CampaignVersion, subject: Sql, arrived_at: Sql) -> Sql:
     """Whether somebody who arrives then may enter: was never in the campaign, or so long ago that they may again."""
-    again = Sql("false")
-    if version.reentry_days is not None:
-        again = sql(
-            "earlier.state <> {} AND coalesce(earlier.ended_at, earlier.entered_at) + {}::interval <= {}",
-            State.ACTIVE,
-            timedelta(days=version.reentry_days),
-            arrived_at,
-        )
     return sql(
         """NOT EXISTS (SELECT FROM campaigns_enrollment earlier
                        WHERE earlier.campaign_id = {} AND earlier.subject_id = {} AND NOT ({}))""",
         version.campaign_id,
         subject,
-        again,
+        _over(version, arrived_at),
+    )
+
+
+def _over(version: CampaignVersion, arrived_at: Sql) -> Sql:
+    """Whether an earlier pass is so long over that its subject, who arrives then, may enter again."""
+    if version.reentry_days is None:
+        return Sql("false")
+    return sql(
+        "(earlier.state <> {} AND coalesce(earlier.ended_at, earlier.entered_at) + {}::interval <= {})",
+        State.ACTIVE,
+        timedelta(days=version.reentry_days),
+        arrived_at,
     )
 
 
@@ -277,12 +281,16 @@ def enroll_many(version: CampaignVersion, subjects: Sql, *, at: datetime, now: d
             sql(
                 """
                 WITH given AS MATERIALIZED (SELECT DISTINCT ON (subject_id) subject_id, why FROM ({}) subjects),
+                -- Looked for before the first is written: one by one, the search would meet all that were.
+                passes AS MATERIALIZED (
+                    SELECT earlier.subject_id, max(earlier.pass_number) AS last, bool_and({}) AS are_over
+                    FROM campaigns_enrollment earlier
+                    WHERE earlier.campaign_id = {} AND earlier.subject_id IN (SELECT subject_id FROM given)
+                    GROUP BY earlier.subject_id
+                ),
                 entering AS (
-                    SELECT given.*, {} AS held_out,
-                           1 + coalesce((SELECT max(pass_number) FROM campaigns_enrollment earlier
-                                         WHERE earlier.campaign_id = {} AND earlier.subject_id = given.subject_id), 0)
-                               AS pass_number
-                    FROM given WHERE {}
+                    SELECT given.*, {} AS held_out, 1 + coalesce(passes.last, 0) AS pass_number
+                    FROM given LEFT JOIN passes USING (subject_id) WHERE coalesce(passes.are_over, true)
                 ),
                 entered AS (
                     INSERT INTO campaigns_enrollment (campaign_id, version_id, person_id, pass_number, state, step_id,
@@ -297,9 +305,9 @@ def enroll_many(version: CampaignVersion, subjects: Sql, *, at: datetime, now: d
                 SELECT state, count(*) FROM entered GROUP BY state
                 """,
                 subjects,
-                held_out(version.campaign, Sql("given.subject_id")),
+                _over(version, sql("{}::timestamptz", at)),
                 version.campaign_id,
-                may_enter(version, Sql("given.subject_id"), sql("{}::timestamptz", at)),
+                held_out(version.campaign, Sql("given.subject_id")),
                 version.campaign_id,
                 version.pk,
                 State.HOLDOUT,
