@@ -23,6 +23,7 @@ class AudienceConfig(AppConfig):
             people,
             segments,
             sight,
+            supporting,
             tagged,
             trail,
         )
@@ -51,6 +52,7 @@ class AudienceConfig(AppConfig):
         for place in ("jobs", "system"):
             registry.panel(place, _("Live engine"), "audience/_live_panel.html", panels.waiting)
         operations.register_all()
+        supporting.register_all()
         registry.defaults(consent.ensure_defaults)
         registry.name_subjects(names.named)
         registry.show_subjects(sight.subjects, sight.everything)
@@ -63,6 +65,10 @@ class AudienceConfig(AppConfig):
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)
         navigation.register(area="main", label=_("Segments"), url_name="segments", icon="users-round", order=50)
         navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)
+        registry.panel("home", _("Readiness"), "audience/_readiness_panel.html", panels.readiness_today, order=80)
+        navigation.register(area="data", label=_("Readiness"), url_name="readiness", icon="gauge", order=20)
+        navigation.register(area="data", label=_("Best customers"), url_name="best_customers", icon="trophy", order=30)
+        navigation.register(area="data", label=_("Look-alikes"), url_name="look_alikes", icon="copy", order=31)
         navigation.register(
             area="data", label=_("Custom fields"), url_name="custom_fields", icon="table-properties", order=60
         )

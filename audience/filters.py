@@ -209,11 +209,11 @@ class Accounts(Extended):
 
 
 def _sizes() -> list[tuple[str, Any]]:
-    bands = [(str(least), _band(least, most)) for least, most in SIZES]
+    bands = [(str(least), band(least, most)) for least, most in SIZES]
     return [(EMPTY, _("(empty)")), *bands]
 
 
-def _band(least: int, most: int | None) -> str:
+def band(least: int, most: int | None) -> str:
     return f"{writing.number(least)}–{writing.number(most)}" if most else f"{writing.number(least)}+"
 
 

@@ -11,6 +11,7 @@ from prometheus_client import Metric
 
 from audience import erasure, live
 from audience.panels import LATE
+from audience.readiness import completeness
 from kit import metrics, periodic, writing
 from kit.sql import Sql, value
 from kit.troubles import Trouble, register
@@ -64,4 +65,12 @@ def register_all() -> None:
         task="audience.tasks.look_again",
         every=timedelta(days=1),
         run=erasure.look_again,
+    )
+    periodic.register(
+        completeness.TURN,
+        gettext_lazy("How complete the data is"),
+        gettext_lazy("Of how many each field is known, today and as each month began."),
+        task="audience.tasks.measure_readiness",
+        every=timedelta(days=1),
+        run=completeness.take,
     )

@@ -11,8 +11,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audience import consent, live, segments
-from audience.models import Account, Person, Segment
+from audience.models import Account, Completeness, Person, Segment
+from audience.readiness import completeness, measures
 from kit import heartbeats, installation, writing
+from kit.statistics import Share
 
 LATE = timedelta(minutes=1)  # a mark that waits longer wants somebody's attention
 
@@ -39,6 +41,19 @@ def consent_of(person: Person, _request: HttpRequest, now: datetime) -> dict[str
     if person.erased_at:
         return None
     return {"person": person, "told": consent.overview(person, at=now)}
+
+
+def readiness_today(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
+    """How complete the data was when it was last measured; None before the first time."""
+    day = completeness.taken_until()
+    if day is None:
+        return None
+    kept = Completeness.objects.filter(day=day, clock=Completeness.Clock.NOW)
+    wholes = []
+    for of, label in measures.OF.items():
+        lines = [each for each in kept if each.field.startswith(f"{of}.")]
+        wholes.append((label, completeness.whole(Share(each.known, each.applicable) for each in lines)))
+    return {"day": day, "wholes": [(label, share) for label, share in wholes if share.of]}
 
 
 def own_domains(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:

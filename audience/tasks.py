@@ -30,3 +30,9 @@ def tell_time() -> None:
 def look_again() -> None:
     """Every night: what was written about somebody while they were being erased."""
     periodic.turn("look_again", timezone.now())
+
+
+@shared_task
+def measure_readiness() -> None:
+    """Every night: how complete every field is."""
+    periodic.turn("measure_readiness", timezone.now())

@@ -24,6 +24,7 @@ class CampaignsConfig(AppConfig):
             plans,
             responses,
             sending,
+            supporting,
             trail,
         )
         from campaigns.channels import mailbox, smtp
@@ -42,6 +43,7 @@ class CampaignsConfig(AppConfig):
         jobs.register(live.JOB, live.work, tidy=live.tidy)
         fields.register_all()
         inbulk.register_all()
+        supporting.register_all()
         uses.register(plans.kept)
         uses.register(entry.kept)
         import_kind(importing.KIND)

@@ -14,9 +14,11 @@ from audience.api.consent import Topics
 from audience.api.contracts import Contracts
 from audience.api.deals import Deals
 from audience.api.imports import Imports, Rejects
+from audience.api.likeness import BestCustomers, LookAlikes
 from audience.api.people import People
 from audience.api.products import Products
 from audience.api.purchases import Purchases
+from audience.api.readiness import Readiness
 from audience.api.segments import Members, Segments
 from campaigns.api.campaigns import Campaigns, CampaignVersions
 from campaigns.api.enrollments import Enrollments
@@ -48,6 +50,9 @@ RESOURCES: dict[str, type[Resource]] = {
     "segments": Segments,
     "segments/<slug:segment>/members": Members,
     "conditions": Conditions,
+    "readiness": Readiness,
+    "best-customers": BestCustomers,
+    "look-alikes": LookAlikes,
     "imports": Imports,
     "imports/<int:imported>/rejects": Rejects,
     "jobs": Jobs,

@@ -22,6 +22,7 @@ class LifecycleConfig(AppConfig):
             operations,
             panels,
             stages,
+            supporting,
             trail,
             undo,
             versions,
@@ -34,6 +35,7 @@ class LifecycleConfig(AppConfig):
         fields.register_all()
         panels.register()
         operations.register_all()
+        supporting.register_all()
         engine.register(engine.Judge("stages", 20, live.judge, live.clock))
         uses.register(versions.kept)
         jobs.register("replay", versions.replay_job, counts="days")

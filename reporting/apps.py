@@ -11,7 +11,7 @@ class ReportingConfig(AppConfig):
         from kit import audit, jobs, navigation
         from kit.api import problems
         from kit.registry import holder, panel
-        from reporting import addresses, integrity, operations, panels, trail
+        from reporting import addresses, integrity, operations, panels, supporting, trail
         from reporting.models import ENTRIES_OF, StageEntry
 
         problems.register(addresses.NotAsked, problems.refusal(404, "no_such_figure"))
@@ -19,6 +19,7 @@ class ReportingConfig(AppConfig):
         holder(StageEntry, "first entries into stages", whose=ENTRIES_OF, silent="filled out of the movements")
         jobs.register(integrity.JOB, integrity.run_job)
         operations.register_all()
+        supporting.register_all()
         navigation.register(area="reports", label=_("Funnel"), url_name="report_funnel", icon="funnel", order=10)
         navigation.register(
             area="reports", label=_("Hand-offs"), url_name="report_handoffs", icon="handshake", order=20

@@ -13,7 +13,7 @@ class ScoringConfig(AppConfig):
         from kit import audit, jobs, navigation
         from kit.api import problems
         from kit.registry import holder, spare
-        from scoring import fields, panels, previewing, running, trail, versions
+        from scoring import fields, panels, previewing, running, supporting, trail, versions
         from scoring.models import Crossing, Rule, Score, ScoreChange, ScoringModel, ScoringVersion
 
         problems.register(versions.Refused, problems.refusals(409, "version_refused"))
@@ -24,6 +24,7 @@ class ScoringConfig(AppConfig):
         jobs.register(running.KIND, running.work)
         jobs.register(previewing.KIND, previewing.work)
         panels.register()
+        supporting.register_all()
         navigation.register(area="main", label=_("Scoring"), url_name="scoring_models", icon="gauge", order=60)
         spare(ScoringModel, ScoringVersion, Rule)
         holder(Crossing, "previews of scores", goes=True, follows="true")

@@ -45,18 +45,31 @@ def of_field(name: str) -> list[Use]:
     return [use for keeps in _kept for use in keeps() if name in names(use.condition)]
 
 
+def by_field() -> dict[str, list[tuple[Use, Any]]]:
+    """By the name of each field that is asked: who asks it, and the part of the condition, as JSON, that does."""
+    found: dict[str, list[tuple[Use, Any]]] = {}
+    for use in (use for keeps in _kept for use in keeps()):
+        for leaf in leaves(use.condition):
+            found.setdefault(leaf["field"], []).append((use, leaf))
+    return found
+
+
 def names(condition: Any) -> set[str]:
     """The names of all fields that a condition asks, as JSON, whether or not it can be parsed."""
-    found, waiting = set(), [condition]
+    return {leaf["field"] for leaf in leaves(condition)}
+
+
+def leaves(condition: Any) -> Iterator[Mapping[str, Any]]:
+    """The parts of a condition, as JSON, that ask a field."""
+    waiting = [condition]
     while waiting:
         part = waiting.pop()
         if isinstance(part, Mapping):
             if isinstance(part.get("field"), str):
-                found.add(part["field"])
+                yield part
             waiting += [part[key] for key in ("all", "any", "not", "who") if key in part]
         elif isinstance(part, list | tuple):
             waiting += part
-    return found
 
 
 def through() -> set[str]:
@@ -65,12 +78,4 @@ def through() -> set[str]:
 
 
 def _asked_of_others(condition: Any) -> Iterator[str]:
-    waiting = [condition]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, Mapping):
-            if part.get("who"):
-                yield str(part.get("field"))
-            waiting += [part[key] for key in ("all", "any", "not") if key in part]
-        elif isinstance(part, list | tuple):
-            waiting += part
+    return (str(leaf["field"]) for leaf in leaves(condition) if leaf.get("who"))

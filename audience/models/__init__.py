@@ -16,6 +16,7 @@ from audience.models.consent import ConsentRecord, Pause, Suppression, Topic
 from audience.models.fields import Field, FieldChange
 from audience.models.imports import Import, ImportTrace, Reject
 from audience.models.people import Account, AccountRole, Identity, Person
+from audience.models.readiness import Completeness
 from audience.models.segments import Dirty, Segment, SegmentMember
 from audience.models.tags import Tag, Tagged
 
@@ -25,6 +26,7 @@ __all__ = [
     "Activity",
     "ActivityKind",
     "Case",
+    "Completeness",
     "ConsentRecord",
     "Contract",
     "ContractAmendment",

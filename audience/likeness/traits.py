@@ -1,0 +1,165 @@
+"""The traits by which people or accounts are compared: one value each, as of an instant; "" where it is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from audience import filters
+from audience.conditions import columns, registry
+from audience.conditions.moment import Moment
+from kit.sql import Sql, join, sql
+
+Text = str | Promise
+EMPTY = ""  # the bucket of the unknown, called "(empty)" on every page
+OF_PERSON = ("person.country", "person.title_group", "person.seniority", "person.source", "person.language")
+OF_ACCOUNT = ("account.industry", "account.country", "account.ownership")
+PARTING = ("choice", "yes_no")  # types of custom fields that part people into groups
+CONTACT = {"title_group": _("first contact's title group"), "seniority": _("first contact's seniority"),
+           "source": _("first contact's source")}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trait:
+    """One trait. `called` writes a value of it."""
+
+    name: str
+    label: Text
+    value: Callable[[Making], Sql]
+    called: Callable[[str], str] = str
+
+    def shown(self, value: str) -> str:
+        """What a value is called on pages."""
+        return self.called(value) if value != EMPTY else _now("(empty)")
+
+
+class Making:
+    """One statement of values in the making: what traits take of it is joined at its end."""
+
+    def __init__(self, of: str, at: datetime) -> None:
+        self.of = of
+        self.moment = Moment(at)
+        self.subjects = columns.Subjects(of, self.moment, Sql(""))
+        self.contacts: list[str] = []
+
+    def field(self, field: registry.Field) -> Sql:
+        assert isinstance(field.answer, registry.Column)
+        return self.subjects.value(field.answer, field.type)
+
+    def contact(self, column: str) -> Sql:
+        """A value of the person of the account who was seen first."""
+        self.contacts.append(column)
+        return sql("contact.{}", Sql(column))
+
+    def channel(self) -> Sql:
+        """The channel of the first act towards us that has one; of an account, its people's too."""
+        if self.of == "person":
+            return sql("(SELECT first.channel FROM ({}) first)", self._first("person_id = s.id"))
+        return sql(
+            """(SELECT first.channel FROM (
+                  ({}) UNION ALL
+                  SELECT theirs.* FROM audience_person p CROSS JOIN LATERAL ({}) theirs WHERE p.account_id = s.id) first
+                ORDER BY first.occurred_at, first.id LIMIT 1)""",
+            self._first("account_id = s.id"),
+            self._first("person_id = p.id"),
+        )
+
+    def _first(self, whose: str) -> Sql:
+        return sql(
+            f"""SELECT act.channel, act.occurred_at, act.id FROM audience_activity act
+                WHERE act.{whose} AND act.occurred_at < {{}} AND act.direction = 'inbound' AND act.channel <> ''
+                  AND act.reversal_of_id IS NULL ORDER BY act.occurred_at, act.id LIMIT 1""",
+            self.moment.at,
+        )
+
+    def joins(self) -> Sql:
+        """What the traits taken so far need beside the subjects."""
+        if not self.contacts:
+            return Sql("")
+        people = columns.Subjects("person", self.moment, Sql(""))
+        catalogue = registry.catalogue("person")
+        taken = []
+        for column in self.contacts:
+            field = catalogue.get(f"person.{column}")
+            assert field is not None and isinstance(field.answer, registry.Column)
+            taken.append(sql("{} AS {}", people.value(field.answer, field.type), Sql(column)))
+        return sql(
+            """LEFT JOIN (SELECT DISTINCT ON (s.account_id) s.account_id, {} {} WHERE {} AND s.account_id IS NOT NULL
+                          ORDER BY s.account_id, s.first_seen_at, s.id) contact ON contact.account_id = s.id""",
+            join(", ", taken),
+            people.source(),
+            people.there(),
+        )
+
+
+def of(kind: str) -> Sequence[Trait]:
+    """The traits of people or of accounts, their custom choices among them."""
+    catalogue = registry.catalogue(kind)
+    size = [_size(catalogue)]
+    if kind == "person":
+        found = [*_fields(catalogue, OF_PERSON), _channel(), *_fields(catalogue, OF_ACCOUNT[:1]), *size]
+    else:
+        contact = [Trait(f"contact.{column}", label, _of_contact(column)) for column, label in CONTACT.items()]
+        found = [*_fields(catalogue, OF_ACCOUNT), *size, _channel(), *contact]
+    own = [
+        field
+        for field in catalogue.all(families=(f"{kind}.custom.",))
+        if field.name.startswith(f"{kind}.custom.") and field.type in PARTING
+    ]
+    return [*found, *map(_of_field, own)]
+
+
+def values(some: Sequence[Trait], kind: str, at: datetime) -> Sql:
+    """`subject_id, t0, t1 …` of everybody who counts and was there, "" where a value is not known."""
+    making = Making(kind, at)
+    taken = [sql(f"COALESCE(({{}})::text, '') AS t{number}", trait.value(making)) for number, trait in enumerate(some)]
+    return sql(
+        "SELECT s.id AS subject_id, {} {} {} WHERE {} AND NOT s.is_excluded",
+        join(", ", taken),
+        making.subjects.source(),
+        making.joins(),
+        making.subjects.there(),
+    )
+
+
+def _fields(catalogue: registry.Catalogue, names: Sequence[str]) -> list[Trait]:
+    return [_of_field(field) for name in names if (field := catalogue.get(name))]
+
+
+def _of_field(field: registry.Field) -> Trait:
+    def called(value: str) -> str:
+        if field.type == "yes_no":
+            return _now("yes") if value == "true" else _now("no")
+        return str(dict(field.choices).get(value, value))
+
+    return Trait(field.name, field.label, lambda making: making.field(field), called)
+
+
+def _of_contact(column: str) -> Callable[[Making], Sql]:
+    return lambda making: making.contact(column)
+
+
+def _channel() -> Trait:
+    return Trait("first_channel", _("first channel"), lambda making: making.channel())
+
+
+def _size(catalogue: registry.Catalogue) -> Trait:
+    """Employees in the bands that lists filter by."""
+    field = catalogue.get("account.employees")
+    assert field is not None
+    bands: dict[str, Any] = {str(least): (least, most) for least, most in filters.SIZES}
+
+    def value(making: Making) -> Sql:
+        return sql(
+            "(SELECT max(least) FROM unnest({}::bigint[]) least WHERE least <= {})",
+            [least for least, _most in filters.SIZES],
+            making.field(field),
+        )
+
+    return Trait("size", _("employees"), value, lambda text: filters.band(*bands[text]) if text in bands else text)
