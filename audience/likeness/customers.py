@@ -64,29 +64,34 @@ def sums(of: str, basis: str, at: datetime) -> Sql:
 
 def all_of(of: str, at: datetime) -> Sql:
     """A statement with the `subject_id` of everybody who was a customer; of people those, too, whose account was."""
-    today = Moment(at).today
-    if of == "account":
-        return sql(
-            """SELECT deal.account_id AS subject_id FROM audience_deal deal
-               WHERE deal.status = 'won' AND deal.closed_at < {} AND deal.account_id IS NOT NULL
-               UNION SELECT coalesce(bought.account_id, buyer.account_id) FROM audience_purchase bought
-               LEFT JOIN audience_person buyer ON buyer.id = bought.person_id WHERE bought.occurred_at < {}
-               UNION SELECT coalesce(agreed.account_id, buyer.account_id) FROM audience_contract agreed
-               LEFT JOIN audience_person buyer ON buyer.id = agreed.person_id WHERE agreed.starts_on <= {}""",
+    buyers = _account_buyers(at)
+    if of == "person":
+        buyers = sql(
+            """SELECT part.person_id AS subject_id
+               FROM audience_deal deal JOIN audience_dealrole part ON part.deal_id = deal.id
+               WHERE deal.status = 'won' AND deal.closed_at < {}
+               UNION SELECT person_id FROM audience_purchase WHERE occurred_at < {}
+               UNION SELECT person_id FROM audience_contract WHERE starts_on <= {}
+               UNION SELECT worker.id FROM audience_person worker WHERE worker.account_id IN ({})""",
             at,
             at,
-            today,
+            Moment(at).today,
+            buyers,
         )
+    return sql("SELECT buyer.subject_id FROM ({}) buyer WHERE buyer.subject_id IS NOT NULL", buyers)
+
+
+def _account_buyers(at: datetime) -> Sql:
     return sql(
-        """SELECT part.person_id AS subject_id FROM audience_deal deal JOIN audience_dealrole part ON part.deal_id = deal.id
+        """SELECT deal.account_id AS subject_id FROM audience_deal deal
            WHERE deal.status = 'won' AND deal.closed_at < {}
-           UNION SELECT person_id FROM audience_purchase WHERE occurred_at < {}
-           UNION SELECT person_id FROM audience_contract WHERE starts_on <= {}
-           UNION SELECT worker.id FROM audience_person worker WHERE worker.account_id IN ({})""",
+           UNION SELECT coalesce(bought.account_id, buyer.account_id) FROM audience_purchase bought
+           LEFT JOIN audience_person buyer ON buyer.id = bought.person_id WHERE bought.occurred_at < {}
+           UNION SELECT coalesce(agreed.account_id, buyer.account_id) FROM audience_contract agreed
+           LEFT JOIN audience_person buyer ON buyer.id = agreed.person_id WHERE agreed.starts_on <= {}""",
         at,
         at,
-        today,
-        all_of("account", at),
+        Moment(at).today,
     )
 
 
@@ -106,7 +111,7 @@ def usual_number(of: str, at: datetime) -> int:
 
 
 def _number(of: str, basis: str, at: datetime) -> int:
-    return int(value(sql("SELECT count(*) FROM ({} LIMIT {}) some", sums(of, basis, at), FEW)))
+    return int(value(sql("SELECT count(*) FROM ({} LIMIT {}) counted", sums(of, basis, at), FEW)))
 
 
 def _there(of: str) -> Sql:

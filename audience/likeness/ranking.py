@@ -101,7 +101,7 @@ def ranked(profile: Profile, *, seen: Sql | None = None) -> Sql:
         among = sql("v.subject_id IN ({})", members)
     return sql(
         """SELECT v.*, round(({})::numeric, 6) AS score FROM ({}) v {}
-           WHERE v.subject_id NOT IN (SELECT known.subject_id FROM ({}) known WHERE known.subject_id IS NOT NULL)
+           WHERE v.subject_id NOT IN ({})
              AND v.subject_id NOT IN ({}) AND {} AND {}""",
         join(" + ", terms),
         traits.values(some, question.of, question.at),

@@ -17,6 +17,7 @@ from audience.readiness import abilities, completeness, gaps, measures, origins
 from kit.models import AuditEntry, User
 from kit.statistics import Share, wilson
 from tests.asking import Api
+from tests.audience.importing import bringing
 from tests.factories import NOW, account, days_ago, deal, person
 
 pytestmark = pytest.mark.django_db
@@ -94,7 +95,7 @@ def test_what_is_kept_by_night_is_the_past_by_both_clocks_and_safe_to_repeat():
     points = completeness.curve(["person.country"], "then", Share(1, 1), NOW.date())
     told = [(point.day.isoformat(), point.share.hits) for point in points]
     assert told[-4:] == [("2025-04-01", 0), ("2025-05-01", 1), ("2025-06-01", 1), ("2025-06-15", 1)]
-    assert len(told) == 10, "months in which nobody was known yet have no point"
+    assert len(told) == 11, "months in which nobody was known yet have no point"
 
 
 def test_what_was_known_then_stays_when_a_late_file_changes_what_is_known_now():
@@ -109,7 +110,7 @@ def test_what_was_known_then_stays_when_a_late_file_changes_what_is_known_now():
     assert (on("then"), on("now")) == (1, 2)
 
 
-def test_a_gap_is_exported_filled_imported_and_the_curve_rises(client, ada, jobs_run):
+def test_a_gap_is_exported_filled_imported_and_the_curve_rises(client, ada):
     for number in range(4):
         person(email=f"p{number}@example.com", first_name=f"P{number}", country="DE" if number == 0 else "")
     completeness.take(timezone.now())
@@ -121,7 +122,7 @@ def test_a_gap_is_exported_filled_imported_and_the_curve_rises(client, ada, jobs
     at = heads.index("Country")
     filled = [lines[0]] + [",".join([*line.split(",")[:at], "FR", *line.split(",")[at + 1 :]]) for line in lines[1:]]
     assert len(filled) == 4
-    jobs_run("people", "\n".join(filled))
+    bringing.bring("\n".join(filled), now=timezone.now())
     assert list(Person.objects.order_by("email").values_list("country", flat=True)) == ["DE", "FR", "FR", "FR"]
     assert Person.objects.count() == 4
     page = text(client, "readiness_field", "person.country")
@@ -129,14 +130,6 @@ def test_a_gap_is_exported_filled_imported_and_the_curve_rises(client, ada, jobs
     points = completeness.curve(["person.country"], "now", completeness.now_of(measures.find("person.country"), timezone.now()),
                                 timezone.now().date())  # fmt: skip
     assert points[0].share.rate == 0.25 and points[-1].share.rate == 1.0
-
-
-@pytest.fixture
-def jobs_run(ada):
-    """Brings a file in and has its job done."""
-    from tests.audience.importing import bringing
-
-    return lambda kind, content: bringing.bring(kind, content)
 
 
 def test_those_without_become_a_segment_that_they_leave_when_it_is_filled(client, ada):
@@ -278,7 +271,7 @@ def test_over_the_api(ada):
     person()
     api = Api(ada, "people:read")
     told = api.get("/readiness/")
-    country = next(each for each in told["fields"] if each["name"] == "person.country")
+    country = next(each for each in told["measured"] if each["name"] == "person.country")
     assert (country["known"], country["applicable"], country["share"]) == (1, 2, 0.5)
     one = api.get("/readiness/person.country/")
     assert {each["value"]: each["count"] for each in one["values"]} == {"DE": 1, "": 1}
