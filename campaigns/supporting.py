@@ -36,7 +36,8 @@ def _nurture() -> Sequence[Need]:
                    SELECT FROM audience_consentrecord no
                    WHERE no.subject_id = yes.subject_id AND no.channel = yes.channel AND (
                        no.reversal_of_id = yes.id
-                       OR NOT no.given AND no.reversal_of_id IS NULL AND (no.occurred_at, no.id) > (yes.occurred_at, yes.id)
+                       OR NOT no.given AND no.reversal_of_id IS NULL
+                          AND (no.occurred_at, no.id) > (yes.occurred_at, yes.id)
                           AND (no.topic_id IS NULL OR no.topic_id = yes.topic_id)))"""
         )
 

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from audience import exclusions, importing
 from audience.models import Import, Person
+from audience.readiness import completeness
 from demo import building, campaigns, consents, files
 from demo.company import DAYS, DOMAIN, MONTH, USERS, WITH_PASSWORD
 from demo.customers import PREDICT_SINCE
@@ -299,6 +300,7 @@ def _note(loading: Loading) -> None:
 
 def _fill(loading: Loading) -> None:
     filling.fill_all(loading.now)
+    completeness.take(loading.now)
 
 
 def _check(loading: Loading) -> None:

@@ -218,7 +218,8 @@ def _value(each: profile.Value) -> dict[str, Any]:
     difference = each.difference
     return {
         "value": each.value, "called": each.label, "best": each.best.hits, "everybody": each.everybody.hits,
-        "lift": each.lift, "difference": difference.value, "interval": difference.interval and list(difference.interval),
+        "lift": each.lift, "difference": difference.value,
+        "interval": difference.interval and list(difference.interval),
         "stands_out": each.stands_out,
     }  # fmt: skip
 

@@ -26,7 +26,7 @@ from kit.statistics import Share
 PATIENCE = 20.0  # seconds
 KNOWN = OpenApiParameter(
     "known", str, enum=Completeness.Clock.values,
-    description="The past as it was known then, or as it is known now of those days; as the page chooses, if not given.",
+    description="The past as it was known then, or as it is known now; as the page chooses, if not given.",
 )  # fmt: skip
 USE = {"what": "Segment", "name": "Active Germans"}
 REACH = {

@@ -1,8 +1,8 @@
 """How well look-alikes would have done: ranked as of a year before, and held against who became a customer since.
 
-Who was best, what everybody's values were and who was a customer already are all asked as of the cut, by what is known now of
-that day. AUC is the chance that somebody who became a customer was ranked above somebody who did not, ties counting half,
-with the interval of J. A. Hanley and B. J. McNeil, Radiology 143 (1982) 29–36.
+Who was best, what everybody's values were and who was a customer already are all asked as of the cut, by what is
+known now of that day. AUC is the chance that somebody who became a customer was ranked above somebody who did not,
+ties counting half, with the interval of J. A. Hanley and B. J. McNeil, Radiology 143 (1982) 29–36.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ class Check:
     @property
     def is_told(self) -> bool:
         return self.auc is not None
+
+    @property
+    def is_chance(self) -> bool:
+        """Whether it may have been no better than chance."""
+        return self.interval is not None and self.interval.low <= 0.5
 
     @property
     def lift(self) -> float | None:

@@ -1,7 +1,7 @@
 """What the best customers have more often than others: every value of every trait, with its share, lift and interval.
 
-Lift is the share among the best over the share among everybody. Whether it stands out is judged between the best and the
-others: Newcombe's 95 % interval of the difference of the two shares leaves out 0, and over all values of the page
+Lift is the share among the best over the share among everybody. Whether it stands out is judged between the best and
+the others: Newcombe's 95 % interval of the difference of the two shares leaves out 0, and over all values of the page
 together one finding by mere chance is less likely than 5 % (S. Holm, "A simple sequentially rejective multiple test
 procedure", Scandinavian Journal of Statistics 6 (1979) 65–70). Of fewer than LEAST best customers no value does.
 """
@@ -62,6 +62,11 @@ class Part:
 
     trait: Trait
     values: tuple[Value, ...]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a value of it is known of anybody."""
+        return any(each.value != EMPTY for each in self.values)
 
     @property
     def shown(self) -> tuple[Value, ...]:

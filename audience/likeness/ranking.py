@@ -1,9 +1,9 @@
-"""Look-alikes: those who are no customers yet, ranked by how much more their values are at home among the best customers.
+"""Look-alikes: those who are no customers yet, ranked by how much more their values are at home among the best.
 
-The score is a sum of logarithms of likelihood ratios, one per trait (naive Bayes): the share of a value among the best,
-drawn towards its share among the others as if PRIOR more of the best were spread like them, over that share. No trait
-counts more than MOST either way, and what is not known counts nothing. Traits that go together count each for itself, so
-the sum ranks; it is no probability.
+The score is a sum of logarithms of ratios, one per trait (naive Bayes). A ratio is how many of the best have a value,
+over how many would if they were spread like the others; PRIOR is added to both, so that few cases say little. No
+trait counts more than MOST either way, what is not known counts nothing, and of two traits that say the same one is
+left out. Traits that go together still count each for itself, so the sum ranks; it is no probability.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from audience.likeness.profile import Profile
 from audience.likeness.traits import EMPTY, Trait
 from kit.sql import Sql, join, rows, sql
 
-PRIOR = 10  # best customers that are taken to be spread like the others
+PRIOR = 3  # cases that are added to what was found and to what was to be expected
 MOST = math.log(8)  # that one trait can count for or against
 TELLING = 1.15  # a factor from which a value is named as a reason, or against below its inverse
 
@@ -60,22 +60,23 @@ class Alike:
         return [each for each in reversed(self.reasons) if each.factor <= 1 / TELLING]
 
 
-Weights = list[dict[str, float]]
+Weights = list[tuple[Trait, dict[str, float]]]
 
 
 def weights(profile: Profile) -> Weights:
     """What each value of each trait counts."""
-    found = []
+    found: Weights = []
     for part in profile.parts:
-        many = len(part.values)
+        if part.trait.repeats:
+            continue
         counts: dict[str, float] = {}
         for each in part.values:
             if each.value == EMPTY:
                 continue
-            base = (each.others.hits + 1) / (each.others.of + many)
-            drawn = (each.best.hits + PRIOR * base) / (each.best.of + PRIOR)
-            counts[each.value] = max(-MOST, min(MOST, math.log(drawn / base)))
-        found.append(counts)
+            expected = each.best.of * (each.others.rate or 0)
+            ratio = math.log((each.best.hits + PRIOR) / (expected + PRIOR))
+            counts[each.value] = max(-MOST, min(MOST, ratio))
+        found.append((part.trait, counts))
     return found
 
 
@@ -84,12 +85,13 @@ def ranked(profile: Profile, *, seen: Sql | None = None) -> Sql:
 
     `seen`: a further condition on `v.subject_id`. Only within the question's `among`, if there is one.
     """
-    question, some = profile.question, [part.trait for part in profile.parts]
-    joins, terms = [], []
-    for number, counts in enumerate(weights(profile)):
+    question = profile.question
+    joins, terms, counted = [], [], weights(profile)
+    for number, (_trait, counts) in enumerate(counted):
         joins.append(
             sql(
-                f"LEFT JOIN unnest({{}}::text[], {{}}::float8[]) w{number} (value, weight) ON w{number}.value = v.t{number}",
+                f"LEFT JOIN unnest({{}}::text[], {{}}::float8[]) w{number} (value, weight) "
+                f"ON w{number}.value = v.t{number}",
                 list(counts),
                 list(counts.values()),
             )
@@ -104,7 +106,7 @@ def ranked(profile: Profile, *, seen: Sql | None = None) -> Sql:
            WHERE v.subject_id NOT IN ({})
              AND v.subject_id NOT IN ({}) AND {} AND {}""",
         join(" + ", terms),
-        traits.values(some, question.of, question.at),
+        traits.values([trait for trait, _counts in counted], question.of, question.at),
         join(" ", joins),
         customers.all_of(question.of, question.at),
         customers.best(question),
@@ -116,7 +118,8 @@ def ranked(profile: Profile, *, seen: Sql | None = None) -> Sql:
 def first(profile: Profile, *, seen: Sql | None = None) -> Sql:
     """The rows of the most alike, as many as the question wants, the most alike first."""
     return sql(
-        "SELECT ranked.* FROM ({}) ranked WHERE ranked.score > 0 ORDER BY ranked.score DESC, ranked.subject_id LIMIT {}",
+        "SELECT ranked.* FROM ({}) ranked WHERE ranked.score > 0 "
+        "ORDER BY ranked.score DESC, ranked.subject_id LIMIT {}",
         ranked(profile, seen=seen),
         profile.question.most,
     )
@@ -126,15 +129,15 @@ def answer(profile: Profile, *, seen: Sql | None = None) -> list[Alike]:
     """Those who are most alike, each with what speaks for and against. Nobody while too few customers are best."""
     if not profile.is_told:
         return []
-    counts = weights(profile)
-    return [_alike(profile, counts, row) for row in rows(first(profile, seen=seen))]
+    counted = weights(profile)
+    return [_alike(counted, row) for row in rows(first(profile, seen=seen))]
 
 
-def _alike(profile: Profile, counts: Weights, row: Sequence[Any]) -> Alike:
+def _alike(counted: Weights, row: Sequence[Any]) -> Alike:
     subject_id, *values, score = row
     reasons = [
-        Reason(part.trait, value, of[value])
-        for part, of, value in zip(profile.parts, counts, values, strict=True)
-        if value in of
+        Reason(trait, value, counts[value])
+        for (trait, counts), value in zip(counted, values, strict=True)
+        if value in counts
     ]
     return Alike(subject_id, float(score), tuple(sorted(reasons, key=lambda each: -each.weight)))

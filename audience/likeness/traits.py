@@ -27,12 +27,13 @@ CONTACT = {"title_group": _("first contact's title group"), "seniority": _("firs
 
 @dataclass(frozen=True)
 class Trait:
-    """One trait. `called` writes a value of it."""
+    """One trait. `called` writes a value of it. `repeats`: it says much the same as another; scores leave it out."""
 
     name: str
     label: Text
     value: Callable[[Making], Sql]
     called: Callable[[str], str] = str
+    repeats: bool = False
 
     def shown(self, value: str) -> str:
         """What a value is called on pages."""
@@ -146,7 +147,8 @@ def _of_contact(column: str) -> Callable[[Making], Sql]:
 
 
 def _channel() -> Trait:
-    return Trait("first_channel", _("first channel"), lambda making: making.channel())
+    """Of those who came by themselves the channel is their source."""
+    return Trait("first_channel", _("first channel"), lambda making: making.channel(), repeats=True)
 
 
 def _size(catalogue: registry.Catalogue) -> Trait:

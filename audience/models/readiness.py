@@ -11,8 +11,8 @@ class Completeness(models.Model):
     """
 
     class Clock(models.TextChoices):
-        THEN = "then", _("as known then")
-        NOW = "now", _("as known now")
+        THEN = "then", _("As known then")
+        NOW = "now", _("As known now")
 
     day = models.DateField(_("day"))
     field = models.CharField(_("field"), max_length=100)

@@ -1,7 +1,7 @@
 """What the data supports today: each ability with what it needs, what was found, and the next step to what is missing.
 
-Each floor registers what its own things need, in `AppConfig.ready`; thresholds are said with the need. An ability is ready
-when all its needs are met, not possible yet when one of them has nothing at all, and otherwise partly there.
+Each floor registers what its own things need, in `AppConfig.ready`; thresholds are said with the need. An ability is
+ready when all its needs are met, not possible yet when one of them has nothing at all, and otherwise partly there.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Ability:
-    """One thing that can be done with data. `needs` is asked when the page is drawn; `way` leads to where it is done."""
+    """One thing that can be done with data: what it needs, asked when told, and the way to where it is done."""
 
     slug: str
     label: Text

@@ -1,7 +1,7 @@
 """Known of applicable: of any number of fields at an instant by one statement, and over time out of what was kept.
 
-Completeness is known / applicable, of those who count. Of a past day it is told twice: as it was known then, and as it is
-known now of that day; a file that brings old values changes the second alone.
+Completeness is known / applicable, of those who count. Of a past day it is told twice: as it was known then, and as
+it is known now of that day; a file that brings old values changes the second alone.
 """
 
 from __future__ import annotations

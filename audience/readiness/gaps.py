@@ -1,8 +1,8 @@
 """What filling a gap would change: how many more would come into reach of what asks for the field.
 
-A known value decides nothing by itself; it lets a rule, a segment or a score see somebody. Of those whose value is known
-a share meets what is asked. If those without were like them, so many of these would too: lacking × share − those who meet
-it as it is, with the Wilson interval of the share. Below ENOUGH known values nothing is said.
+A known value decides nothing by itself; it lets a rule, a segment or a score see somebody. Of those whose value is
+known a share meets what is asked. If those without were like them, so many of these would too: lacking × share −
+those who meet it as it is, with the Wilson interval of the share. Below ENOUGH known values nothing is said.
 """
 
 from __future__ import annotations

@@ -47,6 +47,10 @@ class Measure:
     has_history = True
 
     @property
+    def of_words(self) -> str:
+        return str(OF[self.of])
+
+    @property
     def name(self) -> str:
         return self.field.name
 
@@ -92,6 +96,10 @@ class Fact:
     rows: Callable[[Moment, str], Sql]
 
     has_history = False
+
+    @property
+    def of_words(self) -> str:
+        return str(OF[self.of])
 
     def told(self, at: datetime) -> Sql:
         """The same of those who count."""

@@ -1,4 +1,4 @@
-"""Where the values of a field came from, how old they are, and which they are; the unknown are a bucket of their own."""
+"""Where the values of a field came from, how old and which they are; the unknown are a bucket of their own."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def of(measure: Measure, now: datetime) -> Origins:
 
 
 def changed_at() -> dict[tuple[str, str], datetime]:
-    """When each field was last written to somebody who was there already: by kind of subject and name of the history."""
+    """When each field was last changed of somebody: by kind of subject and name of the history."""
     told = rows(
         Sql(
             """SELECT CASE WHEN person_id IS NULL THEN 'account' ELSE 'person' END, field, max(recorded_at)

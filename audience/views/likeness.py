@@ -1,4 +1,4 @@
-"""Pages of best customers and look-alikes: what stands out of them, who is like them and why, and how well that does."""
+"""Pages of best customers and look-alikes: what stands out, who is like them and why, and how well that does."""
 
 from __future__ import annotations
 
@@ -49,7 +49,12 @@ def best_customers(request: HttpRequest) -> HttpResponseBase:
         "title": _("Best customers"),
         "profile": told,
         "outstanding": [_row(each) for each in told.outstanding],
-        "parts": [(capital(part.trait.label), [_row(each) for each in part.shown], _rest(part)) for part in told.parts],
+        "parts": [
+            (capital(part.trait.label), [_row(each) for each in part.shown], _rest(part))
+            for part in told.parts
+            if part.is_known
+        ],
+        "unknown": [capital(part.trait.label) for part in told.parts if not part.is_known],
         "doors": {who: _cell(asked.question, who) for who in (BEST, ALL)},
         "look_alikes": asked.question.address("look_alikes"),
         "least": profile.LEAST,
@@ -63,7 +68,8 @@ HEADS = ["trait", "value", "best", "of best", "everybody", "of everybody", "lift
 
 def _line(each: profile.Value) -> list[Any]:
     lift = None if each.lift is None else round(each.lift, 3)
-    return [str(each.trait.label), each.label, each.best.hits, each.best.of, each.everybody.hits, each.everybody.of, lift,
+    best, everybody = each.best, each.everybody
+    return [str(each.trait.label), each.label, best.hits, best.of, everybody.hits, everybody.of, lift,
             each.stands_out]  # fmt: skip
 
 
@@ -166,12 +172,13 @@ class LookAlikes(pages.ListPage):
     empty_title = gettext_lazy("Nobody to show")
     empty_icon = "copy"
     columns: Sequence[pages.Column] = (
-        pages.Column("name", gettext_lazy("Name"), template="audience/_look_alike_name.html", whole=True, value=names.of),
+        pages.Column("name", gettext_lazy("Name"), template="audience/_look_alike_name.html", whole=True,
+                     value=names.of),
         pages.Column("alike", gettext_lazy("Score"), sort="alike", desc_first=True, align="end",
                      value=lambda row: round(row.alike, 2)),
-        pages.Column("because", gettext_lazy("Because"), template="audience/_look_alike_because.html",
+        pages.Column("because", gettext_lazy("Because"), template="audience/_look_alike_because.html", whole=True,
                      export=lambda row: in_words(row.told.because)),
-        pages.Column("against", gettext_lazy("Against"), template="audience/_look_alike_against.html",
+        pages.Column("against", gettext_lazy("Against"), template="audience/_look_alike_against.html", whole=True,
                      export=lambda row: in_words(row.told.against)),
     )  # fmt: skip
     exported = (
@@ -220,7 +227,7 @@ class LookAlikes(pages.ListPage):
             "purpose": _("Who is no customer yet, and most like your %(n)s best: %(best)s.")
             % {"n": writing.number(self.profile.best), "best": best_words(question)},
             "check": self.check,
-            "check_auc": writing.number(self.check.auc, 2) if self.check and self.check.auc is not None else "",
+            "check_auc": writing.number(self.check.auc * 100) if self.check and self.check.auc is not None else "",
             "check_span": _span(self.check),
             "check_lift": _times(self.check.lift) if self.check else "",
             "enough": checking.WON,
@@ -243,7 +250,7 @@ class LookAlikes(pages.ListPage):
 def _span(check: checking.Check | None) -> str:
     if check is None or check.interval is None:
         return ""
-    return f"{writing.number(check.interval.low, 2)} – {writing.number(check.interval.high, 2)}"
+    return f"{writing.number(check.interval.low * 100)} – {writing.number(check.interval.high * 100)}"
 
 
 def in_words(reasons: Sequence[ranking.Reason]) -> str:

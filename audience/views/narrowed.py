@@ -23,7 +23,7 @@ PATIENCE = 10.0  # seconds
 
 @dataclass(frozen=True)
 class Narrowed:
-    """Who is listed (`members` yields subject_id), what the list is called and for, and where it is kept as a segment."""
+    """Who is listed (`members` yields subject_id), what the list is called, and where it is kept as a segment."""
 
     members: Sql
     title: str

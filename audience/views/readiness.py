@@ -94,7 +94,9 @@ def drawn(of: str, label: str, points: list[Point]) -> dict[str, Any]:
         "points": points,
         "line": " ".join(f"{x:.2f},{y:.2f}" for x, y in places),
         "words": _("%(label)s: from %(first)s to %(last)s") % {
-            "label": label, "first": writing.percent(points[0].share.rate), "last": writing.percent(points[-1].share.rate),
+            "label": label,
+            "first": writing.percent(points[0].share.rate),
+            "last": writing.percent(points[-1].share.rate),
         },
     }  # fmt: skip
 

@@ -39,7 +39,10 @@ def ids(statement):
     return {row[0] for row in rows(statement)}
 
 
-def won(whose, amount=100_000, at=days_ago(30), **more):
+LATELY = days_ago(30)
+
+
+def won(whose, amount=100_000, at=LATELY, **more):
     return deal(whose, at - timedelta(days=9), at, amount=amount, currency="EUR", **more)
 
 
@@ -47,13 +50,17 @@ def won(whose, amount=100_000, at=days_ago(30), **more):
 def company():
     """40 customers, three of four in Medical; 160 others, one of eight; of 20 nothing is known."""
     best = [
-        account(name=f"C{at}", industry="Medical" if at < 30 else "Retail", employees=300 if at < 30 else 5, country="DE")
+        account(
+            name=f"C{at}", industry="Medical" if at < 30 else "Retail", employees=300 if at < 30 else 5, country="DE"
+        )
         for at in range(40)
     ]
     for each in best:
         won(each)
     others = [
-        account(name=f"P{at}", industry="Medical" if at < 20 else "Retail" if at < 140 else "", employees=5, country="DE")
+        account(
+            name=f"P{at}", industry="Medical" if at < 20 else "Retail" if at < 140 else "", employees=5, country="DE"
+        )
         for at in range(160)
     ]
     return best, others
@@ -92,7 +99,7 @@ def test_every_trait_parts_everybody_and_the_empty_are_a_bucket_of_their_own(com
 
 
 def test_of_few_best_customers_nothing_is_said(client, ada):
-    for at in range(9):
+    for _at in range(9):
         won(account(industry="Medical"))
     for _at in range(50):
         account(industry="Retail")
@@ -153,7 +160,11 @@ def test_first_contact_and_first_channel_are_of_who_came_first():
     some = traits.of("account")
     [row] = rows(traits.values(some, "account", NOW))
     told = dict(zip([each.name for each in some], row[1:], strict=True))
-    assert (told["first_channel"], told["contact.title_group"], told["contact.source"]) == ("paid_search", "engineering", "fair")
+    assert (told["first_channel"], told["contact.title_group"], told["contact.source"]) == (
+        "paid_search",
+        "engineering",
+        "fair",
+    )
     of_people = {row[0]: row for row in rows(traits.values(traits.of("person"), "person", NOW))}
     at = [each.name for each in traits.of("person")].index("first_channel") + 1
     assert (of_people[first.pk][at], of_people[second.pk][at]) == ("paid_search", "webinar")
@@ -170,8 +181,8 @@ def test_look_alikes_are_no_customers_ranked_by_the_sum_of_their_reasons(company
     for each in alike[:5]:
         assert each.score == pytest.approx(sum(reason.weight for reason in each.reasons), abs=1e-5)
     medical = values(told, "account.industry")["Medical"]
-    base = (medical.others.hits + 1) / (medical.others.of + 3)
-    expected = math.log((30 + ranking.PRIOR * base) / (40 + ranking.PRIOR) / base)
+    assert medical.best == Share(30, 40)
+    expected = math.log((30 + 3) / (40 * 21 / 161 + 3))
     found = next(reason for reason in alike[0].because if reason.trait.name == "account.industry")
     assert found.weight == pytest.approx(expected)
     small = next(each for each in alike if each.subject_id == others[0].pk)
@@ -180,7 +191,7 @@ def test_look_alikes_are_no_customers_ranked_by_the_sum_of_their_reasons(company
 
 def test_what_is_not_known_counts_nothing_and_no_trait_counts_more_than_eight_times(company):
     blank = account(name="Blank")
-    for counts in ranking.weights(profile.answer(ask(top=100))):
+    for _trait, counts in ranking.weights(profile.answer(ask(top=100))):
         assert "" not in counts
         assert all(abs(weight) <= ranking.MOST + 1e-9 for weight in counts.values())
     alike = ranking.answer(profile.answer(ask(top=100)))
@@ -225,7 +236,13 @@ def test_the_check_says_when_it_cannot_tell(company, client, ada):
 
 @pytest.mark.parametrize(
     ("groups", "area"),
-    [([(1, 0), (0, 1)], 1.0), ([(0, 1), (1, 0)], 0.0), ([(2, 2)], 0.5), ([(1, 1), (1, 1)], 0.5), ([(2, 1), (1, 3)], 8.5 / 12)],
+    [
+        ([(1, 0), (0, 1)], 1.0),
+        ([(0, 1), (1, 0)], 0.0),
+        ([(2, 2)], 0.5),
+        ([(1, 1), (1, 1)], 0.5),
+        ([(2, 1), (1, 3)], 8.5 / 12),
+    ],
 )
 def test_auc_of_groups_by_hand(groups, area):
     assert checking.auc(groups) == pytest.approx(area)
@@ -237,7 +254,9 @@ def test_auc_of_groups_by_hand(groups, area):
 def test_the_page_tells_what_stands_out_and_every_figure_opens_those_behind_it(client, ada, company):
     page = client.get(reverse("best_customers"), {"top": 100}).content.decode()
     assert "stands out" in page and "×3.0" in page
-    url = reverse("best_customers_list") + "?of=account&basis=deals&top=100&who=best&trait=account.industry&value=Medical"
+    url = (
+        reverse("best_customers_list") + "?of=account&basis=deals&top=100&who=best&trait=account.industry&value=Medical"
+    )
     assert url.replace("&", "&amp;") in page
     listed = client.get(url)
     assert "30 accounts" in listed.content.decode()
@@ -284,7 +303,9 @@ def test_what_makes_no_sense_is_noted_and_left_out(client, ada, company, given):
         assert answer.status_code == 200
     api = Api(ada, "people:read")
     if given != {"of": "\x00"}:
-        api.refused("get", "/look-alikes/?" + "&".join(f"{k}={v}" for k, v in given.items()), None, 400, "not_understood")
+        api.refused(
+            "get", "/look-alikes/?" + "&".join(f"{k}={v}" for k, v in given.items()), None, 400, "not_understood"
+        )
 
 
 def test_over_the_api(ada, company):

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
-from datetime import UTC, datetime, timedelta
-
 import pytest
-from django.core.files.base import ContentFile
 from django.urls import reverse
 from django.utils import timezone
 
@@ -71,7 +66,9 @@ def test_of_every_field_the_known_and_the_list_of_those_without_are_all_to_whom_
     assert {"person.custom.plan", "person.source", "account.employees"} <= {
         each.name for of in completeness.OF for each in measures.kept(of)
     }
-    assert not {"person.created", "person.is_excluded", "person.has_account"} & {each.name for each in measures.kept("person")}
+    assert not {"person.created", "person.is_excluded", "person.has_account"} & {
+        each.name for each in measures.kept("person")
+    }
 
 
 def test_the_past_is_told_as_it_was_known_then_and_as_it_is_known_now():
@@ -177,10 +174,12 @@ def test_what_filling_would_bring_is_the_share_of_those_who_have_it_with_its_int
 
 
 def test_below_thirty_known_values_nothing_is_said(client, ada):
-    for number in range(29):
+    for _number in range(29):
         person(country="DE")
     person()
-    segments.create("Germans", of="person", condition={"field": "person.country", "op": "is", "value": "DE"}, by=None, now=NOW)
+    segments.create(
+        "Germans", of="person", condition={"field": "person.country", "op": "is", "value": "DE"}, by=None, now=NOW
+    )
     standing = gaps.standing([measures.find("person.country")], of="person", now=NOW)
     assert standing.best("person.country") is None
     assert "not enough data: fewer than 30 known" in text(client, "readiness_field", "person.country")
@@ -243,7 +242,9 @@ def test_every_ability_tells_how_it_stands_on_an_empty_installation_and_leads_on
 
 
 def test_a_field_that_rules_ask_says_so_with_its_share(client, ada):
-    segments.create("Germans", of="person", condition={"field": "person.country", "op": "is", "value": "DE"}, by=None, now=NOW)
+    segments.create(
+        "Germans", of="person", condition={"field": "person.country", "op": "is", "value": "DE"}, by=None, now=NOW
+    )
     person(country="DE")
     person()
     page = text(client, "readiness_field", "person.country")
@@ -259,7 +260,9 @@ def test_measuring_can_be_asked_for_and_home_tells_what_was_found(client, ada):
     assert "Known of People" in text(client, "home")
 
 
-@pytest.mark.parametrize("name", ["person.nothing", "robot.country", "person.created", "person.custom.%00", "x", "segment.a"])
+@pytest.mark.parametrize(
+    "name", ["person.nothing", "robot.country", "person.created", "person.custom.%00", "x", "segment.a"]
+)
 def test_there_is_no_page_of_what_is_no_field(client, ada, name):
     for route in ("readiness_field", "readiness_without"):
         assert client.get(reverse(route, args=[name])).status_code == 404

@@ -60,6 +60,8 @@ TAKES = {
     "GET segments/{slug}/why/": "segments:read", "GET segments/{segment}/members/": "segments:read",
     "POST segments/{segment}/members/": "segments:write edit",
     "POST conditions/check/": "segments:read", "GET conditions/fields/": "segments:read",
+    "GET readiness/": "people:read", "GET readiness/{name}/": "people:read", "GET best-customers/": "people:read",
+    "GET look-alikes/": "people:read",
     "GET imports/": "imports:read", "POST imports/": "imports:write edit", "GET imports/{pk}/": "imports:read",
     "POST imports/{pk}/begin/": "imports:write edit", "GET imports/{pk}/rollback/": "imports:read",
     "POST imports/{pk}/rollback/": "imports:write edit", "GET imports/{imported}/rejects/": "imports:read",

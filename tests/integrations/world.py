@@ -36,6 +36,7 @@ def made() -> tuple[User, Parts, Parts]:
         "fields": {"pk": there.numbers["field"]},
         "topics": {"slug": "news"},
         "products": {"pk": product.pk},
+        "readiness": {"name": "person.country"},
         "imports": {"pk": there.numbers["import"], "imported": there.numbers["import"]},
         "jobs": {"pk": there.numbers["job"]},
     }

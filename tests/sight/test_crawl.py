@@ -34,7 +34,8 @@ NO_PAGE = {
     "sign_out", "job_cancel", "job_retry", "undo", "note_add", "note_remove", "note_restore", "task_done", "task_reopen",
     "task_remove", "task_restore", "person_tags", "account_tags", "person_owner", "account_owner", "conditions_check",
     "activity_take_back", "consent_take_back", "movement_undo", "bulk_undo", "suppression_find", "message_resend",
-    "report_note", "report_note_remove", "report_pars", "ledger_check",
+    "report_note", "report_note_remove", "report_pars", "ledger_check", "readiness_measure", "readiness_segment",
+    "best_customers_segment", "look_alikes_segment",
 }  # fmt: skip
 # Where somebody who sees everybody is told of those whom the salesperson does not see: else this would find nothing.
 NAMING = {
@@ -42,7 +43,7 @@ NAMING = {
     "segment", "segment_members", "segment_history", "lifecycle_members", "lifecycle_board", "lifecycle_board_column",
     "bulk_move", "scoring_model", "scoring_scores", "scoring_crossings", "report_people", "report_customers",
     "report_lift_people", "ledger", "campaign_people", "outbox", "mailbox", "work", "content_people", "content_version",
-    "import", "import_rejects",
+    "import", "import_rejects", "readiness_without", "best_customers_list",
 }  # fmt: skip
 
 
@@ -50,7 +51,7 @@ NAMING = {
 NOT_OPENED = {
     "import_rejects", "message_click", "message_picture", "preferences", "password_set", "api_key_revoke"
 }  # fmt: skip
-LISTS = {"segment_members"}
+LISTS = {"segment_members", "readiness_without", "best_customers_list"}
 PARTS = {
     "person_timeline": ("timeline", "timeline-older"), "account_timeline": ("timeline", "timeline-older"),
     "segment": ("as-of",), "segment_why": ("why-chosen",), "campaign_trace": ("trace-nurture",),

@@ -67,6 +67,8 @@ def given(name, converters, world, pk):
     }  # fmt: skip
     if name in NUMBERED:
         told["pk"] = world.numbers.get(NUMBERED[name], MISSING)
+    if first == "readiness":
+        told["name"] = "person.country"
     if first == "scoring" and name not in ("scoring_version", "scoring_document"):
         told["number"] = world.numbers["scoring_number"]
     return {each: told[each] for each in converters}
