@@ -11,7 +11,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audience import sight
-from audience.api.readiness import too_slow
 from audience.likeness import asking, checking, customers, profile, ranking
 from audience.likeness.asking import Question
 from audience.likeness.profile import Profile
@@ -108,7 +107,7 @@ class AlikeRow(serializers.Serializer[Any]):
     against = ReasonRow(many=True)
 
 
-class CheckRow(serializers.Serializer[Any]):
+class AlikeCheckRow(serializers.Serializer[Any]):
     """The same ranking a year before, held against who became a customer since; nulls where there is too little."""
 
     as_of = serializers.DateTimeField()
@@ -133,7 +132,7 @@ class CheckRow(serializers.Serializer[Any]):
 class AlikeWhole(AskedRow):
     """Those who are most like the best customers, the most alike first, as far as the key's user sees them."""
 
-    check = CheckRow()
+    check = AlikeCheckRow()
     results = AlikeRow(many=True)
 
 
@@ -162,11 +161,8 @@ class BestCustomers(Likeness):
     def list(self, request: Request) -> Response:
         """Read what the best customers have more often than everybody."""
         question = self.question()
-        try:
-            with reading.only(PATIENCE):
-                told = profile.answer(question)
-        except reading.TooSlow:
-            raise too_slow() from None
+        with reading.only(PATIENCE):
+            told = profile.answer(question)
         traits = [
             {"name": part.trait.name, "called": str(part.trait.label), "values": [_value(each) for each in part.values]}
             for part in told.parts
@@ -183,13 +179,10 @@ class LookAlikes(Likeness):
     def list(self, request: Request) -> Response:
         """Read who is most like the best customers, and why."""
         question = self.question()
-        try:
-            with reading.only(PATIENCE):
-                told = profile.answer(question)
-                alike = ranking.answer(told, seen=sight.clause(self.by, Sql("v.subject_id")))
-                check = checking.answer(question)
-        except reading.TooSlow:
-            raise too_slow() from None
+        with reading.only(PATIENCE):
+            told = profile.answer(question)
+            alike = ranking.answer(told, seen=sight.clause(self.by, Sql("v.subject_id")))
+            check = checking.answer(question)
         found = {
             "check": {
                 "as_of": check.cut.isoformat(), "auc": check.auc, "interval": check.interval and list(check.interval),

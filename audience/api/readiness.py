@@ -84,7 +84,7 @@ class AbilityRow(serializers.Serializer[Any]):
     needs = NeedRow(many=True)
 
 
-class FieldRow(serializers.Serializer[Any]):
+class CompletenessRow(serializers.Serializer[Any]):
     """How complete one field is now: known of applicable, of those who count in figures."""
 
     name = serializers.CharField()
@@ -130,11 +130,11 @@ class ReadinessWhole(serializers.Serializer[Any]):
     """What the data supports today, and every field."""
 
     abilities = AbilityRow(many=True)
-    measured = FieldRow(many=True)
+    measured = CompletenessRow(many=True)
 
 
 @extend_schema_serializer(many=False, examples=[OpenApiExample("One field", ONE, response_only=True)])
-class FieldWhole(FieldRow):
+class FieldWhole(CompletenessRow):
     """One field: over time, by value and source, and what filling it would bring."""
 
     reaches = ReachRow(many=True)
@@ -158,12 +158,9 @@ class Readiness(Resource):
     def list(self, request: Request) -> Response:
         """Read what the data supports today, and how complete every field is."""
         refuse_unknown(request, ())
-        try:
-            with reading.only(PATIENCE):
-                told = overview.answer(self.now)
-                able = abilities.all_of(abilities.Asked(self.now, told.shares))
-        except reading.TooSlow:
-            raise too_slow() from None
+        with reading.only(PATIENCE):
+            told = overview.answer(self.now)
+            able = abilities.all_of(abilities.Asked(self.now, told.shares))
         found = {
             "abilities": [
                 {"slug": each.ability.slug, "called": str(each.ability.label), "state": each.state,
@@ -187,11 +184,8 @@ class Readiness(Resource):
         measure = measures.find(name)
         if measure is None:
             raise Http404
-        try:
-            with reading.only(PATIENCE):
-                told = self._whole(measure)
-        except reading.TooSlow:
-            raise too_slow() from None
+        with reading.only(PATIENCE):
+            told = self._whole(measure)
         share = Share(told["known"], told["applicable"])
         today = self.now.astimezone(installation.zone()).date()
         points = [
@@ -216,11 +210,6 @@ class Readiness(Resource):
                 for each in origins.of(measure, self.now).sources
             ],
         }
-
-
-def too_slow() -> Problem:
-    """What takes longer than a request may."""
-    return Problem(503, "too_slow", _("This takes too long to find out at once. Try again when there is less to do."))
 
 
 def _share(share: Share) -> dict[str, Any]:
