@@ -180,7 +180,7 @@ class LookAlikes(Likeness):
         """Read who is most like the best customers, and why."""
         question = self.question()
         with reading.only(PATIENCE):
-            told = profile.answer(question)
+            told = profile.answer(question, scoring=True)
             alike = ranking.answer(told, seen=sight.clause(self.by, Sql("v.subject_id")))
             check = checking.answer(question)
         found = {

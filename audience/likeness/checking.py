@@ -51,7 +51,7 @@ class Check:
 def answer(question: Question) -> Check:
     """The check of a question: the same, asked a year earlier. A chosen segment is taken as it was then."""
     then = question.about(at=question.at - AGO, day=(question.at - AGO).date(), among=None)
-    told = profile.answer(then)
+    told = profile.answer(then, scoring=True)
     nothing = Check(then.at, told.best, Share(0, 0), Share(0, 0), None, None)
     if not told.is_told:
         return nothing

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from audience.likeness import customers, traits
 from audience.likeness.asking import Question
 from audience.likeness.traits import EMPTY, Trait
-from kit.sql import join, rows, sql
+from kit.sql import Sql, join, rows, sql
 from kit.statistics import Difference, Share
 
 LEAST = 10  # best customers, below which nothing stands out
@@ -116,17 +116,22 @@ class Profile:
         return sum(len(part.values) for part in self.parts)
 
 
-def answer(question: Question) -> Profile:
-    """The profile that a question asks for, by one statement."""
-    some = traits.of(question.of)
-    split = join(", ", [sql(f"({number}, v.t{number})") for number in range(len(some))])
+def answer(question: Question, *, scoring: bool = False) -> Profile:
+    """The profile that a question asks for, by one statement. `scoring`: only of the traits that scores count."""
+    some = [trait for trait in traits.of(question.of) if not (scoring and trait.repeats)]
+    columns = [Sql(f"t{number}") for number in range(len(some))]
+    split = join(", ", [sql(f"({number}, alike.t{number})") for number in range(len(some))])
+    # Whoever has the same values throughout is counted once, before the values are told apart.
     statement = sql(
         """WITH best AS MATERIALIZED ({})
-           SELECT split.trait, split.value, count(best.subject_id), count(*) FROM ({}) v
-           LEFT JOIN best ON best.subject_id = v.subject_id CROSS JOIN LATERAL (VALUES {}) split (trait, value)
-           GROUP BY 1, 2""",
+           SELECT split.trait, split.value, sum(alike.best)::bigint, sum(alike.number)::bigint FROM (
+             SELECT {}, count(best.subject_id) AS best, count(*) AS number
+             FROM ({}) v LEFT JOIN best ON best.subject_id = v.subject_id GROUP BY {}) alike
+           CROSS JOIN LATERAL (VALUES {}) split (trait, value) GROUP BY 1, 2""",
         customers.best(question),
+        join(", ", columns),
         traits.values(some, question.of, question.at),
+        join(", ", columns),
         split,
     )
     counted: list[dict[str, tuple[int, int]]] = [{} for _trait in some]

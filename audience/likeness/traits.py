@@ -158,10 +158,7 @@ def _size(catalogue: registry.Catalogue) -> Trait:
     bands: dict[str, Any] = {str(least): (least, most) for least, most in filters.SIZES}
 
     def value(making: Making) -> Sql:
-        return sql(
-            "(SELECT max(least) FROM unnest({}::bigint[]) least WHERE least <= {})",
-            [least for least, _most in filters.SIZES],
-            making.field(field),
-        )
+        bounds = [least for least, _most in filters.SIZES]
+        return sql("({}::bigint[])[width_bucket({}, {}::bigint[])]", bounds, making.field(field), bounds)
 
     return Trait("size", _("employees"), value, lambda text: filters.band(*bands[text]) if text in bands else text)

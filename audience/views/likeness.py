@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -113,7 +113,7 @@ def best_customers_list(request: HttpRequest) -> HttpResponseBase:
     """Those whom one figure of best customers counts."""
     asked = asking.read(request.GET, timezone.now())
     question = asked.question
-    members, title = _members(request, question)
+    members, title = _members(request.GET.dict(), question)
     parameters = (*asking.PARAMETERS, *CELL)
     shown = narrowed.Narrowed(
         members=members,
@@ -130,9 +130,8 @@ def best_customers_list(request: HttpRequest) -> HttpResponseBase:
     return narrowed.answer(request, question.of, shown)
 
 
-def _members(request: HttpRequest, question: Question) -> tuple[Sql, str]:
+def _members(given: Mapping[str, Any], question: Question) -> tuple[Sql, str]:
     """The statement of those whom a figure counts, and what they are called."""
-    given = request.POST or request.GET
     best = given.get("who") != ALL
     title = best_words(question) if best else _("Everybody")
     known = {each.name: each for each in traits.of(question.of)}
@@ -152,7 +151,7 @@ def _members(request: HttpRequest, question: Question) -> tuple[Sql, str]:
 def best_customers_segment(request: HttpRequest) -> HttpResponse:
     """Keep those whom a figure counts as a fixed list."""
     question = asking.read(request.POST.dict(), timezone.now()).question
-    members, title = _members(request, question)
+    members, title = _members(request.POST.dict(), question)
     return _keep(request, title, question, members)
 
 
@@ -193,7 +192,7 @@ class LookAlikes(pages.ListPage):
         seen = sight.clause(request.user, Sql("v.subject_id"))
         try:
             with reading.only(PATIENCE):
-                self.profile = profile.answer(question)
+                self.profile = profile.answer(question, scoring=True)
                 self.told = {each.subject_id: each for each in ranking.answer(self.profile, seen=seen)}
                 self.check = None if request.GET.get("export") else checking.answer(question)
         except reading.TooSlow:
@@ -265,7 +264,9 @@ def look_alikes_segment(request: HttpRequest) -> HttpResponse:
     question = asking.read(request.POST.dict(), timezone.now()).question
     try:
         with reading.only(PATIENCE):
-            alike = ranking.answer(profile.answer(question), seen=sight.clause(request.user, Sql("v.subject_id")))
+            alike = ranking.answer(
+                profile.answer(question, scoring=True), seen=sight.clause(request.user, Sql("v.subject_id"))
+            )
     except reading.TooSlow:
         messages.error(request, _("This takes too long to find out while you wait."))
         return redirect("look_alikes")

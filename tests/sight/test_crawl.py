@@ -66,6 +66,7 @@ MORE = {
     "person_edit": ("account={foreign.account.pk}",), "report_funnel": (urlencode(SPAN),),
     "report_concentration": (urlencode(SPAN),), "report_retention": (urlencode(SPAN),),
     "conditions_values": ("of=person&field=person.email", "of=account&field=account.name"),
+    "best_customers_list": ("who=all&of=account", "who=all&of=person&export=csv"),
     "lifecycle_board_move": ("all=lead",), "people": ("sort=by_name", "account=zz", "account=%23{foreign.account.pk}"),
 }  # fmt: skip
 
