@@ -263,7 +263,9 @@ def test_the_page_tells_what_stands_out_and_every_figure_opens_those_behind_it(c
     client.post(reverse("best_customers_segment"), {"of": "account", "basis": "deals", "top": "100", "who": "best",
                                                     "trait": "account.industry", "value": "Medical"})  # fmt: skip
     assert Segment.objects.get().segmentmember_set.count() == 30
-    page = client.post(url, {"action": "tag", "id": [company[0][0].pk], "tag-names": "Star"}, follow=True).content.decode()
+    page = client.post(
+        url, {"action": "tag", "id": [company[0][0].pk], "tag-names": "Star"}, follow=True
+    ).content.decode()
     assert "30 accounts" in page, "what is done to some of a list leaves the list as it is"
     empty = client.get(url.replace("who=best", "who=all").replace("Medical", ""))
     assert "20 accounts" in empty.content.decode()
