@@ -14,7 +14,7 @@ from audience.conditions.moment import Moment
 from audience.conditions.tree import Leaf
 from audience.readiness import measures
 from audience.readiness.measures import Measure
-from kit.sql import Sql, rows, sql, value
+from kit.sql import Sql, rows, sql
 
 AGES = (
     (30, _("in the last 30 days")),
@@ -93,12 +93,6 @@ def changed_at() -> dict[tuple[str, str], datetime]:
         )
     )
     return {(of, field): at for of, field, at in told}
-
-
-def came_at(of: str) -> datetime | None:
-    """When somebody was last recorded."""
-    found: datetime | None = value(sql("SELECT max(created_at) FROM {}", Sql(TABLES[of])))
-    return found
 
 
 def buckets(measure: Measure, now: datetime) -> list[tuple[str | None, int]]:

@@ -17,7 +17,7 @@ from kit.statistics import Share
 
 @dataclass(frozen=True)
 class Line:
-    """One field. `best`: the question that most more would come within reach of; `last`: when it was last written."""
+    """One field. `best`: the question that most more would come within reach of; `last`: when it was last changed of somebody who was there already."""
 
     measure: Measured
     share: Share
@@ -62,13 +62,11 @@ def answer(now: datetime) -> Overview:
     for of in completeness.OF:
         some = measures.kept(of)
         standing = gaps.standing(some, of=of, now=now)
-        came = origins.came_at(of)
         lines = []
         for each in some:
-            share = standing.shares[each.name]
-            written = [at for at in (changed.get((of, each.history)), came) if at and share.hits]
-            last = max(written, default=None)
-            lines.append(Line(each, share, standing.uses[each.name], standing.best(each.name), last))
+            last = changed.get((of, each.history))
+            share, asked_by = standing.shares[each.name], standing.uses[each.name]
+            lines.append(Line(each, share, asked_by, standing.best(each.name), last))
         groups.append(Group(of, str(measures.OF[of]), lines))
         facts += [Line(each, completeness.of_fact(each, now)) for each in measures.facts(of)]
         shares |= standing.shares

@@ -23,6 +23,7 @@ from audience.likeness.ranking import Alike
 from audience.models import Account, Person, Segment
 from audience.views import narrowed
 from audience.views.readiness import capital
+from audience.views.segments import cannot
 from kit import audit, exports, pages, reading, rights, writing
 from kit.sql import Sql, sql
 from kit.statistics import Share
@@ -40,8 +41,8 @@ def best_customers(request: HttpRequest) -> HttpResponseBase:
     try:
         with reading.only(PATIENCE):
             told = profile.answer(asked.question)
-    except reading.TooSlow:
-        return _slow(request, _("Best customers"))
+    except segments.FAULTS as fault:
+        return _cannot(request, _("Best customers"), fault)
     if request.GET.get("export") in ("csv", "xlsx"):
         lines = [_line(each) for part in told.parts for each in part.values]
         return exports.download(request, "best-customers", HEADS, lines, count=len(lines), now=now)
@@ -111,9 +112,11 @@ def _cell(question: Question, who: str, **more: str) -> str:
 @require_http_methods(["GET", "POST"])
 def best_customers_list(request: HttpRequest) -> HttpResponseBase:
     """Those whom one figure of best customers counts."""
-    asked = asking.read(request.GET, timezone.now())
-    question = asked.question
-    members, title = _members(request.GET.dict(), question)
+    question = asking.read(request.GET, timezone.now()).question
+    try:
+        members, title = _members(request.GET.dict(), question)
+    except segments.FAULTS as fault:
+        return _cannot(request, _("Best customers"), fault)
     parameters = (*asking.PARAMETERS, *CELL)
     shown = narrowed.Narrowed(
         members=members,
@@ -195,8 +198,8 @@ class LookAlikes(pages.ListPage):
                 self.profile = profile.answer(question, scoring=True)
                 self.told = {each.subject_id: each for each in ranking.answer(self.profile, seen=seen)}
                 self.check = None if request.GET.get("export") else checking.answer(question)
-        except reading.TooSlow:
-            return _slow(request, _("Look-alikes"))
+        except segments.FAULTS as fault:
+            return _cannot(request, _("Look-alikes"), fault)
         self.empty_text = self._why_nobody()
         if request.GET.get("export"):
             self.columns = (*self.exported, *self.columns)
@@ -267,8 +270,8 @@ def look_alikes_segment(request: HttpRequest) -> HttpResponse:
             alike = ranking.answer(
                 profile.answer(question, scoring=True), seen=sight.clause(request.user, Sql("v.subject_id"))
             )
-    except reading.TooSlow:
-        messages.error(request, _("This takes too long to find out while you wait."))
+    except segments.FAULTS as fault:
+        messages.error(request, cannot(fault))
         return redirect("look_alikes")
     label = _("Like %(best)s") % {"best": best_words(question)}
     return _keep(request, label, question, ids_of(alike))
@@ -319,5 +322,6 @@ def _form(request: HttpRequest, asked: Asked, name: str) -> dict[str, Any]:
     }
 
 
-def _slow(request: HttpRequest, title: str) -> HttpResponse:
-    return render(request, "audience/likeness_slow.html", {"title": title})
+def _cannot(request: HttpRequest, title: str, fault: Exception) -> HttpResponse:
+    """Why nothing can be told: it takes too long, or a segment cannot be asked of that day any more."""
+    return render(request, "audience/likeness_cannot.html", {"title": title, "why": cannot(fault)})

@@ -128,7 +128,7 @@ def _past(request: HttpRequest, found: Segment) -> dict[str, Any]:
             told["as_of_count"] = value(sql("SELECT count(*) FROM ({}) there", members))
             told["as_of_words"] = counted(told["as_of_count"], found.of)
     except segments.FAULTS as fault:
-        told["as_of_note"] = _cannot(fault)
+        told["as_of_note"] = cannot(fault)
     return told
 
 
@@ -149,7 +149,8 @@ def _beginning(day: date) -> datetime:
     return installation.midnight(day, installation.zone())
 
 
-def _cannot(fault: Exception) -> str:
+def cannot(fault: Exception) -> str:
+    """Why a condition could not be asked while somebody waited."""
     if isinstance(fault, reading.TooSlow):
         return _("This takes too long to find out while you wait.")
     if isinstance(fault, ConditionError):
@@ -206,7 +207,7 @@ class Within(pages.ListPage):
             with within(PATIENCE):
                 return super().get(request, *args, **kwargs)
         except segments.FAULTS as fault:
-            messages.error(request, _cannot(fault))
+            messages.error(request, cannot(fault))
             return redirect(self.segment)
 
     def rows(self) -> QuerySet[Any]:
@@ -301,7 +302,7 @@ def why(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     try:
         told, fault = segments.why(found, pk, at=timezone.now() + live.INSTANT), ""
     except segments.FAULTS as failed:
-        told, fault = None, _cannot(failed)
+        told, fault = None, cannot(failed)
     context = {
         "segment": found,
         "subject": subject,
@@ -456,7 +457,7 @@ def refresh(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         segments.fill_again(found, by=asker(request), now=timezone.now())
     except segments.FAULTS as fault:
-        messages.error(request, _cannot(fault))
+        messages.error(request, cannot(fault))
     return redirect(found)
 
 
@@ -468,7 +469,7 @@ def let_leave(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         done = segments.let_leave(found, by=asker(request), now=timezone.now())
     except segments.FAULTS as fault:
-        messages.error(request, _cannot(fault))
+        messages.error(request, cannot(fault))
     else:
         if done:
             messages.success(request, _("Left: %(left)s.") % {"left": counted(done.left, found.of)})

@@ -346,3 +346,23 @@ def test_whoever_is_erased_is_in_no_figure_any_more(ada):
     assert erasure.erase(someone, by=ada, now=now) is not None
     assert profile.answer(question).everybody == 1
     assert completeness.now_of(measures.find("person.country"), now).of == 1
+
+
+def test_a_segment_that_cannot_be_asked_of_that_day_any_more_is_told_in_words(client, ada, company):
+    field = custom.define("Plan", of="account", type="text", by=None, now=NOW)
+    asked = {"field": "account.custom.plan", "op": "is", "value": "pro"}
+    made = segments.create("Pro", of="account", condition=asked, by=None, now=NOW)
+    field.delete()
+    for name in ("best_customers", "best_customers_list", "look_alikes"):
+        page = client.get(reverse(name), {"of": "account", "basis": f"segment:{made.slug}", "as_of": "2025-06-01"})
+        assert page.status_code == 200 and "account.custom.plan" in page.content.decode(), name
+    among = {"of": "account", "among": made.slug, "as_of": "2025-06-01", "top": "100"}
+    assert client.post(reverse("look_alikes_segment"), among, follow=True).status_code == 200
+    Api(ada, "people:read").refused("get", f"/look-alikes/?basis=segment:{made.slug}&of=account&as_of=2025-06-01", None, 400,
+                                    "unknown_field")  # fmt: skip
+
+
+def test_days_at_the_ends_of_the_calendar_are_answered(client, ada, company):
+    for day in ("1000-01-01", "2025-06-15"):
+        for name in ("best_customers", "look_alikes"):
+            assert client.get(reverse(name), {"as_of": day, "top": "100"}).status_code == 200
