@@ -17,7 +17,7 @@ from kit.statistics import Share
 
 @dataclass(frozen=True)
 class Line:
-    """One field. `best`: the question that most more would come within reach of; `last`: when it was last changed of somebody who was there already."""
+    """One field. `best`: the question that most more would come within reach of; `last`: when it was last changed."""
 
     measure: Measured
     share: Share
