@@ -14,9 +14,11 @@ from audience.api.consent import Topics
 from audience.api.contracts import Contracts
 from audience.api.deals import Deals
 from audience.api.imports import Imports, Rejects
+from audience.api.mappings import Mappings
 from audience.api.people import People
 from audience.api.products import Products
 from audience.api.purchases import Purchases
+from audience.api.schedules import Schedules
 from audience.api.segments import Members, Segments
 from campaigns.api.campaigns import Campaigns, CampaignVersions
 from campaigns.api.enrollments import Enrollments
@@ -50,6 +52,8 @@ RESOURCES: dict[str, type[Resource]] = {
     "conditions": Conditions,
     "imports": Imports,
     "imports/<int:imported>/rejects": Rejects,
+    "import-mappings": Mappings,
+    "import-schedules": Schedules,
     "jobs": Jobs,
     "lifecycles": Lifecycles,
     "lifecycles/<slug:lifecycle>/versions": Versions,

@@ -37,6 +37,8 @@ def made() -> tuple[User, Parts, Parts]:
         "topics": {"slug": "news"},
         "products": {"pk": product.pk},
         "imports": {"pk": there.numbers["import"], "imported": there.numbers["import"]},
+        "import-mappings": {"pk": there.numbers["import_mapping"]},
+        "import-schedules": {"pk": there.numbers["import_schedule"]},
         "jobs": {"pk": there.numbers["job"]},
     }
     return there.sal, common | _of(there.own), common | _of(there.foreign)

@@ -36,7 +36,7 @@ ABOUT: dict[str, str | None] = {
 }  # fmt: skip
 # What belongs to nobody in particular, and figures, which are the firm's.
 OF_EVERYBODY = {
-    "fields", "topics", "products", "segments", "conditions", "imports",
+    "fields", "topics", "products", "segments", "conditions", "imports", "import-mappings", "import-schedules",
     *(f"reports/{each}" for each in (
         "funnel", "hand-offs", "loops", "retention", "concentration", "lift", "ledger")),
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages", "scoring-models",
