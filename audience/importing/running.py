@@ -155,6 +155,7 @@ def choose_sheet(imported: Import, sheet: str) -> None:
     It is read before anything is held. Raises Refused; then the former stays.
     """
     _refuse_busy(imported)
+    _refuse_gone(imported)
     path = Path(imported.path)
     with _beside(path) as into:
         layout, options = _look(path, sheet, into)
@@ -184,6 +185,12 @@ def choose_kind(imported: Import, kind: str) -> None:
 def _refuse_busy(imported: Import) -> None:
     if imported.job is not None and imported.job.state in jobs.OPEN:
         raise Refused("busy", _("This import is under way."))
+
+
+def _refuse_gone(imported: Import) -> None:
+    """An erasure takes files away that speak of whoever is erased."""
+    if not Path(imported.path).is_file():
+        raise Refused("file_gone", _("The uploaded file is no longer there. Upload it again."))
 
 
 def _of_file(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,7 +242,7 @@ def remove(path: Path) -> None:
 
 def parts_of(path: Path) -> list[Path]:
     """An uploaded file, if it is there, and all that was written out of it."""
-    return list(path.parent.glob(f"{path.stem}.*"))
+    return [each for each in {path, *path.parent.glob(f"{path.stem}.*")} if each.is_file()]
 
 
 def _refused_by(imported: Import) -> Import | None:
@@ -258,7 +265,8 @@ def _likely_kind(imported: Import) -> str:
 
 
 def guessed(imported: Import) -> Guess:
-    """What the columns of an import's file seem to be."""
+    """What the columns of an import's file seem to be. Raises Refused when it is not there any more."""
+    _refuse_gone(imported)
     return headers.guess(kind_of(imported.kind), imported.header, sample(imported))
 
 
@@ -284,6 +292,7 @@ def begin(
         raise Refused("rolled_back", _(ROLLED_BACK))
     if locked.finished_at and not locked.dry_run:
         raise Refused("done", _("This file has been brought in already. Upload it again to bring it in once more."))
+    _refuse_gone(imported)
     told = dict((imported.mapping["columns"] or guessed(imported).mapping) if mapping is None else mapping)
     chosen = {**imported.mapping.get("options", {}), **(options or {})}
     mapped = headers.read(kind, headers.look(imported.header, sample(imported)), told, chosen)
@@ -339,8 +348,7 @@ def run(import_id: int, progress: Progress) -> dict[str, Any]:
     kind = kind_of(imported.kind)
     if imported.rollback_id or imported.rolled_back_at:
         raise Refused("rolled_back", _(ROLLED_BACK))
-    if not Path(imported.path).is_file():
-        raise Refused("file_gone", _("The uploaded file is no longer there. Upload it again."))
+    _refuse_gone(imported)
     told, options = imported.mapping["columns"], imported.mapping["options"]
     if options.get("archive") and not (unpacked := workbooks.rows_of(Path(imported.path))).is_file():
         archives.extract(Path(imported.path), options["sheet"], unpacked)

@@ -136,7 +136,11 @@ def mapping(request: HttpRequest, pk: int) -> HttpResponse:
         except importing.Refused as refusal:
             messages.warning(request, refusal.message)
         return redirect("import_map", pk)
-    guess = importing.guessed(imported)
+    try:
+        guess = importing.guessed(imported)
+    except importing.Refused as refusal:
+        messages.warning(request, refusal.message)
+        return redirect("imports")
     kind = importing.kind_of(imported.kind)
     fitting = saved.fitting(imported.kind, imported.header)
     begun, used = _begun(imported, fitting, request.GET.get("saved"))

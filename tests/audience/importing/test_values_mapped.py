@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from audience import importing
+from audience import erasure, importing
 from audience.importing import formats, said
 from audience.importing.headers import Column
 from audience.models import Account, Deal, Import, Person, Product
@@ -181,6 +182,20 @@ def test_times_are_those_of_the_zone_that_the_column_is_in() -> None:
         "b@x.example": datetime(2024, 7, 1, 12, tzinfo=UTC),
     }
     assert "clocks" in rejects(imported)[0][2]
+
+
+def test_whoever_is_erased_takes_the_waiting_file_and_its_counts_along(
+    client: Client, uploads: Path, django_capture_on_commit_callbacks: Any
+) -> None:
+    bring("email\nwho@x.example\n")
+    imported = bring("email,source\nwho@x.example,Google\nother@x.example,Google\n", dry_run=True)
+    assert len(list(uploads.iterdir())) == 2
+    with django_capture_on_commit_callbacks(execute=True):
+        erasure.erase(Person.objects.get(), by=None, now=NOW)
+    assert not list(uploads.iterdir())
+    client.force_login(User.objects.create_user("ops@example.com", "x", role=User.Role.OPS))
+    page = client.get(f"/imports/{imported.pk}/map/", follow=True)
+    assert "no longer there" in page.content.decode()
 
 
 def test_the_page_shows_values_with_proposals_and_takes_what_they_become(client: Client) -> None:
