@@ -29,7 +29,7 @@ class AudienceConfig(AppConfig):
         )
         from audience.api import refusals
         from audience.conditions import uses
-        from audience.importing import kinds
+        from audience.importing import kinds, schedules
         from kit import audit, jobs, navigation, notes, registry, work
 
         audit.named(trail.ACTIONS)
@@ -45,8 +45,10 @@ class AudienceConfig(AppConfig):
         uses.register(segments.kept)
         jobs.register(erasure.JOB, erasure.work)
         jobs.register("segment", segments.work)
-        jobs.register("import", importing.work, tidy=importing.tidy)
+        jobs.register("import", importing.work, tidy=schedules.tidy_import)
+        jobs.register(schedules.JOB, schedules.work, tidy=schedules.tidy, counts="steps")
         jobs.register(importing.rollback.JOB, importing.rollback.work)
+        jobs.register(importing.rollback.PREVIEW, importing.rollback.preview_work)
         registry.panel("start", _("Bring your history"), "audience/_first_step.html", people.first_step, order=10)
         registry.panel("settings", _("Left out of figures"), "kit/_setting.html", panels.own_domains, order=10)
         for place in ("jobs", "system"):
@@ -69,6 +71,9 @@ class AudienceConfig(AppConfig):
         navigation.register(area="data", label=_("Readiness"), url_name="readiness", icon="gauge", order=20)
         navigation.register(area="data", label=_("Best customers"), url_name="best_customers", icon="trophy", order=30)
         navigation.register(area="data", label=_("Look-alikes"), url_name="look_alikes", icon="copy", order=31)
+        navigation.register(
+            area="data", label=_("Schedules"), url_name="import_schedules", icon="calendar-clock", order=12
+        )
         navigation.register(
             area="data", label=_("Custom fields"), url_name="custom_fields", icon="table-properties", order=60
         )

@@ -19,7 +19,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from audience.models import ConsentRecord, Pause, Person, Suppression, Topic
@@ -29,6 +29,7 @@ from kit.models import Setting, User
 from kit.sql import Sql, join, rows, run, sql, value
 
 EMAIL = "email"
+DOMAIN = "email domain"  # under which whole domains are suppressed, so that one look tells that there are none
 TRACKING = "tracking"  # no channel of messages: whether this person's opens and clicks may be counted
 ADDRESS = {EMAIL: Sql("p.email")}  # of a person p, by channel
 UNSUBSCRIBED = "unsubscribed"  # the suppression that a withdrawal leaves behind, for the time after an erasure
@@ -64,7 +65,8 @@ def verdicts(people: Sql, *, channel: str = EMAIL, topic: Topic | None, at: date
         WITH asked AS MATERIALIZED (
             SELECT people.subject_id, p.id IS NOT NULL AS is_person, p.erased_at IS NOT NULL AS is_erased,
                    p.is_excluded, {} <> '' AS has_address,
-                   CASE WHEN EXISTS (SELECT FROM audience_suppression) THEN {} END AS hash
+                   CASE WHEN EXISTS (SELECT FROM audience_suppression) THEN {} END AS hash,
+                   CASE WHEN EXISTS (SELECT FROM audience_suppression WHERE channel = {}) THEN {} END AS domain_hash
             FROM ({}) people LEFT JOIN audience_person p ON p.id = people.subject_id),
         said AS (
             SELECT DISTINCT ON (c.subject_id) c.subject_id, c.given
@@ -82,6 +84,7 @@ def verdicts(people: Sql, *, channel: str = EMAIL, topic: Topic | None, at: date
             WHEN NOT asked.has_address THEN 'no address'
             WHEN for_all.reason <> {} THEN 'suppressed: ' || for_all.reason
             WHEN for_this.reason <> {} THEN 'suppressed: ' || for_this.reason
+            WHEN for_domain.id IS NOT NULL THEN 'suppressed: ' || for_domain.reason
             WHEN NOT said.given THEN 'withdrew'
             WHEN said.given IS NULL AND (for_all.id IS NOT NULL OR for_this.id IS NOT NULL) THEN 'withdrew'
             WHEN said.given IS NULL AND {} THEN 'no consent'
@@ -93,9 +96,12 @@ def verdicts(people: Sql, *, channel: str = EMAIL, topic: Topic | None, at: date
             ON for_all.channel = {} AND for_all.topic_id IS NULL AND for_all.address_hash = asked.hash
         LEFT JOIN audience_suppression for_this
             ON for_this.channel = {} AND for_this.topic_id = {} AND for_this.address_hash = asked.hash
+        LEFT JOIN audience_suppression for_domain
+            ON for_domain.channel = {} AND for_domain.topic_id IS NULL AND for_domain.address_hash = asked.domain_hash
         """,
-        ADDRESS[channel], _hash(ADDRESS[channel]), people, channel, _of_topic(topic_id), at, STANDING, channel,
-        UNSUBSCRIBED, UNSUBSCRIBED, needs_consent, at, channel, channel, topic_id,
+        ADDRESS[channel], hashed(ADDRESS[channel]), DOMAIN, hashed(_domain(ADDRESS[channel])), people, channel,
+        _of_topic(topic_id), at, STANDING, channel, UNSUBSCRIBED,
+        UNSUBSCRIBED, needs_consent, at, channel, channel, topic_id, DOMAIN,
     )  # fmt: skip
 
 
@@ -192,7 +198,7 @@ def record_many(acts: Sql, *, channel: str = EMAIL, now: datetime, by: User | No
     when person, topic, answer and instant are. Erased people get none. What was withdrawn is remembered by address
     too, until it is given again.
     """
-    hashed = _hash(ADDRESS[channel]) if channel in ADDRESS else Sql("NULL::bytea")
+    hash_of = hashed(ADDRESS[channel]) if channel in ADDRESS else Sql("NULL::bytea")
     new: int | None = value(
         sql(
             """
@@ -222,7 +228,7 @@ def record_many(acts: Sql, *, channel: str = EMAIL, now: datetime, by: User | No
                   AND (latest.topic_id IS NULL OR s.topic_id = latest.topic_id))
             SELECT count(*) FROM written HAVING count(*) > 0
             """,
-            channel, now, by.pk if by else None, acts, channel, hashed, ADDRESS.get(channel, Sql("''")),
+            channel, now, by.pk if by else None, acts, channel, hash_of, ADDRESS.get(channel, Sql("''")),
             channel, UNSUBSCRIBED, now, channel, UNSUBSCRIBED,
         )
     )  # fmt: skip
@@ -400,27 +406,36 @@ def suppress(
 def suppress_many(addresses: Sql, *, channel: str = EMAIL, topic: Topic | None = None, now: datetime) -> int:
     """Use none of these addresses any more (a statement that yields address, reason); how many were in use.
 
+    "@" and a domain stand for whoever has an address there, whatever the topic.
     An address that is known as unsubscribed keeps that no longer: the graver reason stands.
     """
     return run(
         sql(
             """
             INSERT INTO audience_suppression AS s (channel, topic_id, address_hash, reason, created_at)
-            SELECT {}, {}::bigint, hash, min(reason), {} FROM (
-                SELECT {} AS hash, a.reason FROM ({}) a WHERE a.address <> '') hashed
-            GROUP BY hash ORDER BY hash
+            SELECT kept_under, {}::bigint, hash, min(reason), {} FROM (
+                SELECT {} AS kept_under, {} AS hash, a.reason FROM ({}) a WHERE a.address <> '') hashed
+            GROUP BY hash, kept_under ORDER BY hash
             ON CONFLICT (channel, topic_id, address_hash)
             DO UPDATE SET reason = excluded.reason, created_at = excluded.created_at WHERE s.reason = {}
             """,
-            channel, topic.pk if topic else None, now, _hash(Sql("a.address")), addresses, UNSUBSCRIBED,
+            topic.pk if topic else None, now, kept_under(Sql("a.address")) if channel == EMAIL else sql("{}", channel),
+            hashed(Sql("a.address")), addresses, UNSUBSCRIBED,
         )
     )  # fmt: skip
 
 
+def kept_under(address: Sql) -> Sql:
+    """The channel under which an address of the email channel is kept: whole domains have one of their own."""
+    return sql("CASE WHEN {} LIKE '@%%' THEN {} ELSE {} END", address, DOMAIN, EMAIL)
+
+
 def find(address: str, *, channel: str = EMAIL) -> list[Suppression]:
     """Why an address must not be used: nothing when it may. Raises BadValue for what is no address."""
-    hashed = value(sql("SELECT {}", _hash(sql("{}::text", _plain(address)))))
-    return list(Suppression.objects.filter(channel=channel, address_hash=hashed).select_related("topic"))
+    told = sql("{}::text", _plain(address))
+    [(own, whole)] = rows(sql("SELECT {}, {}", hashed(told), hashed(_domain(told))))
+    found = Q(channel=channel, address_hash=own) | Q(channel=DOMAIN, address_hash=whole)
+    return list(Suppression.objects.filter(found).select_related("topic"))
 
 
 @transaction.atomic
@@ -443,8 +458,12 @@ def _plain(address: str) -> str:
     return told
 
 
-def _hash(address: Sql) -> Sql:
-    """The keyed hash of an address, in SQL; equal for addresses that compare as equal."""
+def _domain(address: Sql) -> Sql:
+    return sql("substr({}, strpos({}, '@'))", address, address)
+
+
+def hashed(address: Sql) -> Sql:
+    """The keyed hash of an address, or of "@" and a domain, in SQL; equal for addresses that compare as equal."""
     return sql("""sha256({}::bytea || convert_to(lower({} COLLATE "C"), 'UTF8'))""", _key(), address)
 
 

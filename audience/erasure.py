@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from audience import consent, live, names
+from audience import consent, importing, live, names
 from audience.models import FieldChange, Identity, Import, Person
 from audience.people import TEXTS
 from kit import audit, holding, jobs
@@ -139,14 +139,14 @@ def _drop_files(words: list[str]) -> None:
     waiting = Import.objects.exclude(finished_at__isnull=False, dry_run=False).select_related("job")
     for each in waiting:
         path = Path(each.path)
-        if not path.is_file() or not _speaks(path, each.encoding, words):
+        if not any(_speaks(part, each.encoding, words) for part in importing.parts_of(path)):
             continue
         if each.job is not None and each.job.state in jobs.OPEN:
             said = _(
                 "The import of “%(file)s” is under way and holds this person. Let it end, or cancel it, then erase."
             )
             raise Refused(said % {"file": each.file_name})
-        transaction.on_commit(partial(path.unlink, missing_ok=True))
+        transaction.on_commit(partial(importing.remove, path))
 
 
 def _speaks(path: Path, encoding: str, words: list[str]) -> bool:

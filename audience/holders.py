@@ -41,13 +41,15 @@ ANSWERS_OF = r"""SELECT id, (body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'p
 WRITTEN = "EXISTS (SELECT FROM {{}} made WHERE made.tab = 'audience_{}' AND made.id = h.id)"  # by the import itself
 # An activity, or what reverses it.
 BY_IMPORT = WRITTEN.format("activity").replace("= h.id", "IN (h.id, h.reversal_of_id)")
+SAID_BY_IMPORT = WRITTEN.format("consentrecord").replace("= h.id", "IN (h.id, h.reversal_of_id)")
 TRACES_OF = """
-    SELECT trace.id, coalesce(purchase.subject_id, contract.subject_id, traced) AS subject_id
+    SELECT trace.id, coalesce(purchase.subject_id, contract.subject_id, matter.subject_id, traced) AS subject_id
     FROM audience_importtrace trace CROSS JOIN unnest(trace.ids) traced
     LEFT JOIN audience_purchase purchase ON trace.table = 'audience_purchase' AND purchase.id = traced
     LEFT JOIN audience_contract contract ON trace.table = 'audience_contract' AND contract.id = traced
-    WHERE trace.was IS NOT NULL
-        AND trace.table IN ('audience_person', 'audience_account', 'audience_purchase', 'audience_contract')
+    LEFT JOIN audience_case matter ON trace.table = 'audience_case' AND matter.id = traced
+    WHERE trace.was IS NOT NULL AND trace.table IN
+        ('audience_person', 'audience_account', 'audience_purchase', 'audience_contract', 'audience_case')
 """
 # A row has the values of many; those of one are emptied, so that what others had can still return.
 EMPTY_TRACES = """
@@ -58,6 +60,7 @@ EMPTY_TRACES = """
             JOIN subject ON p.subject_id = subject.id
         UNION ALL SELECT 'audience_contract', array_agg(c.id) FROM audience_contract c
             JOIN subject ON c.subject_id = subject.id
+        UNION ALL SELECT 'audience_case', array_agg(m.id) FROM audience_case m JOIN subject ON m.subject_id = subject.id
         UNION ALL SELECT 'audience_deal', array_agg(deal_id) FROM audience_dealrole
             JOIN subject ON person_id = subject.id)
     UPDATE audience_importtrace held SET was = (
@@ -84,7 +87,7 @@ def register_all() -> None:
     holder(models.Contract, "contracts", personal=("name", "properties"))
     holder(models.ContractAmendment, "amendments of contracts", whose=AMENDMENTS_OF)
     holder(models.Case, "cases", personal=("title", "properties"))
-    holder(models.ConsentRecord, "consents", personal=("wording",))
+    holder(models.ConsentRecord, "consents", personal=("wording",), follows=SAID_BY_IMPORT)
     holder(models.Pause, "pauses")
     dynamic = "EXISTS (SELECT FROM audience_segment s WHERE s.id = h.segment_id AND s.kind = 'dynamic')"
     holder(models.SegmentMember, "segments", follows=dynamic)
@@ -95,3 +98,4 @@ def register_all() -> None:
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")
     registry.spare(models.Account, models.Product, models.Topic, models.Tag, models.Field, models.ActivityKind)
+    registry.spare(models.SavedMapping, models.ImportSchedule, models.TakenFile)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from prometheus_client import Metric
 
 from audience import erasure, live
+from audience.importing import schedules
 from audience.panels import LATE
 from audience.readiness import completeness
 from kit import metrics, periodic, writing
@@ -57,6 +58,14 @@ def register_all() -> None:
         task="audience.tasks.tell_time",
         every=timedelta(minutes=1),
         run=live.clock,
+    )
+    periodic.register(
+        "start_imports",
+        gettext_lazy("Scheduled imports"),
+        gettext_lazy("Folders and addresses whose time has come are looked at for new files."),
+        task="audience.tasks.start_imports",
+        every=timedelta(minutes=1),
+        run=schedules.clock,
     )
     periodic.register(
         "look_again",

@@ -27,6 +27,12 @@ def tell_time() -> None:
 
 
 @shared_task
+def start_imports() -> None:
+    """Every minute: the scheduled imports that are due."""
+    periodic.turn("start_imports", timezone.now())
+
+
+@shared_task
 def look_again() -> None:
     """Every night: what was written about somebody while they were being erased."""
     periodic.turn("look_again", timezone.now())

@@ -15,10 +15,12 @@ from audience.api.contracts import Contracts
 from audience.api.deals import Deals
 from audience.api.imports import Imports, Rejects
 from audience.api.likeness import BestCustomers, LookAlikes
+from audience.api.mappings import Mappings
 from audience.api.people import People
 from audience.api.products import Products
 from audience.api.purchases import Purchases
 from audience.api.readiness import Readiness
+from audience.api.schedules import Schedules
 from audience.api.segments import Members, Segments
 from campaigns.api.campaigns import Campaigns, CampaignVersions
 from campaigns.api.enrollments import Enrollments
@@ -55,6 +57,8 @@ RESOURCES: dict[str, type[Resource]] = {
     "look-alikes": LookAlikes,
     "imports": Imports,
     "imports/<int:imported>/rejects": Rejects,
+    "import-mappings": Mappings,
+    "import-schedules": Schedules,
     "jobs": Jobs,
     "lifecycles": Lifecycles,
     "lifecycles/<slug:lifecycle>/versions": Versions,

@@ -13,6 +13,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep messages": {"task": "campaigns.tasks.sweep_messages", "schedule": 15.0, "options": {"expires": 15}},
     # every minute on the minute, and so right after midnight: what time alone changes
     "tell time": {"task": "audience.tasks.tell_time", "schedule": crontab(), "options": {"expires": 60}},
+    "start imports": {"task": "audience.tasks.start_imports", "schedule": crontab(), "options": {"expires": 60}},
     # twice a minute: what moved since is in the figures
     "fill reports": {"task": "reporting.tasks.fill_reports", "schedule": 30.0, "options": {"expires": 30}},
     # every night (UTC)

@@ -141,6 +141,8 @@ STORAGES = {
 UPLOADS = DATA_DIR / "uploads"  # files to be brought in, under generated names, until they are
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 << 20  # a request of a thousand activities has room
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000  # a file of a thousand columns is mapped in one form
+IMPORT_FOLDERS = os.environ.get("IMPORT_FOLDERS", "")  # below it schedules find files; empty: nowhere
+REACHABLE_IN_TESTS: set[tuple[str, int]] = set()  # hosts and ports besides the open web; never out of the environment
 IMPORT_MAX_BYTES = int(os.environ.get("IMPORT_MAX_BYTES", 2 << 30))
 
 REST_FRAMEWORK = {

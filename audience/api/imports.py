@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audience import importing, sight
-from audience.importing import rollback
+from audience.importing import formats, rollback, saved
 from audience.models import Import, Reject
 from kit import exports
 from kit.api import files
@@ -71,24 +71,70 @@ class ImportRow(Row):
         return importing.counts_of(imported)
 
 
-class _How(Strict):
+BY_COLUMN = {"type": "object", "additionalProperties": {"type": "string"}}
+VALUES = {
+    "type": "object",
+    "description": 'By column: what a value of the file becomes, "" for nothing.',
+    "additionalProperties": BY_COLUMN,
+}
+OPTIONS = ("date_order", "create_people", "values", "dates", "numbers", "zones")
+
+
+def is_fields(value: Any) -> Any:
+    """A mapping as it was told, also as text in a form. Raises ValidationError for what is none."""
+    told = _object(value)
+    if not isinstance(told, dict) or not all(_is_fields(each) for each in told.values()):
+        raise serializers.ValidationError(_("It is an object of columns and fields."), "bad_mapping")
+    return told
+
+
+def formats_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of what was told that are options of a mapping."""
+    return {name: given[name] for name in OPTIONS if name in given}
+
+
+class FormatsGiven(Strict):
+    """How a file writes dates and numbers, and which of its values mean others."""
+
+    date_order = serializers.ChoiceField(
+        choices=formats.ORDERS, required=False, help_text="Of dates with the year last; seen from the values else."
+    )
+    values = described(serializers.JSONField, VALUES)(required=False)
+    dates = described(serializers.JSONField, {**BY_COLUMN, "description": "By column: dmy or mdy."})(required=False)
+    numbers = described(
+        serializers.JSONField, {**BY_COLUMN, "description": "By column: comma or point, cents or micros."}
+    )(required=False)
+    zones = described(
+        serializers.JSONField, {**BY_COLUMN, "description": "By column: the zone of times without an offset."}
+    )(required=False)
+
+    def validate(self, attrs: Any) -> Any:
+        for name in ("values", "dates", "numbers", "zones"):
+            if name in attrs:
+                attrs[name] = _object(attrs[name])
+                if not isinstance(attrs[name], dict):
+                    raise serializers.ValidationError(
+                        {name: [_("It is an object, told column by column.")]}, "wrong_type"
+                    )
+        return attrs
+
+
+def _object(value: Any) -> Any:
+    return decoded(value.encode()) if isinstance(value, str) else value
+
+
+class _How(FormatsGiven):
     """How the file is to be read."""
 
     policy = serializers.ChoiceField(choices=Import.Policy.choices, required=False)
     dry_run = serializers.BooleanField(required=False, help_text="Say what would become of the rows, and write none.")
     mapping = described(serializers.JSONField, MAPPING)(required=False)
-    date_order = serializers.ChoiceField(
-        choices=("dmy", "mdy"), required=False, help_text="Of dates with the year last; seen from the values else."
-    )
     create_people = serializers.BooleanField(
         required=False, help_text="Make people of whom rows speak and whom nobody knows. Yes, unless it is said."
     )
 
     def validate_mapping(self, value: Any) -> Any:
-        told = decoded(value.encode()) if isinstance(value, str) else value
-        if not isinstance(told, dict) or not all(_is_fields(each) for each in told.values()):
-            raise serializers.ValidationError(_("It is an object of columns and fields."), "bad_mapping")
-        return told
+        return is_fields(value)
 
 
 def _is_fields(said: Any) -> bool:
@@ -101,7 +147,14 @@ class ImportGiven(_How):
     file = serializers.FileField(
         allow_empty_file=True, help_text="CSV or a workbook (.xlsx); encoding and separator are found out."
     )
-    kind = serializers.CharField(help_text="Such as people, accounts, activities, deals, products, purchases.")
+    kind = serializers.CharField(
+        required=False,
+        default="",
+        help_text="Such as people, accounts, activities, deals; found out unless it is said.",
+    )
+    saved_mapping = serializers.CharField(
+        required=False, max_length=saved.LONGEST_NAME, help_text="The name of a mapping that is kept: read it by that."
+    )
     source = serializers.CharField(  # type: ignore[assignment]
         max_length=64, default="file", help_text="The system that the file is from: external ids are its own."
     )
@@ -156,7 +209,9 @@ IN_ADDRESS = [
     for name, about in (
         ("kind", "what the rows are."), ("source", "the system that the file is from."), ("name", "what it is called."),
         ("policy", "as in the form."), ("dry_run", "true or false."), ("mapping", "as JSON."),
-        ("date_order", "as in the form."), ("create_people", "true or false."),
+        ("saved_mapping", "as in the form."), ("sheet", "as in the form."), ("date_order", "as in the form."),
+        ("values", "as JSON."), ("dates", "as JSON."), ("numbers", "as JSON."), ("zones", "as JSON."),
+        ("create_people", "true or false."),
     )
 ]  # fmt: skip
 
@@ -187,6 +242,8 @@ class Imports(Listed, Shown):
         serializer.is_valid(raise_exception=True)
         given = dict(serializer.validated_data)
         file = given["file"]
+        if "saved_mapping" in given:
+            return self.begun(self._by_saved(given))
         imported = importing.start(
             file,
             given["kind"],
@@ -197,10 +254,26 @@ class Imports(Listed, Shown):
             by=self.by,
             now=self.now,
             name=given.get("name") or file.name,
-            options=_options(given),
+            options=formats_of(given),
             sheet=given["sheet"],
         )
         return self.begun(imported)
+
+    def _by_saved(self, given: Mapping[str, Any]) -> Import:
+        """A file that is read by a mapping that is kept. Raises what the verbs raise; then nothing is kept."""
+        kept, file = saved.named(given["saved_mapping"]), given["file"]
+        if told := {"mapping", "policy", *OPTIONS} & set(given):
+            raise Problem(400, "told_twice", _("The mapping that is kept says that already."), field=min(told))
+        imported = importing.upload(
+            file, kept.kind, source=kept.source, by=self.by, now=self.now, name=given.get("name") or file.name,
+            sheet=given["sheet"],
+        )  # fmt: skip
+        try:
+            saved.begin(imported, kept, dry_run=given.get("dry_run", False), by=self.by, now=self.now)
+        except importing.Refused:
+            importing.discard(imported)
+            raise
+        return imported
 
     @extend_schema(request=ImportBegin, responses={202: ImportRow})
     @action(methods=["post"], detail=True)
@@ -212,7 +285,7 @@ class Imports(Listed, Shown):
             mapping=given.get("mapping", imported.mapping["columns"]),
             policy=given.get("policy", imported.policy),
             dry_run=given.get("dry_run", False),
-            options={**imported.mapping["options"], **_options(given)},
+            options={**imported.mapping["options"], **formats_of(given)},
             by=self.by,
             now=self.now,
         )
@@ -246,10 +319,6 @@ def _single(data: Any) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
         raise Problem(400, "invalid", _("Send a form with a file, or a file of text/csv."))
     return data.dict() if hasattr(data, "dict") else data
-
-
-def _options(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: given[name] for name in ("date_order", "create_people") if name in given}
 
 
 @example({"row": 17, "column": "Email", "reason": "is no email address", "raw": ["0031", "ann@"]})

@@ -9,7 +9,9 @@ from kit.api import problems
 from kit.api.problems import Problem
 
 CONFLICTS = ("email_taken", "already_there")  # with another row; all else is wrong by itself
-STATUS = {"body_too_large": 413} | dict.fromkeys(("busy", "done", "rolled_back", "nothing_written", "not_traced"), 409)
+STATUS = {"body_too_large": 413} | dict.fromkeys(
+    ("busy", "done", "rolled_back", "nothing_written", "not_traced", "in_use", "name_taken"), 409
+)
 
 
 def register_all() -> None:

@@ -5,17 +5,21 @@ Read first: running.py (the phases), staging.py (text to values), kinds/people.p
 `rollback.begin(imported, …)` takes all of it back.
 """
 
-from audience.importing import rollback
+from audience.importing import rollback, said
 from audience.importing.refusals import Refused
 from audience.importing.running import (
     begin,
+    choose_kind,
     choose_sheet,
     counts_of,
     discard,
     guessed,
     kind_of,
+    parts_of,
     rejected,
+    remove,
     run,
+    sample,
     start,
     tidy,
     upload,
@@ -23,6 +27,6 @@ from audience.importing.running import (
 )
 
 __all__ = [
-    "Refused", "begin", "choose_sheet", "counts_of", "discard", "guessed", "kind_of", "rejected", "rollback", "run",
-    "start", "tidy", "upload", "work",
+    "Refused", "begin", "choose_kind", "choose_sheet", "counts_of", "discard", "guessed", "kind_of", "parts_of",
+    "rejected", "remove", "rollback", "run", "said", "sample", "start", "tidy", "upload", "work",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Any
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from audience.importing import values
+from audience.importing import formats, values
 from audience.importing.refusals import Refused
 from audience.importing.run import WIDE, Mapped
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind, Target
@@ -25,10 +25,12 @@ from audience.importing.values import Type
 from audience.models import Field
 from audience.models.fields import LONGEST_TEXT
 from kit import addresses
+from kit.registry import registry
 from kit.sql import Sql, rows, sql
 
 SURE, LIKELY = 1.0, 0.6  # how well a name must fit to be taken for a field
 MOST_WRONG = 0.5  # a column of which more values than that are none of the field's type is not that field
+NAMED, LACKING = 4, 3  # fields that a word of a file's name is worth, and those that are lost with one that is needed
 SHOWN = 5  # sample values on the mapping page
 
 CUSTOM_TYPES: dict[str, Type] = {
@@ -59,7 +61,12 @@ class Column:
     @cached_property
     def order(self) -> str:
         """Of dates with the year last: "dmy" or "mdy"; "" when there are none."""
-        return _order(self.cells)
+        return formats.order(self.cells) or formats.likely_order(self.cells)
+
+    @cached_property
+    def decimal(self) -> str:
+        """How numbers are written: fractions behind "comma" or "point", or all in "micros"; "" where nothing tells."""
+        return "micros" if words(self.name).endswith(" micros") else formats.decimal(self.cells)
 
     @cached_property
     def custom_type(self) -> str:
@@ -69,14 +76,15 @@ class Column:
 
 @dataclass
 class Guess:
-    """What a file's columns seem to be. `notes` say what was doubtful."""
+    """What a file's columns seem to be, and fixed values that they show. `notes` say what was doubtful."""
 
     columns: list[Column]
     notes: list[str] = field(default_factory=list)
+    fixed: dict[str, str] = field(default_factory=dict)
 
     @property
     def mapping(self) -> dict[str, str]:
-        return {column.name: column.guess for column in self.columns if column.guess}
+        return {column.name: column.guess for column in self.columns if column.guess} | self.fixed
 
     @property
     def unknown(self) -> list[str]:
@@ -113,7 +121,32 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) ->
             continue
         column.guess, column.score = target.name, score
         taken.add(target.name)
+        if doubt := formats.doubt(column.name, column.cells, target.type.name):
+            answer.notes.append(doubt)
+    if "currency" in kind.by_name and "currency" not in taken:
+        amounts = [each for each in columns if each.guess and kind.by_name[each.guess].type is values.MONEY]
+        answer.fixed = {f"={code}": "currency" for each in amounts if (code := formats.currency(each.cells))}
+        if len(answer.fixed) > 1:
+            answer.fixed = {}
     return answer
+
+
+def likely_kind(header: Sequence[str], sample: Sequence[Sequence[str]], called: str) -> str:
+    """The kind of rows that a file most likely has: of which most columns are known, with what its name says."""
+    told = set(words(called).split())
+    kinds = [kind for kind in registry.import_kinds.values() if isinstance(kind, Kind)]
+    return max(
+        kinds, key=lambda kind: _likelihood(kind, guess(kind, header, sample), told)
+    ).name  # of several the first
+
+
+def _likelihood(kind: Kind, guess: Guess, called: set[str]) -> float:
+    fields = set(guess.mapping.values())
+    needed = [need.any_of for need in kind.needs] or [("external_id", "name")]  # what neither has is hardly a deal
+    lacks = sum(not fields & set(any_of) for any_of in needed)
+    named = [len(name.split()) for name in kind.names if called >= set(name.split())]
+    ids = sum(field.endswith("external_id") for field in fields)  # anything has ids
+    return len(fields) - ids / 2 + NAMED * max(named, default=0) - LACKING * lacks
 
 
 def read(
@@ -121,6 +154,7 @@ def read(
 ) -> list[Mapped]:
     """The mapping as the engine takes it. Raises Refused for a column or field that is not there, or is needed."""
     header = [column.name for column in columns]
+    formats.check(options, header)
     mapped: list[Mapped] = []
     for said, fields in told.items():
         constant = said[1:].strip() if said.startswith("=") and said not in header else None
@@ -159,17 +193,27 @@ def define(kind: Kind, mapped: Sequence[Mapped], labels: Mapping[str, str], now:
 
 def slug_of(column: str) -> str:
     """The slug of the custom field that a column becomes."""
-    return slugify(_words(column)).replace("-", "_")[:64] or "field_" + format(abs(hash(column)) % 10**8, "08d")
+    return slugify(words(column)).replace("-", "_")[:64] or "field_" + format(abs(hash(column)) % 10**8, "08d")
 
 
 def _mapped(kind: Kind, told: str, column: Column | None, constant: str | None, options: Mapping[str, Any]) -> Mapped:
+    name, of_type, length = _field(kind, told, column)
+    place, words, zone = None, {}, ""
+    if column is not None:
+        place, words = column.place, options.get("values", {}).get(column.name, {})
+        zone = options.get("zones", {}).get(column.name, "")
+    if of_type is values.EMAIL_ADDRESS:
+        return Mapped(name, values.UNCHECKED_EMAIL, length, place, constant, words)
+    return Mapped(name, _written(of_type, column, options), length, place, constant, words, zone)
+
+
+def _field(kind: Kind, told: str, column: Column | None) -> tuple[str, Type, int]:
+    """The field that is meant, its type, and how long it may be. Raises Refused."""
     name, _colon, type_name = told.partition(":")
-    place = column.place if column else None
     if name.startswith(CUSTOM) and kind.custom:
-        of_type = _custom_type(kind, name.removeprefix(CUSTOM), type_name, column)
-        return Mapped(name, _dated(of_type, column, options), LONGEST_TEXT, place, constant)
+        return name, _custom_type(kind, name.removeprefix(CUSTOM), type_name, column), LONGEST_TEXT
     if name.startswith(PROPERTIES) and kind.properties and name != PROPERTIES:
-        return Mapped(name, values.TEXT, LONGEST_TEXT, place, constant)
+        return name, values.TEXT, LONGEST_TEXT
     target = kind.by_name.get(name)
     if target is None:
         reason = _("%(kind)s have no field called “%(field)s”. There are: %(fields)s.")
@@ -177,15 +221,20 @@ def _mapped(kind: Kind, told: str, column: Column | None, constant: str | None, 
             [*kind.by_name, *([f"{CUSTOM}…"] if kind.custom else []), *([f"{PROPERTIES}…"] if kind.properties else [])]
         )
         raise Refused("unknown_field", reason % {"kind": kind.label, "field": name, "fields": known})
-    return Mapped(name, _dated(target.type, column, options), target.length, place, constant)
+    return name, target.type, target.length
 
 
-def _dated(of_type: Type, column: Column | None, options: Mapping[str, Any]) -> Type:
-    if of_type is values.EMAIL_ADDRESS:
-        return values.UNCHECKED_EMAIL
+def _written(of_type: Type, column: Column | None, options: Mapping[str, Any]) -> Type:
+    """The type as the column writes it: as it was told, else as its values show."""
+    if column is None:
+        column = Column("", 0, [])
+    if of_type.name in ("number", "integer", "money"):
+        decimal = options.get("numbers", {}).get(column.name) or column.decimal
+        return values.separated(of_type, decimal) if decimal else of_type
     if of_type.name not in ("instant", "date"):
         return of_type
-    return values.dated(of_type, options.get("date_order") or (column.order if column else "") or "mdy")
+    told = options.get("dates", {}).get(column.name) or options.get("date_order")
+    return values.dated(of_type, told or column.order or "mdy", options.get("zones", {}).get(column.name, ""))
 
 
 def _custom_type(kind: Kind, slug: str, type_name: str, column: Column | None) -> Type:
@@ -206,7 +255,7 @@ def _custom_name(mapped: Mapped) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _words(text: str) -> str:
+def words(text: str) -> str:
     """A name as its words in lower case: “property_firstName” and “First name” are both “first name”."""
     text = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", text.removesuffix("__c"))
     text = re.sub(r"[^\w]+|_+", " ", text).strip().lower()
@@ -215,19 +264,19 @@ def _words(text: str) -> str:
 
 def _fit(column: str, target: Target, kind: Kind) -> float:
     """How well a column's name fits a field: 1 for the very name, less for looser likeness, 0 for none."""
-    said = _words(column)
-    names = [_words(target.name), *map(_words, target.aliases)]
+    said = words(column)
+    names = [words(target.name), *map(words, target.aliases)]
     if said in names:
         return SURE
     if said.replace(" ", "") in [name.replace(" ", "") for name in names]:
         return 0.95
-    own = _words(kind.name).removesuffix("s")
+    own = words(kind.name).removesuffix("s")
     if said.removeprefix(f"{own} ") in names and said.startswith(f"{own} "):
         return 0.9
     if (
         ": " in column
-        and _words(column.partition(": ")[2]) in names
-        and _words(column.partition(": ")[0]) in _OWN.get(kind.name, ())
+        and words(column.partition(": ")[2]) in names
+        and words(column.partition(": ")[0]) in _OWN.get(kind.name, ())
     ):
         return 0.9
     return 0.0
@@ -242,24 +291,11 @@ def _are_forms_of_address(column: Column) -> bool:
     return bool(column.examples) and all(example.lower().rstrip(".") in forms for example in column.examples)
 
 
-def _order(cells: Sequence[str]) -> str:
-    """Whether dates with the year last begin with the day or the month. Where nothing tells, dots mean the day."""
-    parts = [re.match(r"\s*(\d{1,2})([/.-])(\d{1,2})\2\d{4}", cell) for cell in cells]
-    found = [part for part in parts if part]
-    if not found:
-        return ""
-    if any(int(part[1]) > 12 for part in found):
-        return "dmy"
-    if any(int(part[3]) > 12 for part in found):
-        return "mdy"
-    return "dmy" if found[0][2] == "." else "mdy"
-
-
 def _wrong_share(column: Column, of_type: Type) -> float:
     """The share of a column's values that are none of a type, by the very expressions of the import."""
     if of_type.name == "text" or not column.examples:
         return 0.0
-    dated = values.dated(of_type, column.order or "mdy") if of_type.name in ("instant", "date") else of_type
+    dated = _written(of_type, column, {})
     cells = [cell[:1000] for cell in column.cells if cell]
     if of_type.name in ("email", "domain"):
         cells = [addresses.ascii_domain(cell) for cell in cells]  # as the import does before it looks at them

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,9 @@ BATCH_CHARACTERS = 16 << 20
 LONGEST_ROW = 4 << 20  # characters
 BLANKS = " \t\r\n\u00a0\u3000\u200b\ufeff"  # what is cut off at both ends of a cell
 SHOWN = 2000  # characters of a cell that are kept of a row that cannot be read
+
+GUARDED = re.compile(r"(?:^|[,;\t|\n\r])'[=+\-@]")  # as exports write what a spreadsheet would take for a formula
+GUARDS = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 
 UNEVEN = gettext_noop("The row has another number of cells than the header.")
 NUL = gettext_noop("The row holds a NUL character, which no text may.")
@@ -157,7 +161,7 @@ class _Reading:
                 return None
         if not block.isascii() and _damaged(block):
             return None
-        if self._has_loose_blanks(block):
+        if self._has_loose_blanks(block) or ("'" in block and GUARDED.search(block)):
             return None
         lines = block.split("\n")
         if not lines[-1]:
@@ -213,7 +217,7 @@ class _Reading:
 
     def _take(self, made: tuple[list[str], str], row: int, batch: Batch) -> None:
         cells, reason = made
-        cells = [cell.strip(BLANKS) for cell in cells]
+        cells = [_unguarded(cell.strip(BLANKS)) for cell in cells]
         if not reason and not any(cells):
             return  # a blank row
         if len(cells) > self._width and not any(cells[self._width :]):
@@ -275,6 +279,11 @@ def _line_end(text: str) -> int:
 
 def _cuts(length: int, rows: int) -> range:
     return range(0, length, rows)
+
+
+def _unguarded(cell: str) -> str:
+    """The cell without the apostrophe by which our own exports, and spreadsheets, keep it from being a formula."""
+    return cell[1:].strip(BLANKS) if cell.startswith(GUARDS) else cell
 
 
 def _damaged(text: str) -> bool:

@@ -2,14 +2,14 @@
 
 begin: the import is claimed, its job queued · judge: for every row the import wrote it is decided what becomes of it ·
 act: table by table, in chunks that each look again, as others go on writing · finish: counts, trail.
-What an import wrote is known by its traces, which triggers write (migration 0012). Other floors register ways back of
-their own. A preview is the judgement alone, so it cannot say anything else than what is done.
+What an import wrote is known by its traces, which triggers write (migrations 0012 and 0015). Other floors register ways
+back of their own. A preview is the judgement alone, so it cannot say anything else than what is done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
 
-from audience import activities, exclusions, history
+from audience import activities, consent, exclusions, history
 from audience.importing.refusals import Refused
 from audience.importing.run import TURN
 from audience.models import Account, Import, Person
@@ -27,11 +27,13 @@ from kit.models import Job, User
 from kit.registry import registry
 from kit.sql import Sql, join, name, rows, run, sql, value
 
-JOB = "rollback"
+JOB, PREVIEW = "rollback", "rollback_preview"
+AT_HAND = 20_000  # rows of an import whose preview is worked out while somebody waits
 AT_ONCE = 2_000  # rows of one transaction
 GOES, WITH_IT = "goes", "with_it"
 SUBJECTS: dict[str, type[Person] | type[Account]] = {"audience_person": Person, "audience_account": Account}
-# Tables whose rows change without a history, and the columns that say whether one did; as migration 0012 hashes them.
+# Tables whose rows change without a history, and the columns that say whether one did; as migrations 0012 and 0015
+# hash them.
 MARKED = {
     "audience_deal": "name, account_id, partner_id, product_id, owner_id, amount, currency, pipeline, stage, status,"
     " reason, opened_at, expected_close_on, closed_at, properties",
@@ -40,6 +42,9 @@ MARKED = {
     "audience_contract": "person_id, account_id, name, product_id, starts_on, renews_on, notice_on, ends_on,"
     " auto_renew, annual_value, currency, properties",
     "audience_contractamendment": "contract_id, valid_from, annual_value",
+    "audience_case": "person_id, account_id, title, severity, opened_at, closed_at, properties",
+    "audience_cost": "channel, campaign, starts_on, ends_on, amount, currency",
+    "audience_suppression": "channel, topic_id, address_hash, reason",
 }
 # What hangs on a row of these: others' keeps it.
 PARTS = {
@@ -162,6 +167,42 @@ def preview(imported: Import, *, now: datetime) -> list[Line]:
     back = Back(imported, None, now, temporary=True)
     _judge(back)
     return _lines(back)
+
+
+def is_quick(imported: Import) -> bool:
+    """Whether a preview may be waited for; else a job works it out (`foresee`)."""
+    return int(imported.counts.get("rows", 0)) <= AT_HAND
+
+
+@transaction.atomic
+def foresee(imported: Import, *, by: User | None, now: datetime) -> Job:
+    """Have a job work the preview out; the one that is at it already, if there is one. Raises Refused."""
+    if refused := refusal(imported):
+        raise refused
+    Import.objects.select_for_update(of=("self",)).get(pk=imported.pk)
+    job = foreseen(imported)
+    if job is None or job.state not in jobs.OPEN:
+        title = _("What rolling %(file)s back would do") % {"file": imported.file_name}
+        job = jobs.enqueue(PREVIEW, {"import": imported.pk}, by=by, now=now, title=title)
+        audit.record("import.foresee", imported.file_name, by=by, now=now, after={"import": imported.pk})
+    return job
+
+
+def foreseen(imported: Import) -> Job | None:
+    """The last job that worked a preview out, or is at it."""
+    return Job.objects.filter(kind=PREVIEW, payload__import=imported.pk).order_by("-pk").first()
+
+
+def lines_foreseen(job: Job) -> list[Line]:
+    """What a preview said."""
+    return [Line(**{**each, "stays": [tuple(pair) for pair in each["stays"]]}) for each in job.result.get("lines", [])]
+
+
+def preview_work(held: jobs.Held) -> dict[str, Any]:
+    """The job of a preview: what `kit.jobs` calls."""
+    lines = preview(Import.objects.get(pk=held.payload["import"]), now=held.now)
+    link = reverse("import_roll_back", args=[held.payload["import"]])
+    return {"lines": [asdict(line) for line in lines], "link": link}
 
 
 @transaction.atomic
@@ -589,6 +630,11 @@ def _reverse(back: Back, ids: Sequence[int]) -> None:
     run(sql("UPDATE audience_activity SET external_id = {} WHERE id = ANY ({})", Sql(renamed), list(ids)))
 
 
+def _unsay(back: Back, ids: Sequence[int]) -> None:
+    """What nobody said is corrected by rows of their own, as every word that was written down by mistake."""
+    consent.take_back(sql("SELECT unnest({}::bigint[]) AS id", list(ids)), by=back.by, now=back.now)
+
+
 def _delete(table: str) -> Callable[[Back, Sequence[int]], None]:
     def take(back: Back, ids: Sequence[int]) -> None:
         for part, column in PARTS.get(table, ()):
@@ -640,6 +686,10 @@ FACTS = (
     _way("audience_purchase", gettext_lazy("Purchases"), _sourced),
     _way("audience_deal", gettext_lazy("Deals"), _sourced),
     _way("audience_dealrole", gettext_lazy("Roles in deals"), _beside, ("deal_id", "audience_deal")),
+    _way("audience_case", gettext_lazy("Cases"), _sourced),
+    _way("audience_cost", gettext_lazy("Costs"), _sourced),
+    _way("audience_consentrecord", gettext_lazy("Consents"), _beside, take=_unsay),
+    _way("audience_suppression", gettext_lazy("Addresses not to be used"), _sourced),
 )
 PEOPLE = _way("audience_person", gettext_lazy("People"), _subjects, take=_empty("audience_person"))
 PRODUCTS = _way("audience_product", gettext_lazy("Products"), _sourced)

@@ -6,7 +6,7 @@ Further tables hold what the rows refer to (accounts, people, products), one row
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +26,18 @@ from kit.sql import Sql, name, run, sql, value
 
 FILLED = tuple(
     f"audience_{each}"
-    for each in ("person", "account", "fieldchange", "activity", "deal", "dealrole", "purchase", "contract")
+    for each in (
+        "person",
+        "account",
+        "fieldchange",
+        "activity",
+        "deal",
+        "dealrole",
+        "purchase",
+        "contract",
+        "case",
+        "consentrecord",
+    )  # fmt: skip
 )
 TURN = "audience_rollback_seq"  # also the lock under which subjects are taken away
 WIDE = 250  # columns; in a wider file only the mapped ones are staged, because a row must fit a page of the database
@@ -34,13 +45,19 @@ WIDE = 250  # columns; in a wider file only the mapped ones are staged, because 
 
 @dataclass(frozen=True)
 class Mapped:
-    """One field and where its value comes from: a column of the file or a fixed value."""
+    """One field and where its value comes from: a column of the file or a fixed value.
+
+    `words` are texts of the file that become others ("" for nothing); `zone` is that of times without an offset, where
+    the column has one of its own.
+    """
 
     target: str
     type: Type
     length: int
     column: int | None = None
     constant: str | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
+    zone: str = ""
 
 
 @dataclass
@@ -189,4 +206,5 @@ TABLES = (
     "kinds",
     "digests",
     "repeated",
+    "said",
 )

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -24,7 +25,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from audience import exclusions
-from audience.importing import headers, planning, reading, sniffing, staging, workbooks
+from audience.importing import archives, headers, planning, reading, said, sniffing, staging, workbooks
 from audience.importing.headers import Guess
 from audience.importing.refusals import Refused
 from audience.importing.run import TURN, Run
@@ -42,6 +43,15 @@ ALWAYS = ("created", "updated", "unchanged", "skipped", "repeated")  # counts th
 WORTH_COUNTING = 1_000  # rows in the file, above which the planner must know of them before anybody asks
 ROLLED_BACK = gettext_noop("This import was rolled back. Upload the file again to bring it in once more.")
 BREATH = 0.5  # seconds that an import leaves to one that is rolled back, before it matches its rows again
+OF_FILE = (
+    "sheet",
+    "sheets",
+    "archive",
+    "header_row",
+    "escape",
+    "notes",
+)  # options that a file has, whatever its mapping
+BEFORE = 3  # columns of a file of refused rows that stand before its own
 RIVALS = 5  # how often somebody else may write the same people meanwhile
 
 
@@ -99,19 +109,23 @@ def upload(
 ) -> Import:
     """Take a file in under a generated name and look at it. Raises Refused (`not_csv`, `empty`, `body_too_large` …).
 
-    Of a workbook `sheet` is read, else the first that says something.
+    Of a workbook `sheet` is read, else the first that says something; of an archive the file of that name. Without a
+    kind it is guessed.
     """
-    kind_of(kind)
+    if kind:
+        kind_of(kind)
     shown = name or Path(str(getattr(file, "name", file))).name
     path = Path(settings.UPLOADS) / f"{uuid.uuid4().hex}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         size = _store(file, path)
-        layout, options = _look(path, sheet)
+        with _beside(path) as into:
+            layout, options = _look(path, sheet, into)
+            _place(path, into, options)
     except BaseException:
-        _remove(path)
+        remove(path)
         raise
-    imported = Import.objects.create(
+    imported = Import(
         kind=kind,
         file_name=shown[:255],
         path=str(path),
@@ -124,45 +138,136 @@ def upload(
         created_by=by,
         created_at=now,
     )
-    audit.record("import.upload", imported.file_name, by=by, now=now, after={"import": imported.pk, "kind": kind})
+    if (before := _refused_by(imported)) is not None and kind in ("", before.kind):
+        _read_as(imported, before)
+    elif not kind:
+        options["kind_guessed"] = True
+        imported.kind = _likely_kind(imported)
+    imported.save()
+    after = {"import": imported.pk, "kind": imported.kind}
+    audit.record("import.upload", imported.file_name, by=by, now=now, after=after)
     return imported
 
 
 def choose_sheet(imported: Import, sheet: str) -> None:
-    """Another sheet of the workbook is meant: look at its columns anew. Raises Refused; then the former stays."""
-    with transaction.atomic():
-        locked = Import.objects.select_for_update(of=("self",)).select_related("job").get(pk=imported.pk)
-        if locked.job is not None and locked.job.state in jobs.OPEN:
-            raise Refused("busy", _("This import is under way."))
-        layout, options = _look(Path(locked.path), sheet)
-        workbooks.rows_of(Path(locked.path)).unlink(missing_ok=True)
-        imported.header, imported.mapping = list(layout.header), {"columns": {}, "options": options}
-        imported.save(update_fields=["header", "mapping"])
+    """Another sheet of the workbook, or file of the archive, is meant: look at its columns anew.
+
+    It is read before anything is held. Raises Refused; then the former stays.
+    """
+    _refuse_busy(imported)
+    _refuse_gone(imported)
+    path = Path(imported.path)
+    with _beside(path) as into:
+        layout, options = _look(path, sheet, into)
+        is_guessed = imported.mapping["options"].get("kind_guessed", False)
+        options |= {"kind_guessed": True} if is_guessed else {}
+        with transaction.atomic():
+            _refuse_busy(Import.objects.select_for_update(of=("self",)).select_related("job").get(pk=imported.pk))
+            _place(path, into, options)
+            imported.header, imported.mapping = list(layout.header), {"columns": {}, "options": options}
+            imported.encoding, imported.delimiter = layout.encoding, layout.delimiter
+            if is_guessed:
+                imported.kind = _likely_kind(imported)
+            imported.save(update_fields=["header", "mapping", "encoding", "delimiter", "kind"])
 
 
-def _look(path: Path, sheet: str) -> tuple[sniffing.Layout, dict[str, Any]]:
+@transaction.atomic
+def choose_kind(imported: Import, kind: str) -> None:
+    """The rows are of another kind. Raises Refused."""
+    kind_of(kind)
+    locked = Import.objects.select_for_update(of=("self",)).select_related("job").get(pk=imported.pk)
+    _refuse_busy(locked)
+    if locked.kind != kind:
+        imported.kind, imported.mapping = kind, {"columns": {}, "options": _of_file(locked.mapping["options"])}
+        imported.save(update_fields=["kind", "mapping"])
+
+
+def _refuse_busy(imported: Import) -> None:
+    if imported.job is not None and imported.job.state in jobs.OPEN:
+        raise Refused("busy", _("This import is under way."))
+
+
+def _refuse_gone(imported: Import) -> None:
+    """An erasure takes files away that speak of whoever is erased."""
+    if not Path(imported.path).is_file():
+        raise Refused("file_gone", _("The uploaded file is no longer there. Upload it again."))
+
+
+def _of_file(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that say how the file is laid out."""
+    return {name: options[name] for name in OF_FILE if name in options}
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Where something is written before it takes its place; nothing is left of it."""
+    into = path.with_suffix(f".{uuid.uuid4().hex}.csv")
+    try:
+        yield into
+    finally:
+        into.unlink(missing_ok=True)
+
+
+def _look(path: Path, sheet: str, into: Path) -> tuple[sniffing.Layout, dict[str, Any]]:
     """How the file is read, as layout and as the options of its mapping. Raises Refused."""
     options: dict[str, Any] = {}
     if workbooks.is_one(path):
-        found = workbooks.look(path, sheet)
+        packed = archives.is_one(path)
+        found = archives.look(path, sheet, into) if packed else workbooks.look(path, sheet, into)
         layout = found.layout
-        options = {"sheet": found.name, "sheets": found.names, "header_row": found.header_row}
+        options = {"sheet": found.name, "sheets": found.names}
+        options |= {"archive": True} if packed else {"header_row": found.header_row}
+        written = into if packed else None
     else:
-        layout = sniffing.look(path)
-        if not reading.sample(path, layout, 1) and not any(True for _batch in reading.batches(path, layout)):
-            raise Refused("empty", _("The file has a header and no rows."))
+        layout, written = sniffing.look(path), path
+    if written and not reading.sample(written, layout, 1) and not any(True for _ in reading.batches(written, layout)):
+        raise Refused("empty", _("The file has a header and no rows."))
     return layout, {**options, "escape": layout.escape, "notes": list(layout.notes)}
 
 
-def _remove(path: Path) -> None:
-    """The uploaded file, and what was written out of it."""
-    for each in path.parent.glob(f"{path.stem}.*"):
+def _place(path: Path, into: Path, options: Mapping[str, Any]) -> None:
+    """What was looked at takes its place beside the file, and what lay there of another sheet goes."""
+    if "sheet" not in options:
+        return
+    workbooks.rows_of(path).unlink(missing_ok=True)
+    said.forget(path)
+    into.replace(workbooks.rows_of(path) if options.get("archive") else workbooks.head_of(path))
+
+
+def remove(path: Path) -> None:
+    """Throw an uploaded file away, and what was written out of it."""
+    for each in parts_of(path):
         each.unlink(missing_ok=True)
 
 
+def parts_of(path: Path) -> list[Path]:
+    """An uploaded file, if it is there, and all that was written out of it."""
+    return [each for each in {path, *path.parent.glob(f"{path.stem}.*")} if each.is_file()]
+
+
+def _refused_by(imported: Import) -> Import | None:
+    """The import of which a file has the refused rows: its own columns, behind the three that say what was wrong."""
+    same = Import.objects.filter(header=imported.header[BEFORE:], rejects__isnull=False).exclude(mapping__columns={})
+    return same.order_by("-pk").first() if len(imported.header) > BEFORE else None
+
+
+def _read_as(imported: Import, before: Import) -> None:
+    """Corrected rows are read as those were that came in."""
+    imported.kind, imported.source, imported.policy = before.kind, before.source, before.policy
+    options = {name: told for name, told in before.mapping["options"].items() if name not in OF_FILE}
+    own = imported.mapping["options"]
+    imported.mapping = {"columns": before.mapping["columns"], "options": {**options, **own}}
+
+
+def _likely_kind(imported: Import) -> str:
+    called = imported.mapping["options"].get("sheet", imported.file_name)
+    return headers.likely_kind(imported.header, sample(imported), Path(called).stem)
+
+
 def guessed(imported: Import) -> Guess:
-    """What the columns of an import's file seem to be."""
-    return headers.guess(kind_of(imported.kind), imported.header, _sample(imported))
+    """What the columns of an import's file seem to be. Raises Refused when it is not there any more."""
+    _refuse_gone(imported)
+    return headers.guess(kind_of(imported.kind), imported.header, sample(imported))
 
 
 @transaction.atomic
@@ -182,15 +287,15 @@ def begin(
         reason = _("There is no policy “%(policy)s”. There are: %(policies)s.")
         raise Refused("unknown_policy", reason % {"policy": policy, "policies": ", ".join(Import.Policy.values)})
     locked = Import.objects.select_for_update(of=("self",)).select_related("job", "rollback").get(pk=imported.pk)
-    if locked.job is not None and locked.job.state in jobs.OPEN:
-        raise Refused("busy", _("This import is under way."))
+    _refuse_busy(locked)
     if locked.rollback is not None or locked.rolled_back_at:
         raise Refused("rolled_back", _(ROLLED_BACK))
     if locked.finished_at and not locked.dry_run:
         raise Refused("done", _("This file has been brought in already. Upload it again to bring it in once more."))
-    told = dict(guessed(imported).mapping if mapping is None else mapping)
+    _refuse_gone(imported)
+    told = dict((imported.mapping["columns"] or guessed(imported).mapping) if mapping is None else mapping)
     chosen = {**imported.mapping.get("options", {}), **(options or {})}
-    mapped = headers.read(kind, headers.look(imported.header, _sample(imported)), told, chosen)
+    mapped = headers.read(kind, headers.look(imported.header, sample(imported)), told, chosen)
     if not dry_run and kind.custom:
         headers.define(kind, mapped, _labels(told), now)
     job = jobs.enqueue(JOB, {"import": imported.pk}, by=by, now=now, title=_title(imported, kind, dry_run=dry_run))
@@ -210,7 +315,7 @@ def begin(
 
 def discard(imported: Import) -> None:
     """Throw an import away that was never begun, with its file."""
-    _remove(Path(imported.path))
+    remove(Path(imported.path))
     imported.delete()
 
 
@@ -230,7 +335,7 @@ def tidy(job: Job) -> None:
     with transaction.atomic():
         Run(imported, kind_of(imported.kind), [], imported.created_at).drop()
     if imported.finished_at and not imported.dry_run:
-        _remove(Path(imported.path))
+        remove(Path(imported.path))
 
 
 def run(import_id: int, progress: Progress) -> dict[str, Any]:
@@ -243,13 +348,14 @@ def run(import_id: int, progress: Progress) -> dict[str, Any]:
     kind = kind_of(imported.kind)
     if imported.rollback_id or imported.rolled_back_at:
         raise Refused("rolled_back", _(ROLLED_BACK))
-    if not Path(imported.path).is_file():
-        raise Refused("file_gone", _("The uploaded file is no longer there. Upload it again."))
+    _refuse_gone(imported)
     told, options = imported.mapping["columns"], imported.mapping["options"]
+    if options.get("archive") and not (unpacked := workbooks.rows_of(Path(imported.path))).is_file():
+        archives.extract(Path(imported.path), options["sheet"], unpacked)
     work = Run(
         imported,
         kind,
-        headers.read(kind, headers.look(imported.header, _sample(imported)), told, options),
+        headers.read(kind, headers.look(imported.header, sample(imported)), told, options),
         imported.created_at,
     )
     cursor = progress.cursor
@@ -274,6 +380,8 @@ def _read(work: Run, progress: Progress) -> None:
     if not progress.cursor.get("read"):
         with transaction.atomic():
             staging.begin(work)
+            if work.imported.dry_run:
+                said.begin(work, headers.look(work.imported.header, sample(work.imported)))
             _move(progress, "read", read=1, rows=0, staged=0, rejected=0)
     rows, staged, refused = (progress.cursor[name] for name in ("rows", "staged", "rejected"))
     characters = 0
@@ -283,6 +391,8 @@ def _read(work: Run, progress: Progress) -> None:
     for batch in batches:
         with work.step():
             refused += staging.take(work, batch)
+            if work.imported.dry_run:
+                said.count(work)
             rows, staged, characters = rows + batch.rows, staged + len(batch.lines), characters + batch.characters
             total = max(rows, round(work.path.stat().st_size * rows / max(characters, 1)))
             _move(progress, "read", read=batch.last, rows=rows, staged=staged, rejected=refused, total=total)
@@ -298,6 +408,8 @@ def _match(work: Run, progress: Progress) -> None:
         staging.forget_refused_later(work)
         work.kind.match(work)
         planning.ready(work)
+        if work.imported.dry_run:
+            said.keep(work)
         _move(progress, "write", prepared=False, rejected=work.imported.rejects.count(), turn=_turn())
     if work.imported.dry_run:
         with transaction.atomic():
@@ -417,11 +529,11 @@ def rejected(imported: Import) -> tuple[list[str], Iterator[list[Any]]]:
     return [_("row"), _("column"), _("reason"), *imported.header], lines
 
 
-def _sample(imported: Import) -> list[list[str]]:
+def sample(imported: Import) -> list[list[str]]:
     """The cells of the first rows, by which columns are guessed and dates are read."""
-    path = Path(imported.path)
-    if "sheet" in imported.mapping["options"]:
-        path = workbooks.head_of(path)
+    path, options = Path(imported.path), imported.mapping["options"]
+    if "sheet" in options:
+        path = workbooks.rows_of(path) if options.get("archive") else workbooks.head_of(path)
     return reading.sample(path, _layout(imported), SAMPLE)
 
 

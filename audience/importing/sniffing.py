@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ def _refuse_foreign(head: bytes) -> None:
         start = head.lstrip()[:200].lower()
         if start.startswith((b"<!doctype", b"<html", b"<?xml")):
             raise Refused("not_csv", _("This is no CSV file but a web page or an XML document."))
-        if start.startswith((b"{", b"[{")) and b'":' in start:
+        if re.match(rb"\[?\s*\{\s*[\"}]|\[\s*[\"\[]", start):
             raise Refused("not_csv", _("This is no CSV file but JSON."))
 
 

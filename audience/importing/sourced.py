@@ -25,7 +25,7 @@ PERSON = (
         length=300,
         aliases=(
             "person id", "contact id", "mql id", "lead id", "customer id", "prospect id", "user id", "vid",
-            "who id", "whoid", "contactid", "recipient id",
+            "who id", "whoid", "contactid", "recipient id", "member id",
         ),
     ),
     Target(

@@ -149,7 +149,10 @@ def _level(columns: Sequence[Sql], source: Sql, *, row: bool = True) -> Sql:
 
 
 def _cell(mapped: Mapped) -> Sql:
-    return Sql(f"c{mapped.column}") if mapped.column is not None else sql("{}::text", mapped.constant)
+    if mapped.column is None:
+        return sql("{}::text", mapped.constant)
+    cell = Sql(f"c{mapped.column}")
+    return values.translated(cell, mapped.words) if mapped.words else cell
 
 
 def _cells(work: Run) -> Sql:
@@ -218,9 +221,8 @@ def _cell_problem(work: Run) -> Sql:
             cases.append(sql("WHEN {} THEN {}", long, 2 * i + 1))
             continue
         cases.append(sql("WHEN {} IS NULL AND {} IS NOT NULL THEN {}", value, text, 2 * i))
-        if each.type.name in ("instant", "date") and work.zone != "UTC":
-            gap = values.skipped_by_clocks(text, value) if each.type.name == "instant" else Sql("false")
-            cases.append(sql("WHEN {} THEN {}", gap, 2 * i + 1))
+        if each.type.name == "instant" and (zone := each.zone or work.zone) != "UTC":
+            cases.append(sql("WHEN {} THEN {}", values.skipped_by_clocks(text, value, zone), 2 * i + 1))
     return sql("CASE {} END", join(" ", cases)) if cases else Sql("NULL::int")
 
 

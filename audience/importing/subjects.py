@@ -36,13 +36,13 @@ def write(
 
 
 def _see(work: Run, model: type[Person] | type[Account], after: int, last: int) -> None:
-    """Who was seen earlier than we knew, was."""
+    """Who was seen earlier than we knew, was; by parts of a second nobody was, for files have seconds."""
     run(
         sql(
             """
             UPDATE {} s SET first_seen_at = r.first_seen, updated_at = {}
-            FROM {} p JOIN {} r ON r.row = p.row WHERE s.id = p.{} AND r.first_seen < s.first_seen_at
-            AND p.action = 'update' AND {}
+            FROM {} p JOIN {} r ON r.row = p.row WHERE s.id = p.{} AND p.action = 'update'
+            AND r.first_seen < date_trunc('second', s.first_seen_at) AND {}
             """,
             name(model._meta.db_table),
             work.now,

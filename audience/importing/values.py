@@ -10,8 +10,9 @@ offset is local time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext_noop as _
 
@@ -96,12 +97,15 @@ def _written_date(order: str) -> Callable[[Sql], Sql]:
     def clean(cell: Sql) -> Sql:
         text = cell
         last = r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})"
+        short = r"^(\d{1,2})[/.](\d{1,2})[/.](\d{2})(?!\d)"
         first = r"^(\d{4})[/.](\d{1,2})[/.](\d{1,2})"
         named = r"^(\d{1,2})[ .-]+([A-Za-z]{3})[a-z]*[ .,-]+(\d{4})"
         english = r"^([A-Za-z]{3})[a-z]*[ .]+(\d{1,2})(?:st|nd|rd|th)?,? +(\d{4})"
         return sql(
             """CASE WHEN {} IS NULL OR {} LIKE '____-%%' THEN {}
                  WHEN {} ~ {} THEN regexp_replace({}, {}, {})
+                 WHEN {} ~ {} THEN (SELECT CASE WHEN m[3] < '70' THEN '20' ELSE '19' END || m[3] || '-' || m[{}] || '-'
+                     || m[{}] || m[4] FROM regexp_match({}, {}) m)
                  WHEN {} ~ {} THEN regexp_replace({}, {}, '\\1-\\2-\\3')
                  WHEN {} ~ {} THEN (SELECT m[3] || '-' || {} || '-' || m[1] || m[4] FROM regexp_match({}, {}) m)
                  WHEN {} ~ {} THEN (SELECT m[3] || '-' || {} || '-' || m[2] || m[4] FROM regexp_match({}, {}) m)
@@ -109,6 +113,7 @@ def _written_date(order: str) -> Callable[[Sql], Sql]:
                  ELSE {} END""",
             text, text, text,
             text, last, text, last, rf"\3-\{month}-\{day}",
+            text, short, Sql(month), Sql(day), text, short + "(.*)$",
             text, first, text, first,
             text, named, _month(2), text, named + "(.*)$",
             text, english, _month(1), text, english + "(.*)$",
@@ -157,26 +162,42 @@ def _instant(text: Sql) -> Sql:
     )  # fmt: skip
 
 
+def _instant_in(zone: str) -> Callable[[Sql], Sql]:
+    """An instant, of which a time without an offset is local time of this zone."""
+
+    def read(text: Sql) -> Sql:
+        local = sql("{}::timestamp AT TIME ZONE {}", text, zone)
+        is_local = sql("{} AND {} !~ {}", _is_date(text), text, HAS_OFFSET)
+        return sql("CASE WHEN {} THEN {} ELSE {} END", is_local, local, _instant(text))
+
+    return read
+
+
 def _date(text: Sql) -> Sql:
     return sql("CASE WHEN {} THEN {}::timestamptz::date END", _is_date(text), text)
 
 
-def skipped_by_clocks(text: Sql, value: Sql) -> Sql:
-    """True for a local time that does not exist, because the clocks went forward over it."""
+def skipped_by_clocks(text: Sql, value: Sql, zone: str) -> Sql:
+    """True for a local time that does not exist in its zone, because the clocks went forward over it."""
     local = sql("length({}) > 11 AND {} !~ {}", text, text, HAS_OFFSET)
     return sql(
-        "CASE WHEN {} IS NOT NULL AND {} THEN {}::timestamp <> {}::timestamp ELSE false END", value, local, value, text
+        "CASE WHEN {} IS NOT NULL AND {} THEN {} AT TIME ZONE {} <> {}::timestamp ELSE false END",
+        value, local, value, zone, text,
+    )  # fmt: skip
+
+
+def _bare_number(cell: Sql) -> Sql:
+    """A number without the signs of money, blanks and accountants' brackets."""
+    bare = sql(
+        "regexp_replace({}, {}, '', 'g')",
+        cell,
+        r"[\s\u00a0\u202f'’$€£¥₹%]|^[A-Za-z]{3}(?=[\s\d+-])|(?<=\d)\s*[A-Za-z]{3}$",
     )
+    return sql("regexp_replace({}, {}, {})", bare, r"^\((.*)\)$", r"-\1")
 
 
 def _written_number(cell: Sql) -> Sql:
-    text = cell
-    bare = sql(
-        "regexp_replace({}, {}, '', 'g')",
-        text,
-        r"[\s\u00a0\u202f'’$€£¥₹%]|^[A-Za-z]{3}(?=[\s\d+-])|(?<=\d)\s*[A-Za-z]{3}$",
-    )
-    signed = sql("regexp_replace({}, {}, {})", bare, r"^\((.*)\)$", r"-\1")
+    text, signed = cell, _bare_number(cell)
     return sql(
         """CASE WHEN {} IS NULL OR {} ~ {} THEN {} ELSE (SELECT CASE
              WHEN n ~ {} THEN replace(n, ',', '')
@@ -189,6 +210,24 @@ def _written_number(cell: Sql) -> Sql:
         r"^[+-]?\d+,\d+$",
         signed,
     )  # fmt: skip
+
+
+def _separated_number(decimal: str) -> Callable[[Sql], Sql]:
+    """How a number is read whose column writes fractions behind a "comma", or behind a "point"."""
+
+    def clean(cell: Sql) -> Sql:
+        written, plain = (
+            (r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?$", Sql("replace(replace(n, '.', ''), ',', '.')"))
+            if decimal == "comma"
+            else (r"^[+-]?\d{1,3}(,\d{2,3})+(\.\d+)?$", Sql("replace(n, ',', '')"))
+        )
+        return sql(
+            """CASE WHEN {} IS NOT NULL THEN (
+                 SELECT CASE WHEN n ~ {} THEN {} ELSE n END FROM (SELECT {} AS n OFFSET 0) bare) END""",
+            cell, written, plain, _bare_number(cell),
+        )  # fmt: skip
+
+    return clean
 
 
 def _number(text: Sql) -> Sql:
@@ -228,9 +267,29 @@ DATE = Type("date", "date", _("is no date"), _written_date("mdy"), _date)
 SKIPPED = _("is a time that does not exist: the clocks went forward over it")
 
 
-def dated(of_type: Type, order: str) -> Type:
-    """The type of dates, for a column that writes them in this order ("dmy" or "mdy")."""
-    return Type(of_type.name, of_type.column, of_type.wrong, _written_date(order), of_type.read)
+PARTS = {"cents": 100, "micros": 1_000_000}
+
+
+def dated(of_type: Type, order: str, zone: str = "") -> Type:
+    """The type of dates, for a column that writes them in this order ("dmy" or "mdy"), its local times in this zone."""
+    read = _instant_in(zone) if zone and of_type.name == "instant" else of_type.read
+    return replace(of_type, clean=_written_date(order), read=read)
+
+
+def separated(of_type: Type, decimal: str) -> Type:
+    """The type of numbers or money, for a column that writes fractions behind a "comma" or a "point", or that counts in
+    "cents" (hundredths) or "micros" (millionths).
+    """
+    if decimal not in PARTS:
+        return replace(of_type, clean=_separated_number(decimal))
+    parts = Sql(f"::numeric / {PARTS[decimal]}")
+    return replace(of_type, read=lambda text: sql("({}){}", of_type.read(text), parts))
+
+
+def translated(cell: Sql, words: Mapping[str, str]) -> Sql:
+    """The cell, or what it was told to become: another text, or nothing."""
+    told = sql("{}::jsonb", json.dumps(words))
+    return sql("CASE WHEN {} ? {} THEN nullif({} ->> {}, '') ELSE {} END", told, cell, told, cell, cell)
 
 
 # ISO 4217: currencies whose minor unit is not a hundredth.

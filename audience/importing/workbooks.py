@@ -63,7 +63,7 @@ def is_one(path: Path) -> bool:
     return mark.startswith(b"PK\x03\x04")
 
 
-def look(path: Path, sheet: str = "") -> Sheet:
+def look(path: Path, sheet: str, into: Path) -> Sheet:
     """A sheet of the workbook, the first that is shown and says something unless one is named; its first rows are kept.
 
     Raises Refused (`not_csv`, `empty`, `too_many_columns`, `too_large_inside`, `encrypted`, `no_such_sheet`).
@@ -87,7 +87,7 @@ def look(path: Path, sheet: str = "") -> Sheet:
         reason = _("The sheet has %(columns)s columns; at most %(limit)s are taken. Leave out what you do not need.")
         raise Refused("too_many_columns", reason % {"columns": width, "limit": MOST_COLUMNS})
     header, notes = distinct([*head[said], *[""] * (width - len(head[said]))][:width])
-    _write(head_of(path), header, said + 1, enumerate(head[said + 1 :], said + 2))
+    _write(into, header, said + 1, enumerate(head[said + 1 :], said + 2))
     return Sheet(each.title, Layout("utf-8", ",", header, tuple(notes)), said + 1, names)
 
 

@@ -14,7 +14,15 @@ from audience.models.commerce import (
 )
 from audience.models.consent import ConsentRecord, Pause, Suppression, Topic
 from audience.models.fields import Field, FieldChange
-from audience.models.imports import Import, ImportTrace, Reject
+from audience.models.imports import (
+    Import,
+    ImportSchedule,
+    ImportTrace,
+    ImportTurn,
+    Reject,
+    SavedMapping,
+    TakenFile,
+)
 from audience.models.people import Account, AccountRole, Identity, Person
 from audience.models.readiness import Completeness
 from audience.models.segments import Dirty, Segment, SegmentMember
@@ -39,15 +47,19 @@ __all__ = [
     "FieldChange",
     "Identity",
     "Import",
+    "ImportSchedule",
     "ImportTrace",
+    "ImportTurn",
     "Pause",
     "Person",
     "Product",
     "Purchase",
     "Reject",
+    "SavedMapping",
     "Segment",
     "SegmentMember",
     "Suppression",
+    "TakenFile",
     "Tag",
     "Tagged",
     "Topic",

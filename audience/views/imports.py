@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 import django_filters
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -16,9 +18,12 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from audience import forms, importing, sight
-from audience.importing import rollback
-from audience.models import Import, Reject
+from audience.importing import rollback, said, saved
+from audience.models import Import, Reject, SavedMapping
 from kit import audit, exports, pages, progress, rights
+from kit import forms as kit_forms
+from kit.models import Job
+from kit.registry import registry
 
 REJECTS_SHOWN = 50
 WORDS = {
@@ -83,6 +88,7 @@ class Imports(pages.ListPage):
     default_sort = "-created_at"
     file_name = "imports"
     action = pages.Action(gettext_lazy("Import a file"), "import_new", "upload", right="edit")
+    also = (pages.Action(gettext_lazy("Mappings"), "import_mappings", "waypoints"),)
     empty_title = gettext_lazy("Nothing was brought in yet")
     empty_text = gettext_lazy("Start with the people that you know: any CSV file with an email or an id will do.")
     empty_icon = "upload"
@@ -124,27 +130,63 @@ def mapping(request: HttpRequest, pk: int) -> HttpResponse:
         except importing.Refused as refusal:
             messages.warning(request, refusal.message)
         return redirect("import_map", pk)
-    guess = importing.guessed(imported)
-    kind = importing.kind_of(imported.kind)
-    form = forms.Mapping(kind, guess, imported, request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and "kind" in request.POST:
         try:
-            importing.begin(
-                imported,
-                mapping=form.told(),
-                policy=form.cleaned_data["policy"],
-                dry_run="import" not in request.POST,
-                options=form.options(),
-                by=audit.asker(request),
-                now=timezone.now(),
-            )
+            importing.choose_kind(imported, request.POST["kind"])
         except importing.Refused as refusal:
-            form.add_error(None, refusal.message)
+            messages.warning(request, refusal.message)
+        return redirect("import_map", pk)
+    try:
+        guess = importing.guessed(imported)
+    except importing.Refused as refusal:
+        messages.warning(request, refusal.message)
+        return redirect("imports")
+    kind = importing.kind_of(imported.kind)
+    fitting = saved.fitting(imported.kind, imported.header)
+    begun, used = _begun(imported, fitting, request.GET.get("saved"))
+    told = said.told(kind, begun["columns"] or guess.mapping, said.of(imported, guess.columns))
+    form = forms.Mapping(kind, guess, begun, used.policy if used else imported.policy, told, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        by, now = audit.asker(request), timezone.now()
+        try:
+            with transaction.atomic():
+                importing.begin(
+                    imported,
+                    mapping=form.told(),
+                    policy=form.cleaned_data["policy"],
+                    dry_run="import" not in request.POST,
+                    options=form.options(),
+                    by=by,
+                    now=now,
+                )
+                if name := form.cleaned_data["keep_as"]:
+                    saved.of_import(imported, name, by=by, now=now)
+        except importing.Refused as refusal:
+            imported.refresh_from_db()
+            form.add_error("keep_as" if refusal.code in ("name_taken", "bad_name") else None, refusal.message)
         else:
             return redirect("import", pk)
     notes = [*imported.mapping["options"].get("notes", []), *guess.notes]
-    context = {"imported": imported, "kind": kind, "form": form, "guess": guess, "notes": notes}
+    kinds = [(name, each.label) for name, each in registry.import_kinds.items()]
+    context = {
+        "imported": imported, "kind": kind, "form": form, "guess": guess, "notes": notes, "used": used,
+        "fitting": fitting, "kinds": kinds, "zones": kit_forms.ZONES if form.has_zones else (),
+        "new_names": said.new_names(imported),
+    }  # fmt: skip
     return render(request, "audience/import_map.html", context)
+
+
+def _begun(
+    imported: Import, fitting: list[SavedMapping], chosen: str | None
+) -> tuple[dict[str, Any], SavedMapping | None]:
+    """What the form begins with: how it was tried, else a mapping that is kept and fits; and which one that is."""
+    if imported.mapping["columns"] and chosen is None:
+        return imported.mapping, None
+    used = next((each for each in fitting if chosen in (None, str(each.pk))), None)
+    if used is None:
+        return {"columns": {}, "options": {}}, None
+    columns, options = saved.fitted(used, imported.header)
+    return {"columns": columns, "options": options}, used
 
 
 @require_GET
@@ -172,6 +214,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         "rejects": rejects,
         "shown": REJECTS_SHOWN,
         "mapping": _became(imported),
+        "new_names": said.new_names(imported) if imported.dry_run else (),
     }
     return pages.part(request, f"import-{pk}", "audience/_import.html", "audience/import_page.html", context)
 
@@ -203,12 +246,35 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
     now = timezone.now()
     try:
         if request.method == "GET":
-            lines = rollback.preview(imported, now=now)
-            return render(request, "audience/import_roll_back.html", {"imported": imported, "lines": lines})
+            return _what_would_go(request, imported, now)
+        if "foresee" in request.POST:
+            rollback.foresee(imported, by=audit.asker(request), now=now)
+            return redirect("import_roll_back", pk)
         rollback.begin(imported, by=audit.asker(request), now=now)
     except importing.Refused as refusal:
         messages.warning(request, refusal.message)
     return redirect("import", pk)
+
+
+def _what_would_go(request: HttpRequest, imported: Import, now: datetime) -> HttpResponse:
+    """What rolling back would do: at once, or as a job has worked it out. htmx asks while that is at it."""
+    if refused := rollback.refusal(imported):
+        raise refused
+    job = None if rollback.is_quick(imported) else rollback.foreseen(imported)
+    lines = (
+        rollback.preview(imported, now=now)
+        if rollback.is_quick(imported)
+        else rollback.lines_foreseen(job)
+        if job
+        else []
+    )
+    context = {
+        "imported": imported, "lines": lines, "job": job, "progress": progress.of(job, now) if job else None,
+        "is_known": rollback.is_quick(imported) or (job is not None and job.state == Job.State.DONE),
+    }  # fmt: skip
+    return pages.part(
+        request, f"roll-back-{imported.pk}", "audience/_would_go.html", "audience/import_roll_back.html", context
+    )
 
 
 @require_GET
@@ -233,8 +299,11 @@ def _refused_cell(imported: Import, reject: Reject) -> str:
     return str(cells.get(reject.column) or "")
 
 
-def _became(imported: Import) -> list[tuple[str, str]]:
-    """Each column of the file, in its order, with the labels of what it became; fixed values after them."""
+def _became(imported: Import) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Each column of the file, in its order, with the labels of what it became, and its values that became others;
+    fixed values after them.
+    """
+    words = imported.mapping["options"].get("values", {})
     told, known = imported.mapping["columns"], importing.kind_of(imported.kind).by_name
 
     def label(field: str) -> str:
@@ -242,4 +311,7 @@ def _became(imported: Import) -> list[tuple[str, str]]:
 
     order = [*imported.header, *(name for name in told if name not in imported.header)]
     left_out = _("left out")
-    return [(name, ", ".join(map(label, told[name])) if name in told else left_out) for name in order]
+    return [
+        (name, ", ".join(map(label, told[name])) if name in told else left_out, list(words.get(name, {}).items()))
+        for name in order
+    ]

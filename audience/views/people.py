@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET
 from audience import filters, listing, names, querysets, sight
 from audience.models import Field, Person
 from audience.views import profile
-from kit import pages
+from kit import installation, money, pages
 
 
 def day(at: datetime) -> date:
@@ -123,11 +123,15 @@ def sortable(rows: QuerySet[Person]) -> QuerySet[Person]:
 def custom_columns(of: str) -> list[pages.Column]:
     """A column of the file for each custom field."""
     defined = Field.objects.filter(of=of).order_by("label")
-    return [pages.Column(f"custom.{each.slug}", each.label, value=_custom(each.slug)) for each in defined]
+    return [pages.Column(f"custom.{each.slug}", each.label, value=_custom(each)) for each in defined]
 
 
-def _custom(slug: str) -> Any:
-    return lambda row: row.custom.get(slug)
+def _custom(field: Field) -> Any:
+    """The value as an import takes it: money in major units."""
+    if field.type != Field.Type.MONEY:
+        return lambda row: row.custom.get(field.slug)
+    currency = installation.get("currency")
+    return lambda row: money.major(row.custom[field.slug], currency) if field.slug in row.custom else None
 
 
 @require_GET

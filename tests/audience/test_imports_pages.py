@@ -58,7 +58,7 @@ def test_an_upload_shows_its_columns_with_values_and_what_they_seem_to_be(client
     page = upload(client)
     assert page.redirect_chain[-1][0] == f"/imports/{Import.objects.get().pk}/map/"
     form = page.context["form"]
-    assert [(column.name, bound.value()) for column, bound in form.columns] == [
+    assert [(column.name, bound.value()) for column, bound, _asked in form.columns] == [
         ("E-Mail", ""), ("First Name", "first_name"), ("Shoe Size", ""),
     ]  # fmt: skip
     assert "“E-Mail” sounds like" in page.content.decode()  # two of the three values are no emails

@@ -66,6 +66,13 @@ TAKES = {
     "POST imports/{pk}/begin/": "imports:write edit", "GET imports/{pk}/rollback/": "imports:read",
     "POST imports/{pk}/rollback/": "imports:write edit", "GET imports/{imported}/rejects/": "imports:read",
     "GET imports/{imported}/rejects/csv/": "imports:read",
+    "GET import-mappings/": "imports:read", "POST import-mappings/": "imports:write edit",
+    "GET import-mappings/{pk}/": "imports:read", "PATCH import-mappings/{pk}/": "imports:write edit",
+    "DELETE import-mappings/{pk}/": "imports:write edit",
+    "GET import-schedules/": "imports:read", "POST import-schedules/": "imports:write edit",
+    "GET import-schedules/{pk}/": "imports:read", "PATCH import-schedules/{pk}/": "imports:write edit",
+    "DELETE import-schedules/{pk}/": "imports:write edit", "POST import-schedules/{pk}/start/": "imports:write edit",
+    "POST import-schedules/{pk}/pause/": "imports:write edit", "POST import-schedules/{pk}/resume/": "imports:write edit",
     "GET reports/funnel/": "reports:read", "GET reports/hand-offs/": "reports:read", "GET reports/loops/": "reports:read",
     "GET reports/retention/": "reports:read", "GET reports/concentration/": "reports:read",
     "GET reports/lift/": "reports:read", "GET reports/lift/{slug}/": "reports:read",
@@ -113,7 +120,7 @@ TAKES = {
 # What the things of the world are in no state for: a fixed list has no condition, a live version is no draft …
 IN_ANOTHER_STATE = {
     "POST segments/{slug}/let-leave/", "POST segments/{slug}/refresh/", "POST imports/", "POST imports/{pk}/begin/",
-    "POST imports/{pk}/rollback/",
+    "POST imports/{pk}/rollback/", "DELETE import-mappings/{pk}/",
     "POST jobs/{pk}/retry/", "POST lifecycles/{lifecycle}/versions/{number}/preview/",
     "POST lifecycles/{lifecycle}/versions/{number}/publish/", "POST lifecycles/{lifecycle}/versions/{number}/resume/",
     "POST scoring-models/{model}/versions/{number}/retire/", "POST campaigns/{slug}/launch/",

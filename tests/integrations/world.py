@@ -38,6 +38,8 @@ def made() -> tuple[User, Parts, Parts]:
         "products": {"pk": product.pk},
         "readiness": {"name": "person.country"},
         "imports": {"pk": there.numbers["import"], "imported": there.numbers["import"]},
+        "import-mappings": {"pk": there.numbers["import_mapping"]},
+        "import-schedules": {"pk": there.numbers["import_schedule"]},
         "jobs": {"pk": there.numbers["job"]},
     }
     return there.sal, common | _of(there.own), common | _of(there.foreign)

@@ -36,7 +36,8 @@ ABOUT: dict[str, str | None] = {
 }  # fmt: skip
 # What belongs to nobody in particular, and figures, which are the firm's.
 OF_EVERYBODY = {
-    "fields", "topics", "products", "segments", "conditions", "imports", "readiness", "best-customers",
+    "fields", "topics", "products", "segments", "conditions", "imports", "import-mappings", "import-schedules",
+    "readiness", "best-customers",
     *(f"reports/{each}" for each in (
         "funnel", "hand-offs", "loops", "retention", "concentration", "lift", "ledger")),
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages", "scoring-models",

@@ -48,6 +48,9 @@ KINDS = {"campaign_step_new": "send", "scoring_rule_new": "fit"}
 # What else an address may name by a number: everybody's, and why it may be. What such a page lists is held by the crawl.
 NUMBERED = {
     "import": "import", "import_map": "import", "import_go": "import", "import_roll_back": "import", "import_rejects": "import", "job": "job",
+    "import_mapping": "import_mapping", "import_mapping_delete": "import_mapping",
+    **dict.fromkeys(("import_schedule", "import_schedule_edit", "import_schedule_start", "import_schedule_pause",
+                     "import_schedule_delete"), "import_schedule"),
     "job_cancel": "job", "job_retry": "job", "suppression_lift": "suppression", "report_note_remove": "chart_note",
     "campaign_step": "campaign_step", "campaign_step_move": "campaign_step", "campaign_step_remove": "campaign_step",
     "sender_edit": "sender", "sender_retire": "sender", "scoring_rule": "scoring_rule",

@@ -12,6 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from audience import activities, consent, custom
+from audience.importing import saved, schedules
 from audience.models import (
     AccountRole,
     Activity,
@@ -186,6 +187,9 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
     )  # fmt: skip
     brought.job = jobs.enqueue("import", {"import": brought.pk}, by=by, now=NOW, title="people.csv")
     brought.save(update_fields=["job"])
+    kept = saved.of_import(brought, "Leads of the shop", by=by, now=NOW)
+    place = {"place": "url", "url": "https://shop.example.com/orders.csv", "every": "hour", "next_at": NOW}
+    regular = schedules.create(name="Orders, every hour", mapping=kept, **place, by=by, now=NOW)
     Reject.objects.create(imported=brought, row=2, column="email", reason="bad", raw=[f"{UNOWNED}@nowhere"])
     consent.suppress(f"ann@{FOREIGN.lower()}.example", reason="asked by letter", by=None, now=NOW)
     chart = ChartNote.objects.create(day=NOW.date(), text="Fair", created_by=by, created_at=NOW)
@@ -206,5 +210,5 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
         numbers
         | people
         | {"import": brought.pk, "job": brought.job_id or 0, "suppression": held.pk, "chart_note": chart.pk}
-        | {"field": field.pk}
+        | {"field": field.pk, "import_mapping": kept.pk, "import_schedule": regular.pk}
     )

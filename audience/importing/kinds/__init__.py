@@ -1,5 +1,24 @@
 """The kinds of rows that files can bring to this floor, each in a file of its own."""
 
-from audience.importing.kinds import accounts, activities, amendments, contracts, deals, people, products, purchases
+from audience.importing.kinds import (
+    accounts,
+    activities,
+    amendments,
+    cases,
+    consents,
+    contracts,
+    costs,
+    deals,
+    people,
+    products,
+    purchases,
+    roles,
+    suppressions,
+)
 
-ALL = tuple(each.KIND for each in (people, accounts, activities, deals, products, purchases, contracts, amendments))
+ALL = (
+    *(each.KIND for each in (people, accounts, activities, deals, products, purchases, contracts, amendments)),
+    *(each.KIND for each in (cases, costs, consents, suppressions)),
+    roles.IN_DEALS,
+    roles.IN_ACCOUNTS,
+)

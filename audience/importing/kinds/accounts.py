@@ -88,7 +88,7 @@ def match(work: Run) -> None:
     references.find_owners(work)
     changed = [history.differs(_columns(work), fill=work.fill)]
     if work.has("first_seen"):
-        changed.append(Sql("coalesce(r.first_seen < s.first_seen_at, false)"))
+        changed.append(Sql("coalesce(r.first_seen < date_trunc('second', s.first_seen_at), false)"))
     if work.has("external_id"):
         same = "o.account_id = s.id AND o.system = {} AND o.external_id = r.external_id"
         there = f"SELECT FROM audience_identity o WHERE {same}"
@@ -179,6 +179,16 @@ KIND = Kind(
     table="audience_account",
     planned="account",
     help=_("One row is one organisation, known by an external id of the source, by its domain or by its name."),
+    names=(
+        "accounts",
+        "account",
+        "companies",
+        "company",
+        "organizations",
+        "organisations",
+        "firms",
+        "sellers",
+    ),  # fmt: skip
     targets=TARGETS,
     needs=(
         Need(

@@ -93,6 +93,7 @@ KIND = Kind(
     name="contract_amendments",
     label=_("Contract amendments"),
     help=_("One row is a new annual value of a contract that is in already, and the day from which it holds."),
+    names=("amendments",),
     targets=TARGETS,
     needs=(
         Need(("contract",), gettext_noop("The row does not say which contract.")),

@@ -93,6 +93,13 @@ KIND = Kind(
     label=_("Contracts"),
     table=TABLE,
     help=_("One row is one running agreement with a person or an account."),
+    names=(
+        "contracts",
+        "contract",
+        "subscriptions",
+        "subscription",
+        "agreements",
+    ),
     targets=TARGETS,
     needs=(sourced.WHO, Need(("starts_on",), gettext_noop("The row does not say when the contract starts."))),
     derive=derive,

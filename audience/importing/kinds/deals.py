@@ -231,6 +231,13 @@ KIND = Kind(
     label=_("Deals"),
     table=TABLE,
     help=_("One row is one possible sale: its amount, its stage in the sales pipeline, whether it was won or lost."),
+    names=(
+        "deals",
+        "deal",
+        "opportunities",
+        "opportunity",
+        "pipeline",
+    ),
     targets=TARGETS,
     derive=derive,
     checks=checks,

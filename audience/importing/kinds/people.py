@@ -19,7 +19,7 @@ from kit.sql import Sql, join, name, run, sql
 TARGETS = (
     Target("external_id", _("external id"), length=300, aliases=(
         "id", "mql id", "lead id", "contact id", "customer id", "person id", "prospect id", "user id",
-        "person external id", "record id", "vid", "lead number",
+        "person external id", "record id", "vid", "lead number", "member id",
     )),
     Target("email", _("email"), EMAIL_ADDRESS, aliases=(
         "e-mail", "email address", "e-mail address", "mail", "work email", "business email", "contact email",
@@ -161,7 +161,7 @@ def _is_no_email(work: Run) -> Sql:
 def _differs(work: Run, subject: str, named: bool) -> Sql:
     parts = [history.differs(_columns(work), fill=work.fill, subject=subject)]
     if work.has("first_seen"):
-        parts.append(Sql(f"coalesce(r.first_seen < {subject}.first_seen_at, false)"))
+        parts.append(Sql(f"coalesce(r.first_seen < date_trunc('second', {subject}.first_seen_at), false)"))
     if named:
         parts.append(Sql("r.external_id IS NOT NULL AND i.person_id IS NULL"))
     return join(" OR ", parts)
@@ -222,6 +222,22 @@ KIND = Kind(
     table="audience_person",
     planned="person",
     help=_("One row is one person, known by an external id of the source or by email."),
+    names=(
+        "people",
+        "person",
+        "contacts",
+        "contact",
+        "leads",
+        "lead",
+        "prospects",
+        "prospect",
+        "subscribers",
+        "members",
+        "member",
+        "customers",
+        "customer",
+        "profiles",
+    ),  # fmt: skip
     targets=TARGETS,
     needs=(Need(("external_id", "email"), gettext_noop("The row has neither an email nor an external id.")),),
     derive=derive,

@@ -78,6 +78,13 @@ KIND = Kind(
     table=TABLE,
     planned="product",
     help=_("One row is one thing that is sold."),
+    names=(
+        "products",
+        "product",
+        "items",
+        "catalogue",
+        "catalog",
+    ),
     targets=TARGETS,
     needs=(Need(("name",), gettext_noop("The product has no name.")),),
     derive=derive,

@@ -95,6 +95,18 @@ KIND = Kind(
     label=_("Purchases"),
     table=TABLE,
     help=_("One row is one thing bought by a person or an account."),
+    names=(
+        "purchases",
+        "purchase",
+        "orders",
+        "order",
+        "sales",
+        "charges",
+        "charge",
+        "transactions",
+        "invoices",
+        "payments",
+    ),  # fmt: skip
     targets=TARGETS,
     needs=(sourced.WHO, Need(("occurred",), gettext_noop("The row has no date."))),
     derive=derive,

@@ -1,4 +1,4 @@
-"""Brings a CSV file in, in this process, and says what became of its rows: manage.py import_csv KIND FILE.
+"""Brings a file in, in this process, and says what became of its rows: manage.py import_csv KIND FILE.
 
 Exit codes: 0 done (rejected rows are told, and are no failure), 1 refused, failed or cancelled, 2 wrong usage.
 """
@@ -19,20 +19,23 @@ from django.db import connection
 from django.utils import timezone
 
 from audience import importing
+from audience.importing import saved
 from audience.models import Import
 from kit import jobs, progress
 from kit.models import Job
 from kit.registry import registry
 
+ANY = "any"
 LOOK = 0.5  # seconds between two looks at the job
 REJECTS_SHOWN = 10
 
 
 class Command(BaseCommand):
-    help = "Bring a CSV file in (or a .csv.gz, or a workbook .xlsx): people, accounts, activities, deals, products …"
+    help = "Bring a CSV file in (or a .csv.gz, a workbook .xlsx, a ZIP of CSV files): people, accounts, activities …"
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("kind", choices=sorted(registry.import_kinds), help="what the rows are")
+        kinds = [ANY, *sorted(registry.import_kinds)]
+        parser.add_argument("kind", choices=kinds, help=f"what the rows are; {ANY}: found out from the columns")
         parser.add_argument("file", type=Path, help="the file")
         parser.add_argument(
             "--map",
@@ -41,8 +44,9 @@ class Command(BaseCommand):
             metavar="COLUMN=FIELD",
             help="correct the guess: this column is that field; COLUMN= leaves it out; FIELD==VALUE is a fixed value",
         )
+        parser.add_argument("--mapping", default="", metavar="NAME", help="read it by the mapping kept under this name")
         parser.add_argument("--only", action="store_true", help="bring in nothing but what --map says")
-        parser.add_argument("--sheet", default="", help="of a workbook; else the first that says something")
+        parser.add_argument("--sheet", default="", help="of a workbook, or a file of an archive; else the first")
         parser.add_argument("--source", default="file", help="the system that the file is from (default: file)")
         parser.add_argument("--policy", choices=Import.Policy.values, default=Import.Policy.UPSERT)
         parser.add_argument("--dry-run", action="store_true", help="say what would become of the rows, write nothing")
@@ -52,19 +56,29 @@ class Command(BaseCommand):
         file: Path = options["file"]
         if not file.is_file():
             raise CommandError(f"There is no file {file}.", returncode=2)
+        if options["mapping"] and (options["map"] or options["only"]):
+            raise CommandError("--mapping says what --map and --only would say; give one of them.", returncode=2)
         now = timezone.now()
+        kept = None
+        kind = "" if options["kind"] == ANY else options["kind"]
         try:
-            imported = importing.upload(
-                file, options["kind"], source=options["source"], by=None, now=now, sheet=options["sheet"]
-            )
+            if options["mapping"]:
+                kept = saved.named(options["mapping"])
+                kind = kept.kind
+            source = kept.source if kept else options["source"]
+            imported = importing.upload(file, kind, source=source, by=None, now=now, sheet=options["sheet"])
         except importing.Refused as refusal:
             self._refuse(refusal.code, refusal.message, options)
         try:
             found = importing.guessed(imported)
-            told = _mapping({} if options["only"] else found.mapping, options["map"], imported.header)
-            importing.begin(
-                imported, mapping=told, policy=options["policy"], dry_run=options["dry_run"], by=None, now=now
-            )
+            if kept is not None:
+                saved.begin(imported, kept, dry_run=options["dry_run"], by=None, now=now)
+                told = imported.mapping["columns"]
+            else:
+                told = _mapping({} if options["only"] else found.mapping, options["map"], imported.header)
+                importing.begin(
+                    imported, mapping=told, policy=options["policy"], dry_run=options["dry_run"], by=None, now=now
+                )
         except (importing.Refused, CommandError) as refusal:
             importing.discard(imported)
             if isinstance(refusal, CommandError):

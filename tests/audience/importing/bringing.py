@@ -17,7 +17,8 @@ from kit import jobs
 from kit.models import Job
 
 NOW = datetime(2025, 6, 15, 10, 0, tzinfo=UTC)
-DATA = Path(settings.BASE_DIR).parent / "shared" / "data"
+PLACES = [folder / "shared" / "data" for folder in Path(settings.BASE_DIR).parents]
+DATA = next((place for place in PLACES if place.is_dir()), PLACES[0])
 
 
 def bring(

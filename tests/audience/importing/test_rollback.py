@@ -199,6 +199,23 @@ def test_a_user_sees_what_would_go_and_has_it_go(client: Client) -> None:
     ]
 
 
+def test_of_many_rows_a_job_works_out_what_would_go(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollback, "AT_HAND", 1)
+    imported = bring(PEOPLE, mapping=MAP)
+    open_page(client)
+    url = f"/imports/{imported.pk}/roll-back/"
+    assert "Work out what would go" in client.get(url).content.decode()
+    assert client.post(url, {"foresee": "1"}).status_code == 302
+    client.post(url, {"foresee": "1"})
+    job = Job.objects.get(kind=rollback.PREVIEW)  # one is at it
+    assert "hx-trigger" in client.get(url).content.decode()
+    jobs.run(job.pk, NOW)
+    shown = client.get(url)
+    assert told(shown.context["lines"]) == told(rollback.preview(imported, now=NOW))
+    assert "Work it out anew" in shown.content.decode()
+    assert Person.objects.filter(erased_at=None).count() == 2
+
+
 @pytest.mark.parametrize("role", [User.Role.SALES, User.Role.VIEWER, User.Role.ANALYST])
 def test_whoever_may_not_import_may_not_roll_back(client: Client, role: str) -> None:
     imported = bring(OTHERS, mapping=MAP)

@@ -82,7 +82,7 @@ def test_a_time_that_the_clocks_skipped_is_found() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('TimeZone', 'Europe/Berlin', true)")
         stored = sql("{}::text", text)
-        return value(sql("SELECT {}", values.skipped_by_clocks(stored, sql("{}::timestamptz", text))))
+        return value(sql("SELECT {}", values.skipped_by_clocks(stored, sql("{}::timestamptz", text), "Europe/Berlin")))
 
     assert skipped("2021-03-28 02:30:00") is True
     assert skipped("2021-03-28 02:30:00Z") is False

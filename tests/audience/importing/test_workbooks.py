@@ -153,7 +153,7 @@ DANGERS = {
     "an entity from outside": lambda: (changed("xl/sharedStrings.xml", OUTSIDE), "not_csv"),
     "entities in the sheet": lambda: (changed("xl/worksheets/sheet1.xml", BOMB), "not_csv"),
     "no XML": lambda: (changed("xl/workbook.xml", b"\x00\x01"), "not_csv"),
-    "another archive": lambda: (packed({"../../etc/passwd": "x"}), "not_csv"),
+    "another archive": lambda: (packed({"../../etc/passwd": "x"}), "unsafe_archive"),
     "a binary workbook": lambda: (packed({"xl/workbook.bin": "x", "[Content_Types].xml": ""}), "not_csv"),
     "half a file": lambda: (book(("S", [["Email"], ["ann@x.de"]]))[:900], "not_csv"),
     "a locked workbook": lambda: (
