@@ -9,6 +9,8 @@ from audience.models.commerce import (
     Deal,
     DealRole,
     DealStageChange,
+    Pipeline,
+    PipelineStage,
     Product,
     Purchase,
 )
@@ -18,6 +20,7 @@ from audience.models.imports import Import, ImportTrace, Reject
 from audience.models.people import Account, AccountRole, Identity, Person
 from audience.models.segments import Dirty, Segment, SegmentMember
 from audience.models.tags import Tag, Tagged
+from audience.models.titles import TitleRules
 
 __all__ = [
     "Account",
@@ -40,6 +43,8 @@ __all__ = [
     "ImportTrace",
     "Pause",
     "Person",
+    "Pipeline",
+    "PipelineStage",
     "Product",
     "Purchase",
     "Reject",
@@ -48,5 +53,6 @@ __all__ = [
     "Suppression",
     "Tag",
     "Tagged",
+    "TitleRules",
     "Topic",
 ]
