@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Value
 from django.utils.translation import gettext as _
 
-from audience import history
+from audience import families, history
 from audience.models import Account, Identity, Import
 from audience.models.subjects import Folded
 from audience.people import CREATED, SKIPPED, UNCHANGED, UPDATED, BadValue, custom_values, external_id
@@ -57,7 +57,9 @@ def change(
     """
     given = _checked(values)
     if given.get("parent_id"):
-        _refuse_circle(account, given["parent_id"])
+        families.hold()
+        if families.is_circle(account.pk, given["parent_id"]):
+            raise BadValue("parent", _("An account cannot belong to itself, nor to one that belongs to it."))
     columns = [column for column in COLUMNS if column in given]
     rows = _one(account.pk, given, columns, now)
     changed = history.update(Account, rows, columns, source=source, at=now, now=now, fill=fill, exact=not fill)
@@ -130,20 +132,6 @@ def keys(source: str, external_id: str | None, domain: str | None, name: str | N
     """What an account of these names is held by while somebody finds out whether there is one."""
     told = [f"{source}/{external_id}" if external_id else None, domain, name.lower() if name else None]
     return [each for each in told if each]
-
-
-def _refuse_circle(account: Account, parent_id: int) -> None:
-    """Nobody belongs to themselves, however many steps away."""
-    above = sql(
-        """WITH RECURSIVE above AS (
-             SELECT id, parent_id FROM audience_account WHERE id = {}
-             UNION SELECT a.id, a.parent_id FROM audience_account a JOIN above ON a.id = above.parent_id)
-           SELECT EXISTS (SELECT FROM above WHERE id = {})""",
-        parent_id,
-        account.pk,
-    )
-    if value_of(above):
-        raise BadValue("parent", _("An account cannot belong to itself, nor to one that belongs to it."))
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:

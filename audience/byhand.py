@@ -83,6 +83,37 @@ class AccountField(forms.CharField):
         )
 
 
+class PersonField(forms.CharField):
+    """Somebody whom a user sees, by their email, their name, or their number: “Ann Bell #7”."""
+
+    def __init__(self, user: Any, **given: Any) -> None:
+        self.user = user
+        super().__init__(max_length=400, **given)
+        self.widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
+
+    def clean(self, value: Any) -> Person:
+        text = super().clean(value)
+        known = sight.people(Person.objects.filter(erased_at=None), self.user)
+        if (numbered := NUMBERED.fullmatch(text)) and (found := known.filter(pk=int(numbered[2])).first()):
+            return found
+        if (email := addresses.email(text)) and (found := known.filter(email=email).first()):
+            return found
+        several = list(querysets.find_people(known, text).order_by("pk")[: SEVERAL + 1])
+        if len(several) == 1:
+            return several[0]
+        if not several:
+            raise forms.ValidationError(_now("Nobody whom you see is called “%(text)s”.") % {"text": text[:100]})
+        told = ", ".join(written_person(each) for each in several[:SEVERAL])
+        raise forms.ValidationError(
+            _now("Several people are called so: %(several)s. Write one with their number.") % {"several": told}
+        )
+
+
+def written_person(person: Person) -> str:
+    """Somebody as forms write them, so that they are found again without a doubt."""
+    return f"{names.of(person)} #{person.pk}"
+
+
 def written_account(account: Account) -> str:
     """An account as the chooser writes it, so that it is found again without a doubt."""
     return f"{names.of(account)} #{account.pk}"

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from audience import pipelines
 from audience.models import Account, Deal, DealRole, DealStageChange, Person
 from audience.people import BadValue
 from kit import audit
 from kit.models import User
 
-FIELDS = ("name", "amount", "currency", "pipeline", "stage", "status", "reason", "expected_close_on", "owner")
+FIELDS = (
+    "name", "amount", "currency", "pipeline", "stage", "status", "reason", "expected_close_on", "owner", "product",
+    "partner",
+)  # fmt: skip
+LONGEST_ROLE = 100
 OPEN, WON, LOST = Deal.Status.OPEN, Deal.Status.WON, Deal.Status.LOST
 
 
@@ -62,6 +69,7 @@ def open(
 def change(deal: Deal, values: Mapping[str, Any], *, at: datetime, by: User | None, now: datetime) -> bool:
     """Write new values of FIELDS; `at` is when a stage or status changed. True when anything was different.
 
+    Who moves a deal to a stage that is planned as won, lost or open wins, loses or opens it, unless they say otherwise.
     A lost deal has a reason; a deal that is opened again has none. Raises BadValue, also for an `at` before the last
     change or after `now`.
     """
@@ -73,6 +81,8 @@ def change(deal: Deal, values: Mapping[str, Any], *, at: datetime, by: User | No
     before = {"from_stage": held.stage, "from_status": held.status}
     for name, value in told.items():
         setattr(held, name, value)
+    if "stage" in told and "status" not in told and (planned := pipelines.stage_of(held.pipeline, held.stage)):
+        held.status = planned.kind
     if held.status == LOST and not held.reason:
         raise BadValue("reason", _("Say why it was lost: it is what the next one learns from."), "required")
     if held.status != before["from_status"] or held.stage != before["from_stage"]:
@@ -90,6 +100,58 @@ def change(deal: Deal, values: Mapping[str, Any], *, at: datetime, by: User | No
     after = {"deal": deal.pk, "columns": sorted(told), "status": held.status}
     audit.record("deal.change", str(deal), by=by, now=now, before=before, after=after)
     return True
+
+
+@transaction.atomic
+def take_part(deal: Deal, person: Person, role: str, *, by: User | None, now: datetime) -> bool:
+    """Let a person have a role in a deal; False when they have it already. Raises BadValue."""
+    role = " ".join(role.split())
+    if len(role) > LONGEST_ROLE or "\x00" in role:
+        raise BadValue("role", _("A role has at most %(most)s letters.") % {"most": LONGEST_ROLE})
+    _row, made = DealRole.objects.get_or_create(deal=deal, person=person, role=role)
+    if made:
+        after = {"deal": deal.pk, "person": person.pk, "role": role}
+        audit.record("deal.take_part", str(deal), by=by, now=now, after=after)
+    return made
+
+
+@transaction.atomic
+def leave(role: DealRole, *, by: User | None, now: datetime) -> None:
+    """Take a role in a deal away. Raises BadValue where the deal would be nobody's."""
+    deal = Deal.objects.select_for_update(no_key=True).get(pk=role.deal_id)
+    if deal.account_id is None and not DealRole.objects.filter(deal=deal).exclude(pk=role.pk).exists():
+        raise BadValue("role", _("A deal belongs to an account or to a person, and this is the last of them."))
+    before = {"deal": deal.pk, "person": role.person_id, "role": role.role}
+    DealRole.objects.filter(pk=role.pk).delete()
+    audit.record("deal.leave", str(deal), by=by, now=now, before=before)
+
+
+@dataclass(frozen=True)
+class Stay:
+    """How long a deal stood in one stage: from when until when (None: still), in days, and its status then."""
+
+    stage: str
+    status: str
+    since: datetime
+    until: datetime | None
+    days: int
+
+
+def stays(deal: Deal, now: datetime) -> list[Stay]:
+    """The stages of a deal one after the other; days are between local dates. In the last one a closed deal stays 0."""
+    changes = list(DealStageChange.objects.filter(deal=deal).order_by("occurred_at", "pk"))
+    stage, status, since, found = (
+        (changes[0].from_stage, changes[0].from_status) if changes else (deal.stage, deal.status)
+    ) + (deal.opened_at, [])
+    for each in changes:
+        found.append(_stay(stage, status, since, each.occurred_at, now))
+        stage, status, since = each.to_stage, each.to_status, each.occurred_at
+    return [*found, _stay(stage, status, since, None if status == OPEN else since, now)]
+
+
+def _stay(stage: str, status: str, since: datetime, until: datetime | None, now: datetime) -> Stay:
+    days = (timezone.localdate(until or now) - timezone.localdate(since)).days
+    return Stay(stage, status or OPEN, since, until, max(days, 0))
 
 
 def _check(values: Mapping[str, Any]) -> None:

@@ -10,15 +10,31 @@ from typing import Any
 import django_filters
 from django import forms
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from audience import listing, querysets
-from audience.models import Account, Field, Person, Segment, SegmentMember, Tag, Tagged
-from kit import installation, users, writing
+from audience import contracts, families, listing, pipelines, querysets
+from audience.holdings import BANDS, band_words
+from audience.models import (
+    Account,
+    Contract,
+    Deal,
+    Field,
+    Person,
+    Pipeline,
+    Product,
+    Segment,
+    SegmentMember,
+    Tag,
+    Tagged,
+)
+from kit import installation, users
+from kit.forms import Day
 
 EMPTY = "(empty)"  # in the address: the bucket of the missing value
 NUMBER = re.compile(r"#?(\d{1,18})", re.ASCII)
-SIZES = ((1, 9), (10, 49), (50, 249), (250, 999), (1_000, 4_999), (5_000, None))  # employees, both ends included
 
 
 class DayInput(forms.DateInput):
@@ -101,8 +117,8 @@ class OwnerFilter(OneOf):
 
     ME = "me"
 
-    def __init__(self) -> None:
-        super().__init__(self._users, label=_("Owner"))
+    def __init__(self, **given: Any) -> None:
+        super().__init__(self._users, label=_("Owner"), **given)
 
     def _users(self) -> Iterator[tuple[str, Any]]:
         yield self.ME, _("Me")
@@ -116,6 +132,24 @@ class OwnerFilter(OneOf):
         if value == EMPTY:
             return qs.filter(owner=None)
         return qs.filter(owner=int(value)) if value else qs
+
+
+class Within(django_filters.CharFilter):
+    """Of an account, or of anything below it; the account is named by its number."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            path, label=_("Account, with everything below it"), help_text=_("The number of an account, such as 12.")
+        )
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value or not value.strip():
+            return qs
+        number = NUMBER.fullmatch(value.strip())
+        if number is None:
+            return qs.none()
+        family = families.below(int(number[1]))
+        return qs.filter(**{f"{self.field_name}__in": RawSQL(family.text, family.params)})  # noqa: S611 - bound
 
 
 class TagFilter(OneOf):
@@ -157,6 +191,7 @@ class People(Extended):
     account = django_filters.CharFilter(
         method="of_account", label=_("Account"), help_text=_("Name or domain, or “(empty)” for people without one.")
     )
+    within = Within("account_id")
     country = ValueFilter("country", Person, "country", label=_("Country"))
     source = ValueFilter("source", Person, "source", label=_("Original source"))
     industry = ValueFilter("account__industry", Account, "industry", label=_("Industry"))
@@ -186,6 +221,7 @@ class Accounts(Extended):
 
     of = "account"
     q = django_filters.CharFilter(method="with_words", label=_("Search"), help_text=_("Name, domain or id"))
+    within = Within("pk")
     industry = ValueFilter("industry", Account, "industry", label=_("Industry"))
     country = ValueFilter("country", Account, "country", label=_("Country"))
     ownership = ValueFilter("ownership", Account, "ownership", label=_("Ownership"))
@@ -204,17 +240,100 @@ class Accounts(Extended):
     def of_size(self, rows: QuerySet[Account], name: str, value: str) -> QuerySet[Account]:
         if value == EMPTY:
             return rows.filter(employees=None)
-        least, most = next(size for size in SIZES if str(size[0]) == value)
+        least, most = next(band for band in BANDS if str(band[0]) == value)
         return rows.filter(employees__gte=least, **({"employees__lte": most} if most else {}))
 
 
 def _sizes() -> list[tuple[str, Any]]:
-    bands = [(str(least), band(least, most)) for least, most in SIZES]
+    bands = [(str(least), band_words(least, most)) for least, most in BANDS]
     return [(EMPTY, _("(empty)")), *bands]
 
 
-def band(least: int, most: int | None) -> str:
-    return f"{writing.number(least)}–{writing.number(most)}" if most else f"{writing.number(least)}+"
+class PipelineFilter(ValueFilter):
+    """In a pipeline: the deals that name it, and in the first one also those that name none."""
+
+    def filter(self, qs: QuerySet[Deal], value: str) -> QuerySet[Deal]:
+        planned = Pipeline.objects.filter(name=value).first() if value else None
+        return qs.filter(pipelines.within(planned)) if planned else super().filter(qs, value)
+
+
+class DayFilter(django_filters.DateFilter):
+    """By a day of an ordinary year."""
+
+    field_class = Day
+
+
+class Deals(django_filters.FilterSet):
+    """Deals by word, status, pipeline and stage, owner, product, and the local days on which they were closed."""
+
+    q = django_filters.CharFilter(method="with_words", label=_("Search"), help_text=_("Name, account or id"))
+    status = django_filters.ChoiceFilter(choices=Deal.Status.choices, label=_("Status"), empty_label=_("Any"))
+    pipeline = PipelineFilter("pipeline", Deal, "pipeline", label=_("Pipeline"))
+    stage = ValueFilter("stage", Deal, "stage", label=_("Pipeline stage"))
+    owner = OwnerFilter()
+    product = ValueFilter("product__name", Product, "name", label=_("Product"))
+    within = Within("account_id")
+    closed_from = DayFilter(method="since", label=_("Closed from"))
+    closed_to = DayFilter(method="until", label=_("Closed to, that day included"))
+
+    class Meta:
+        model = Deal
+        fields: list[str] = []
+
+    def with_words(self, rows: QuerySet[Deal], name: str, value: str) -> QuerySet[Deal]:
+        text = value.replace("\x00", "").strip()
+        by_account = Q(account__in=querysets.find_accounts(Account.objects.all(), text).values("pk"))
+        return rows.filter(Q(name__icontains=text) | Q(external_id=text) | by_account) if text else rows
+
+    def since(self, rows: QuerySet[Deal], name: str, value: Any) -> QuerySet[Deal]:
+        return rows.filter(closed_at__gte=installation.midnight(value, installation.zone()))
+
+    def until(self, rows: QuerySet[Deal], name: str, value: Any) -> QuerySet[Deal]:
+        return rows.filter(closed_at__lt=installation.midnight(value + timedelta(days=1), installation.zone()))
+
+
+class Contracts(django_filters.FilterSet):
+    """Contracts by word, state, how soon they renew, who looks after them, product and account."""
+
+    RENEWS = tuple((str(days), format_lazy(_("within {days} days"), days=days)) for days in contracts.WINDOWS)
+
+    q = django_filters.CharFilter(method="with_words", label=_("Search"), help_text=_("Name, account or id"))
+    state = django_filters.ChoiceFilter(
+        choices=list(contracts.STATES.items()), method="in_state", label=_("State"), empty_label=_("Any")
+    )
+    renews = django_filters.ChoiceFilter(choices=RENEWS, method="soon", label=_("Renews"), empty_label=_("Any"))
+    owner = OwnerFilter(method="of_owner")
+    product = ValueFilter("product__name", Product, "name", label=_("Product"))
+    auto_renew = django_filters.ChoiceFilter(
+        choices=[("yes", _("yes")), ("no", _("no"))], method="by_itself", label=_("Renews by itself"),
+        empty_label=_("Any"),
+    )  # fmt: skip
+    within = Within("account_id")
+
+    class Meta:
+        model = Contract
+        fields: list[str] = []
+
+    def with_words(self, rows: QuerySet[Contract], name: str, value: str) -> QuerySet[Contract]:
+        text = value.replace("\x00", "").strip()
+        by_account = Q(account__in=querysets.find_accounts(Account.objects.all(), text).values("pk"))
+        return rows.filter(Q(name__icontains=text) | Q(external_id=text) | by_account) if text else rows
+
+    def in_state(self, rows: QuerySet[Contract], name: str, value: str) -> QuerySet[Contract]:
+        return rows.filter(contracts.in_state(value, timezone.localdate()))
+
+    def soon(self, rows: QuerySet[Contract], name: str, value: str) -> QuerySet[Contract]:
+        return rows.filter(contracts.renewing(timezone.localdate(), int(value)))
+
+    def by_itself(self, rows: QuerySet[Contract], name: str, value: str) -> QuerySet[Contract]:
+        return rows.filter(auto_renew=value == "yes")
+
+    def of_owner(self, rows: QuerySet[Contract], name: str, value: str) -> QuerySet[Contract]:
+        """Whoever looks after the account, or after the person whose contract it is."""
+        if value == EMPTY:
+            return rows.filter(account__owner=None, person__owner=None)
+        number = self.request.user.pk if value == OwnerFilter.ME else int(value)
+        return rows.filter(Q(account__owner=number) | Q(person__owner=number))
 
 
 class Segments(django_filters.FilterSet):

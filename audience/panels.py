@@ -7,13 +7,14 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audience import consent, live, segments
+from audience import consent, domains, families, holdings, live, roles, segments, sight
 from audience.models import Account, Completeness, Person, Segment
 from audience.readiness import completeness, measures
-from kit import heartbeats, installation, writing
+from kit import heartbeats, installation, rights, writing
 from kit.statistics import Share
 
 LATE = timedelta(minutes=1)  # a mark that waits longer wants somebody's attention
@@ -54,6 +55,51 @@ def readiness_today(_subject: None, _request: HttpRequest, _now: datetime) -> di
         lines = [each for each in kept if each.field.startswith(f"{of}.")]
         wholes.append((label, completeness.whole(Share(each.known, each.applicable) for each in lines)))
     return {"day": day, "wholes": [(label, share) for label, share in wholes if share.of]}
+
+
+def buying_centre(account: Account, request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """Who is what in an account, and which roles nobody has."""
+    seats = roles.buying_centre(account, request.user)
+    return {
+        "account": account,
+        "seats": [seat for seat in seats if seat.held or seat.hidden],
+        "missing": [seat for seat in seats if seat.missing],
+        "may_edit": rights.may(request.user, "people"),
+    }
+
+
+def family(account: Account, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """The tree of accounts that an account is part of; None where it stands alone."""
+    tree = families.tree(account, request.user, timezone.localdate(now))
+    return {"tree": tree, "account": account, "sees_all": sight.everything(request.user)} if tree else None
+
+
+def roles_of(person: Person, request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
+    """In which accounts somebody is what, and was; where they have none, the account that their address tells."""
+    if person.erased_at:
+        return None
+    held = roles.of(person)
+    proposed = None if person.account_id else domains.account_of(person.email)
+    if proposed and not sight.is_seen(request.user, proposed):
+        proposed = None
+    if not held and not proposed:
+        return None
+    may_edit = rights.may(request.user, "people")
+    return {"person": person, "roles": held, "proposed": proposed, "may_edit": may_edit}
+
+
+def holdings_of(subject: Person | Account, _request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """What somebody has by family of products; of an account also what its peers have. None where there is nothing."""
+    found = holdings.of(subject, timezone.localdate(now))
+    return {"holdings": found, "least": holdings.ENOUGH} if found.families else None
+
+
+def account_settings(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """Of the settings page: whether domains decide, and where that and the roles are said."""
+    says = _("New people are not put into accounts by their domain.")
+    if domains.puts():
+        says = _("New people are put into the account of their domain.")
+    return {"says": says, "label": _("Buying centre and domains"), "url": reverse("account_settings")}
 
 
 def own_domains(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from audience import history, titles
+from audience import domains, history, titles
 from audience.models import Field, Identity, Import, Person
 from kit import addresses, audit, turns
 from kit.models import User
@@ -54,6 +54,8 @@ def create(values: Mapping[str, Any], *, source: str, by: User | None, now: date
         raise BadValue("email", _("Somebody with this email is there already."), TAKEN)
     external = given.pop("external_id", None)
     seen = given.pop("first_seen_at", None) or now
+    if email and "account_id" not in given and domains.puts() and (account := domains.account_of(email)):
+        given["account_id"] = account.pk
     columns = [column for column in COLUMNS if column in given]
     person_id = _next_id()
     with _one_email():
@@ -218,15 +220,17 @@ def _one(subject_id: int, given: Mapping[str, Any], columns: Sequence[str], **mo
     """The relation of one row. A title's group and seniority follow the title unless they are said."""
     pieces = [sql("{}::bigint AS id", subject_id)]
     pieces += [sql("{}::timestamptz AS {}", value, name(key)) for key, value in more.items()]
+    follows = [column for column in titles.BOTH if column in columns and given[column] is None]
+    rules = titles.in_force() if follows else ()
     for column in columns:
         value = given[column]
         if column == history.CUSTOM:
             pieces.append(sql("{}::jsonb AS custom", json.dumps(value)))
         elif column in LINKS:
             pieces.append(sql("{}::bigint AS {}", value, name(column)))
-        elif value is None and column in ("title_group", "seniority"):
-            derived = titles.group if column == "title_group" else titles.seniority
-            pieces.append(sql("{} AS {}", derived(sql("{}::text", given["title"])), name(column)))
+        elif column in follows:
+            derived = titles.derived(column, sql("{}::text", given["title"]), rules)
+            pieces.append(sql("{} AS {}", derived, name(column)))
         else:
             pieces.append(sql("{}::text AS {}", value, name(column)))
     return sql("SELECT {}", join(", ", pieces))

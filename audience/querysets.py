@@ -28,13 +28,12 @@ from django.db.models import (
 from django.db.models.functions import Cast, Coalesce, NullIf
 from django.db.models.lookups import Contains, Exact, StartsWith
 
-from audience import listing, sight
+from audience import contracts, listing, sight
 from audience.models import (
     Account,
     AccountRole,
     Case,
     Contract,
-    ContractAmendment,
     Deal,
     DealRole,
     Identity,
@@ -126,9 +125,8 @@ def holdings_of(subject: Person | Account) -> QuerySet[Purchase, Any]:
 
 def contracts_of(subject: Person | Account, on: date) -> QuerySet[Contract]:
     """Running contracts first, by renewal, then ended ones; `value` is what each is worth a year on that day."""
-    amended = ContractAmendment.objects.filter(contract=OuterRef("pk"), valid_from__lte=on).order_by("-valid_from")
     found = Contract.objects.filter(subject_id__in=_with_people(subject)).select_related("product", "person")
-    found = found.annotate(value=Coalesce(Subquery(amended.values("annual_value")[:1]), F("annual_value")))
+    found = contracts.worth(found, on)
     return found.order_by(F("ends_on").desc(nulls_first=True), F("renews_on").asc(nulls_last=True), "pk")
 
 

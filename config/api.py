@@ -17,11 +17,14 @@ from audience.api.imports import Imports, Rejects
 from audience.api.likeness import BestCustomers, LookAlikes
 from audience.api.mappings import Mappings
 from audience.api.people import People
+from audience.api.pipelines import Pipelines
 from audience.api.products import Products
 from audience.api.purchases import Purchases
 from audience.api.readiness import Readiness
+from audience.api.roles import Roles
 from audience.api.schedules import Schedules
 from audience.api.segments import Members, Segments
+from audience.api.titles import TitleRulesResource
 from campaigns.api.campaigns import Campaigns, CampaignVersions
 from campaigns.api.enrollments import Enrollments
 from campaigns.api.messages import Messages
@@ -41,10 +44,13 @@ from scoring.api.scores import ScoreChanges, Scores
 RESOURCES: dict[str, type[Resource]] = {
     "people": People,
     "accounts": Accounts,
+    "account-roles": Roles,
+    "title-rules": TitleRulesResource,
     "activities": Activities,
     "fields": Fields,
     "topics": Topics,
     "deals": Deals,
+    "pipelines": Pipelines,
     "products": Products,
     "purchases": Purchases,
     "contracts": Contracts,

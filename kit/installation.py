@@ -20,6 +20,17 @@ DEFAULTS: dict[str, Any] = {
     "zone": "UTC",
     "currency": "EUR",
     "own_domains": [],
+    "account_by_domain": False,  # new people go into the account of their email's domain
+    "buying_roles": [  # whom a sale wants to know at an account, in order; which of them every account needs
+        {"name": "champion", "needed": True},
+        {"name": "economic buyer", "needed": True},
+        {"name": "decision maker", "needed": True},
+        {"name": "influencer", "needed": False},
+        {"name": "user", "needed": False},
+        {"name": "technical evaluator", "needed": False},
+        {"name": "procurement", "needed": False},
+        {"name": "blocker", "needed": False},
+    ],
     "company": "",
     "address": "",  # where recipients reach this installation; empty: settings.PUBLIC_ADDRESS
     "postal_address": "",

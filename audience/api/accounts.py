@@ -7,13 +7,15 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import accounts, querysets
+from audience import accounts, families, holdings, querysets
 from audience.api import bulk
 from audience.api.bulk import BulkAnswer
 from audience.api.subjects import (
@@ -33,7 +35,7 @@ from audience.models import Account
 from kit import addresses
 from kit.api.filtering import Whole
 from kit.api.schema import example
-from kit.api.serializers import Rows
+from kit.api.serializers import Instant, Rows
 
 SHOWN = {
     "id": 815, "name": "Acme", "domain": "acme.example", "industry": "Manufacturing", "employees": 120,
@@ -122,12 +124,50 @@ class AccountUpserted(AccountRow):
         fields = ("outcome", *AccountRow.Meta.fields)  # type: ignore[assignment]
 
 
+class FamilyRow(serializers.Serializer[Any]):
+    """A family of products; "" is what is sold without one. Amounts by currency, in minor units."""
+
+    name = serializers.CharField(allow_blank=True)
+    is_held = serializers.BooleanField(source="held")
+    products = serializers.ListField(child=serializers.CharField())
+    since = Instant(allow_null=True)
+    last = Instant(allow_null=True)
+    spent = serializers.DictField(child=serializers.IntegerField())
+    contracts = serializers.IntegerField()
+    value = serializers.DictField(child=serializers.IntegerField(), help_text="A year, of running contracts.")
+    peers = serializers.IntegerField(help_text="How many peers have it; 0 where there are not enough to compare.")
+
+
+class PeersRow(serializers.Serializer[Any]):
+    """Who is compared with: accounts of the same industry and band of employees."""
+
+    count = serializers.IntegerField()
+    industry = serializers.CharField(allow_blank=True)
+    size = serializers.CharField(allow_blank=True)
+    enough = serializers.BooleanField()
+
+
+@example({
+    "peers": {"count": 12, "industry": "Manufacturing", "size": "50–249", "enough": True},
+    "families": [{
+        "name": "Sensors", "is_held": True, "products": ["Sensor S-100"], "since": "2025-01-01T00:00:00Z",
+        "last": "2025-06-02T11:30:00Z", "spent": {"EUR": 238800}, "contracts": 1, "value": {"EUR": 1200000}, "peers": 7,
+    }],
+})  # fmt: skip
+class HoldingsRow(serializers.Serializer[Any]):
+    """What an account has, and what accounts like it have."""
+
+    peers = PeersRow()
+    families = FamilyRow(many=True)
+
+
 class AccountFilters(SubjectFilters):
     """What the list of accounts can be narrowed by."""
 
     domain = django_filters.CharFilter(method="of_domain")
     industry = django_filters.CharFilter("industry")
     parent = Whole("parent_id", help_text="The number of an account.")
+    within = Whole(method="of_family", help_text="The number of an account: that one and everything below it.")
 
     class Meta:
         model = Account
@@ -135,6 +175,10 @@ class AccountFilters(SubjectFilters):
 
     def with_words(self, rows: QuerySet[Account], name: str, value: str) -> QuerySet[Account]:
         return querysets.find_accounts(rows, value)
+
+    def of_family(self, rows: QuerySet[Account], name: str, value: Any) -> QuerySet[Account]:
+        family = families.below(int(value))
+        return rows.filter(pk__in=RawSQL(family.text, family.params))  # noqa: S611 - values are bound
 
     def of_domain(self, rows: QuerySet[Account], name: str, value: str) -> QuerySet[Account]:
         told = addresses.domain(value)
@@ -166,6 +210,14 @@ class Accounts(Subjects):
         return accounts.find(
             source=system, external_id=values.get("external_id"), domain=domain, name=values.get("name")
         )
+
+    @extend_schema(responses=HoldingsRow)
+    @action(methods=["get"], detail=True)
+    def holdings(self, request: Request, pk: int) -> Response:
+        """Tell what an account has by family of products, and how many of its peers have each."""
+        account = self.get_object()
+        found = holdings.of(account, timezone.localdate(self.now))
+        return Response(HoldingsRow({"peers": found.peers, "families": found.families}).data)
 
     @extend_schema(request=AccountNew, responses={201: AccountRow})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:

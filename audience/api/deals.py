@@ -101,6 +101,8 @@ class DealChange(Strict):
     reason = text(max_length=300, help_text="Why it was won or lost; a lost deal has one.")
     expected_close_on = serializers.DateField(required=False, allow_null=True)
     owner = serializers.EmailField(required=False, allow_null=True, help_text="The email of a user.")
+    product = serializers.IntegerField(required=False, allow_null=True, help_text="The number of a product.")
+    partner = AccountName(required=False, allow_null=True, help_text="The account that sells with us.")
     occurred_at = Instant(required=False, help_text="When its stage or status changed; now, unless it is said.")
 
 
@@ -281,9 +283,13 @@ class Deals(sourced.Sourced):
         return self.merge_many(DealsInBulk)
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        told = {name: "" if value is None and name in TEXTS else value for name, value in given.items()}
+        told: dict[str, Any] = {name: "" if value is None and name in TEXTS else value for name, value in given.items()}
         if "owner" in told:
             told["owner"] = user_named(told["owner"])
+        if "product" in told:
+            told["product"] = sourced.product_numbered(told["product"])
+        if told.get("partner"):
+            told["partner"] = account_named(told["partner"], self.by, field="partner")
         return told
 
     @transaction.atomic

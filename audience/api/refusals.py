@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from audience import custom, erasure, importing, segments, topics
+from audience import custom, erasure, importing, segments, titles, topics
 from audience.conditions.tree import MOST_NODES, ConditionError
 from audience.people import BadValue
 from kit.api import problems
 from kit.api.problems import Problem
 
-CONFLICTS = ("email_taken", "already_there")  # with another row; all else is wrong by itself
+CONFLICTS = ("email_taken", "already_there", "in_use")  # with another row; all else is wrong by itself
 STATUS = {"body_too_large": 413} | dict.fromkeys(
-    ("busy", "done", "rolled_back", "nothing_written", "not_traced", "in_use", "name_taken"), 409
+    ("busy", "done", "rolled_back", "nothing_written", "not_traced", "name_taken"), 409
 )
 
 
@@ -22,6 +22,7 @@ def register_all() -> None:
     problems.register(importing.Refused, _import)
     problems.register(custom.Refused, problems.refusal(409, "field_refused"))
     problems.register(erasure.Refused, problems.refusal(409, "erase_refused"))
+    problems.register(titles.Refused, problems.refusal(409, "rules_refused"))
     problems.register(topics.Refused, problems.refusal(409, "topic_refused"))
 
 

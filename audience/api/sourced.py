@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import django_filters
 from django.db import transaction
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.response import Response
 
@@ -14,7 +15,9 @@ from audience import people
 from audience.api import bulk
 from audience.api.bulk import AccountNamed, PersonNamed, ProductNamed
 from audience.api.subjects import API, Policy
+from audience.models import Product
 from kit.api.filtering import Moment
+from kit.api.problems import Problem
 from kit.api.serializers import Row, Strict
 from kit.api.views import Listed, Shown
 
@@ -27,6 +30,16 @@ class SourcedRow(Row):
     person = serializers.IntegerField(source="person_id", read_only=True, allow_null=True)
     account = serializers.IntegerField(source="account_id", read_only=True, allow_null=True)
     product = serializers.IntegerField(source="product_id", read_only=True, allow_null=True)
+
+
+def product_numbered(number: int | None) -> Product | None:
+    """The product of a number; None for none. Raises Problem."""
+    if number is None:
+        return None
+    found = Product.objects.filter(pk=number).first()
+    if found is None:
+        raise Problem(400, "unknown_product", _("There is no product of this number."), field="product")
+    return found
 
 
 class SourcedRowGiven(Strict):

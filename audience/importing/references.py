@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext_noop
 
+from audience import domains
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Target
 from audience.importing.values import SITE, is_email
@@ -237,14 +238,26 @@ def _make_accounts(work: Run) -> int:
     return made
 
 
+def find_domains(work: Run, which: str) -> Sql:
+    """A join of a table (alias r) with the accounts of its emails’ domains (dd), where that is set; else nothing."""
+    if not work.by_domain or (which == "rows" and not work.has("email")):
+        return Sql("")
+    said = sql("SELECT split_part(email, '@', -1) AS domain FROM {}", work.table(which))
+    work.create(f"{which}_domains", domains.accounts_of(said))
+    return sql("LEFT JOIN {} dd ON dd.domain = split_part(r.email, '@', -1)", work.table(f"{which}_domains"))
+
+
 def _make_people(work: Run) -> int:
+    by_domain = find_domains(work, "people")
     made = run(
         sql(
             """
-            INSERT INTO audience_person (id, email, first_seen_at, created_at, created_source, updated_at)
-            SELECT id, max(email), coalesce(min(first_seen), {}), {}, {}, {} FROM {} WHERE {} GROUP BY id ORDER BY id
+            INSERT INTO audience_person (id, email, account_id, first_seen_at, created_at, created_source, updated_at)
+            SELECT id, max(email), {}, coalesce(min(first_seen), {}), {}, {}, {} FROM {} r {}
+            WHERE {} GROUP BY id ORDER BY id
             """,
-            work.now, work.now, work.source, work.now, work.table("people"), _needed(work, "person"),
+            Sql("max(dd.account)") if by_domain else Sql("NULL"), work.now, work.now, work.source, work.now,
+            work.table("people"), by_domain, _needed(work, "person"),
         )
     )  # fmt: skip
     _name(work, "people", "person")

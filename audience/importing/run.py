@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from audience import domains
 from audience.importing import reading, values, workbooks
 from audience.importing.reading import Layout
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind, Target
@@ -70,6 +71,7 @@ class Run:
     now: datetime
     zone: str = field(default_factory=lambda: installation.get("zone"))
     currency: str = field(default_factory=lambda: installation.get("currency"))
+    by_domain: bool = field(default_factory=domains.puts)  # new people go into the account of their domain
 
     @property
     def source(self) -> str:

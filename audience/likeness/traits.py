@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from audience import filters
+from audience import holdings
 from audience.conditions import columns, registry
 from audience.conditions.moment import Moment
 from kit.sql import Sql, join, sql
@@ -155,10 +155,12 @@ def _size(catalogue: registry.Catalogue) -> Trait:
     """Employees in the bands that lists filter by."""
     field = catalogue.get("account.employees")
     assert field is not None
-    bands: dict[str, Any] = {str(least): (least, most) for least, most in filters.SIZES}
+    bands: dict[str, Any] = {str(least): (least, most) for least, most in holdings.BANDS}
 
     def value(making: Making) -> Sql:
-        bounds = [least for least, _most in filters.SIZES]
+        bounds = [least for least, _most in holdings.BANDS]
         return sql("({}::bigint[])[width_bucket({}, {}::bigint[])]", bounds, making.field(field), bounds)
 
-    return Trait("size", _("employees"), value, lambda text: filters.band(*bands[text]) if text in bands else text)
+    return Trait(
+        "size", _("employees"), value, lambda text: holdings.band_words(*bands[text]) if text in bands else text
+    )

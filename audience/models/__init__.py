@@ -9,6 +9,8 @@ from audience.models.commerce import (
     Deal,
     DealRole,
     DealStageChange,
+    Pipeline,
+    PipelineStage,
     Product,
     Purchase,
 )
@@ -27,6 +29,7 @@ from audience.models.people import Account, AccountRole, Identity, Person
 from audience.models.readiness import Completeness
 from audience.models.segments import Dirty, Segment, SegmentMember
 from audience.models.tags import Tag, Tagged
+from audience.models.titles import TitleRules
 
 __all__ = [
     "Account",
@@ -52,6 +55,8 @@ __all__ = [
     "ImportTurn",
     "Pause",
     "Person",
+    "Pipeline",
+    "PipelineStage",
     "Product",
     "Purchase",
     "Reject",
@@ -62,5 +67,6 @@ __all__ = [
     "TakenFile",
     "Tag",
     "Tagged",
+    "TitleRules",
     "Topic",
 ]

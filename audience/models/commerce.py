@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from audience.models.people import Account, Person
@@ -72,9 +73,56 @@ class Deal(Sourced):
                 condition=Q(status="open", closed_at__isnull=True) | Q(~Q(status="open"), closed_at__isnull=False),
             ),
         ]
+        indexes = [
+            models.Index(fields=["pipeline", "stage"], name="deal_open_by_stage", condition=Q(status="open")),  # board
+        ]
 
     def __str__(self) -> str:
         return self.name or self.external_id
+
+    def get_absolute_url(self) -> str:
+        return reverse("deal", args=[self.pk])
+
+
+class Pipeline(models.Model):
+    """One row is one way of selling, from the first talk to won or lost. Deals that name none are in the first."""
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    position = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("position", "pk")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("pipeline", args=[self.pk])
+
+
+class PipelineStage(models.Model):
+    """One row is one stage of a pipeline. Deals name it by its name, so that files may name stages nobody planned."""
+
+    class Kind(models.TextChoices):
+        OPEN = "open", _("open")
+        WON = "won", _("won")
+        LOST = "lost", _("lost")
+
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="stages")
+    name = models.CharField(_("name"), max_length=100)
+    position = models.PositiveIntegerField(default=0)
+    probability = models.PositiveSmallIntegerField(_("probability (per cent)"), null=True)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.OPEN)
+
+    class Meta:
+        ordering = ("position", "pk")
+        constraints = [
+            models.UniqueConstraint(fields=["pipeline", "name"], name="pipeline_stage_once"),
+            models.CheckConstraint(name="pipeline_stage_likely", condition=Q(probability__lte=100)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class DealStageChange(models.Model):
@@ -139,10 +187,16 @@ class Contract(OneSubject, Sourced):
 
     class Meta:
         constraints = [one_subject("contract"), once("contract")]
-        indexes = [models.Index(fields=["subject_id"], name="contract_of_subject")]
+        indexes = [
+            models.Index(fields=["subject_id"], name="contract_of_subject"),
+            models.Index(fields=["renews_on"], name="contract_by_renewal", condition=Q(ends_on=None)),  # renewals
+        ]
 
     def __str__(self) -> str:
         return self.name or self.external_id
+
+    def get_absolute_url(self) -> str:
+        return reverse("contract", args=[self.pk])
 
 
 class ContractAmendment(models.Model):

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -134,19 +134,29 @@ class Identity(OneSubject):
 
 
 class AccountRole(models.Model):
-    """One row is one role of a person in an account, from a day to a day."""
+    """One row is one role of a person in an account, from a day to a day. A role ends; its row stays.
+
+    Which account is somebody's first is said by `Person.account` alone, so that the two cannot disagree.
+    """
 
     person = models.ForeignKey(Person, on_delete=models.PROTECT)
     account = models.ForeignKey(Account, on_delete=models.PROTECT)
     role = models.CharField(_("role"), max_length=100, blank=True)
     starts_on = models.DateField(_("from"), null=True)
     ends_on = models.DateField(_("to"), null=True)
+    source = _text(_("source"), 100)
+    recorded_at = models.DateTimeField(_("recorded"), db_default=Now())
+    end_recorded_at = models.DateTimeField(_("end recorded"), null=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["person", "account", "role"], condition=Q(ends_on=None), name="account_role_once"
-            )
+            ),
+            models.CheckConstraint(
+                name="account_role_in_order",
+                condition=Q(starts_on=None) | Q(ends_on=None) | Q(ends_on__gte=F("starts_on")),
+            ),
         ]
 
     def __str__(self) -> str:

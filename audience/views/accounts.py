@@ -20,7 +20,7 @@ from audience.models import Account, Field, Person
 from audience.views import people, profile
 from kit import money, pages
 
-SHOWN = 10  # people and child accounts that a profile names
+SHOWN = 10  # people that a profile names
 
 COLUMNS = (
     pages.Column("name", _("Name"), sort="by_name", template="audience/_account_name.html", whole=True),
@@ -155,14 +155,7 @@ def account(request: HttpRequest, pk: int) -> HttpResponse:
     context = profile.context(found, request, timezone.now()) | {"account": found}
     if not found.erased_at:
         members = sight.people(querysets.people_of(found), request.user).order_by("-has_role", "-pk")
-        children = Account.objects.filter(parent=found, erased_at=None).order_by("name", "pk")
-        children = sight.accounts(children, request.user)
-        context |= {
-            "members": _first(members),
-            "members_count": pages.counted(members),
-            "children": _first(children),
-            "children_count": pages.counted(children),
-        }
+        context |= {"members": list(members[:SHOWN]), "members_count": pages.counted(members)}
     return render(request, "audience/account_profile.html", context)
 
 
@@ -175,7 +168,3 @@ def account_timeline(request: HttpRequest, pk: int) -> HttpResponse:
 def _account(request: HttpRequest, pk: int, **having: Any) -> Account:
     found = Account.objects.select_related("parent", "owner").annotate(external_id=querysets.external_id("account"))
     return sight.get(found, request.user, pk=pk, **having)
-
-
-def _first(rows: QuerySet[Any]) -> list[Any]:
-    return list(rows[:SHOWN])

@@ -1,25 +1,31 @@
-"""Pages on which a deal is opened and changed by hand."""
+"""Pages of deals: the list, the board of a pipeline, one deal with its history, and how it is changed by hand."""
 
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_http_methods
+from django.utils.translation import ngettext_lazy
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import deals, names, querysets, sight
-from audience.byhand import LARGEST
-from audience.models import Account, Deal, Person
+from audience import deals, filters, names, pipelines, querysets, roles, sight
+from audience.byhand import CHOOSER, LARGEST, AccountField, PersonField, written_person
+from audience.models import Account, Deal, DealRole, Person, Pipeline, PipelineStage, Product
 from audience.people import BY_HAND, BadValue
+from audience.views.people import day
 from kit import audit, installation, money, pages, rights, users
 from kit.forms import Day
 
@@ -34,6 +40,9 @@ class DealForm(forms.Form):
     currency = forms.CharField(label=_("Currency"), max_length=3)
     pipeline = forms.CharField(label=_("Pipeline"), max_length=100, required=False)
     stage = forms.CharField(label=_("Pipeline stage"), max_length=100, required=False)
+    product = forms.ModelChoiceField(
+        queryset=Product.objects.order_by("name", "pk"), label=_("Product"), required=False, empty_label=_("(none)")
+    )
     expected_close_on = Day(label=_("Expected close"), required=False)
     owner = forms.ModelChoiceField(
         queryset=users.to_choose(), label=_("Owner"), required=False, empty_label=_("(nobody)")
@@ -44,8 +53,14 @@ class DealForm(forms.Form):
     role = forms.CharField(label=_("Their role in it"), max_length=100, required=False)
     seen = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
 
-    def __init__(self, deal: Deal | None, data: Any = None, *, with_role: bool = False, **given: Any) -> None:
+    def __init__(
+        self, user: Any, deal: Deal | None, data: Any = None, *, with_role: bool = False, **given: Any
+    ) -> None:
         super().__init__(data, **given)
+        hint = _("The account that sells with us. Type a name or domain, and choose.")
+        if deal is None or deal.partner is None or sight.is_seen(user, deal.partner):  # else it stays as it is
+            self.fields["partner"] = AccountField(user, label=_("Partner"), help_text=hint)
+            self.fields["partner"].widget.attrs |= CHOOSER
         present = deal.owner_id if deal else None
         self.fields["owner"].queryset = users.to_choose(present)  # type: ignore[attr-defined]
         if not with_role:
@@ -55,8 +70,15 @@ class DealForm(forms.Form):
 
     @property
     def in_use(self) -> list[tuple[str, list[str]]]:
-        """What other deals have there."""
-        return [(f"in-use-{name}", querysets.values_in_use(Deal, name)) for name in ("pipeline", "stage")]
+        """What is planned, and what other deals have there."""
+        planned = {
+            "pipeline": Pipeline.objects.values_list("name", flat=True),
+            "stage": PipelineStage.objects.order_by("pipeline", "position").values_list("name", flat=True),
+        }
+        return [
+            (f"in-use-{name}", list(dict.fromkeys([*there, *querysets.values_in_use(Deal, name)])))
+            for name, there in planned.items()
+        ]
 
     def clean_currency(self) -> str:
         """Codes are kept in capitals."""
@@ -67,10 +89,213 @@ class DealForm(forms.Form):
 
     def values(self) -> dict[str, Any]:
         """As the verbs take them: money in minor units."""
-        told = {name: self.cleaned_data[name] for name in deals.FIELDS}
+        told = {name: self.cleaned_data[name] for name in deals.FIELDS if name in self.fields}
         if told["amount"] is not None:
             told["amount"] = money.minor(told["amount"], told["currency"])
         return told
+
+
+COLUMNS = (
+    pages.Column("name", _("Deal"), sort="name", template="audience/_deal_name.html", whole=True),
+    pages.Column("status", _("Status"), template="audience/_deal_status.html", sort="status"),
+    pages.Column("pipeline", _("Pipeline"), sort="pipeline"),
+    pages.Column("stage", _("Pipeline stage"), sort="stage"),
+    pages.Column(
+        "amount", _("Amount"), sort="amount", align="end", desc_first=True,
+        value=lambda row: money.written(row.amount, row.currency),
+    ),
+    pages.Column("owner", _("Owner")),
+    pages.Column("opened_at", _("Opened"), sort="opened_at", desc_first=True, value=lambda row: day(row.opened_at)),
+    pages.Column("expected_close_on", _("Expected close"), sort="expected_close_on"),
+    pages.Column(
+        "closed_at", _("Closed"), sort="closed_at", desc_first=True,
+        value=lambda row: row.closed_at and day(row.closed_at),
+    ),
+)  # fmt: skip
+EXPORTED = (
+    pages.Column("id", _("Number")),
+    pages.Column("external_id", _("External id")),
+    pages.Column("name", _("Name")),
+    pages.Column("account", _("Account name"), value="account.name"),
+    pages.Column("product", _("Product"), value="product.name"),
+    pages.Column("partner", _("Partner"), value="partner.name"),
+    pages.Column("status", _("Status")),
+    pages.Column("pipeline", _("Pipeline")),
+    pages.Column("stage", _("Pipeline stage")),
+    pages.Column("amount", _("Amount"), value=lambda row: _major(row)),
+    pages.Column("currency", _("Currency")),
+    pages.Column("reason", _("Won or lost because")),
+    pages.Column("owner", _("Owner"), value="owner.email"),
+    pages.Column("opened_at", _("Created"), sort="opened_at"),
+    pages.Column("expected_close_on", _("Expected close")),
+    pages.Column("closed_at", _("Closed")),
+)  # fmt: skip
+
+
+def _major(row: Deal) -> Any:
+    return None if row.amount is None else money.major(row.amount, row.currency)
+
+
+CARDS = 20  # deals that a column of the board draws
+PEOPLE = 200  # of the account that a form offers
+
+
+class Deals(pages.ListPage):
+    """Every possible sale."""
+
+    queryset = Deal.objects.all()
+    filterset_class = filters.Deals
+    columns: Sequence[pages.Column] = COLUMNS
+    title = _("Deals")
+    purpose = _("Possible sales: open, won and lost. A deal's stage is of its pipeline, never of a lifecycle.")
+    also = (
+        pages.Action(_("Board"), "deal_board", "columns-3"),
+        pages.Action(_("Pipelines"), "pipelines", "route"),
+    )
+    counted = ngettext_lazy("%(shown)s deal", "%(shown)s deals", "count")
+    default_sort = "-opened_at"
+    file_name = "deals"
+    empty_title = _("No deals yet")
+    empty_text = _("Deals come with a file, from another system, or are opened on the page of a person or an account.")
+    empty_icon = "handshake"
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.columns = EXPORTED if request.GET.get("export") else COLUMNS
+
+    def rows(self) -> QuerySet[Deal]:
+        return Deal.objects.select_related("account", "owner", "product", "partner")
+
+    def seen(self, rows: QuerySet[Deal]) -> QuerySet[Deal]:
+        return sight.deals(rows, self.request.user)
+
+
+class Period(forms.Form):
+    """Of which pipeline, whose deals, and closed when."""
+
+    pipeline = forms.ModelChoiceField(
+        queryset=Pipeline.objects.all(), label=_("Pipeline"), empty_label=None, required=False
+    )
+    owner = forms.ModelChoiceField(
+        queryset=users.to_choose(), label=_("Owner"), required=False, empty_label=_("Anybody")
+    )
+    closed_from = Day(label=_("Closed from"), required=False)
+    closed_to = Day(label=_("Closed to"), required=False)
+
+
+@require_GET
+def board(request: HttpRequest) -> HttpResponse:
+    """What is open in a pipeline, stage by stage, and how often deals are won."""
+    now = timezone.now()
+    form = Period(request.GET or None)
+    asked = form.cleaned_data if form.is_valid() else {}
+    pipeline = asked.get("pipeline") or pipelines.first()
+    if pipeline is None:
+        return redirect("pipelines")
+    form.initial["pipeline"] = pipeline
+    rows = sight.deals(Deal.objects.all(), request.user)
+    if owner := asked.get("owner"):
+        rows = rows.filter(owner=owner)
+    first, last = asked.get("closed_from"), asked.get("closed_to")
+    zone = installation.zone()
+    since = installation.midnight(first, zone) if first else None
+    until = installation.midnight(last + timedelta(days=1), zone) if last else None
+    drawn = pipelines.board(pipeline, rows)
+    open_ones = rows.filter(pipelines.within(pipeline), status=Deal.Status.OPEN).select_related("account", "owner")
+    columns = [
+        {
+            "column": each,
+            "deals": list(open_ones.filter(stage=each.name).order_by(F("amount").desc(nulls_last=True), "-pk")[:CARDS]),
+            "url": _door(pipeline, status="open", stage=each.name or filters.EMPTY, owner=owner),
+        }
+        for each in drawn.columns
+    ]
+    window = {"closed_from": first, "closed_to": last, "owner": owner}
+    context = {
+        "form": form,
+        "pipeline": pipeline,
+        "board": drawn,
+        "columns": columns,
+        "closed": pipelines.closed(rows.filter(pipelines.within(pipeline)), since, until),
+        "open_url": _door(pipeline, status="open", owner=owner),
+        "won_url": _door(pipeline, status="won", **window),
+        "lost_url": _door(pipeline, status="lost", **window),
+        "cards": CARDS,
+        "now": now,
+        "sees_all": sight.everything(request.user),
+    }
+    return render(request, "audience/deal_board.html", context)
+
+
+def _door(pipeline: Pipeline, **asked: Any) -> str:
+    """The list of the deals behind a figure."""
+    told = {name: getattr(value, "pk", value) for name, value in asked.items() if value}
+    return f"{reverse('deals')}?{urlencode({'pipeline': pipeline.name} | told)}"
+
+
+@require_GET
+def deal(request: HttpRequest, pk: int) -> HttpResponse:
+    """One deal: whose it is, how long it stood in each stage, who takes part."""
+    found = sight.get(Deal.objects.select_related("account", "partner", "product", "owner"), request.user, pk=pk)
+    now = timezone.now()
+    taking = DealRole.objects.filter(deal=found, person__erased_at=None).select_related("person")
+    seen = sight.people(taking, request.user, "person_id").order_by("pk")
+    context = {
+        "deal": found,
+        "title": str(found),
+        "stays": deals.stays(found, now)[::-1],
+        "roles": seen,
+        "hidden": taking.count() - seen.count(),
+        "planned": pipelines.stage_of(found.pipeline, found.stage),
+        "form": TakePart(request.user, found),
+        "first_pipeline": pipelines.first(),
+        "now": now,
+    }
+    return render(request, "audience/deal_page.html", context)
+
+
+class TakePart(forms.Form):
+    """Somebody who takes part in a deal, and as what."""
+
+    role = forms.CharField(label=_("Role"), max_length=deals.LONGEST_ROLE, required=False)
+
+    def __init__(self, user: Any, deal: Deal, data: Any = None) -> None:
+        super().__init__(data)
+        self.fields["person"] = PersonField(user, label=_("Person"), help_text=_("An email, a name, or a number."))
+        self.fields["person"].widget.attrs["list"] = "people-there"
+        self.fields["role"].widget.attrs["list"] = "in-use-role"
+        self.order_fields(["person", "role"])
+        there = sight.people(Person.objects.filter(account=deal.account_id, erased_at=None), user)
+        people = there.order_by("last_name", "pk")[:PEOPLE] if deal.account_id else []
+        self.offered = [written_person(each) for each in people]
+        self.in_use = [each["name"] for each in roles.kinds()]
+
+
+@require_POST
+@rights.needs("people")
+def deal_roles(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let somebody take part in a deal, or take a role in it away."""
+    found = sight.get(Deal.objects.select_related("account"), request.user, pk=pk)
+    given: dict[str, Any] = {"by": audit.asker(request), "now": timezone.now()}
+    remove = request.POST.get("remove", "")
+    try:
+        if remove:
+            known = DealRole.objects.filter(deal=found, pk=int(remove) if remove.isascii() and remove.isdigit() else 0)
+            role = sight.people(known, request.user, "person_id").first() if len(remove) < 19 else None
+            if role is not None:
+                deals.leave(role, **given)
+                messages.success(request, _now("The role is taken away."))
+            return redirect(found)
+        form = TakePart(request.user, found, request.POST)
+        if form.is_valid():
+            deals.take_part(found, form.cleaned_data["person"], form.cleaned_data["role"], **given)
+            told = {"name": names.of(form.cleaned_data["person"])}
+            messages.success(request, _now("%(name)s takes part.") % told)
+        else:
+            messages.error(request, " ".join(str(each) for errors in form.errors.values() for each in errors))
+    except BadValue as bad:
+        messages.error(request, bad.message)
+    return redirect(found)
 
 
 @require_http_methods(["GET", "POST"])
@@ -90,9 +315,9 @@ def account_deal(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @rights.needs("people")
-def deal(request: HttpRequest, pk: int) -> HttpResponse:
-    """One deal: another stage or amount; won, lost, or open again."""
-    found = sight.get(Deal.objects.select_related("account"), request.user, pk=pk)
+def deal_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Another stage or amount of a deal; won, lost, or open again."""
+    found = sight.get(Deal.objects.select_related("account", "partner", "product"), request.user, pk=pk)
     whose = _whose(found, request.user)
     shown = {name: getattr(found, name) for name in deals.FIELDS} | {"owner": found.owner_id, "seen": _version(found)}
     shown["currency"] = found.currency or installation.get("currency")
@@ -100,9 +325,9 @@ def deal(request: HttpRequest, pk: int) -> HttpResponse:
         shown["amount"] = money.major(found.amount, found.currency)
     if found.closed_at:
         shown["closed_on"] = timezone.localdate(found.closed_at)
-    form = DealForm(found, request.POST or None, initial=shown)
+    form = DealForm(request.user, found, request.POST or None, initial=shown)
     back = pages.next_of(request, request.GET.get("from", "")) if request.method == "POST" else ""
-    back = back or (whose.get_absolute_url() if whose else "/")
+    back = back or found.get_absolute_url()
     if request.method == "POST" and form.is_valid():
         now = timezone.now()
         try:
@@ -124,7 +349,7 @@ def deal(request: HttpRequest, pk: int) -> HttpResponse:
 def _new(request: HttpRequest, subject: Person | Account) -> HttpResponse:
     of_person = isinstance(subject, Person)
     initial = {"currency": installation.get("currency"), "owner": request.user.pk, "status": Deal.Status.OPEN}
-    form = DealForm(None, request.POST or None, with_role=of_person, initial=initial)
+    form = DealForm(request.user, None, request.POST or None, with_role=of_person, initial=initial)
     if request.method == "POST" and form.is_valid():
         account = subject.account if isinstance(subject, Person) else subject
         roles = [(subject, form.cleaned_data["role"])] if isinstance(subject, Person) else []

@@ -60,7 +60,7 @@ def account_edit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def account_choose(request: HttpRequest) -> HttpResponse:
     """The accounts that a chooser suggests for what was typed so far."""
-    typed = request.GET.get("q") or request.GET.get("account") or request.GET.get("parent") or ""
+    typed = next((request.GET[each] for each in ("q", "account", "parent", "partner") if request.GET.get(each)), "")
     found = querysets.quick_accounts(typed, OFFERED, request.user)
     offered = [(byhand.written_account(each), each) for each in found]
     return render(request, "audience/_account_options.html", {"offered": offered})

@@ -39,6 +39,7 @@ WORDS = {
     "products_created": gettext_lazy("Products created beside"),
     "kinds_created": gettext_lazy("Kinds of activity created"),
     "parents_unknown": gettext_lazy("Parents that nobody knows"),
+    "parents_circular": gettext_lazy("Parents that would belong to their own child, left out"),
 }
 
 

@@ -108,7 +108,7 @@ def test_a_deal_is_opened_from_a_persons_page_with_their_role_and_account(client
 
 def test_a_deal_is_lost_on_its_page_on_an_earlier_day_with_a_reason(client, ada):
     deal = opened()
-    url = reverse("deal", args=[deal.pk])
+    url = reverse("deal_edit", args=[deal.pk])
     data = form(client, url)
     assert "Say why it was lost" in client.post(url, data | {"status": "lost"}).content.decode()
     day = timezone.localdate() - timedelta(days=2)
@@ -123,7 +123,7 @@ def test_a_deal_is_lost_on_its_page_on_an_earlier_day_with_a_reason(client, ada)
 
 def test_of_two_who_change_a_deal_the_second_is_told_what_the_first_did(client, ada):
     deal = opened()
-    url = reverse("deal", args=[deal.pk])
+    url = reverse("deal_edit", args=[deal.pk])
     mine, theirs = form(client, url), form(client, url)
     client.post(url, theirs | {"stage": "Talks"})
     answer = client.post(url, mine | {"stage": "Pilot"})

@@ -36,7 +36,14 @@ TAKES = {
     "GET accounts/": "people:read", "POST accounts/": "people:write people", "POST accounts/bulk/": "people:write edit",
     "POST accounts/upsert/": "people:write people", "GET accounts/{pk}/": "people:read",
     "PATCH accounts/{pk}/": "people:write people", "POST accounts/{pk}/owner/": "people:write people",
-    "POST accounts/{pk}/tags/": "people:write note",
+    "POST accounts/{pk}/tags/": "people:write note", "GET accounts/{pk}/holdings/": "people:read",
+    "GET account-roles/": "people:read", "POST account-roles/": "people:write people",
+    "GET account-roles/{pk}/": "people:read", "POST account-roles/{pk}/end/": "people:write people",
+    "GET title-rules/": "people:read", "POST title-rules/": "people:write edit",
+    "POST title-rules/read/": "people:read", "GET title-rules/preview/": "people:read",
+    "POST title-rules/apply/": "people:write edit",
+    "GET pipelines/": "deals:read", "POST pipelines/": "deals:write edit", "GET pipelines/{pk}/": "deals:read",
+    "PATCH pipelines/{pk}/": "deals:write edit", "DELETE pipelines/{pk}/": "deals:write edit",
     "GET activities/": "activities:read", "POST activities/": "activities:write note",
     "POST activities/batch/": "activities:write note", "GET activities/{pk}/": "activities:read",
     "POST activities/{pk}/take-back/": "activities:write note",
@@ -52,7 +59,8 @@ TAKES = {
     "GET purchases/": "deals:read", "POST purchases/bulk/": "deals:write edit",
     "POST purchases/upsert/": "deals:write edit", "GET purchases/{pk}/": "deals:read",
     "GET contracts/": "deals:read", "POST contracts/bulk/": "deals:write edit",
-    "POST contracts/upsert/": "deals:write edit", "GET contracts/{pk}/": "deals:read",
+    "POST contracts/upsert/": "deals:write edit", "GET contracts/{pk}/": "deals:read", "POST contracts/": "deals:write people",
+    "PATCH contracts/{pk}/": "deals:write people", "POST contracts/{pk}/amend/": "deals:write people",
     "GET cases/": "deals:read", "GET cases/{pk}/": "deals:read",
     "GET segments/": "segments:read", "POST segments/": "segments:write edit", "GET segments/{slug}/": "segments:read",
     "PATCH segments/{slug}/": "segments:write edit", "DELETE segments/{slug}/": "segments:write edit",
@@ -119,6 +127,7 @@ TAKES = {
 
 # What the things of the world are in no state for: a fixed list has no condition, a live version is no draft …
 IN_ANOTHER_STATE = {
+    "POST title-rules/apply/",
     "POST segments/{slug}/let-leave/", "POST segments/{slug}/refresh/", "POST imports/", "POST imports/{pk}/begin/",
     "POST imports/{pk}/rollback/", "DELETE import-mappings/{pk}/",
     "POST jobs/{pk}/retry/", "POST lifecycles/{lifecycle}/versions/{number}/preview/",

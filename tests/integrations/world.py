@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audience.models import Case, Contract, Product, Purchase
+from audience.models import AccountRole, Case, Contract, Product, Purchase
 from campaigns.models import Enrollment
 from kit import installation
 from kit.models import User
@@ -17,7 +17,7 @@ Parts = dict[str, dict[str, Any]]
 
 # Each row of these is somebody's: a salesperson sees their own alone.
 OF_SUBJECTS = (
-    "people", "accounts", "activities", "deals", "purchases", "contracts", "cases", "memberships", "movements", "scores",
+    "people", "accounts", "account-roles", "activities", "deals", "purchases", "contracts", "cases", "memberships", "movements", "scores",
     "enrollments", "messages",
 )  # fmt: skip
 
@@ -37,6 +37,8 @@ def made() -> tuple[User, Parts, Parts]:
         "topics": {"slug": "news"},
         "products": {"pk": product.pk},
         "readiness": {"name": "person.country"},
+        "pipelines": {"pk": there.numbers["pipeline"]},
+        "title-rules": {},
         "imports": {"pk": there.numbers["import"], "imported": there.numbers["import"]},
         "import-mappings": {"pk": there.numbers["import_mapping"]},
         "import-schedules": {"pk": there.numbers["import_schedule"]},
@@ -49,6 +51,7 @@ def _of(things: Things) -> Parts:
     ids = {
         "people": things.person.pk,
         "accounts": things.account.pk,
+        "account-roles": AccountRole.objects.get(person=things.person, account=things.account).pk,
         "activities": things.activity.pk,
         "deals": things.deal.pk,
         "purchases": Purchase.objects.get(person=things.person).pk,

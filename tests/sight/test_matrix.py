@@ -28,13 +28,16 @@ ABOUT = {
     **dict.fromkeys(("task", "task_done", "task_reopen", "task_remove", "task_restore"), "task"),
     **dict.fromkeys(
         ("person", "person_timeline", "person_edit", "person_tags", "person_owner", "person_deal", "person_record",
-         "person_consent", "person_everything", "person_erase", "segment_why", "campaign_trace", "campaign_enroll_one"), "person"
+         "person_consent", "person_everything", "person_erase", "segment_why", "campaign_trace", "campaign_enroll_one",
+         "person_contract", "person_claim"), "person"
     ),
     **dict.fromkeys(
         ("account", "account_people", "account_timeline", "account_edit", "account_tags", "account_owner",
-         "account_deal", "account_record"), "account"
+         "account_deal", "account_record", "account_contract", "account_roles", "account_claim"), "account"
     ),
-    "deal": "deal", "activity_take_back": "activity", "consent_take_back": "consent",
+    **dict.fromkeys(("deal", "deal_edit", "deal_roles"), "deal"),
+    **dict.fromkeys(("contract", "contract_edit", "contract_amend"), "contract"),
+    "activity_take_back": "activity", "consent_take_back": "consent",
     "membership_move": "membership", "movement_undo": "movement", "bulk_undo": "bulk",
     "message": "message", "message_resend": "message", "letter": "letter", "letter_body": "letter",
     # The subject stands in the form.
@@ -55,6 +58,7 @@ NUMBERED = {
     "campaign_step": "campaign_step", "campaign_step_move": "campaign_step", "campaign_step_remove": "campaign_step",
     "sender_edit": "sender", "sender_retire": "sender", "scoring_rule": "scoring_rule",
     "scoring_rule_move": "scoring_rule", "scoring_rule_remove": "scoring_rule", "bulk_move": "bulk_move",
+    **dict.fromkeys(("pipeline", "pipeline_remove", "pipeline_add_stage"), "pipeline"),
     "channel_domain": "domain", "api_key_revoke": "key",
     **dict.fromkeys(("user", "user_close", "user_link", "user_reopen", "user_sign_out"), "user"),
     "custom_field_edit": "field", "custom_field_remove": "field", "team": "team", "team_remove": "team", "audit_entry": "audit",
@@ -154,7 +158,7 @@ def test_for_every_other_role_it_makes_no_difference_whose_it_is(client, world, 
 
 KEPT = (
     "kit_note", "kit_task", "kit_auditentry", "audience_person", "audience_account", "audience_deal",
-    "audience_activity", "audience_consentrecord", "audience_tagged", "audience_fieldchange", "lifecycle_membership",
+    "audience_contract", "audience_accountrole", "audience_dealrole", "audience_activity", "audience_consentrecord", "audience_tagged", "audience_fieldchange", "lifecycle_membership",
     "lifecycle_movement", "campaigns_enrollment", "campaigns_message",
 )  # fmt: skip
 

@@ -24,6 +24,7 @@ from audience.models import (
     Field,
     Identity,
     Import,
+    Pipeline,
     Reject,
     Suppression,
 )
@@ -55,6 +56,7 @@ class Things:
     person: Any = None
     account: Any = None
     deal: Any = None
+    contract: Any = None
     activity: Any = None
     consent: Any = None
     note: Any = None
@@ -107,6 +109,7 @@ def _known(things: Things, author: User) -> None:
         title=f"Director {word}", account=account, custom={"hobby": f"{word} flying"},
     )  # fmt: skip
     things.account, things.person = account, person
+    AccountRole.objects.create(person=person, account=account, role="champion")
     things.deal = factories.deal(person, NOW, name=f"{word} deal", owner=owner, account=account)
     told = {"kind": "call", "at": days_ago(3), "direction": "inbound", "properties": {"summary": f"{word} called"}}
     activities.record_by_hand(person, by=author, now=NOW, external_id=f"{low}-1", **told)
@@ -120,7 +123,7 @@ def _known(things: Things, author: User) -> None:
     Identity.objects.create(person=person, system="crm", kind="person", external_id=f"{low}-77")
     given: dict[str, Any] = {"source": "tests", "recorded_at": NOW}
     Case.objects.create(person=person, title=f"{word} is broken", opened_at=NOW, external_id=f"{low}-c", **given)
-    Contract.objects.create(
+    things.contract = Contract.objects.create(
         account=account, name=f"{word} contract", starts_on=date(2025, 1, 1), renews_on=date(2026, 1, 1),
         annual_value=10_000_00, currency="EUR", external_id=f"{low}-k", **given,
     )  # fmt: skip
@@ -206,8 +209,10 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
     written = AuditEntry.objects.latest("pk")
     field = custom.define("Plan", of="person", type="choice", choices=["free", "pro"], by=None, now=NOW)
     people = {"user": by.pk, "team": by.team_id or 0, "audit": written.pk}
+    pipeline, _made = Pipeline.objects.get_or_create(name="Renewals", defaults={"position": 9})
     return (
         numbers
+        | {"pipeline": pipeline.pk}
         | people
         | {"import": brought.pk, "job": brought.job_id or 0, "suppression": held.pk, "chart_note": chart.pk}
         | {"field": field.pk, "import_mapping": kept.pk, "import_schedule": regular.pk}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience import history
+from audience import families, history
 from audience.importing import planning, references, subjects
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Kind, Need, Target
@@ -120,7 +120,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
 
 
 def conclude(work: Run) -> Counter[str]:
-    """Parents, once all accounts are there. A parent that nobody knows is counted, and left out."""
+    """Parents, once all accounts are there. One that is unknown, or would close a circle, is counted and left out."""
     if not work.has("parent", "parent_external_id"):
         return Counter()
     wanted = sql(
@@ -141,11 +141,13 @@ def conclude(work: Run) -> Counter[str]:
         work.value("parent_external_id"),
     )
     work.create("parents", wanted)
-    new = sql("SELECT id, parent_id FROM {} WHERE parent_id <> id", work.table("parents"))
+    families.hold()
+    circular = families.drop_circles(work.table("parents"), fill=work.fill)
+    new = sql("SELECT id, parent_id FROM {} WHERE parent_id IS NOT NULL", work.table("parents"))
     if work.updates:
         history.update(Account, new, ["parent_id"], source=work.source, at=work.now, now=work.now, fill=work.fill)
     unknown = run(sql("DELETE FROM {} WHERE parent_id IS NULL", work.table("parents")))
-    return Counter({"parents_unknown": unknown})
+    return Counter({"parents_unknown": unknown} | ({"parents_circular": circular} if circular else {}))
 
 
 def _columns(work: Run) -> list[str]:

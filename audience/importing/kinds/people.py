@@ -75,6 +75,7 @@ def match(work: Run) -> None:
     references.find_accounts(work, new=sql("{}::timestamptz", work.now))
     references.find_owners(work)
     _read_titles(work)
+    by_domain = references.find_domains(work, "rows")
     named = work.has("external_id")
     both = named and work.has("email")
     known = {
@@ -96,13 +97,13 @@ def match(work: Run) -> None:
         FROM {} r {} {} {} {} {} CROSS JOIN LATERAL (SELECT {}) g
         WHERE r.problem IS NULL
         """,
-        Sql(subject), references.links(work)["account"], references.links(work)["owner"],
+        Sql(subject), _account(work, subject, by_domain), references.links(work)["owner"],
         _is_no_email(work),
         Sql("i.person_id <> e.id") if both else Sql("false"), Sql(subject), "create" if work.creates else "skip",
         Sql(subject), _differs(work, subject, named), "update" if work.updates else "skip",
         "same" if work.updates else "skip",
         work.table("rows"), by_id if named else Sql(""), by_email if work.has("email") else Sql(""), itself,
-        references.joins(work), _titles(work), _given(work, references.links(work)),
+        sql("{} {}", references.joins(work), by_domain), _titles(work), _given(work, references.links(work)),
     )  # fmt: skip
     planning.make(work, query)
     for action, reason in (("no_email", EMAIL_ADDRESS.wrong), ("taken", TAKEN)):
@@ -132,7 +133,7 @@ def _columns(work: Run) -> list[str]:
     columns = [column for column in PLAIN if work.has(column)]
     if work.has("title"):
         columns += [column for column in ("title_group", "seniority") if not work.has(column)]
-    if references.account_key(work):
+    if references.account_key(work) or (work.has("email") and work.by_domain):
         columns.append("account_id")
     if work.has("owner"):
         columns.append("owner_id")
@@ -149,6 +150,12 @@ def _given(work: Run, links: dict[str, Sql]) -> Sql:
             values[column] = sql("tt.{}", name(column))
     values |= {f"{link}_id": links[link] for link in ("account", "owner") if f"{link}_id" in values}
     return join(", ", [Sql("1 AS nothing"), *(sql("{} AS {}", value, name(c)) for c, value in values.items())])
+
+
+def _account(work: Run, subject: str, by_domain: Sql) -> Sql:
+    """The account that a row names; of somebody new who names none, the one of their domain, where that is set."""
+    named = references.links(work)["account"]
+    return sql("coalesce({}, CASE WHEN {}.id IS NULL THEN dd.account END)", named, Sql(subject)) if by_domain else named
 
 
 def _is_no_email(work: Run) -> Sql:
@@ -170,13 +177,13 @@ def _differs(work: Run, subject: str, named: bool) -> Sql:
 def _read_titles(work: Run) -> None:
     """What each distinct title of the file says, worked out once."""
     if work.has("title"):
+        rules = titles.in_force()
         work.create(
             "titles",
             sql(
                 "SELECT title, {} AS title_group, {} AS seniority FROM "
                 "(SELECT DISTINCT title FROM {} WHERE problem IS NULL AND title IS NOT NULL) said",
-                titles.group(Sql("title")),
-                titles.seniority(Sql("title")),
+                *(titles.derived(each, Sql("title"), rules) for each in titles.BOTH),
                 work.table("rows"),
             ),
         )
@@ -204,11 +211,13 @@ def _take_roles(work: Run, after: int, last: int) -> None:
         run(
             sql(
                 """
-                INSERT INTO audience_accountrole (person_id, account_id, role)
-                SELECT p.person, p.account, r.account_role FROM {} p JOIN {} r ON r.row = p.row
+                INSERT INTO audience_accountrole (person_id, account_id, role, source, recorded_at)
+                SELECT p.person, p.account, r.account_role, {}, {} FROM {} p JOIN {} r ON r.row = p.row
                 WHERE r.account_role IS NOT NULL AND p.account IS NOT NULL AND p.action IN ('create', 'update') AND {}
                 ON CONFLICT DO NOTHING
                 """,
+                work.source,
+                work.now,
                 work.table("plan"),
                 work.table("rows"),
                 planning.between(after, last),
