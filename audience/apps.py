@@ -9,6 +9,7 @@ class AudienceConfig(AppConfig):
 
     def ready(self) -> None:
         from audience import (
+            channels,
             consent,
             erasure,
             fields,
@@ -21,6 +22,7 @@ class AudienceConfig(AppConfig):
             operations,
             panels,
             people,
+            retractions,
             segments,
             sight,
             tagged,
@@ -52,6 +54,9 @@ class AudienceConfig(AppConfig):
             registry.panel(place, _("Live engine"), "audience/_live_panel.html", panels.waiting)
         operations.register_all()
         registry.defaults(consent.ensure_defaults)
+        registry.defaults(channels.ensure_defaults)
+        jobs.register(retractions.JOB, retractions.work)
+        registry.panel("retraction", _("Segments"), "audience/_retraction_changes.html", panels.retracted, order=30)
         registry.name_subjects(names.named)
         registry.show_subjects(sight.subjects, sight.everything)
         for of in ("person", "account"):
@@ -66,6 +71,11 @@ class AudienceConfig(AppConfig):
         navigation.register(
             area="data", label=_("Custom fields"), url_name="custom_fields", icon="table-properties", order=60
         )
+        navigation.register(area="data", label=_("Activities"), url_name="activities", icon="activity", order=20)
+        navigation.register(area="data", label=_("Service cases"), url_name="cases", icon="life-buoy", order=25)
+        navigation.register(area="data", label=_("Kinds"), url_name="kinds", icon="shapes", order=30)
+        navigation.register(area="data", label=_("Channels"), url_name="channels", icon="waypoints", order=35)
+        navigation.register(area="data", label=_("Costs"), url_name="costs", icon="coins", order=40)
         navigation.register(area="data", label=_("Topics"), url_name="topics", icon="newspaper", order=70)
         navigation.register(area="data", label=_("Not to be used"), url_name="suppressions", icon="mail-x", order=75)
         navigation.register(area="data", label=_("Left out"), url_name="left_out", icon="eye-off", order=80)

@@ -39,8 +39,11 @@ ANSWERS_OF = r"""SELECT id, (body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'p
     WHERE body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'person' END ~ '^\d{1,18}$'"""
 
 WRITTEN = "EXISTS (SELECT FROM {{}} made WHERE made.tab = 'audience_{}' AND made.id = h.id)"  # by the import itself
-# An activity, or what reverses it.
-BY_IMPORT = WRITTEN.format("activity").replace("= h.id", "IN (h.id, h.reversal_of_id)")
+# An activity, or what reverses it, or what reverses that.
+BY_IMPORT = WRITTEN.format("activity").replace(
+    "= h.id",
+    "IN (h.id, h.reversal_of_id, (SELECT r.reversal_of_id FROM audience_activity r WHERE r.id = h.reversal_of_id))",
+)
 TRACES_OF = """
     SELECT trace.id, coalesce(purchase.subject_id, contract.subject_id, traced) AS subject_id
     FROM audience_importtrace trace CROSS JOIN unnest(trace.ids) traced
@@ -94,4 +97,5 @@ def register_all() -> None:
     holder(models.Tagged, "tags", goes=True)
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")
-    registry.spare(models.Account, models.Product, models.Topic, models.Tag, models.Field, models.ActivityKind)
+    registry.spare(models.Account, models.Product, models.Topic, models.Tag, models.Field, models.ActivityKind,
+                   models.Channel, models.Cost, models.Retraction)  # fmt: skip

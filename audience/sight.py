@@ -18,7 +18,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import Http404
 
-from audience.models import Account, Deal, Person
+from audience.models import Account, Case, Deal, Person
 from kit.models import User
 from kit.sql import Sql, sql
 from kit.sql import rows as rows_of
@@ -90,11 +90,11 @@ def sees(user: Any, ids: Collection[int]) -> set[int]:
 
 
 def get(rows: QuerySet[Row], user: Any, **having: Any) -> Row:
-    """The one person, account or deal of a query that `having` tells. Raises Http404 when it is not there, or not seen.
+    """The one person, account, deal or case that `having` tells. Raises Http404 when it is not there, or not seen.
 
     A foreign one is answered like one that does not exist, so that nobody finds out by asking.
     """
-    narrow = {Person: people, Account: accounts, Deal: deals}[rows.model]
+    narrow = {Person: people, Account: accounts, Deal: deals, Case: subjects}[rows.model]
     found = narrow(rows, user).filter(**having).first()
     if found is None:
         raise Http404

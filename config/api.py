@@ -12,11 +12,14 @@ from audience.api.cases import Cases
 from audience.api.conditions import Conditions, Fields
 from audience.api.consent import Topics
 from audience.api.contracts import Contracts
+from audience.api.costs import Costs
 from audience.api.deals import Deals
 from audience.api.imports import Imports, Rejects
+from audience.api.kinds import Channels, Kinds
 from audience.api.people import People
 from audience.api.products import Products
 from audience.api.purchases import Purchases
+from audience.api.retractions import Retractions
 from audience.api.segments import Members, Segments
 from campaigns.api.campaigns import Campaigns, CampaignVersions
 from campaigns.api.enrollments import Enrollments
@@ -38,6 +41,9 @@ RESOURCES: dict[str, type[Resource]] = {
     "people": People,
     "accounts": Accounts,
     "activities": Activities,
+    "activity-kinds": Kinds,
+    "channels": Channels,
+    "retractions": Retractions,
     "fields": Fields,
     "topics": Topics,
     "deals": Deals,
@@ -45,6 +51,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "purchases": Purchases,
     "contracts": Contracts,
     "cases": Cases,
+    "costs": Costs,
     "segments": Segments,
     "segments/<slug:segment>/members": Members,
     "conditions": Conditions,

@@ -45,18 +45,35 @@ def of_field(name: str) -> list[Use]:
     return [use for keeps in _kept for use in keeps() if name in names(use.condition)]
 
 
+def of_kind(slug: str) -> list[Use]:
+    """Every kept condition that asks for activities of this kind."""
+    return [use for keeps in _kept for use in keeps() if slug in kinds(use.condition)]
+
+
 def names(condition: Any) -> set[str]:
     """The names of all fields that a condition asks, as JSON, whether or not it can be parsed."""
-    found, waiting = set(), [condition]
+    return {part["field"] for part in _parts(condition) if isinstance(part.get("field"), str)}
+
+
+def kinds(condition: Any) -> set[str]:
+    """The slugs of all kinds of activities that a condition names, likewise."""
+    found: set[str] = set()
+    for part in _parts(condition):
+        where = part.get("where")
+        wanted = where.get("kind") if isinstance(where, Mapping) else None
+        found.update(each for each in (wanted if isinstance(wanted, list) else [wanted]) if isinstance(each, str))
+    return found
+
+
+def _parts(condition: Any) -> Iterator[Mapping[str, Any]]:
+    waiting = [condition]
     while waiting:
         part = waiting.pop()
         if isinstance(part, Mapping):
-            if isinstance(part.get("field"), str):
-                found.add(part["field"])
+            yield part
             waiting += [part[key] for key in ("all", "any", "not", "who") if key in part]
         elif isinstance(part, list | tuple):
             waiting += part
-    return found
 
 
 def through() -> set[str]:

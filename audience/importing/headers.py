@@ -113,6 +113,9 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) ->
             continue
         column.guess, column.score = target.name, score
         taken.add(target.name)
+    for column in columns:
+        if not column.guess and (slug := slug_of(column.name)) in kind.reads:
+            column.guess, column.score = f"{PROPERTIES}{slug}", SURE
     return answer
 
 

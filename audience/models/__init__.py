@@ -1,6 +1,6 @@
 """The tables of the ground floor."""
 
-from audience.models.activities import Activity, ActivityKind
+from audience.models.activities import Activity, ActivityKind, Channel, Retraction
 from audience.models.commerce import (
     Case,
     Contract,
@@ -25,6 +25,7 @@ __all__ = [
     "Activity",
     "ActivityKind",
     "Case",
+    "Channel",
     "ConsentRecord",
     "Contract",
     "ContractAmendment",
@@ -43,6 +44,7 @@ __all__ = [
     "Product",
     "Purchase",
     "Reject",
+    "Retraction",
     "Segment",
     "SegmentMember",
     "Suppression",

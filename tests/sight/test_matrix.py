@@ -27,13 +27,14 @@ ABOUT = {
     **dict.fromkeys(("note_edit", "note_remove", "note_restore"), "note"),
     **dict.fromkeys(("task", "task_done", "task_reopen", "task_remove", "task_restore"), "task"),
     **dict.fromkeys(
-        ("person", "person_timeline", "person_edit", "person_tags", "person_owner", "person_deal", "person_record",
+        ("person", "person_timeline", "person_edit", "person_tags", "person_owner", "person_deal", "person_record", "person_case",
          "person_consent", "person_everything", "person_erase", "segment_why", "campaign_trace", "campaign_enroll_one"), "person"
     ),
     **dict.fromkeys(
         ("account", "account_people", "account_timeline", "account_edit", "account_tags", "account_owner",
-         "account_deal", "account_record"), "account"
+         "account_deal", "account_record", "account_case"), "account"
     ),
+    "case": "case", "case_edit": "case",
     "deal": "deal", "activity_take_back": "activity", "consent_take_back": "consent",
     "membership_move": "membership", "movement_undo": "movement", "bulk_undo": "bulk",
     "message": "message", "message_resend": "message", "letter": "letter", "letter_body": "letter",
@@ -54,6 +55,8 @@ NUMBERED = {
     "scoring_rule_move": "scoring_rule", "scoring_rule_remove": "scoring_rule", "bulk_move": "bulk_move",
     "channel_domain": "domain", "api_key_revoke": "key",
     **dict.fromkeys(("user", "user_close", "user_link", "user_reopen", "user_sign_out"), "user"),
+    "kind_edit": "kind", "kind_remove": "kind", "channel_edit": "channel", "channel_remove": "channel",
+    "cost_edit": "cost", "cost_remove": "cost", "retraction": "retraction", "retraction_undo": "retraction",
     "custom_field_edit": "field", "custom_field_remove": "field", "team": "team", "team_remove": "team", "audit_entry": "audit",
 }  # fmt: skip
 
