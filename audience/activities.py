@@ -21,6 +21,7 @@ from django.db import transaction
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
+from audience import arrivals, channels
 from audience.models import Account, Activity, Person
 from audience.people import BY_HAND, BadValue
 from kit import audit
@@ -75,15 +76,16 @@ def record_many(rows: Sql, columns: Sequence[str], *, source: str, now: datetime
                     UNION ALL
                     SELECT k.id, k.slug, k.channel, k.direction FROM audience_activitykind k
                     WHERE k.slug IN (SELECT given.kind FROM given) AND k.slug NOT IN (SELECT made.slug FROM made)),
+                meant AS MATERIALIZED ({}),
                 told AS (
                     INSERT INTO audience_activity (
                         person_id, account_id, kind_id, channel, platform, direction, actor, value, properties,
                         occurred_at, recorded_at, source, external_id)
-                    SELECT p.id, a.id, k.id, coalesce(nullif(given.channel, ''), k.channel),
-                           coalesce(given.platform, ''), coalesce(nullif(given.direction, ''), k.direction),
+                    SELECT p.id, a.id, k.id, coalesce(meant.channel, k.channel),
+                           coalesce({}, ''), coalesce(nullif(given.direction, ''), k.direction),
                            coalesce(given.actor, 'human'), round(given.value, 4),
                            coalesce(given.properties, '{{}}'::jsonb), given.occurred_at, {}, {}, given.external_id
-                    FROM given JOIN kinds k ON k.slug = given.kind
+                    FROM given JOIN kinds k ON k.slug = given.kind LEFT JOIN meant ON meant.value = given.channel
                     LEFT JOIN audience_person p ON p.id = given.person_id AND p.erased_at IS NULL
                     LEFT JOIN LATERAL (
                         SELECT true AS later, c.old FROM audience_fieldchange c
@@ -109,6 +111,8 @@ def record_many(rows: Sql, columns: Sequence[str], *, source: str, now: datetime
                 """,
                 given,
                 rows,
+                channels.meaning(Sql("SELECT * FROM given"), "channel"),
+                channels.platforms(Sql("given.platform")),
                 now,
                 source,
                 now,
@@ -139,6 +143,7 @@ def record(
         raise BadValue("direction", _("An activity is inbound or outbound."))
     if at > now:
         raise BadValue("occurred_at", _("It has not happened yet. What is still to come is a task."))
+    values = arrivals.told(properties) | {column: said for column, said in values.items() if said}
     of = "person_id" if isinstance(subject, Person) else "account_id"
     given: dict[str, Any] = {
         of: subject.pk,
@@ -164,24 +169,50 @@ def record_by_hand(subject: Person | Account, *, by: User | None, now: datetime,
 
 
 @transaction.atomic
-def take_back(activity: Activity, *, by: User | None, now: datetime) -> bool:
-    """It did not happen: a row of its own reverses it, from now on. False when it was taken back already."""
-    held = Activity.objects.select_for_update(no_key=True).get(pk=activity.pk)
-    if held.reversal_of_id or Activity.objects.filter(reversal_of=held).exists():
+def take_back(activity: Activity, *, by: User | None, now: datetime, reason: str = "") -> bool:
+    """It did not happen, or not as told: a row of its own reverses it. False when it was taken back already."""
+    if not reverse(
+        sql("SELECT {}::bigint AS id", activity.pk), now=now, properties={"reason": reason} if reason else {}
+    ):
         return False
-    Activity.objects.create(
-        person_id=held.person_id, account_id=held.account_id, kind_id=held.kind_id, channel=held.channel,
-        platform=held.platform, direction=held.direction, actor=held.actor, value=held.value, occurred_at=now,
-        recorded_at=now, source=held.source, external_id=f"{held.pk}:taken-back", reversal_of=held,
-    )  # fmt: skip
-    audit.record("activity.take_back", str(held.pk), by=by, now=now, after={"activity": held.pk})
+    audit.record("activity.take_back", str(activity.pk), by=by, now=now, after={"activity": activity.pk})
     return True
 
 
-def reverse(told: Sql, *, now: datetime) -> int:
+def reverse(told: Sql, *, now: datetime, properties: Mapping[str, Any] | None = None) -> int:
     """These activities (a statement that yields their `id`) did not happen, or not as told; how many stood until now.
 
-    Like `take_back` for a set, without a trail: for what a program finds out by itself.
+    Like `take_back` for a set, without a trail. A reversal bears the date of what it reverses and is recorded now: as
+    known now the activity never counted, as known before it did. `properties` says why, and for which decision.
+    """
+    return len(
+        fetched(
+            sql(
+                """
+                INSERT INTO audience_activity (
+                    person_id, account_id, kind_id, channel, platform, direction, actor, value, properties,
+                    occurred_at, recorded_at, source, external_id, reversal_of_id)
+                SELECT x.person_id, x.account_id, x.kind_id, x.channel, x.platform, x.direction, x.actor, x.value,
+                       {}::jsonb, x.occurred_at, {}, x.source,
+                       concat_ws(':', x.id, 'taken-back', nullif(before.number, 0)), x.id
+                FROM audience_activity x CROSS JOIN LATERAL (
+                    SELECT count(*) AS number FROM audience_activity r WHERE r.reversal_of_id = x.id) before
+                WHERE x.id IN (SELECT id FROM ({}) told) AND x.reversal_of_id IS NULL AND NOT {}
+                ORDER BY x.id ON CONFLICT (source, external_id) DO NOTHING RETURNING id
+                """,
+                json.dumps(dict(properties or {})),
+                now,
+                told,
+                is_reversed("x"),
+            )
+        )
+    )
+
+
+def restore(reversals: Sql, *, now: datetime) -> int:
+    """These reversals (a statement that yields their `id`) were the mistake: what they reversed counts again.
+
+    Each is reversed itself, by a row with its own date, so that every clock tells it as it was known. How many.
     """
     return len(
         fetched(
@@ -190,17 +221,24 @@ def reverse(told: Sql, *, now: datetime) -> int:
                 INSERT INTO audience_activity (
                     person_id, account_id, kind_id, channel, platform, direction, actor, value, occurred_at,
                     recorded_at, source, external_id, reversal_of_id)
-                SELECT x.person_id, x.account_id, x.kind_id, x.channel, x.platform, x.direction, x.actor, x.value,
-                       {}, {}, x.source, x.id || ':taken-back', x.id
-                FROM audience_activity x
-                WHERE x.id IN (SELECT id FROM ({}) told) AND x.reversal_of_id IS NULL
-                ORDER BY x.id ON CONFLICT (source, external_id) DO NOTHING RETURNING id
+                SELECT r.person_id, r.account_id, r.kind_id, r.channel, r.platform, r.direction, r.actor, r.value,
+                       r.occurred_at, {}, r.source, r.id || ':restored', r.id
+                FROM audience_activity r JOIN audience_activity x ON x.id = r.reversal_of_id
+                WHERE r.id IN (SELECT id FROM ({}) told) AND x.reversal_of_id IS NULL
+                ORDER BY r.id ON CONFLICT (source, external_id) DO NOTHING RETURNING id
                 """,
                 now,
-                now,
-                told,
+                reversals,
             )
         )
+    )
+
+
+def is_reversed(alias: str) -> Sql:
+    """Whether the activity of this alias is taken back now, as SQL: by a row that nothing has reversed in turn."""
+    return Sql(
+        f"EXISTS (SELECT FROM audience_activity r WHERE r.reversal_of_id = {alias}.id AND NOT EXISTS "
+        "(SELECT FROM audience_activity u WHERE u.reversal_of_id = r.id))"
     )
 
 

@@ -9,6 +9,7 @@ class AudienceConfig(AppConfig):
 
     def ready(self) -> None:
         from audience import (
+            channels,
             consent,
             erasure,
             fields,
@@ -22,6 +23,7 @@ class AudienceConfig(AppConfig):
             panels,
             people,
             pipelines,
+            retractions,
             segments,
             sight,
             supporting,
@@ -61,6 +63,9 @@ class AudienceConfig(AppConfig):
         supporting.register_all()
         registry.defaults(consent.ensure_defaults)
         registry.defaults(pipelines.ensure_defaults)
+        registry.defaults(channels.ensure_defaults)
+        jobs.register(retractions.JOB, retractions.work)
+        registry.panel("retraction", _("Segments"), "audience/_retraction_changes.html", panels.retracted, order=30)
         registry.name_subjects(names.named)
         registry.show_subjects(sight.subjects, sight.everything)
         for of in ("person", "account"):
@@ -90,6 +95,11 @@ class AudienceConfig(AppConfig):
         )
         navigation.register(area="data", label=_("Job titles"), url_name="title_rules", icon="briefcase", order=62)
         navigation.register(area="data", label=_("Pipelines"), url_name="pipelines", icon="route", order=64)
+        navigation.register(area="data", label=_("Activities"), url_name="activities", icon="activity", order=20)
+        navigation.register(area="data", label=_("Service cases"), url_name="cases", icon="life-buoy", order=25)
+        navigation.register(area="data", label=_("Kinds"), url_name="kinds", icon="shapes", order=30)
+        navigation.register(area="data", label=_("Channels"), url_name="channels", icon="waypoints", order=35)
+        navigation.register(area="data", label=_("Costs"), url_name="costs", icon="coins", order=40)
         navigation.register(area="data", label=_("Topics"), url_name="topics", icon="newspaper", order=70)
         navigation.register(area="data", label=_("Not to be used"), url_name="suppressions", icon="mail-x", order=75)
         navigation.register(area="data", label=_("Left out"), url_name="left_out", icon="eye-off", order=80)

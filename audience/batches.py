@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience import activities, importing, sight
+from audience import activities, arrivals, importing, sight
 from audience.activities import COLUMNS
 from audience.importing import atonce
 from audience.models import Activity, Import
@@ -162,6 +162,8 @@ class _Reading:
             if read[each] and read[each] not in known:
                 choices = {"choices": ", ".join(sorted(known))}
                 raise Bad("invalid_choice", each, _("It can be: %(choices)s.") % choices)
+        for each, found in arrivals.told(read["properties"]).items():
+            read[each] = read[each] or found
         return read | self.whose(row)
 
     def kind(self, row: Mapping[str, Any]) -> str:

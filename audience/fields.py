@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from audience import agreed, related
+from audience import agreed, kinds, related
 from audience.conditions import facts
 from audience.conditions.moment import Span
 from audience.conditions.registry import (
@@ -22,6 +22,7 @@ from audience.conditions.registry import (
     Relation,
     register,
     register_family,
+    register_kinds,
 )
 from audience.models import Activity, Deal, Segment
 from audience.models import Field as CustomField
@@ -60,17 +61,27 @@ ABOUT_ACCOUNT = _("Account")
 ABOUT_ACTIVITIES = _("Activities")
 ABOUT_PURCHASES = _("Purchases")
 ABOUT_DEALS = _("Deals")
+ABOUT_CASES = _("Service cases")
 ABOUT_SEGMENTS = _("Segments")
 
-ACTIVITY_WHERE = ("kind", "channel", "platform", "direction", "actor", "source", "properties")
-ACTIVITY_CHOICES = {"direction": tuple(Activity.Direction.values), "actor": tuple(Activity.Actor.values)}
+ACTIVITY_WHERE = (
+    "kind", "channel", "platform", "direction", "actor", "source", "response", "engagement", "paid", "properties",
+)  # fmt: skip
+TRUTH = ("true", "false")
+ACTIVITY_CHOICES = {
+    "direction": tuple(Activity.Direction.values), "actor": tuple(Activity.Actor.values),
+    "response": TRUTH, "engagement": TRUTH, "paid": TRUTH,
+}  # fmt: skip
 PURCHASE_WHERE = ("product", "source", "currency", "properties")
 DEAL_WHERE = ("status", "pipeline", "stage", "product", "source", "currency", "properties")
+CASE_WHERE = ("status", "severity", "source", "properties")
+CASE_CHOICES = {"status": ("open", "closed")}
 DEAL_CHOICES = {"status": tuple(Deal.Status.values)}
 
 
 def register_all() -> None:
     """Make the fields of the audience known to the condition language."""
+    register_kinds(kinds.labels)
     for slug, label, type, column in OF_PERSON:
         register(Field(f"person.{slug}", label, type, PERSON, Column("person", column, column), group=ABOUT_PERSON))
     register(
@@ -135,6 +146,7 @@ def register_all() -> None:
     _register_deals()
     agreed.register_all()
     related.register_all()
+    _register_cases()
     register_family("segment.", _segments)
 
 
@@ -159,6 +171,7 @@ def _register_activities() -> None:
         ("last", _("last activity"), "instant", None),
         ("sum", _("sum of the activities' values"), "number", None),
         ("change", _("activities more than before"), "number", None),
+        ("intent", _("intent shown by activities"), "number", None),
     )
     for function, label, type, counted in figures:
         register(
@@ -172,7 +185,7 @@ def _register_activities() -> None:
                 where_choices=ACTIVITY_CHOICES,
                 windowed=True,
                 needs_days=function == "change",
-                zero=function in ("count", "sum", "change"),
+                zero=function in ("count", "sum", "intent", "change"),
                 timed=function == "days_since_last",
                 counted=counted,
                 group=ABOUT_ACTIVITIES,
@@ -368,6 +381,71 @@ def _deals_touched(ask: Ask, span: Span) -> list[Sql]:
     if ask.of == "person":
         return [sql("SELECT w.person_id FROM audience_dealrole w WHERE w.deal_id IN ({})", deals)]
     return [sql("SELECT d.account_id FROM audience_deal d WHERE d.id IN ({})", deals)]
+
+
+# ---- service cases ----
+
+
+def _register_cases() -> None:
+    figures: tuple[tuple[str, Text, Any, bool, Noun | None], ...] = (
+        ("count", _("number of service cases"), _cases, False, ngettext_lazy("service case", "service cases")),
+        ("days_open", _("days that the oldest open service case is open"), _days_open, True, None),
+    )
+    for slug, label, answered, timed, counted in figures:
+        register(
+            Field(
+                f"case.{slug}",
+                label,
+                "number",
+                BOTH,
+                Relation(answered, _cases_touched),
+                where=("severity", "source", "properties") if timed else CASE_WHERE,
+                where_choices={} if timed else CASE_CHOICES,
+                windowed=not timed,
+                zero=not timed,
+                timed=timed,
+                counted=counted,
+                group=ABOUT_CASES,
+            )
+        )
+
+
+def _cases_then(ask: Ask) -> tuple[Sql, list[Sql]]:
+    """Every case that was there, with its status as of the moment, and what narrows them."""
+    closed = sql("x.closed_at IS NOT NULL AND x.closed_at < {}", ask.moment.at)
+    source = sql(
+        "(SELECT x.*, CASE WHEN {} THEN 'closed' ELSE 'open' END AS status_then FROM audience_case x WHERE {}{}) c",
+        closed,
+        ask.moment.counts("x", "opened_at"),
+        ask.only("x.subject_id"),
+    )
+    columns = {
+        "status": "c.status_then", "severity": "c.severity", "source": "c.source", "properties": "c.properties",
+    }  # fmt: skip
+    return source, facts.narrowing(ask.where, columns)
+
+
+def _cases(ask: Ask) -> Sql:
+    source, rows = _cases_then(ask)
+    rows = [sql("true{}", ask.in_window("c.opened_at")), *rows]
+    return _figures(ask, Sql("c.subject_id"), source, rows, "count(*)", "c.opened_at")
+
+
+def _days_open(ask: Ask) -> Sql:
+    source, rows = _cases_then(ask)
+    return sql(
+        "SELECT c.subject_id, max({}) AS value, min(c.opened_at) AS evidence FROM {} WHERE {} GROUP BY 1",
+        ask.moment.days_since(Sql("c.opened_at")),
+        source,
+        join(" AND ", [Sql("c.status_then = 'open'"), *rows]),
+    )
+
+
+def _cases_touched(ask: Ask, span: Span) -> list[Sql]:
+    when = [*_date_matters(ask, span, "c.opened_at"), span.within("c.closed_at")]
+    if crosses := span.instant_crosses("c.opened_at", ask.operator.ages(ask.operand)):
+        when.append(crosses)
+    return [sql("SELECT c.subject_id FROM audience_case c WHERE {}", each) for each in when]
 
 
 # ---- segments ----

@@ -39,8 +39,11 @@ ANSWERS_OF = r"""SELECT id, (body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'p
     WHERE body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'person' END ~ '^\d{1,18}$'"""
 
 WRITTEN = "EXISTS (SELECT FROM {{}} made WHERE made.tab = 'audience_{}' AND made.id = h.id)"  # by the import itself
-# An activity, or what reverses it.
-BY_IMPORT = WRITTEN.format("activity").replace("= h.id", "IN (h.id, h.reversal_of_id)")
+# An activity, or what reverses it, or what reverses that.
+BY_IMPORT = WRITTEN.format("activity").replace(
+    "= h.id",
+    "IN (h.id, h.reversal_of_id, (SELECT r.reversal_of_id FROM audience_activity r WHERE r.id = h.reversal_of_id))",
+)
 SAID_BY_IMPORT = WRITTEN.format("consentrecord").replace("= h.id", "IN (h.id, h.reversal_of_id)")
 TRACES_OF = """
     SELECT trace.id, coalesce(purchase.subject_id, contract.subject_id, matter.subject_id, traced) AS subject_id
@@ -100,5 +103,5 @@ def register_all() -> None:
     registry.spare(models.SavedMapping, models.ImportSchedule, models.TakenFile)
     registry.spare(
         models.Account, models.Product, models.Topic, models.Tag, models.Field, models.ActivityKind, models.Pipeline,
-        models.PipelineStage, models.TitleRules,
+        models.PipelineStage, models.TitleRules, models.Channel, models.Cost, models.Retraction,
     )  # fmt: skip

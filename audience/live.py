@@ -106,6 +106,19 @@ def judge_held(subject_id: int, now: datetime) -> None:
             each.judge(subject, at=now + INSTANT, now=now)
 
 
+def hold_everybody() -> None:
+    """Wait until no worker judges anybody, and let none until the transaction ends; before it writes, as `hold`."""
+    for shard in range(SHARDS):
+        run(sql("SELECT pg_advisory_xact_lock(hashtext('audience_live'), {})", shard))
+
+
+def judge_at_once(subjects: Sql, now: datetime) -> None:
+    """Judge the subjects of a statement, all of whom this transaction holds: what follows bears its instant."""
+    with installation.remembering():
+        for each in judges():
+            each.judge(subjects, at=now + INSTANT, now=now)
+
+
 def clock(now: datetime) -> None:
     """Find whom time alone has changed since the last look: ages reached, windows left, facts whose date has come."""
     with installation.remembering():

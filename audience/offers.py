@@ -14,6 +14,7 @@ def register_all() -> None:
     offering.register("activity.", _of_activities)
     offering.register("purchase.", lambda field, key: _of_facts("audience_purchase", ("source", "currency"), key))
     offering.register("contract.", lambda field, key: _of_facts("audience_contract", ("source", "currency"), key))
+    offering.register("case.", lambda field, key: _of_facts("audience_case", ("severity", "source"), key))
     offering.register(
         "deal.", lambda field, key: _of_facts("audience_deal", ("pipeline", "stage", "source", "currency"), key)
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -12,11 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audience import consent, domains, families, holdings, live, roles, segments, sight
-from audience.models import Account, Completeness, Person, Segment
+from audience.models import Account, Completeness, Person, Retraction, Segment, SegmentMember
 from audience.readiness import completeness, measures
-from kit import heartbeats, installation, rights, writing
+from kit import heartbeats, installation, registry, rights, writing
 from kit.statistics import Share
 
+MOST_CHANGES = 200  # that a page lists
 LATE = timedelta(minutes=1)  # a mark that waits longer wants somebody's attention
 
 
@@ -100,6 +103,29 @@ def account_settings(_subject: None, _request: HttpRequest, _now: datetime) -> d
     if domains.puts():
         says = _("New people are put into the account of their domain.")
     return {"says": says, "label": _("Buying centre and domains"), "url": reverse("account_settings")}
+
+
+Change = tuple[int, datetime, str]  # of whom, when, what
+
+
+def retracted(retraction: Retraction, request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """Which segments were entered or left because activities were taken back, or count again."""
+    at = [each + more for each in (*retraction.instants, *retraction.restored) for more in (timedelta(0), live.INSTANT)]
+    stays = SegmentMember.objects.filter(Q(entered_at__in=at) | Q(left_at__in=at)).select_related("segment")
+    moves: list[Change] = []
+    for stay in stays.order_by("-pk")[:MOST_CHANGES]:
+        if stay.entered_at in at:
+            moves.append((stay.subject_id, stay.entered_at, _("entered “%(segment)s”") % {"segment": stay.segment}))
+        if stay.left_at in at:
+            moves.append((stay.subject_id, stay.left_at, _("left “%(segment)s”") % {"segment": stay.segment}))
+    return changes(moves, stays.count(), request)
+
+
+def changes(moves: Sequence[Change], count: int, request: HttpRequest) -> dict[str, Any]:
+    """What a panel of changes draws: each with the name of whom it is about, and how many there are in all."""
+    known = registry.named({subject for subject, _at, _what in moves}, request.user)
+    lines = [{"who": known.get(subject), "at": at, "what": what} for subject, at, what in moves]
+    return {"lines": lines, "count": count, "more": max(0, count - len(lines))}
 
 
 def own_domains(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from audience import contracts, listing, sight
 from audience.models import (
     Account,
     AccountRole,
+    Activity,
     Case,
     Contract,
     Deal,
@@ -50,6 +51,17 @@ WORDS = 6  # of a search are looked at
 LONGEST = 100  # letters of a word
 CHOICES = 300  # values that a filter offers; more nobody reads, and any other may be asked for by its address
 REMEMBERED = 60  # seconds for which the values on offer are remembered
+
+
+def standing(rows: QuerySet[Activity]) -> QuerySet[Activity]:
+    """Those of the activities that count: no reversals, and none that is reversed by a row that stands itself."""
+    return rows.filter(~Exists(reversals()), reversal_of=None)
+
+
+def reversals() -> QuerySet[Activity]:
+    """The rows that reverse the activity of an outer query, but those that were reversed in turn."""
+    undone = Activity.objects.filter(reversal_of=OuterRef("pk"))
+    return Activity.objects.filter(~Exists(undone), reversal_of=OuterRef("pk"))
 
 
 def people() -> QuerySet[Person]:

@@ -18,7 +18,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import Http404
 
-from audience.models import Account, Contract, Deal, Person
+from audience.models import Account, Case, Contract, Deal, Person
 from kit.models import User
 from kit.sql import Sql, sql
 from kit.sql import rows as rows_of
@@ -90,13 +90,13 @@ def sees(user: Any, ids: Collection[int]) -> set[int]:
 
 
 def get(rows: QuerySet[Row], user: Any, **having: Any) -> Row:
-    """The one person, account, deal or contract of a query that `having` tells.
+    """The one person, account, deal, contract or case of a query that `having` tells.
 
     Raises Http404 when it is not there, or not seen.
 
     A foreign one is answered like one that does not exist, so that nobody finds out by asking.
     """
-    narrow = {Person: people, Account: accounts, Deal: deals, Contract: subjects}[rows.model]
+    narrow = {Person: people, Account: accounts, Deal: deals, Contract: subjects, Case: subjects}[rows.model]
     found = narrow(rows, user).filter(**having).first()
     if found is None:
         raise Http404

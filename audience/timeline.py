@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Model, QuerySet, Subquery, TextField, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from audience.models import Account, Activity, ActivityKind, Case, Deal, Person, Purchase
+from audience import kinds, querysets
+from audience.models import Account, Activity, ActivityKind, Case, Deal, Person, Purchase, Retraction
 from audience.people import BY_HAND
 from kit import money
 from kit.sql import Sql, join, rows, sql
@@ -93,6 +96,8 @@ class Item:
     badges: tuple[tuple[str, str], ...] = ()
     tone: str = ""
     by_hand: int = 0  # the activity that a user has recorded and may take back
+    standing: int = 0  # any other activity that can be taken back, as a scanner's for instance
+    is_reversed: bool = False
 
     @property
     def is_brief(self) -> bool:
@@ -145,18 +150,13 @@ def choices(subject: Person | Account) -> Choices:
             join(" UNION ALL ", newest),
         )
     )
-    kinds = ActivityKind.objects.in_bulk({kind for kind, _channel in pairs})
-    channels = {channel or kinds[kind].channel for kind, channel in pairs}
-    named = sorted((kind_name(kind), kind.slug) for kind in kinds.values())
+    happened = ActivityKind.objects.in_bulk({kind for kind, _channel in pairs})
+    channels = {channel or happened[kind].channel for kind, channel in pairs}
+    named = sorted((kinds.name(kind), kind.slug) for kind in happened.values())
     return Choices(
         kinds=[*((slug, name) for name, slug in named), *((name, str(label)) for name, label in OTHERS.items())],
         channels=sorted(channels - {""}),
     )
-
-
-def kind_name(kind: ActivityKind) -> str:
-    """What a kind is called; one that a file brought without a label is called by its slug, written as words."""
-    return kind.label if kind.label and kind.label != kind.slug else _words(kind.slug)
 
 
 # ---- which rows come next ----
@@ -252,9 +252,10 @@ def _items(subject: Person | Account, keys: list[Cursor]) -> list[Item]:
     ids: dict[int, set[int]] = defaultdict(set)
     for key in keys:
         ids[key.rank].add(key.pk)
-    reversals = Activity.objects.filter(reversal_of=OuterRef("pk"))
+    told = Coalesce(KT("properties__reason"), Value("", TextField()))
+    why = querysets.reversals().annotate(why=told).values("why")[:1]
     activities = _fetched(
-        Activity.objects.select_related("kind", "person").annotate(is_reversed=Exists(reversals)), ids[ACTIVITY]
+        Activity.objects.select_related("kind", "person").annotate(reversed_because=Subquery(why)), ids[ACTIVITY]
     )
     purchases = _fetched(Purchase.objects.select_related("product", "person"), ids[PURCHASE])
     deals = _fetched(Deal.objects.select_related("product"), ids[DEAL_OPENED] | ids[DEAL_CLOSED])
@@ -279,8 +280,10 @@ def _fetched(found: QuerySet[Any], ids: set[int]) -> dict[int, Any]:
 
 def _of_activity(activity: Any) -> Item:
     badges = []
-    if activity.is_reversed:
-        badges.append((_("taken back"), "warn"))
+    is_reversed = activity.reversed_because is not None
+    if is_reversed:
+        why = dict(Retraction.Reason.choices).get(activity.reversed_because, "")
+        badges.append((_("taken back: %(why)s") % {"why": why} if why else _("taken back"), "warn"))
     if activity.actor != Activity.Actor.HUMAN:
         badges.append((activity.get_actor_display(), ""))
     channel = activity.channel or activity.kind.channel
@@ -294,14 +297,16 @@ def _of_activity(activity: Any) -> Item:
     ]
     return Item(
         at=activity.occurred_at,
-        title=kind_name(activity.kind),
+        title=kinds.name(activity.kind),
         icon=ICONS.get(channel.lower(), "circle-dot"),
         facts=_filled(facts),
         details=_properties(activity),
         source=activity.source,
         person=activity.person,
         badges=tuple(badges),
-        by_hand=activity.pk if activity.source == BY_HAND and not activity.is_reversed else 0,
+        by_hand=activity.pk if activity.source == BY_HAND and not is_reversed else 0,
+        standing=activity.pk if activity.source != BY_HAND and not is_reversed else 0,
+        is_reversed=is_reversed,
     )
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience import activities, consent
+from audience import activities, agents, consent
 from audience.models import Activity, ActivityKind
 from campaigns.models import Message, Response
 from kit.sql import Sql, rows, sql
@@ -26,12 +26,20 @@ Actor = Activity.Actor
 BURSTS = ((2, timedelta(seconds=2)), (3, timedelta(seconds=10)))
 AFTERMATH = timedelta(seconds=10)  # a scanner that was seen goes on for a while
 WATCHED = (Kind.OPENED, Kind.CLICKED)  # what is not kept of people who do not want to be watched
-_COLUMNS = ("person_id", "account_id", "kind", "occurred_at", "external_id", "channel", "direction", "actor",
-            "properties")  # fmt: skip
+LONGEST_AGENT = 300  # letters of a user agent that are kept
+_COLUMNS = ("person_id", "account_id", "kind", "occurred_at", "external_id", "channel", "platform", "direction",
+            "actor", "properties")  # fmt: skip
 
 
 def record(
-    message: Message, kind: str, *, actor: str = Actor.HUMAN, link: int | None = None, at: datetime, now: datetime
+    message: Message,
+    kind: str,
+    *,
+    actor: str = Actor.HUMAN,
+    link: int | None = None,
+    agent: str = "",
+    at: datetime,
+    now: datetime,
 ) -> bool:
     """Note an answer to a message and, of a campaign's, the activity of its reader. False when it was known.
 
@@ -50,7 +58,10 @@ def record(
             )
         )  # fmt: skip
         if new:
-            told = sql("SELECT * FROM campaigns_response WHERE id = {}", new[0][0])
+            told = sql(
+                "SELECT *, {} AS platform, {} AS agent FROM campaigns_response WHERE id = {}",
+                agents.judge(agent).platform, agent[:LONGEST_AGENT].replace("\x00", ""), new[0][0],
+            )  # fmt: skip
             activities.record_many(_activities(told), _COLUMNS, source=SOURCE, now=now)
     return bool(new)
 
@@ -58,14 +69,15 @@ def record(
 def record_sent(ids: Sequence[UUID], *, now: datetime) -> int:
     """An outbound activity for each of these campaign messages that has been sent; one statement. How many are new."""
     sent = sql(
-        "SELECT NULL AS id, id AS message_id, 'sent' AS kind, 'human' AS actor, NULL::int AS link, sent_at AS at "
+        "SELECT NULL AS id, id AS message_id, 'sent' AS kind, 'human' AS actor, NULL::int AS link, sent_at AS at, "
+        "'' AS platform, '' AS agent "
         "FROM campaigns_message WHERE id = ANY ({}::uuid[]) AND purpose = 'campaign' AND sent_at IS NOT NULL",
         [str(each) for each in ids],
     )
     return activities.record_many(_activities(sent), _COLUMNS, source=SOURCE, now=now)
 
 
-def clicked(message: Message, link: int, *, actor: str, at: datetime, now: datetime) -> str:
+def clicked(message: Message, link: int, *, actor: str, agent: str = "", at: datetime, now: datetime) -> str:
     """Note that a link was followed; the actor it counts for, given how this message's links were followed.
 
     A burst of links is a scanner's whatever it calls itself, and what it did a moment before as a human is taken back.
@@ -75,51 +87,67 @@ def clicked(message: Message, link: int, *, actor: str, at: datetime, now: datet
         if actor != Actor.BOT and _is_burst(message, link, at):
             _was_no_human(message, since=at - BURSTS[-1][1], now=now)
             actor = Actor.BOT
-        record(message, Kind.CLICKED, actor=actor, link=link, at=at, now=now)
+        record(message, Kind.CLICKED, actor=actor, link=link, agent=agent, at=at, now=now)
     return actor
 
 
 def ensure_defaults(now: datetime) -> None:
     """The kinds of activities that mail makes, with names that people read. Safe to repeat."""
-    for slug, (label, direction, is_response) in kinds().items():
-        told = {"label": label, "channel": CHANNEL, "direction": direction, "is_response": is_response}
+    for slug, (label, direction, is_response, is_engagement, intent) in kinds().items():
+        told = {
+            "label": label, "channel": CHANNEL, "direction": direction, "is_response": is_response,
+            "is_engagement": is_engagement, "intent": intent, "described_at": now,
+        }  # fmt: skip
         made, new = ActivityKind.objects.get_or_create(slug=slug, defaults=told)
-        if not new and made.label in ("", made.slug):  # a file or a first message was faster
-            ActivityKind.objects.filter(pk=made.pk).update(**told)
+        if not new and made.described_at is None:  # a first message, or a file, was faster
+            kept = {} if made.label in ("", made.slug) else {"label": made.label}
+            ActivityKind.objects.filter(pk=made.pk).update(**told | kept)
 
 
-def kinds() -> dict[str, tuple[str, str, bool]]:
-    """The kinds of activities that mail makes: label, direction, and whether it is a response by METRICS.md.
+def kinds() -> dict[str, tuple[str, str, bool, bool, int]]:
+    """The kinds of activities that mail makes: label, direction, whether it is a response, whether engagement, intent.
 
     Inbound is who comes to us. Nobody does by having a mail shown, bounced, or by leaving: those have no direction.
     """
     inbound, outbound = Activity.Direction.INBOUND.value, Activity.Direction.OUTBOUND.value
     return {
-        "email_sent": (_("Email sent"), outbound, False),
-        "email_delivered": (_("Email delivered"), outbound, False),
-        "email_opened": (_("Email opened"), "", False),
-        "email_clicked": (_("Email clicked"), inbound, True),
-        "email_replied": (_("Email answered"), inbound, True),
-        "email_bounced": (_("Email bounced"), "", False),
-        "email_complained": (_("Marked as spam"), "", False),
-        "email_unsubscribed": (_("Unsubscribed"), "", False),
+        "email_sent": (_("Email sent"), outbound, False, False, 0),
+        "email_delivered": (_("Email delivered"), outbound, False, False, 0),
+        "email_opened": (_("Email opened"), "", False, False, 2),
+        "email_clicked": (_("Email clicked"), inbound, True, True, 10),
+        "email_replied": (_("Email answered"), inbound, True, True, 40),
+        "email_bounced": (_("Email bounced"), "", False, False, 0),
+        "email_complained": (_("Marked as spam"), "", False, False, 0),
+        "email_unsubscribed": (_("Unsubscribed"), "", False, False, 0),
     }
+
+
+def taken_back() -> Sql:
+    """The ids of the answers whose activity was taken back since: what was found to be a scanner's counts nowhere."""
+    return sql(
+        r"""SELECT CASE WHEN x.external_id ~ '^[^:]+:[a-z]+:[0-9]{{1,18}}$'
+                    THEN split_part(x.external_id, ':', 3)::bigint ELSE 0 END
+            FROM audience_activity r JOIN audience_activity x ON x.id = r.reversal_of_id
+            WHERE x.source = {} AND {}""",
+        SOURCE,
+        activities.is_reversed("x"),
+    )
 
 
 # ---- as activities ----
 
 
 def _activities(told: Sql) -> Sql:
-    """Activities for rows of id, message_id, kind, actor, link, at."""
+    """Activities for rows of id, message_id, kind, actor, link, at, platform, agent."""
     return sql(
         """
         SELECT m.person_id, m.account_id, 'email_' || t.kind AS kind, t.at AS occurred_at,
                concat_ws(':', m.id, t.kind, t.id) AS external_id,
-               m.channel, CASE WHEN t.kind IN ('sent', 'delivered') THEN 'outbound'
+               m.channel, t.platform, CASE WHEN t.kind IN ('sent', 'delivered') THEN 'outbound'
                                 WHEN t.kind IN ('clicked', 'replied') THEN 'inbound' ELSE '' END AS direction,
                t.actor, jsonb_strip_nulls(jsonb_build_object(
                    'campaign', c.slug, 'campaign_name', c.name, 'content', w.slug, 'content_name', w.name,
-                   'style', nullif(w.style, ''),
+                   'style', nullif(w.style, ''), 'user_agent', nullif(t.agent, ''),
                    'link', substring(coalesce(m.links, v.links) ->> t.link from '^[a-zA-Z]+://([^/?#]*)')
                )) AS properties
         FROM ({}) t JOIN campaigns_message m ON m.id = t.message_id

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from audience import agents
 from audience.models import Activity
 from campaigns import rendering
 from campaigns.models import Message
@@ -133,44 +134,37 @@ def _leads_somewhere(address: str) -> bool:
 
 # ---- who it was ----
 
-_MACHINES = re.compile(
-    r"bot\b|bot[/_-]|crawl|spider|slurp|scan|preview|prefetch|fetch|monitor|check|validat|headless|phantomjs|selenium"
-    r"|curl|wget|libwww|python|aiohttp|httpx|okhttp|go-http|java/|apache-http|node|axios|guzzle|perl|ruby|php|winhttp"
-    r"|barracuda|proofpoint|mimecast|symantec|messagelabs|trendmicro|fortinet|fireeye|trellix|forcepoint|sophos|cisco"
-    r"|ironport|zscaler|kaspersky|virustotal|urlscan|safelinks|safebrowsing|slackbot|facebookexternal|whatsapp"
-    r"|telegram|twitterbot|linkedin|skypeuri|discord|embedly",
-    re.IGNORECASE,
-)
-_PROXIES = re.compile(r"googleimageproxy|ggpht|yahoomailproxy|yahoocachesystem|duckduckgo.*image", re.IGNORECASE)
-_BARE = re.compile(r"Mozilla/5\.0\s*", re.ASCII)  # the whole of what Apple's privacy proxy says of itself
-_BROWSER = re.compile(r"Mozilla/\d.*(Gecko|AppleWebKit|Trident|MSIE|Presto)|Opera/", re.ASCII)
+
+def agent(headers: Mapping[str, str]) -> str:
+    """What the program calls itself."""
+    return headers.get("User-Agent", "").strip()
 
 
 def who_opened(headers: Mapping[str, str], *, sent_at: datetime | None, at: datetime) -> Actor:
     """Who has loaded the picture of a message, as far as the request tells."""
-    agent = headers.get("User-Agent", "").strip()
-    if _PROXIES.search(agent) or _BARE.fullmatch(agent):
+    told = agent(headers)
+    if agents.is_proxy(told):
         return Actor.PROXY  # they load for humans, and whether or not one looks
-    if _is_machine(headers, agent) or _too_soon(sent_at, at):
+    if _is_machine(headers, told) or _too_soon(sent_at, at):
         return Actor.BOT
-    return Actor.HUMAN if _BROWSER.search(agent) else Actor.UNKNOWN
+    return Actor.HUMAN if agents.is_browser(told) else Actor.UNKNOWN
 
 
 def who_clicked(headers: Mapping[str, str], *, sent_at: datetime | None, at: datetime) -> Actor:
     """Who has followed a link, as far as the request tells; how its links were followed tells more (`responses`)."""
-    agent = headers.get("User-Agent", "").strip()
-    if _is_machine(headers, agent) or _PROXIES.search(agent) or _BARE.fullmatch(agent) or _too_soon(sent_at, at):
+    told = agent(headers)
+    if _is_machine(headers, told) or agents.is_proxy(told) or _too_soon(sent_at, at):
         return Actor.BOT
-    if not _BROWSER.search(agent):
+    if not agents.is_browser(told):
         return Actor.UNKNOWN
     # A browser names its languages; what borrows a browser's name mostly does not.
     return Actor.HUMAN if headers.get("Accept-Language") else Actor.BOT
 
 
-def _is_machine(headers: Mapping[str, str], agent: str) -> bool:
+def _is_machine(headers: Mapping[str, str], told: str) -> bool:
     fetched_ahead = any("prefetch" in headers.get(name, "").lower() or "preview" in headers.get(name, "").lower()
                         for name in ("Purpose", "X-Purpose", "Sec-Purpose", "X-Moz"))  # fmt: skip
-    return fetched_ahead or bool(_MACHINES.search(agent))
+    return fetched_ahead or agents.is_machine(told)
 
 
 def _too_soon(sent_at: datetime | None, at: datetime) -> bool:

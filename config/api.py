@@ -12,8 +12,10 @@ from audience.api.cases import Cases
 from audience.api.conditions import Conditions, Fields
 from audience.api.consent import Topics
 from audience.api.contracts import Contracts
+from audience.api.costs import Costs
 from audience.api.deals import Deals
 from audience.api.imports import Imports, Rejects
+from audience.api.kinds import Channels, Kinds
 from audience.api.likeness import BestCustomers, LookAlikes
 from audience.api.mappings import Mappings
 from audience.api.people import People
@@ -21,6 +23,7 @@ from audience.api.pipelines import Pipelines
 from audience.api.products import Products
 from audience.api.purchases import Purchases
 from audience.api.readiness import Readiness
+from audience.api.retractions import Retractions
 from audience.api.roles import Roles
 from audience.api.schedules import Schedules
 from audience.api.segments import Members, Segments
@@ -47,6 +50,9 @@ RESOURCES: dict[str, type[Resource]] = {
     "account-roles": Roles,
     "title-rules": TitleRulesResource,
     "activities": Activities,
+    "activity-kinds": Kinds,
+    "channels": Channels,
+    "retractions": Retractions,
     "fields": Fields,
     "topics": Topics,
     "deals": Deals,
@@ -55,6 +61,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "purchases": Purchases,
     "contracts": Contracts,
     "cases": Cases,
+    "costs": Costs,
     "segments": Segments,
     "segments/<slug:segment>/members": Members,
     "conditions": Conditions,

@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audience import filters, listing
-from audience.models import Account, Person
+from audience import panels as ground
+from audience.models import Account, Person, Retraction
 from kit import installation, pages, registry, rights
 from kit.sql import sql
 from lifecycle import undo, wording
@@ -177,6 +178,7 @@ def register() -> None:
                 told=listing.Told("stages", _told, SCHEMA),
             )
         )
+    registry.panel("retraction", gettext_lazy("Stages"), "audience/_retraction_changes.html", retracted, order=20)
     registry.panel("search", gettext_lazy("Lifecycles"), "lifecycle/_search_panel.html", found)
 
 
@@ -251,3 +253,25 @@ def _destinations(membership: Membership, stages: list[Stage]) -> list[Stage]:
     if membership.ended_at is not None or membership.version.state != Version.State.PUBLISHED:
         return []
     return [stage for stage in stages if stage.pk != membership.stage_id and stage.kind != Stage.Kind.GATE]
+
+
+def retracted(retraction: Retraction, request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """Which stages changed because activities were taken back, or count again."""
+    at = [*retraction.instants, *retraction.restored]
+    moved = Movement.objects.filter(recorded_at__in=at).select_related(
+        "membership__lifecycle", "from_stage", "to_stage"
+    )
+    moves = [
+        (
+            each.membership.subject_id,
+            each.recorded_at,
+            _("%(lifecycle)s: %(old)s → %(new)s")
+            % {
+                "lifecycle": each.membership.lifecycle,
+                "old": each.from_stage or _("(nowhere)"),
+                "new": each.to_stage or _("(out)"),
+            },
+        )
+        for each in moved.order_by("-pk")[: ground.MOST_CHANGES]
+    ]
+    return ground.changes(moves, moved.count(), request)

@@ -10,15 +10,17 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef
 from django.db.models.functions import JSONObject
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audience import listing, live
+from audience import panels as ground
 from audience.conditions.tree import ConditionError
-from audience.models import Account, Person
+from audience.models import Account, Person, Retraction
 from kit import pages, registry
 from scoring import explaining
 from scoring.explaining import Entry, Explanation, Move, Step
-from scoring.models import Score, ScoringModel, ScoringVersion
+from scoring.models import Score, ScoreChange, ScoringModel, ScoringVersion
 from scoring.rules import MICRO, Plans
 
 SCHEMA: dict[str, Any] = {
@@ -87,6 +89,7 @@ def register() -> None:
                 told=listing.Told("scores", _told, SCHEMA),
             )
         )
+    registry.panel("retraction", gettext_lazy("Scores"), "audience/_retraction_changes.html", retracted, order=10)
 
 
 def scores_now(row: Any) -> str:
@@ -144,3 +147,18 @@ def bars(entries: list[Entry]) -> list[Bar]:
         )
         for entry in entries
     ]
+
+
+def retracted(retraction: Retraction, request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """Which scores changed because activities were taken back, or count again."""
+    at = [*retraction.instants, *retraction.restored]
+    changed = ScoreChange.objects.filter(recorded_at__in=at).select_related("model")
+    moves = [
+        (
+            each.subject_id,
+            each.recorded_at,
+            _("%(model)s: %(old)s → %(new)s") % {"model": each.model, "old": each.old_shown, "new": each.shown},
+        )
+        for each in changed.order_by("-pk")[: ground.MOST_CHANGES]
+    ]
+    return ground.changes(moves, changed.count(), request)

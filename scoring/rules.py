@@ -15,7 +15,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from audience.conditions import describe, tree
+from audience.conditions import describe, registry, tree
 from audience.conditions.registry import Where
 from audience.models import ActivityKind
 from scoring.models import Rule, ScoringModel, ScoringVersion
@@ -125,22 +125,31 @@ def read(version: ScoringVersion) -> Plan:
 
 def where(data: Any, of: str) -> Where:
     """Which activities a rule counts, read as the `where` of a condition is. Raises ConditionError."""
-    leaf = tree.parse({"field": "activity.count", "where": data, "op": "at_least", "value": 1}, of=of)
-    assert isinstance(leaf, tree.Leaf)
-    return leaf.where
+    return _counting(data, of).where
 
 
-def in_words(rule: Rule, of: str) -> str:
-    """What a rule counts. Raises ConditionError when it cannot be read any more."""
+def counting(where: Any) -> dict[str, Any]:
+    """What a rule of behaviour asks, as the condition that there is one such activity."""
+    return {"field": "activity.count", "where": where, "op": "at_least", "value": 1}
+
+
+def in_words(rule: Rule, of: str, catalogue: registry.Catalogue | None = None) -> str:
+    """What a rule counts; for many rules with one catalogue. Raises ConditionError when it cannot be read any more."""
     if rule.kind == Rule.Kind.FIT:
-        return describe.sentence(tree.parse(rule.condition, of=of))
-    return describe.where(where(rule.where, of)) or _("any activity")
+        return describe.sentence(tree.parse(rule.condition, of=of, catalogue=catalogue))
+    return describe.narrowed(_counting(rule.where, of, catalogue)) or _("any activity")
 
 
-def told(rule: Rule, of: str) -> str:
+def _counting(data: Any, of: str, catalogue: registry.Catalogue | None = None) -> tree.Leaf:
+    leaf = tree.parse(counting(data), of=of, catalogue=catalogue)
+    assert isinstance(leaf, tree.Leaf)
+    return leaf
+
+
+def told(rule: Rule, of: str, catalogue: registry.Catalogue | None = None) -> str:
     """The same, or why it cannot be read any more."""
     try:
-        return in_words(rule, of)
+        return in_words(rule, of, catalogue)
     except tree.ConditionError as error:
         return str(error)
 

@@ -16,7 +16,7 @@ from audience.conditions import uses
 from kit import audit, installation, jobs
 from kit.models import Job, User
 from kit.sql import sql
-from scoring import fields, running
+from scoring import fields, rules, running
 from scoring.models import Rule, Score, ScoringModel, ScoringVersion
 
 State = ScoringVersion.State
@@ -177,9 +177,11 @@ def refuse_unless_idle_draft(version: ScoringVersion) -> None:
 
 
 def kept() -> Iterator[uses.Use]:
-    """The fit conditions of every version that is not retired, for the register of who asks what."""
+    """What every version that is not retired asks, for the register of who asks what."""
     for each in ScoringVersion.objects.exclude(state=State.RETIRED).select_related("model").order_by("pk"):
-        asked = list(each.rules.filter(kind=Rule.Kind.FIT).values_list("condition", flat=True))
+        asked = [
+            rule.condition if rule.kind == Rule.Kind.FIT else rules.counting(rule.where) for rule in each.rules.all()
+        ]
         page = reverse("scoring_version", args=[each.model.slug, each.number])
         yield uses.Use(_("Scoring model"), str(each), page, {"all": asked})
 

@@ -16,13 +16,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import activities, batches, sight
+from audience import activities, batches, querysets, sight
 from audience.api.bulk import refused
 from audience.api.subjects import API, AccountName, PersonName
 from audience.batches import Refusal
 from audience.models import Activity, ActivityKind
 from kit.api.access import WRITE, require
-from kit.api.filtering import Moment, Whole
+from kit.api.filtering import Moment, TrueOrFalse, Whole
 from kit.api.problems import Problem
 from kit.api.schema import example
 from kit.api.serializers import Instant, Row, Rows, Strict
@@ -30,11 +30,11 @@ from kit.api.views import Listed, Shown
 
 GIVEN = {
     "external_id": "visit-83121", "kind": "page_visited", "occurred_at": "2025-06-02T11:29:58Z",
-    "person": {"email": "ann@example.com"}, "channel": "web", "direction": "inbound",
+    "person": {"email": "ann@example.com"}, "channel": "website", "direction": "inbound",
     "properties": {"path": "/pricing"},
 }  # fmt: skip
 SHOWN = {
-    "id": 90210, "person": 4711, "account": 815, "kind": "page_visited", "channel": "web", "platform": "",
+    "id": 90210, "person": 4711, "account": 815, "kind": "page_visited", "channel": "website", "platform": "",
     "direction": "inbound", "actor": "human", "value": None, "properties": {"path": "/pricing"},
     "occurred_at": "2025-06-02T11:29:58Z", "recorded_at": "2025-06-02T11:30:01Z", "source": "webshop",
     "external_id": "visit-83121", "reversal_of": None,
@@ -144,11 +144,16 @@ class Filters(django_filters.FilterSet):
     external_id = django_filters.CharFilter("external_id")
     since = Moment("occurred_at", lookup_expr="gte", help_text="Happened then or later.")
     until = Moment("occurred_at", lookup_expr="lt", help_text="Happened before.")
+    stands = TrueOrFalse(method="that_stand", help_text="Whether it counts: no reversal, and not taken back.")
     recorded_since = Moment("recorded_at", lookup_expr="gte", help_text="Written down then or later.")
 
     class Meta:
         model = Activity
         fields: ClassVar[list[str]] = []
+
+    def that_stand(self, rows: QuerySet[Activity], name: str, value: bool) -> QuerySet[Activity]:
+        standing = querysets.standing(Activity.objects.all())
+        return querysets.standing(rows) if value else rows.exclude(pk__in=standing.values("pk"))
 
     def of_kind(self, rows: QuerySet[Activity], name: str, value: str) -> QuerySet[Activity]:
         return rows.filter(kind__in=ActivityKind.objects.filter(slug=value))
@@ -218,7 +223,7 @@ class Activities(Listed, Shown):
         held = self.get_object()
         if not activities.take_back(held, by=self.by, now=self.now):
             raise Problem(409, "taken_back", _("It had been taken back already."))
-        return Response(self.shown(self.get_queryset().get(reversal_of=held)))
+        return Response(self.shown(self.get_queryset().filter(reversal_of=held).latest("pk")))
 
 
 def _errors(refusals: list[Refusal]) -> list[dict[str, Any]]:

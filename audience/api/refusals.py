@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audience import custom, erasure, importing, segments, titles, topics
+from audience import channels, custom, erasure, importing, kinds, retractions, segments, titles, topics
 from audience.conditions.tree import MOST_NODES, ConditionError
 from audience.people import BadValue
 from kit.api import problems
@@ -21,6 +21,9 @@ def register_all() -> None:
     problems.register(segments.Refused, _segment)
     problems.register(importing.Refused, _import)
     problems.register(custom.Refused, problems.refusal(409, "field_refused"))
+    problems.register(kinds.Refused, problems.refusal(409, "kind_refused"))
+    problems.register(channels.Refused, problems.refusal(409, "channel_refused"))
+    problems.register(retractions.Refused, _retraction)
     problems.register(erasure.Refused, problems.refusal(409, "erase_refused"))
     problems.register(titles.Refused, problems.refusal(409, "rules_refused"))
     problems.register(topics.Refused, problems.refusal(409, "topic_refused"))
@@ -41,6 +44,11 @@ def _condition(error: ConditionError) -> Problem:
 def _segment(refused: segments.Refused) -> Problem:
     users = [{"what": str(each.what), "name": each.name} for each in refused.users]
     return Problem(409 if users else 400, "in_use" if users else "segment_refused", str(refused), users=users or None)
+
+
+def _retraction(refused: retractions.Refused) -> Problem:
+    status = 400 if refused.code == "retraction_refused" else 409
+    return Problem(status, refused.code, str(refused))
 
 
 def _import(refused: importing.Refused) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audience.conditions.registry import Field, Where
+from audience.conditions.registry import Field
 from audience.conditions.tree import All, Leaf, Node, Not
 
 
@@ -58,7 +59,7 @@ def _facts(asked: Leaf) -> str:
     counted = asked.field.counted if asked.how.counted else None
     text = str(counted % _how_many(asked.operand)) if counted else str(asked.field.label)
     if asked.where:
-        text += f" ({where(asked.where)})"
+        text += f" ({narrowed(asked)})"
     if asked.who is not None:
         text += f" ({sentence(asked.who)})"
     if asked.days is not None:
@@ -66,14 +67,14 @@ def _facts(asked: Leaf) -> str:
     return text
 
 
-def where(wanted: Where) -> str:
-    """What narrows the facts, in words: webinar attended, channel: web."""
-    return ", ".join(_narrowed(key, each) for key, each in wanted)
+def narrowed(asked: Leaf) -> str:
+    """What narrows the facts, in words: webinar attended, channel: web. A kind goes by its label in the catalogue."""
+    return ", ".join(_narrowed(key, each, asked.called) for key, each in asked.where)
 
 
-def _narrowed(key: str, wanted: tuple[str, ...]) -> str:
-    if key == "kind":  # its slug says in words what was done
-        return _wanted(tuple(each.replace("_", " ") for each in wanted))
+def _narrowed(key: str, wanted: tuple[str, ...], called: Callable[[str], str]) -> str:
+    if key == "kind":
+        return _wanted(tuple(map(called, wanted)))
     return f"{key_in_words(key)}: {_wanted(wanted)}"
 
 
@@ -91,6 +92,9 @@ def key_in_words(key: str) -> str:
         "direction": _("direction"),
         "actor": _("actor"),
         "source": _("source"),
+        "response": _("a response"),
+        "engagement": _("engagement"),
+        "paid": _("paid channel"),
         "product": _("product"),
         "status": _("status"),
         "pipeline": _("pipeline"),

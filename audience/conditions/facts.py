@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from audience.conditions.operators import fold
@@ -19,9 +20,21 @@ def narrowing(where: Where, columns: Mapping[str, str]) -> list[Sql]:
     for key, wanted in where:
         if key.startswith("properties."):
             parts.append(is_one(sql(f"{columns['properties']} ->> {{}}", key.removeprefix("properties.")), wanted))
+        elif key == "channel" and key in columns:
+            parts.append(_of_channel(Sql(columns[key]), wanted))
         elif key in columns:
             parts.append(is_one(Sql(columns[key]), wanted))
     return parts
+
+
+def _of_channel(column: Sql, wanted: tuple[str, ...]) -> Sql:
+    """A channel by its slug, or by one of the other spellings that the taxonomy knows."""
+    spelled = [re.sub(r"[^\w]+", "_", each.strip().casefold()).strip("_") for each in wanted if each]
+    named = is_one(column, tuple(dict.fromkeys((*wanted, *spelled))))
+    if not spelled:
+        return named
+    return sql("({} OR {} IN (SELECT c.slug FROM audience_channel c WHERE c.aliases && {}::varchar[]))",
+               named, column, spelled)  # fmt: skip
 
 
 def is_one(column: Sql, wanted: tuple[str, ...]) -> Sql:

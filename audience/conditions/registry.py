@@ -145,9 +145,11 @@ class Field:
 
 
 Family = Callable[[], Iterable[Field]]
+Labels = Callable[[], Mapping[str, str]]
 
 _fields: dict[str, Field] = {}
 _families: dict[str, Family] = {}
+_labels: list[Labels] = []  # of the kinds of activities
 
 
 def register(one: Field) -> None:
@@ -164,6 +166,16 @@ def register_family(prefix: str, resolve: Family) -> None:
     _families[prefix] = resolve
 
 
+def register_kinds(labels: Labels) -> None:
+    """Make known what kinds of activities are called; `labels()` reads them by their slugs, in one query."""
+    _labels[:] = [labels]
+
+
+def words(slug: str) -> str:
+    """A slug as words, where nothing better is known."""
+    return slug.replace("_", " ").replace("-", " ")
+
+
 class Catalogue:
     """The fields as they stand during one parse: each family is read at most once, and only when needed.
 
@@ -174,6 +186,7 @@ class Catalogue:
         self.of = of
         self.coming = {each.name: each for each in coming}
         self.read: dict[str, dict[str, Field]] = {}
+        self.kinds: Mapping[str, str] | None = None
 
     def get(self, name: str) -> Field | None:
         """The field of that name, for any kind of subject; None when there is none."""
@@ -194,6 +207,12 @@ class Catalogue:
             known |= self._family(prefix)
         known |= self.coming
         return [each for each in known.values() if self.of in each.of]
+
+    def kind_name(self, slug: str) -> str:
+        """What a kind of activity is called in a sentence: by its label, else by its slug's words."""
+        if self.kinds is None:
+            self.kinds = _labels[0]() if _labels else {}
+        return self.kinds.get(slug) or words(slug)
 
     def close_to(self, name: str) -> str | None:
         """The name that was probably meant."""

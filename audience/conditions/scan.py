@@ -15,7 +15,13 @@ COLUMNS = {
     "actor": "x.actor",
     "source": "x.source",
     "properties": "x.properties",
+    # Each asks the catalogue once for a statement, and not once for each activity.
+    "response": "(x.kind_id = ANY (ARRAY(SELECT k.id FROM audience_activitykind k WHERE k.is_response)))::text",
+    "engagement": "(x.kind_id = ANY (ARRAY(SELECT k.id FROM audience_activitykind k WHERE k.is_engagement)))::text",
+    "paid": "(x.channel = ANY (ARRAY(SELECT c.slug FROM audience_channel c WHERE c.is_paid)))::text",
 }
+_INTENTS = "(SELECT jsonb_object_agg(k.id, k.intent) FROM audience_activitykind k WHERE k.intent > 0)"
+INTENT = f"({_INTENTS} ->> x.kind_id::text)::int"
 SUBJECT = {"person": "x.person_id", "account": "x.account_id"}
 PEOPLE = Sql("x.actor = 'human'")  # by whom a thing must have been done where nobody asks by whom
 
@@ -47,7 +53,7 @@ class Activities:
         self.figures: dict[tuple[str, Where, int | None], int] = {}
 
     def figure(self, function: str, where: Where, days: int | None) -> Sql:
-        """One figure: "count", "sum", "first", "last", or "nth <n>", the instant of the nth."""
+        """One figure: "count", "sum", "intent", "first", "last", or "nth <n>", the instant of the nth."""
         self.asked[where, days] = None
         number = self.figures.setdefault((function, where, days), len(self.figures))
         return Sql(f"t.f{number}")
@@ -72,6 +78,7 @@ class Activities:
         figures = {
             "count": "count(*)",
             "sum": "sum(x.value)",
+            "intent": f"sum({INTENT})",
             "first": "min(x.occurred_at)",
             "last": "max(x.occurred_at)",
         }
@@ -101,11 +108,12 @@ class Activities:
 
 
 def standing(moment: Moment) -> Sql:
-    """An activity that is no reversal, and that nothing has reversed yet."""
+    """An activity that is no reversal, and that none reverses but such as were reversed themselves."""
     return sql(
-        "x.reversal_of_id IS NULL AND NOT EXISTS "
-        "(SELECT FROM audience_activity r WHERE r.reversal_of_id = x.id AND {})",
+        "x.reversal_of_id IS NULL AND NOT EXISTS (SELECT FROM audience_activity r WHERE r.reversal_of_id = x.id AND {} "
+        "AND NOT EXISTS (SELECT FROM audience_activity u WHERE u.reversal_of_id = r.id AND {}))",
         moment.counts("r"),
+        moment.counts("u"),
     )
 
 

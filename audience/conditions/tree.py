@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -73,6 +74,7 @@ class Leaf:
     where: Where = ()
     days: int | None = None
     who: Node | None = None
+    called: Callable[[str], str] = dataclasses.field(default=registry.words, compare=False, repr=False)  # of a kind
 
     @property
     def windows(self) -> tuple[int, ...]:
@@ -265,7 +267,7 @@ class _Parser:
         where = self.where(found, data.get("where"), (*path, "where"))
         days = self.days(found, data.get("days"), (*path, "days"))
         who = self.who(found, data.get("who"), (*path, "who"), depth)
-        return Leaf(found, operator.name, operand, where, days, who)
+        return Leaf(found, operator.name, operand, where, days, who, self.catalogue.kind_name)
 
     def field(self, name: Any, path: Path) -> Field:
         if not isinstance(name, str) or not name:

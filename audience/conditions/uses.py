@@ -54,9 +54,24 @@ def by_field() -> dict[str, list[tuple[Use, Any]]]:
     return found
 
 
+def of_kind(slug: str) -> list[Use]:
+    """Every kept condition that asks for activities of this kind."""
+    return [use for keeps in _kept for use in keeps() if slug in kinds(use.condition)]
+
+
 def names(condition: Any) -> set[str]:
     """The names of all fields that a condition asks, as JSON, whether or not it can be parsed."""
     return {leaf["field"] for leaf in leaves(condition)}
+
+
+def kinds(condition: Any) -> set[str]:
+    """The slugs of all kinds of activities that a condition names, likewise."""
+    found: set[str] = set()
+    for leaf in leaves(condition):
+        where = leaf.get("where")
+        wanted = where.get("kind") if isinstance(where, Mapping) else None
+        found.update(each for each in (wanted if isinstance(wanted, list) else [wanted]) if isinstance(each, str))
+    return found
 
 
 def leaves(condition: Any) -> Iterator[Mapping[str, Any]]:
@@ -74,8 +89,5 @@ def leaves(condition: Any) -> Iterator[Mapping[str, Any]]:
 
 def through() -> set[str]:
     """The names of the fields that kept conditions ask of others: of an account's people, of a person's account."""
-    return {name for keeps in _kept for use in keeps() for name in _asked_of_others(use.condition)}
-
-
-def _asked_of_others(condition: Any) -> Iterator[str]:
-    return (str(leaf["field"]) for leaf in leaves(condition) if leaf.get("who"))
+    kept = (use.condition for keeps in _kept for use in keeps())
+    return {leaf["field"] for condition in kept for leaf in leaves(condition) if leaf.get("who")}

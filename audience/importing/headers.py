@@ -121,6 +121,9 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) ->
             continue
         column.guess, column.score = target.name, score
         taken.add(target.name)
+    for column in columns:
+        if not column.guess and (slug := slug_of(column.name)) in kind.reads:
+            column.guess, column.score = f"{PROPERTIES}{slug}", SURE
         if doubt := formats.doubt(column.name, column.cells, target.type.name):
             answer.notes.append(doubt)
     if "currency" in kind.by_name and "currency" not in taken:

@@ -81,6 +81,7 @@ class Kind:
     checks: Callable[[Run], Sequence[Check]] = lambda run: ()
     custom: str = ""  # "person" or "account": columns may become custom fields of it
     properties: bool = False  # columns may become properties
+    reads: Sequence[str] = ()  # properties that tell more than themselves: columns called so become them
     table: str = ""
     planned: str = ""
     digest: bool = False  # a row without an id of its own is known by what it says

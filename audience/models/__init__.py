@@ -1,6 +1,6 @@
 """The tables of the ground floor."""
 
-from audience.models.activities import Activity, ActivityKind
+from audience.models.activities import Activity, ActivityKind, Channel, Retraction
 from audience.models.commerce import (
     Case,
     Contract,
@@ -38,6 +38,7 @@ __all__ = [
     "ActivityKind",
     "Case",
     "Completeness",
+    "Channel",
     "ConsentRecord",
     "Contract",
     "ContractAmendment",
@@ -61,6 +62,7 @@ __all__ = [
     "Purchase",
     "Reject",
     "SavedMapping",
+    "Retraction",
     "Segment",
     "SegmentMember",
     "Suppression",

@@ -1,19 +1,35 @@
-"""What subjects did, or what was done to them."""
+"""What subjects did, or what was done to them; the kinds and channels of it, and what was taken back."""
 
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 
 class ActivityKind(models.Model):
-    """One row is one kind of activity of the catalogue."""
+    """One row is one kind of activity of the catalogue; `described_at` is when a human said what it means.
+
+    `intent` is how much one of it says of the wish to buy: 0 nothing, 100 as much as asking for an offer.
+    """
 
     slug = models.SlugField(max_length=64, unique=True)
     label = models.CharField(_("label"), max_length=200)
     channel = models.CharField(_("channel"), max_length=32, blank=True)
     direction = models.CharField(_("direction"), max_length=10, blank=True)
     is_response = models.BooleanField(_("counts as a response"), default=False)
+    is_engagement = models.BooleanField(_("counts as engagement"), default=False, db_default=False)
+    intent = models.SmallIntegerField(_("intent"), default=0, db_default=0)
+    described_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "kinds of activities"
+        constraints = [
+            models.CheckConstraint(name="intent_in_percent", condition=Q(intent__gte=0) & Q(intent__lte=100))
+        ]
 
     def __str__(self) -> str:
         return self.label
@@ -69,3 +85,55 @@ class Activity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind_id} {self.occurred_at}"
+
+
+class Channel(models.Model):
+    """One row is one channel of the taxonomy: by which way somebody came to us, or we to them.
+
+    `aliases` are other spellings of it, each in small letters, digits and underscores.
+    """
+
+    slug = models.SlugField(max_length=32, unique=True)
+    label = models.CharField(_("name"), max_length=100)
+    direction = models.CharField(_("direction"), max_length=10, choices=Activity.Direction.choices, blank=True)
+    is_paid = models.BooleanField(_("paid"), default=False)
+    is_human = models.BooleanField(_("from human to human"), default=False)
+    is_offline = models.BooleanField(_("offline"), default=False)
+    aliases = ArrayField(models.CharField(max_length=32), default=list, blank=True)
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Retraction(models.Model):
+    """One row is one decision that some activities did not happen as told: a scanner's, a test's, a mistake.
+
+    `asked` says which: filters by name, or their ids. `instants` are those at which its rows were written, `restored`
+    those at which they were taken back themselves; everything that followed at once has the same.
+    """
+
+    class Reason(models.TextChoices):
+        SCANNER = "scanner", _("They were a scanner’s or a bot’s")
+        TEST = "test", _("They were tests of ours")
+        TWICE = "twice", _("They were told twice")
+        WRONG = "wrong", _("They did not happen so")
+
+    reason = models.CharField(_("why"), max_length=10, choices=Reason.choices)
+    note = models.CharField(_("note"), max_length=500, blank=True)
+    asked = models.JSONField(encoder=DjangoJSONEncoder)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(_("when"))
+    job = models.ForeignKey("kit.Job", null=True, on_delete=models.SET_NULL, related_name="+")
+    activities = models.PositiveIntegerField(_("activities"), default=0)
+    subjects = models.PositiveIntegerField(_("people and accounts"), default=0)
+    instants = ArrayField(models.DateTimeField(), default=list)
+    finished_at = models.DateTimeField(null=True)
+    undo_asked_at = models.DateTimeField(null=True)
+    restored = ArrayField(models.DateTimeField(), default=list)
+    undone_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.get_reason_display()} #{self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("retraction", args=[self.pk])

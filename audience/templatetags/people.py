@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from audience import names, sight
-from audience.models import Account, Person
+from audience import kinds, names, sight
+from audience.models import Account, ActivityKind, Person
 from kit import writing
 
 register = template.Library()
@@ -33,6 +33,12 @@ def on_day(at: datetime | date | None) -> str:
 def called(subject: Person | Account) -> str:
     """What to call a person or an account."""
     return names.of(subject)
+
+
+@register.filter
+def kind_name(kind: ActivityKind) -> str:
+    """What a kind of activity is called."""
+    return kinds.name(kind)
 
 
 @register.simple_tag(takes_context=True)

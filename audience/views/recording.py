@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import activities, names, sight, timeline
+from audience import activities, kinds, names, sight
 from audience.models import Account, Activity, ActivityKind, Person
 from audience.people import BY_HAND, BadValue
 from kit import audit, pages, rights
@@ -55,7 +55,7 @@ class Record(forms.Form):
         others = ActivityKind.objects.exclude(slug__in=USUAL).order_by("slug")[:OFFERED]
         usual = [(slug, label) for slug, (label, _channel) in USUAL.items()]
         choices: list[Any] = [("", _("Choose …")), (_("Usual"), usual)]
-        if found := [(kind.slug, timeline.kind_name(kind)) for kind in others]:
+        if found := [(kind.slug, kinds.name(kind)) for kind in others]:
             choices.append((_("Also in the catalogue"), found))
         self.fields["kind"].choices = choices  # type: ignore[attr-defined]
 

@@ -56,7 +56,7 @@ def click(request: HttpRequest, token: str) -> HttpResponseBase:
         return _nowhere(request)
     if request.method == "GET":
         actor = tracking.who_clicked(request.headers, sent_at=message.sent_at, at=now)
-        responses.clicked(message, signed[1], actor=actor, at=now, now=now)
+        responses.clicked(message, signed[1], actor=actor, agent=tracking.agent(request.headers), at=now, now=now)
     return HttpResponseRedirect(to)
 
 
@@ -70,7 +70,8 @@ def picture(request: HttpRequest, token: str) -> HttpResponseBase:
     if request.method == "GET":
         now = timezone.now()
         actor = tracking.who_opened(request.headers, sent_at=message.sent_at, at=now)
-        responses.record(message, responses.Kind.OPENED, actor=actor, at=now, now=now)
+        agent = tracking.agent(request.headers)
+        responses.record(message, responses.Kind.OPENED, actor=actor, agent=agent, at=now, now=now)
     return HttpResponse(PICTURE, content_type="image/gif")
 
 

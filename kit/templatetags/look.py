@@ -201,10 +201,15 @@ def section(content: SafeString, title: Any, purpose: Any = "", id: str = "") ->
 
 @register.simple_block_tag
 def timeline_item(
-    content: SafeString, title: Any, icon: str = "circle-dot", at: datetime | date | None = None, species: str = ""
+    content: SafeString,
+    title: Any,
+    icon: str = "circle-dot",
+    at: datetime | date | None = None,
+    species: str = "",
+    struck: bool = False,
 ) -> SafeString:
-    """One thing that happened, inside `<ol class="timeline">`; content: what is known of it."""
-    return _render("timeline_item", content=content, title=title, icon=icon, at=at, species=species)
+    """One thing that happened, inside `<ol class="timeline">`; content: what is known of it. `struck`: it did not."""
+    return _render("timeline_item", content=content, title=title, icon=icon, at=at, species=species, struck=struck)
 
 
 @register.simple_block_tag

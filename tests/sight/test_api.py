@@ -28,7 +28,8 @@ pytestmark = pytest.mark.django_db
 # What of somebody's `Things` a resource gives by its key; None: it has lists alone, or its keys are not kept there.
 ABOUT: dict[str, str | None] = {
     "people": "person", "accounts": "account", "activities": "activity", "deals": "deal", "purchases": None,
-    "contracts": "contract", "account-roles": None, "cases": None, "segments/<slug:segment>/members": None, "changes": None,
+    "contracts": "contract", "account-roles": None, "cases": "case", "segments/<slug:segment>/members": None,
+    "changes": None,
     "reports/people": None, "reports/customers": None, "reports/lift/<slug:slug>/people": None,
     "imports/<int:imported>/rejects": None, "look-alikes": None,
     "memberships": "membership", "movements": "movement", "messages": "message", "scores": None, "score-changes": None,
@@ -36,8 +37,8 @@ ABOUT: dict[str, str | None] = {
 }  # fmt: skip
 # What belongs to nobody in particular, and figures, which are the firm's.
 OF_EVERYBODY = {
-    "fields", "topics", "products", "pipelines", "title-rules", "segments", "conditions", "imports", "import-mappings",
-    "import-schedules", "readiness", "best-customers",
+    "activity-kinds", "channels", "costs", "retractions", "fields", "topics", "products", "pipelines", "title-rules",
+    "segments", "conditions", "imports", "import-mappings", "import-schedules", "readiness", "best-customers",
     *(f"reports/{each}" for each in (
         "funnel", "hand-offs", "loops", "retention", "concentration", "lift", "ledger")),
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages", "scoring-models",

@@ -39,7 +39,7 @@ NO_PAGE = {
 }  # fmt: skip
 # Where somebody who sees everybody is told of those whom the salesperson does not see: else this would find nothing.
 NAMING = {
-    "people", "accounts", "account", "account_people", "account_timeline", "account_choose", "search",
+    "people", "accounts", "account", "account_people", "account_timeline", "account_choose", "search", "activities", "cases",
     "segment", "segment_members", "segment_history", "lifecycle_members", "lifecycle_board", "lifecycle_board_column",
     "bulk_move", "scoring_model", "scoring_scores", "scoring_crossings", "report_people", "report_customers",
     "report_lift_people", "ledger", "campaign_people", "outbox", "mailbox", "work", "content_people", "content_version",

@@ -29,14 +29,15 @@ ABOUT = {
     **dict.fromkeys(
         ("person", "person_timeline", "person_edit", "person_tags", "person_owner", "person_deal", "person_record",
          "person_consent", "person_everything", "person_erase", "segment_why", "campaign_trace", "campaign_enroll_one",
-         "person_contract", "person_claim"), "person"
+         "person_contract", "person_claim", "person_case"), "person"
     ),
     **dict.fromkeys(
         ("account", "account_people", "account_timeline", "account_edit", "account_tags", "account_owner",
-         "account_deal", "account_record", "account_contract", "account_roles", "account_claim"), "account"
+         "account_deal", "account_record", "account_contract", "account_roles", "account_claim", "account_case"), "account"
     ),
     **dict.fromkeys(("deal", "deal_edit", "deal_roles"), "deal"),
     **dict.fromkeys(("contract", "contract_edit", "contract_amend"), "contract"),
+    "case": "case", "case_edit": "case",
     "activity_take_back": "activity", "consent_take_back": "consent",
     "membership_move": "membership", "movement_undo": "movement", "bulk_undo": "bulk",
     "message": "message", "message_resend": "message", "letter": "letter", "letter_body": "letter",
@@ -61,6 +62,8 @@ NUMBERED = {
     **dict.fromkeys(("pipeline", "pipeline_remove", "pipeline_add_stage"), "pipeline"),
     "channel_domain": "domain", "api_key_revoke": "key",
     **dict.fromkeys(("user", "user_close", "user_link", "user_reopen", "user_sign_out"), "user"),
+    "kind_edit": "kind", "kind_remove": "kind", "channel_edit": "channel", "channel_remove": "channel",
+    "cost_edit": "cost", "cost_remove": "cost", "retraction": "retraction", "retraction_undo": "retraction",
     "custom_field_edit": "field", "custom_field_remove": "field", "team": "team", "team_remove": "team", "audit_entry": "audit",
 }  # fmt: skip
 

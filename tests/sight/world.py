@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from audience import activities, consent, custom
+from audience import activities, channels, consent, costs, custom, kinds, retractions
 from audience.importing import saved, schedules
 from audience.models import (
     AccountRole,
@@ -61,6 +61,7 @@ class Things:
     consent: Any = None
     note: Any = None
     task: Any = None
+    case: Any = None
     membership: Any = None
     movement: Any = None
     bulk: Any = None
@@ -122,7 +123,9 @@ def _known(things: Things, author: User) -> None:
     things.task = work.add(f"Ring {word}", by=owner, now=NOW, subject_id=person.pk, assigned_to=owner)
     Identity.objects.create(person=person, system="crm", kind="person", external_id=f"{low}-77")
     given: dict[str, Any] = {"source": "tests", "recorded_at": NOW}
-    Case.objects.create(person=person, title=f"{word} is broken", opened_at=NOW, external_id=f"{low}-c", **given)
+    things.case = Case.objects.create(
+        person=person, title=f"{word} is broken", opened_at=NOW, external_id=f"{low}-c", **given
+    )
     things.contract = Contract.objects.create(
         account=account, name=f"{word} contract", starts_on=date(2025, 1, 1), renews_on=date(2026, 1, 1),
         annual_value=10_000_00, currency="EUR", external_id=f"{low}-k", **given,
@@ -208,6 +211,13 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
     numbers = {"bulk_move": trio[1].bulk.pk}
     written = AuditEntry.objects.latest("pk")
     field = custom.define("Plan", of="person", type="choice", choices=["free", "pro"], by=None, now=NOW)
+    kind = kinds.define({"label": "Fair visited"}, by=None, now=NOW)
+    channel = channels.add({"label": "Fairs"}, by=None, now=NOW)
+    spent = {"channel": "fairs", "starts_on": NOW.date(), "ends_on": NOW.date() + timedelta(days=1)}
+    cost = costs.add({**spent, "amount": 100, "currency": "EUR"}, by=None, now=NOW)
+    scanned = factories.activity(trio[1].person, days_ago(2), kind="scanned")
+    told = retractions.begin({"ids": [scanned.pk]}, reason="scanner", by=None, now=NOW)
+    numbers |= {"kind": kind.pk, "channel": channel.pk, "cost": cost.pk, "retraction": told.pk}
     people = {"user": by.pk, "team": by.team_id or 0, "audit": written.pk}
     pipeline, _made = Pipeline.objects.get_or_create(name="Renewals", defaults={"position": 9})
     return (

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
+from audience import arrivals, channels
 from audience.importing import references, sourced
 from audience.importing.run import Run
-from audience.importing.targets import Check, Derived, Kind, Need, Target
+from audience.importing.targets import PROPERTIES, Check, Derived, Kind, Need, Target
 from audience.importing.values import INSTANT, NUMBER
-from kit.sql import Sql, join, run, sql
+from kit.sql import Sql, join, name, rows, run, sql, value
 
 TABLE = "audience_activity"
+NULL = Sql("NULL::text")
+JUDGED = 5000  # ways of arriving that are judged at once
 TARGETS = (
     Target("external_id", _("external id of the activity"), aliases=("id", "activity id", "event id", "fivetran id")),
     *sourced.PERSON,
@@ -84,6 +88,9 @@ def match(work: Run) -> None:
     slug = r"trim(BOTH '_' FROM left(trim(BOTH '_' FROM regexp_replace(lower(said), '[^[:alnum:]]+', '_', 'g')), 64))"
     distinct = sql("SELECT DISTINCT kind AS said FROM {} WHERE problem IS NULL", work.table("rows"))
     work.create("kinds", sql("SELECT said, {} AS slug FROM ({}) told", Sql(slug), distinct))
+    _judge(work)
+    if work.has("channel"):
+        work.create("channels", channels.meaning(sql("SELECT * FROM {}", work.table("rows")), "channel"))
     sourced.match(work, TABLE, {"nothing": Sql("NULL::int")}, changed=Sql("false"), may_change=False)
 
 
@@ -115,14 +122,18 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
         properties = sql(
             "{} || jsonb_strip_nulls(jsonb_build_object('campaign', {}))", properties, work.value("campaign")
         )
+    arrives = bool(_arriving(work))
+    judged = {each: Sql(f"come.{each}") if arrives else NULL for each in arrivals.FILLED}
+    channel = [Sql("meant.channel")] if work.has("channel") else []
+    channel.append(judged["channel"])
     columns = {
         "person_id": Sql("p.person"),
         "account_id": Sql("p.account"),
         "kind_id": Sql("k.id"),
-        "channel": sql("coalesce({}, k.channel)", work.value("channel")),
-        "platform": sourced.or_else(work.value("platform"), ""),
+        "channel": join("", [Sql("coalesce("), join(", ", [*channel, Sql("k.channel)")])]),
+        "platform": sql("coalesce({}, {}, '')", channels.platforms(work.value("platform")), judged["platform"]),
         "direction": Sql("coalesce(r.way, k.direction)") if work.has("direction") else Sql("k.direction"),
-        "actor": Sql("coalesce(r.who, 'human')") if work.has("actor") else Sql("'human'"),
+        "actor": sql("coalesce({}, {}, 'human')", Sql("r.who") if work.has("actor") else NULL, judged["actor"]),
         "value": sql("round({}, 4)", work.value("value")),
         "properties": properties,
         "occurred_at": Sql("r.occurred"),
@@ -131,7 +142,48 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
     kinds = sql(
         "JOIN {} said ON said.said = r.kind JOIN audience_activitykind k ON k.slug = said.slug", work.table("kinds")
     )
+    if work.has("channel"):
+        kinds = sql("{} LEFT JOIN {} meant ON meant.value = r.channel", kinds, work.table("channels"))
+    if arrives:
+        kinds = sql("{} LEFT JOIN {} come ON come.said = {}", kinds, work.table("arrivals"), _arrival(work))
     return sourced.count(work, after, last, sourced.insert(work, TABLE, after, last, columns, kinds))
+
+
+# ---- how it came about ----
+
+
+def _arriving(work: Run) -> list[str]:
+    """The mapped properties that tell the channel, the platform or the actor."""
+    there = {each.target.removeprefix(PROPERTIES) for each in work.properties}
+    return [each for each in arrivals.READ if each in there]
+
+
+def _arrival(work: Run) -> Sql:
+    pairs = (sql("{}, r.properties -> {}", each, each) for each in _arriving(work))
+    return sql("jsonb_strip_nulls(jsonb_build_object({}))", join(", ", pairs))
+
+
+def _judge(work: Run) -> None:
+    """What each distinct combination of referrer, address, tags and user agent tells, judged once."""
+    if not _arriving(work):
+        return
+    said = sql("SELECT DISTINCT {} AS said FROM {} r WHERE problem IS NULL", _arrival(work), work.table("rows"))
+    table = work.table("arrivals")
+    blank = join(", ", (sql("NULL::text AS {}", name(each)) for each in arrivals.FILLED))
+    work.create("arrivals", sql("SELECT row_number() OVER () AS n, said, {} FROM ({}) told", blank, said))
+    last = value(sql("SELECT count(*) FROM {}", table))
+    for after in range(0, last, JUDGED):
+        some = rows(sql("SELECT n, said FROM {} WHERE n > {} AND n <= {}", table, after, after + JUDGED))
+        told = [{"n": n} | arrivals.told(json.loads(each) if isinstance(each, str) else each) for n, each in some]
+        run(
+            sql(
+                """UPDATE {} come SET channel = t.channel, platform = t.platform, actor = t.actor
+                   FROM json_to_recordset({}::json) AS t (n bigint, channel text, platform text, actor text)
+                   WHERE come.n = t.n""",
+                table,
+                json.dumps(told),
+            )
+        )
 
 
 KIND = Kind(
@@ -171,6 +223,7 @@ KIND = Kind(
     prepare=prepare,
     write=write,
     properties=True,
+    reads=(*arrivals.READ, "ip"),
     digest=True,
     touches_people=True,
 )

@@ -110,7 +110,7 @@ def test_a_question_does_not_mean_everybody() -> None:
             VISITS | {"where": {"kimd": "x"}},
             "unknown_key",
             "where: “kimd” is not known here; known are kind, channel, platform, direction, actor, source, "
-            "properties.…",
+            "response, engagement, paid, properties.…",
         ),
         (
             VISITS | {"where": {"direction": "inbund"}},

@@ -95,6 +95,7 @@ class Deed:
     at: datetime
     recorded: datetime
     reversed_at: datetime | None = None
+    restored: datetime | None = None  # when its reversal was known to be a mistake
 
 
 @dataclass
@@ -347,9 +348,12 @@ class World:
         made = self._write(deed)
         if choose.random() < 0.15:
             deed.reversed_at = at + timedelta(days=choose.randrange(1, 30))
-            self._write(deed, reverses=made)
+            reversal = self._write(deed, reverses=made)
+            if choose.random() < 0.4:
+                deed.restored = deed.reversed_at + timedelta(days=choose.randrange(1, 30))
+                self._write(deed, reverses=reversal, recorded=deed.restored)
 
-    def _write(self, deed: Deed, reverses: Activity | None = None) -> Activity:
+    def _write(self, deed: Deed, reverses: Activity | None = None, recorded: datetime | None = None) -> Activity:
         at = deed.reversed_at if reverses else deed.at
         assert at is not None
         return Activity.objects.create(
@@ -361,7 +365,7 @@ class World:
             value=deed.value,
             properties={"topic": deed.topic},
             occurred_at=at,
-            recorded_at=at if reverses else deed.recorded,
+            recorded_at=recorded or (at if reverses else deed.recorded),
             source="test",
             external_id=str(next(_unique)),
             reversal_of=reverses,
@@ -635,7 +639,11 @@ class World:
             each
             for each in self.deeds_of.get(subject.pk, [])
             if _visible(each.at, each.recorded, at, known)
-            and not (each.reversed_at and _visible(each.reversed_at, each.reversed_at, at, known))
+            and not (
+                each.reversed_at
+                and _visible(each.reversed_at, each.reversed_at, at, known)
+                and not (each.restored and _visible(each.reversed_at, each.restored, at, known))
+            )
             and _in_window(each.at, leaf.days, at)
             and each.kind in where.get("kind", KINDS)
             and each.channel in where.get("channel", CHANNELS)
