@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience import activities, importing, sight
+from audience import activities, importing, people, sight
 from audience.activities import COLUMNS
 from audience.importing import atonce
 from audience.models import Activity, Import
@@ -275,7 +275,7 @@ FOUND = """
     SELECT asked.n, p.id, a.id FROM json_to_recordset({}::json) AS asked ({})
     LEFT JOIN audience_identity i ON i.system = asked.person_system AND i.kind = 'person'
         AND i.external_id = asked.person_external_id
-    LEFT JOIN audience_person e ON lower(e.email COLLATE "C") = asked.person_email AND e.email <> ''
+    {}
     LEFT JOIN audience_person p ON p.id = coalesce(asked.person_number, i.person_id, e.id) AND p.erased_at IS NULL
         AND {}
     LEFT JOIN audience_identity j ON j.system = asked.account_system AND j.kind = 'account'
@@ -296,7 +296,9 @@ def _find(good: Mapping[int, dict[str, Any]], by: User) -> None:
     asked = [{"n": n} | {each: row[each] for each in ASKED if row.get(each) is not None} for n, row in good.items()]
     shape = join(", ", (sql("{} {}", name(each), Sql(of)) for each, of in ASKED.items()))
     seen = [sight.clause(by, Sql(each)) for each in ("p.id", "a.id")]
-    for number, person, account in fetched(sql(FOUND, json.dumps(asked), shape, *seen)):
+    for number, person, account in fetched(
+        sql(FOUND, json.dumps(asked), shape, people.by_address(Sql("asked.person_email")), *seen)
+    ):
         good[number]["person_id"], good[number]["account_id"] = person, account
 
 

@@ -248,6 +248,76 @@ def take_back(records: Sql, *, by: User | None, now: datetime) -> int:
     return stood
 
 
+# ---- when two are one ----
+
+
+def refusals(people: Collection[int]) -> list[tuple[str, int | None]]:
+    """What any of these people wants no more of, as it stands: (channel, topic; None: everything)."""
+    return rows(
+        sql(
+            """
+            SELECT DISTINCT channel, topic_id FROM ({}) stands WHERE NOT given ORDER BY 1, 2
+            """,
+            _stand(sql("c.subject_id = ANY ({})", list(people))),
+        )
+    )
+
+
+def _stand(whose: Sql) -> Sql:
+    """(subject_id, channel, topic_id, given): what was said last of each topic, or of all of them at once."""
+    return sql(
+        """
+        SELECT DISTINCT ON (c.subject_id, c.channel, asked.id) c.subject_id, c.channel, asked.id AS topic_id, c.given
+        FROM audience_consentrecord c
+        JOIN (SELECT id FROM audience_topic UNION ALL SELECT NULL) asked
+            ON c.topic_id IS NULL OR c.topic_id = asked.id
+        WHERE {} AND {} ORDER BY c.subject_id, c.channel, asked.id, c.occurred_at DESC, c.id DESC
+        """,
+        whose, STANDING,
+    )  # fmt: skip
+
+
+def keep_refused(person_id: int, refused: Collection[tuple[str, int | None]], *, source: str, now: datetime) -> None:
+    """What either of two wanted no more of, nobody gets who is both: the stricter word wins, and is written down."""
+    if refused:
+        told = join(", ", (sql("({}::text, {}::bigint)", channel, topic) for channel, topic in refused))
+        run(
+            sql(
+                """
+                INSERT INTO audience_consentrecord (person_id, topic_id, channel, given, basis, source, occurred_at,
+                                                    recorded_at)
+                SELECT {}, told.topic_id, told.channel, false, {}, {}, {}, {}
+                FROM (VALUES {}) told (channel, topic_id) JOIN ({}) stands
+                    ON stands.channel = told.channel AND stands.topic_id IS NOT DISTINCT FROM told.topic_id
+                WHERE stands.given
+                """,
+                person_id, str(Basis.OBJECTION), source, now, now, told,
+                _stand(sql("c.subject_id = {}", person_id)),
+            )
+        )  # fmt: skip
+
+
+def part(person_id: int, other_id: int, *, since: datetime, source: str, by: User | None, now: datetime) -> None:
+    """Two are parted: what was written down because they were one (`source`) counts no more.
+
+    What they said they want no more of while they were one counts for both: nobody knows which of them it was.
+    """
+    written = sql("SELECT id FROM audience_consentrecord WHERE subject_id = {} AND source = {}", person_id, source)
+    run(
+        sql(
+            """
+            INSERT INTO audience_consentrecord (person_id, topic_id, channel, given, basis, wording, source,
+                                                occurred_at, recorded_at, by_id)
+            SELECT {}, c.topic_id, c.channel, false, c.basis, c.wording, c.source, c.occurred_at, {}, c.by_id
+            FROM audience_consentrecord c
+            WHERE c.subject_id = {} AND NOT c.given AND c.recorded_at > {} AND c.source <> {} AND {}
+            """,
+            other_id, now, person_id, since, source, STANDING,
+        )
+    )  # fmt: skip
+    take_back(written, by=by, now=now)
+
+
 def recorded_at(instants: Collection[datetime], *, topic_id: int | None, source: str) -> Sql:
     """The records of a topic (None: of all) from one source that were written at one of these instants."""
     return sql(

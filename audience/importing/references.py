@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext_noop
 
+from audience import people
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Target
 from audience.importing.values import SITE, is_email
@@ -113,9 +114,10 @@ def find_people(work: Run, seen: Sql = NEVER, *, new: Sql | None = None) -> None
                 FROM {} r WHERE r.problem IS NULL AND r.person_key IS NOT NULL GROUP BY 1
             ) k
             LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'person' AND i.external_id = k.external_id
-            LEFT JOIN audience_person e ON lower(e.email COLLATE "C") = k.email AND e.email <> ''
+            {}
             """,
             is_email(Sql("k.email")), external, email, seen, new or seen, work.table("rows"), work.source,
+            people.by_address(Sql("k.email")),
         ),
         "key",
     )  # fmt: skip

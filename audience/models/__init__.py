@@ -15,6 +15,7 @@ from audience.models.commerce import (
 from audience.models.consent import ConsentRecord, Pause, Suppression, Topic
 from audience.models.fields import Field, FieldChange
 from audience.models.imports import Import, ImportTrace, Reject
+from audience.models.merging import Duplicate, Merge, MergedRows, PhoneNumber
 from audience.models.people import Account, AccountRole, Identity, Person
 from audience.models.segments import Dirty, Segment, SegmentMember
 from audience.models.tags import Tag, Tagged
@@ -33,13 +34,17 @@ __all__ = [
     "DealRole",
     "DealStageChange",
     "Dirty",
+    "Duplicate",
     "Field",
     "FieldChange",
     "Identity",
     "Import",
     "ImportTrace",
+    "Merge",
+    "MergedRows",
     "Pause",
     "Person",
+    "PhoneNumber",
     "Product",
     "Purchase",
     "Reject",

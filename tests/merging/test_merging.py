@@ -1,0 +1,45 @@
+"""Two who are one: what moves, which value survives, and that parting them gives everything back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from audience import merging
+from audience.models import Activity, Person
+from kit.sql import Sql, value
+from lifecycle.models import Membership, Movement
+from tests.factories import NOW
+from tests.merging import pairs
+from tests.privacy import world as worlds
+
+pytestmark = pytest.mark.django_db
+
+
+def refreshed(person: Person) -> Person:
+    return Person.objects.get(pk=person.pk)
+
+
+@pytest.mark.parametrize("way", ["other into person", "person into other"])
+def test_parting_gives_back_every_row_of_every_table_bit_for_bit(way: str) -> None:
+    world = worlds.build()
+    pair = (world.person, world.other) if way == "other into person" else (world.other, world.person)
+    before = pairs.content()
+    made = merging.merge(*pair, by=world.by, now=NOW)
+    assert pairs.differences(before, pairs.content())
+    merging.part(made, by=world.by, now=NOW)
+    left = pairs.differences(before, pairs.content())
+    print(left)
+    for table in ("audience_fieldchange", "lifecycle_movement", "audience_consentrecord"):
+        gone, _made, changed = left.pop(table, ([], [], []))
+        assert gone == changed == []
+    gone, new, changed = left.pop("audience_person")
+    assert gone == new == []
+    [(was, now)] = changed
+    assert was["id"] == pair[0].pk and {key for key in was if was[key] != now[key]} == {"updated_at"}
+    gone, new, changed = left.pop("lifecycle_membership")
+    assert gone == new == []
+    [(was, now)] = changed
+    assert {key for key in was if was[key] != now[key]} == {"seq", "entered_at"}
+    assert left == {}
