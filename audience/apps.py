@@ -10,6 +10,7 @@ class AudienceConfig(AppConfig):
     def ready(self) -> None:
         from audience import (
             consent,
+            duplicates,
             erasure,
             fields,
             holders,
@@ -43,6 +44,7 @@ class AudienceConfig(AppConfig):
         live.register(live.Judge("segments", 30, segments.judge, segments.clock))
         uses.register(segments.kept)
         jobs.register(erasure.JOB, erasure.work)
+        jobs.register(duplicates.JOB, duplicates.work)
         jobs.register("segment", segments.work)
         jobs.register("import", importing.work, tidy=importing.tidy)
         jobs.register(importing.rollback.JOB, importing.rollback.work)
@@ -63,6 +65,7 @@ class AudienceConfig(AppConfig):
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)
         navigation.register(area="main", label=_("Segments"), url_name="segments", icon="users-round", order=50)
         navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)
+        navigation.register(area="data", label=_("Duplicates"), url_name="duplicates", icon="copy", order=20)
         navigation.register(
             area="data", label=_("Custom fields"), url_name="custom_fields", icon="table-properties", order=60
         )

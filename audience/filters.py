@@ -13,7 +13,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from audience import listing, querysets
-from audience.models import Account, Field, Person, Segment, SegmentMember, Tag, Tagged
+from audience.models import Account, Duplicate, Field, Person, Segment, SegmentMember, Tag, Tagged
 from kit import installation, users, writing
 
 EMPTY = "(empty)"  # in the address: the bucket of the missing value
@@ -258,3 +258,13 @@ class Stays(django_filters.FilterSet):
             for column in ("entered_at", "left_at")
         )
         return queryset.filter({"entered": entered, "left": left}.get(asked.get("what") or "", entered | left))
+
+
+class Duplicates(django_filters.FilterSet):
+    """Pairs of people or of accounts."""
+
+    of = django_filters.ChoiceFilter(choices=Field.Of.choices, label=_("Kind"), empty_label=_("People and accounts"))
+
+    class Meta:
+        model = Duplicate
+        fields: list[str] = []

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -45,6 +46,14 @@ def register_all() -> None:
             context=_topics,
         ),
     )
+
+
+def _merge(model: Model, rows: QuerySet[Any]) -> str:
+    """Two rows are compared on a page of their own; whoever was seen first is proposed to stay."""
+    pair = list(rows.order_by("first_seen_at", "pk").values_list("pk", flat=True)[:3])
+    if len(pair) != 2:
+        raise bulk.Refused(_("Choose exactly two: they are compared before they become one."))
+    return f"{reverse(f'{model.__name__.lower()}_merge', args=[pair[0]])}?with={pair[1]}"
 
 
 def _actions(model: Model) -> Sequence[bulk.Action]:
@@ -129,6 +138,7 @@ def _actions(model: Model) -> Sequence[bulk.Action]:
             says=lambda data: str(data["reason"]),
             template="audience/_bulk_leave_out.html",
         ),
+        bulk.Action("merge", gettext_lazy("Merge two"), "merge", "merge", leads=bound(_merge)),
     )
 
 

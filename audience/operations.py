@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from prometheus_client import Metric
 
-from audience import erasure, live
+from audience import duplicates, erasure, live
 from audience.panels import LATE
 from kit import metrics, periodic, writing
 from kit.sql import Sql, value
@@ -64,4 +64,12 @@ def register_all() -> None:
         task="audience.tasks.look_again",
         every=timedelta(days=1),
         run=erasure.look_again,
+    )
+    periodic.register(
+        "find_duplicates",
+        gettext_lazy("Duplicates"),
+        gettext_lazy("People and accounts that may be one and the same are found."),
+        task="audience.tasks.find_duplicates",
+        every=timedelta(days=1),
+        run=duplicates.find,
     )

@@ -30,3 +30,9 @@ def tell_time() -> None:
 def look_again() -> None:
     """Every night: what was written about somebody while they were being erased."""
     periodic.turn("look_again", timezone.now())
+
+
+@shared_task
+def find_duplicates() -> None:
+    """Every night: who may be one and the same."""
+    periodic.turn("find_duplicates", timezone.now())

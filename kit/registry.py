@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from django.db.models import QuerySet
 
-
 MOVES, JOINED, ASIDE, STAYS = "moves", "joined", "aside", "stays"  # what a merge does with the rows of a table
 
 

@@ -34,6 +34,10 @@ class Choice:
         return self.ours.text != self.theirs.text
 
     @property
+    def takes_ours(self) -> bool:
+        return not self.takes_theirs
+
+    @property
     def survives(self) -> Value:
         return self.theirs if self.takes_theirs else self.ours
 

@@ -19,13 +19,13 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audience import consent, history, live, names
+from audience.accounts import COLUMNS as OF_ACCOUNTS
 from audience.importing.run import TURN
 from audience.merging import choosing, rows
 from audience.merging.choosing import Choice
 from audience.models import Account, Duplicate, FieldChange, Identity, Merge, Person
-from audience.people import FORMERLY
 from audience.people import COLUMNS as OF_PEOPLE
-from audience.accounts import COLUMNS as OF_ACCOUNTS
+from audience.people import FORMERLY
 from kit import audit
 from kit.models import User
 from kit.registry import MOVES, registry

@@ -151,6 +151,8 @@ class PeopleOf(people.People):
 @require_GET
 def account(request: HttpRequest, pk: int) -> HttpResponse:
     """One account: where it is, what is known, its people, what it has, what happened."""
+    if to := profile.moved(request, pk, "account"):
+        return to
     found = _account(request, pk)
     context = profile.context(found, request, timezone.now()) | {"account": found}
     if not found.erased_at:
@@ -169,6 +171,8 @@ def account(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def account_timeline(request: HttpRequest, pk: int) -> HttpResponse:
     """What happened with one account and its people, page by page."""
+    if to := profile.moved(request, pk, "account_timeline"):
+        return to
     return profile.timeline_of(_account(request, pk, erased_at=None), request)
 
 

@@ -133,6 +133,8 @@ def _custom(slug: str) -> Any:
 @require_GET
 def person(request: HttpRequest, pk: int) -> HttpResponse:
     """One person: where they are, what is known, what they have, what happened."""
+    if to := profile.moved(request, pk, "person"):
+        return to
     found = _person(request, pk)
     context = profile.context(found, request, timezone.now())
     return render(request, "audience/person_profile.html", context | {"person": found, "name": names.of(found)})
@@ -141,6 +143,8 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def person_timeline(request: HttpRequest, pk: int) -> HttpResponse:
     """What happened with one person, page by page."""
+    if to := profile.moved(request, pk, "person_timeline"):
+        return to
     return profile.timeline_of(_person(request, pk, erased_at=None), request)
 
 

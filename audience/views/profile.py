@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audience import known, names, querysets, sight, timeline
+from audience import known, merging, names, querysets, sight, timeline
 from audience.models import Account, Person, Tagged
 from kit import pages, panels, rights, users, writing
 
@@ -35,6 +35,7 @@ def context(subject: Person | Account, request: HttpRequest, now: datetime) -> d
     return shown | {
         "lines": known.fields_of(subject),
         "identities": querysets.identities_of(subject),
+        "merges": merging.of_subject(subject.pk),
         "deals": deals[:MOST],
         "more_deals": len(deals) > MOST,
         "holdings": [row | {"quantity": _quantity(row["quantity"])} for row in querysets.holdings_of(subject)[:MOST]],
@@ -49,6 +50,14 @@ def context(subject: Person | Account, request: HttpRequest, now: datetime) -> d
         "work_panels": panels.draw(f"{place}_work", subject, request, now),
         **told(subject, request),
     }
+
+
+def moved(request: HttpRequest, pk: int, route: str) -> HttpResponsePermanentRedirect | None:
+    """Where the page of somebody who was merged leads now; None for whoever was not, or whose survivor is not seen."""
+    into = merging.whither(pk)
+    if into is None or not sight.sees(request.user, [into]):
+        return None
+    return HttpResponsePermanentRedirect(reverse(route, args=[into]))
 
 
 def timeline_of(subject: Person | Account, request: HttpRequest) -> HttpResponse:

@@ -37,6 +37,8 @@ TAKES = {
     "person_new": "people", "person_edit": "people", "account_new": "people", "account_edit": "people",
     "person_tags": "note", "account_tags": "note", "person_owner": "people", "account_owner": "people", "tags": SIGNED_IN,
     "person_everything": SIGNED_IN, "person_erase": "erase",
+    "duplicates": SIGNED_IN, "duplicates_find": "merge", "duplicate_two": "merge", "person_merge": "merge",
+    "account_merge": "merge", "merge": SIGNED_IN, "merge_part": "merge",
     "person_deal": "people", "account_deal": "people", "deal": "people",
     "person_record": "note", "account_record": "note", "activity_take_back": "note",
     "account_choose": SIGNED_IN,

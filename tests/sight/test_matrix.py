@@ -28,14 +28,15 @@ ABOUT = {
     **dict.fromkeys(("task", "task_done", "task_reopen", "task_remove", "task_restore"), "task"),
     **dict.fromkeys(
         ("person", "person_timeline", "person_edit", "person_tags", "person_owner", "person_deal", "person_record",
-         "person_consent", "person_everything", "person_erase", "segment_why", "campaign_trace", "campaign_enroll_one"), "person"
+         "person_consent", "person_everything", "person_erase", "person_merge", "segment_why", "campaign_trace", "campaign_enroll_one"), "person"
     ),
     **dict.fromkeys(
         ("account", "account_people", "account_timeline", "account_edit", "account_tags", "account_owner",
-         "account_deal", "account_record"), "account"
+         "account_deal", "account_record", "account_merge"), "account"
     ),
     "deal": "deal", "activity_take_back": "activity", "consent_take_back": "consent",
     "membership_move": "membership", "movement_undo": "movement", "bulk_undo": "bulk",
+    "duplicate_two": "pair", "merge": "merge", "merge_part": "merge",
     "message": "message", "message_resend": "message", "letter": "letter", "letter_body": "letter",
     # The subject stands in the form.
     "note_add": "person", "task_new": "person",
