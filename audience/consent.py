@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -297,6 +297,23 @@ def keep_refused(person_id: int, refused: Collection[tuple[str, int | None]], *,
         )  # fmt: skip
 
 
+def keep_pause(person_id: int, until: Mapping[str, datetime], *, source: str, now: datetime) -> None:
+    """Whoever of two asked to be left in peace for longer is, who is both: `until` when, by channel."""
+    for channel, at in until.items():
+        if paused_until(Person(pk=person_id), channel=channel, at=now) != at:
+            Pause.objects.create(person_id=person_id, channel=channel, until=at, source=source, created_at=now)
+
+
+def pauses(people: Collection[int], at: datetime) -> dict[str, datetime]:
+    """Until when the last of these people wants to be left in peace, by channel."""
+    found: dict[str, datetime] = {}
+    for person in people:
+        for channel in Pause.objects.filter(subject_id=person).values_list("channel", flat=True).distinct():
+            if until := paused_until(Person(pk=person), channel=channel, at=at):
+                found[channel] = max(until, found.get(channel, until))
+    return found
+
+
 def part(person_id: int, other_id: int, *, since: datetime, source: str, by: User | None, now: datetime) -> None:
     """Two are parted: what was written down because they were one (`source`) counts no more.
 
@@ -316,6 +333,12 @@ def part(person_id: int, other_id: int, *, since: datetime, source: str, by: Use
         )
     )  # fmt: skip
     take_back(written, by=by, now=now)
+    for kept in Pause.objects.filter(subject_id=person_id, source=source):
+        own = Pause.objects.filter(subject_id=person_id, channel=kept.channel).exclude(source=source).order_by("-pk")
+        if own.filter(pk__gt=kept.pk).exists():
+            continue  # said since
+        until = next((each.until for each in own[:1]), now)
+        Pause.objects.create(person_id=person_id, channel=kept.channel, until=until, source=source, created_at=now)
 
 
 def recorded_at(instants: Collection[datetime], *, topic_id: int | None, source: str) -> Sql:

@@ -53,7 +53,7 @@ class Rule:
 
 def folded(column: str) -> str:
     """Text as it is compared."""
-    return f"lower({column} COLLATE \"C\")"
+    return f'lower({column} COLLATE "C")'
 
 
 # ---- finding ----
@@ -74,8 +74,8 @@ def _find(of: str, now: datetime) -> None:
     trigrams = _tells_trigrams()
     for rule in rules(of):
         if trigrams or not rule.wants_trigrams:
-            run(sql("INSERT INTO found_pair SELECT least(one, other), greatest(one, other), {}, evidence, confidence "
-                    "FROM (SELECT one, other, evidence, confidence FROM ({}) found) pairs", rule.name, rule.pairs))  # fmt: skip
+            pairs = "SELECT least(one, other), greatest(one, other), {}, evidence, confidence FROM ({}) pairs"
+            run(sql("INSERT INTO found_pair " + pairs, rule.name, rule.pairs))
     run(
         sql(
             """
@@ -109,8 +109,12 @@ def _tells_trigrams() -> bool:
 
 def begin(*, by: User | None, now: datetime) -> Job:
     """Have everybody looked at, as long work; that which is under way already, if any is."""
-    open_job = Job.objects.filter(kind=JOB, state__in=jobs.OPEN).first()
-    return open_job or jobs.enqueue(JOB, {}, by=by, now=now, title=_("Looking for duplicates"))
+    if under_way := Job.objects.filter(kind=JOB, state__in=jobs.OPEN).first():
+        return under_way
+    with transaction.atomic():
+        job = jobs.enqueue(JOB, {}, by=by, now=now, title=_("Looking for duplicates"))
+        audit.record("duplicates.find", job.title, by=by, now=now)
+    return job
 
 
 def work(held: jobs.Held) -> dict[str, Any]:
@@ -163,8 +167,7 @@ def number_of(written: str, country: str) -> str:
 
 def rules(of: str) -> Iterator[Rule]:
     """The rules for people, or for accounts."""
-    for rule in _people() if of == "person" else _accounts():
-        yield rule
+    return _people() if of == "person" else _accounts()
 
 
 def words() -> dict[str, Any]:
@@ -195,8 +198,8 @@ def _people() -> Iterator[Rule]:
         "email_former", gettext_lazy("an email that the other had before"), "person",
         Sql(
             """SELECT DISTINCT p.id AS one, c.person_id AS other, p.email AS evidence, 90 AS confidence
-               FROM audience_fieldchange c JOIN audience_person p ON lower(p.email COLLATE "C") = lower(c.old COLLATE "C")
-                   AND p.email <> ''
+               FROM audience_fieldchange c
+               JOIN audience_person p ON lower(p.email COLLATE "C") = lower(c.old COLLATE "C") AND p.email <> ''
                JOIN audience_person o ON o.id = c.person_id AND o.erased_at IS NULL
                WHERE c.field = 'email' AND c.old <> '' AND c.person_id <> p.id AND p.erased_at IS NULL"""
         ),
@@ -241,7 +244,8 @@ def _accounts() -> Iterator[Rule]:
     yield Rule(
         "domain", gettext_lazy("the same domain"), "account",
         _keyed("account", Sql(
-            f"SELECT id, {bare} AS key, {bare} AS evidence FROM audience_account WHERE domain <> '' AND erased_at IS NULL"),
+            f"""SELECT id, {bare} AS key, {bare} AS evidence FROM audience_account
+                WHERE domain <> '' AND erased_at IS NULL"""),
             Sql("90")),
     )  # fmt: skip
     yield Rule("external_id", gettext_lazy("the same id in two systems"), "account", _named_alike("account"))

@@ -117,7 +117,12 @@ def _known(person: Person) -> Known:
     was = FieldChange.objects.filter(person=person, old__isnull=False).exclude(old="")
     went = Merge.objects.filter(merged_id__in=merging.absorbed(person.pk))
     of = {
-        column: {getattr(person, column), *(each.was.get(column, "") for each in went), *was.filter(field=column).values_list("old", flat=True)} - {""}
+        column: {
+            getattr(person, column),
+            *(each.was.get(column) or "" for each in went),
+            *was.filter(field=column).values_list("old", flat=True),
+        }
+        - {""}
         for column in ("email", "phone", "first_name", "last_name")
     }
     ids = Identity.objects.filter(person=person).values_list("external_id", flat=True)

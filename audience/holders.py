@@ -80,8 +80,8 @@ def register_all() -> None:
     # What is found by names comes before the names go.
     holder(models.Reject, "refused rows of imports", personal=("raw", "reason"), whose=REJECTS_OF)
     holder(models.Identity, "identities", goes=True, follows=WRITTEN.format("identity"))
-    same_role = """(theirs.account_id = ours.account_id OR theirs.person_id = ours.person_id) AND theirs.role = ours.role
-        AND theirs.ends_on IS NULL AND ours.ends_on IS NULL"""
+    same_role = """(theirs.account_id = ours.account_id OR theirs.person_id = ours.person_id)
+        AND theirs.role = ours.role AND theirs.ends_on IS NULL AND ours.ends_on IS NULL"""
     holder(models.AccountRole, "roles in accounts", goes=True, follows=WRITTEN.format("accountrole"), same=same_role)
     by_rule = f"h.source = '{exclusions.SOURCE}' OR {WRITTEN.format('fieldchange')}"
     holder(models.FieldChange, "field changes", personal=("old",), stays=KEPT_HISTORY, follows=by_rule)
@@ -106,7 +106,8 @@ def register_all() -> None:
     holder(models.Tagged, "tags", goes=True, same="theirs.tag_id = ours.tag_id")
     holder(models.Duplicate, "possible duplicates", whose=PAIRS_OF, goes=True, silent="a guess", follows="true")
     holder(models.PhoneNumber, "telephone numbers as written", whose=NUMBERS_OF, goes=True, silent="values told above")
-    holder(models.MergedRows, "rows that a merge moved", personal=("was",), whose=MERGED_ROWS_OF, silent="rows told above")
+    told = "rows that are told above"
+    holder(models.MergedRows, "rows that a merge moved", personal=("was",), whose=MERGED_ROWS_OF, silent=told)
     holder(models.Merge, "merges", personal=("was", "values"), whose=MERGES_OF)
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")

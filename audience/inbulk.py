@@ -321,7 +321,8 @@ def _undo_leave_out(model: Model, data: bulk.Data, instants: list[datetime], *, 
     subject = name(f"{model._meta.model_name}_id")
     whom = sql(
         """SELECT c.{} AS subject_id FROM audience_fieldchange c JOIN {} s ON s.id = c.{}
-           WHERE c.field = 'is_excluded' AND c.original_subject_id IS NULL AND c.source = {} AND c.occurred_at = ANY ({}::timestamptz[])
+           WHERE c.field = 'is_excluded' AND c.original_subject_id IS NULL AND c.source = {}
+             AND c.occurred_at = ANY ({}::timestamptz[])
              AND s.is_excluded AND s.excluded_reason = {}""",
         subject, name(model._meta.db_table), subject, BY_HAND, instants, data["reason"],
     )  # fmt: skip

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from prometheus_client import Metric
 
-from audience import duplicates, erasure, live
+from audience import duplicates, erasure, live, merging
 from audience.panels import LATE
 from kit import metrics, periodic, writing
 from kit.sql import Sql, value
@@ -38,6 +38,11 @@ def _age(now: datetime) -> timedelta:
     return max(now - since, timedelta(0)) if since else timedelta(0)
 
 
+def _look_again(now: datetime) -> None:
+    erasure.look_again(now)
+    merging.look_again(now)
+
+
 def register_all() -> None:
     """Name what the audience has to tell; `AppConfig.ready` calls it."""
     metrics.register("audience", figures)
@@ -59,11 +64,13 @@ def register_all() -> None:
     )
     periodic.register(
         "look_again",
-        gettext_lazy("After erasures"),
-        gettext_lazy("What was written about somebody while they were being erased is emptied too."),
+        gettext_lazy("After erasures and merges"),
+        gettext_lazy(
+            "What was written about somebody while they were being erased or merged is emptied too, or follows."
+        ),
         task="audience.tasks.look_again",
         every=timedelta(days=1),
-        run=erasure.look_again,
+        run=_look_again,
     )
     periodic.register(
         "find_duplicates",

@@ -20,6 +20,7 @@ ACTIONS = {
     "deal.open": _("Deal opened"),
     "deals.merge": _("Deals of another system merged"),
     "duplicate.two": _("Two said not to be the same"),
+    "duplicates.find": _("Duplicates looked for"),
     "field.change": _("Custom field changed"),
     "field.define": _("Custom field defined"),
     "field.remove": _("Custom field removed"),

@@ -86,8 +86,7 @@ def part(merge: Merge, *, by: User | None, now: datetime) -> None:
     for subject in (merge.survivor_id, merge.merged_id):
         passes = Enrollment.objects.filter(subject_id=subject).select_related("campaign")
         theirs = sorted(passes, key=lambda each: kept.get(each.pk, {}).get("pass_number", each.pass_number + 10**6))
-        shared = {each.campaign_id for each in theirs if each.pk in kept}
-        for campaign in shared:
+        for campaign in {each.campaign_id for each in theirs}:
             own = [each.pk for each in theirs if each.campaign_id == campaign]
             merging.renumber(Enrollment, {pk: number for number, pk in enumerate(own, 1)})
         for each in theirs:

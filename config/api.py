@@ -14,6 +14,7 @@ from audience.api.consent import Topics
 from audience.api.contracts import Contracts
 from audience.api.deals import Deals
 from audience.api.imports import Imports, Rejects
+from audience.api.merging import Duplicates, Merges
 from audience.api.people import People
 from audience.api.products import Products
 from audience.api.purchases import Purchases
@@ -37,6 +38,8 @@ from scoring.api.scores import ScoreChanges, Scores
 RESOURCES: dict[str, type[Resource]] = {
     "people": People,
     "accounts": Accounts,
+    "duplicates": Duplicates,
+    "merges": Merges,
     "activities": Activities,
     "fields": Fields,
     "topics": Topics,

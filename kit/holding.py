@@ -43,7 +43,8 @@ def everything(subject: Any, also: Collection[int] = ()) -> Iterator[Part]:
     yield _part(str(type(subject)._meta.verbose_name), type(subject), [subject])
     for holder in registry.holders.values():
         if (whose := _whose(holder)) and not holder.silent:
-            keys = [key for (key,) in rows(sql("SELECT id FROM ({}) whose WHERE subject_id = ANY ({})", whose, numbers))]
+            theirs = sql("SELECT id FROM ({}) whose WHERE subject_id = ANY ({})", whose, numbers)
+            keys = [key for (key,) in rows(theirs)]
             found = holder.model._default_manager.filter(pk__in=keys).order_by("pk")
             yield _part(holder.label, holder.model, list(found))
 

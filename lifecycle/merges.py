@@ -76,7 +76,7 @@ def part(merge: Merge, *, by: User | None, now: datetime) -> None:
         theirs = sorted(
             _passes(subject), key=lambda each: kept.get(each.pk, {}).get("pass_number", each.pass_number + 10**6)
         )
-        for lifecycle in {each.lifecycle_id for each in theirs if each.pk in kept}:
+        for lifecycle in {each.lifecycle_id for each in theirs}:
             own = [each.pk for each in theirs if each.lifecycle_id == lifecycle]
             merging.renumber(Membership, {pk: number for number, pk in enumerate(own, 1)})
         for each in _passes(subject):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audience import custom, erasure, importing, segments, topics
+from audience import custom, erasure, importing, merging, segments, topics
 from audience.conditions.tree import MOST_NODES, ConditionError
 from audience.people import BadValue
 from kit.api import problems
@@ -20,6 +20,7 @@ def register_all() -> None:
     problems.register(importing.Refused, _import)
     problems.register(custom.Refused, problems.refusal(409, "field_refused"))
     problems.register(erasure.Refused, problems.refusal(409, "erase_refused"))
+    problems.register(merging.Refused, lambda refused: Problem(409, refused.code, str(refused)))
     problems.register(topics.Refused, problems.refusal(409, "topic_refused"))
 
 

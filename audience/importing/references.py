@@ -67,7 +67,10 @@ def find_accounts(work: Run, seen: Sql = NEVER, prefix: str = "account_", *, new
             ) k
             LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'account' AND i.external_id = k.external_id
             LEFT JOIN LATERAL (
-                SELECT min(a.id) AS id FROM audience_account a
+                SELECT coalesce(min(a.id), (
+                    SELECT f.account_id FROM audience_identity f
+                    WHERE f.system = {} AND f.kind = 'domain' AND f.external_id = k.domain)) AS id
+                FROM audience_account a
                 WHERE lower(a.domain COLLATE "C") = k.domain AND a.domain <> '' AND a.erased_at IS NULL AND {}
             ) d ON i.account_id IS NULL AND k.domain IS NOT NULL
             LEFT JOIN LATERAL (
@@ -77,7 +80,7 @@ def find_accounts(work: Run, seen: Sql = NEVER, prefix: str = "account_", *, new
             ) n ON i.account_id IS NULL AND d.id IS NULL AND k.name IS NOT NULL
             """,
             external, domain, called, seen, new or seen, work.table("rows"), work.source,
-            _unnamed(work), _unnamed(work),
+            people.FORMERLY, _unnamed(work), _unnamed(work),
         ),
         "key",
     )  # fmt: skip

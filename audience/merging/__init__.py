@@ -11,7 +11,9 @@ from audience.merging.merges import (
     absorbed,
     changed_since,
     compare,
+    look_again,
     merge,
+    merged,
     of_subject,
     part,
     part_refusal,
@@ -22,6 +24,6 @@ from audience.merging.merges import (
 from audience.merging.rows import changed, note_changed, renumber
 
 __all__ = [
-    "Choice", "Comparison", "Refused", "absorbed", "changed", "changed_since", "compare", "merge", "note_changed",
-    "of_subject", "part", "part_refusal", "refusal", "renumber", "since", "whither",
+    "Choice", "Comparison", "Refused", "absorbed", "changed", "changed_since", "compare", "look_again", "merge",
+    "merged", "note_changed", "of_subject", "part", "part_refusal", "refusal", "renumber", "since", "whither",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ LINKS = {each: f"{each}_id" for each in known.LINKS}
 
 @dataclass(frozen=True)
 class Choice:
-    """One field of two subjects: what the survivor has (`ours`), what the other has (`theirs`), and which it will be."""
+    """One field of two subjects: what the survivor has (`ours`), the other (`theirs`), and which it will be."""
 
     name: str
     label: str
@@ -37,12 +37,10 @@ class Choice:
     def takes_ours(self) -> bool:
         return not self.takes_theirs
 
-    @property
-    def survives(self) -> Value:
-        return self.theirs if self.takes_theirs else self.ours
 
-
-def choices(survivor: Person | Account, other: Person | Account, chosen: Mapping[str, bool] | None = None) -> list[Choice]:
+def choices(
+    survivor: Person | Account, other: Person | Account, chosen: Mapping[str, bool] | None = None
+) -> list[Choice]:
     """Every field that either has a value of. `chosen` says by name whether the other's is taken, against the rule."""
     wanted = chosen or {}
     theirs = {line.name: line.now for line in known.fields_of(other)}
@@ -81,4 +79,3 @@ def _put(given: dict[str, Any], name: str, other: Any) -> None:
     else:
         column = LINKS.get(name, name)
         given[column] = getattr(other, column)
-

@@ -10,9 +10,9 @@ As of an instant before the merge the survivor's own values answer, and the acti
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -33,6 +33,7 @@ from kit.sql import Sql, join, name, run, sql, value
 
 Subject = Person | Account
 COLUMNS: Mapping[str, tuple[str, ...]] = {"person": OF_PEOPLE, "account": OF_ACCOUNTS}
+LATE = timedelta(days=2)  # after a merge; no transaction that began before it lasts longer
 ADDRESS = {"person": "email", "account": "domain"}  # by which the world finds a subject
 
 
@@ -78,6 +79,15 @@ def whither(pk: int) -> int | None:
         )
     )
     return found
+
+
+def merged(pks: Collection[int]) -> set[int]:
+    """Those of these numbers that went into another."""
+    return (
+        set(Merge.objects.filter(merged_id__in=pks, undone_at=None).values_list("merged_id", flat=True))
+        if pks
+        else set()
+    )
 
 
 def absorbed(pk: int) -> list[int]:
@@ -129,14 +139,16 @@ def merge(
     Of two who merge the same pair, or each other's, at once, one is refused. Raises Refused.
     """
     of = _of(survivor)
-    survivor, other = _held(of, survivor.pk, other.pk)
+    if of == _of(other):
+        survivor, other = _held(of, survivor.pk, other.pk)
     if refused := refusal(survivor, other):
         raise refused
     made = Merge.objects.create(
         of=of, survivor_id=survivor.pk, merged_id=other.pk, was=_snapshot(of, other.pk), merged_at=now, merged_by=by
     )
     given = choosing.values(survivor, other, choosing.choices(survivor, other, chosen))
-    before, refusals = _flat(_snapshot(of, survivor.pk)), consent.refusals([survivor.pk, other.pk])
+    pair = [survivor.pk, other.pk]
+    before, refusals, pauses = _flat(_snapshot(of, survivor.pk)), consent.refusals(pair), consent.pauses(pair, now)
     for join_them, _part in registry.joinings:
         join_them(made, by=by, now=now)
     made.moved = rows.move(made)
@@ -145,6 +157,7 @@ def merge(
     _see_first(of, survivor.pk, other.first_seen_at, now)
     _remember_addresses(made, before)
     consent.keep_refused(survivor.pk, refusals, source=_source(made), now=now)
+    consent.keep_pause(survivor.pk, pauses, source=_source(made), now=now)
     _count_again(made, survivor, other, now)
     after = _flat(_snapshot(of, survivor.pk))
     made.values = {key: [before.get(key), after.get(key)] for key in sorted({*before, *after} - {"updated_at"})
@@ -163,7 +176,8 @@ def _held(of: str, *pks: int) -> list[Any]:
         live.hold(shard)
     # Imports that write at this moment are waited for; they see that they have to look again.
     run(sql("SELECT pg_advisory_xact_lock(hashtext({})), nextval({})", TURN, TURN))
-    found = {each.pk: each for each in rows.MODELS[of].objects.select_for_update(no_key=True).filter(pk__in=pks).order_by("pk")}  # fmt: skip
+    held = rows.MODELS[of].objects.select_for_update(no_key=True).filter(pk__in=pks)
+    found = {each.pk: each for each in held.order_by("pk")}
     if missing := [pk for pk in pks if pk not in found]:
         raise Refused("unknown_subject", _("There is no #%(id)s.") % {"id": missing[0]})
     return [found[pk] for pk in pks]
@@ -231,9 +245,10 @@ def _is_below(one: Account, other: Account) -> bool:
 def _without_circle(given: Mapping[str, Any], survivor: Subject, other: Subject) -> dict[str, Any]:
     """An account that belonged to the other of the two belongs where that one did."""
     told = dict(given)
-    if isinstance(survivor, Account) and isinstance(other, Account):
-        if told.get("parent_id", survivor.parent_id) in (survivor.pk, other.pk):
-            told["parent_id"] = other.parent_id if other.parent_id != survivor.pk else None
+    if not (isinstance(survivor, Account) and isinstance(other, Account)):
+        return told
+    if told.get("parent_id", survivor.parent_id) in (survivor.pk, other.pk):
+        told["parent_id"] = other.parent_id if other.parent_id != survivor.pk else None
     return told
 
 
@@ -283,6 +298,17 @@ def _settle_pairs(merge: Merge, now: datetime) -> None:
     )  # fmt: skip
 
 
+def look_again(now: datetime) -> None:
+    """What was written of somebody while they were being merged, by who had not heard of it, follows them."""
+    for made in Merge.objects.filter(merged_at__gte=now - LATE, undone_at=None).order_by("pk"):
+        with transaction.atomic():
+            if whither(made.survivor_id) is None:
+                _held(made.of, made.survivor_id, made.merged_id)
+                for join_them, _part in registry.joinings:
+                    join_them(made, by=None, now=now)
+                rows.move(made)
+
+
 # ---- parting ----
 
 
@@ -327,7 +353,7 @@ def part(merge: Merge, *, by: User | None, now: datetime) -> Merge:
         raise refused
     of, source = merge.of, f"{_source(merge)} undone"
     _return_values(merge, source, now)
-    columns = [name(each.column) for each in rows.MODELS[of]._meta.concrete_fields if each.column != "id"]
+    columns = [name(str(each.column)) for each in rows.MODELS[of]._meta.concrete_fields if each.column != "id"]
     run(
         sql(
             "UPDATE {} s SET ({}) = (SELECT {} FROM jsonb_populate_record(NULL::{}, {}::jsonb) was) WHERE s.id = {}",

@@ -66,9 +66,7 @@ def counted(of: str, subject_id: int) -> dict[str, int]:
     found: Counter[str] = Counter()
     for link in links(of):
         if link.holder.merge not in (ASIDE, STAYS):
-            found[link.label] += value(
-                sql("SELECT count(*) FROM {} WHERE {} = {}", link.table, link.named, subject_id)
-            )
+            found[link.label] += value(sql("SELECT count(*) FROM {} WHERE {} = {}", link.table, link.named, subject_id))
     return {label: number for label, number in found.items() if number}
 
 
@@ -134,7 +132,8 @@ def _set_aside(merge: Merge, link: Link, which: Sql) -> None:
         sql(
             """
             WITH gone AS (
-                DELETE FROM {} theirs WHERE theirs.{} = {} AND {} RETURNING theirs.id::text AS id, to_jsonb(theirs) AS was)
+                DELETE FROM {} theirs WHERE theirs.{} = {} AND {}
+                RETURNING theirs.id::text AS id, to_jsonb(theirs) AS was)
             INSERT INTO audience_mergedrows (merge_id, "table", became, "column", ids, was)
             SELECT {}, {}, {}, {}, array_agg(id), jsonb_agg(was) FROM gone HAVING count(*) > 0
             """,
@@ -160,7 +159,7 @@ def changed(merge: Merge, model: Any) -> dict[int, dict[str, Any]]:
     kept: dict[int, dict[str, Any]] = {}
     for each in merge.rows.filter(table=model._meta.db_table, became=Became.CHANGED).order_by("pk"):
         for pk, was in (each.was or {}).items():
-            kept.setdefault(int(pk), {}).update(was)
+            kept[int(pk)] = {**was, **kept.get(int(pk), {})}  # what was at first
     return kept
 
 
@@ -217,7 +216,8 @@ def _put_back(model: Any, was: Sequence[Mapping[str, Any]] | None) -> None:
     columns = join(", ", (name(each.column) for each in model._meta.concrete_fields if not each.generated))
     run(
         sql(
-            "INSERT INTO {} ({}) SELECT {} FROM jsonb_populate_recordset(NULL::{}, {}::jsonb) was ON CONFLICT DO NOTHING",
+            "INSERT INTO {} ({}) SELECT {} FROM jsonb_populate_recordset(NULL::{}, {}::jsonb) was "
+            "ON CONFLICT DO NOTHING",
             table, columns, columns, table, json.dumps(was or []),
         )
     )  # fmt: skip

@@ -29,12 +29,15 @@ class Duplicates(pages.ListPage):
     queryset = Duplicate.objects.filter(state=Duplicate.State.OPEN)
     filterset_class = filters.Duplicates
     columns = (
-        pages.Column("one", gettext_lazy("Is this"), template="audience/_duplicate_one.html", whole=True),
-        pages.Column("other", gettext_lazy("the same as this?"), template="audience/_duplicate_other.html"),
-        pages.Column("why", gettext_lazy("Because of"), template="audience/_duplicate_why.html"),
+        pages.Column("one", gettext_lazy("Is this"), template="audience/_duplicate_one.html", whole=True,
+                     export=lambda row: row.one and names.of(row.one)),
+        pages.Column("other", gettext_lazy("the same as this?"), template="audience/_duplicate_other.html",
+                     export=lambda row: row.other and names.of(row.other)),
+        pages.Column("why", gettext_lazy("Because of"), template="audience/_duplicate_why.html",
+                     export=lambda row: "; ".join(f"{why}: {evidence}" for why, evidence in row.reasons)),
         pages.Column("confidence", gettext_lazy("Confidence"), sort="confidence", align="end", desc_first=True,
                      value=lambda row: f"{row.confidence} %"),
-        pages.Column("decide", "", template="audience/_duplicate_decide.html"),
+        pages.Column("decide", "", template="audience/_duplicate_decide.html", exported=False),
     )  # fmt: skip
     title = gettext_lazy("Duplicates")
     purpose = gettext_lazy("People and accounts that may be one and the same. Nothing is merged until you say so.")
@@ -141,10 +144,11 @@ def _choose(request: HttpRequest, of: str, survivor: Subject, said: str) -> Http
     """With whom: those whom a search finds, or who may be the same."""
     found: list[Any] = []
     if said and "\x00" not in said:
-        rows = querysets.people() if of == "person" else querysets.accounts()
-        narrow = sight.people if of == "person" else sight.accounts
-        search = querysets.find_people if of == "person" else querysets.find_accounts
-        found = list(search(narrow(rows, request.user), said).exclude(pk=survivor.pk)[:FOUND])
+        if of == "person":
+            rows: Any = querysets.find_people(sight.people(querysets.people(), request.user), said)
+        else:
+            rows = querysets.find_accounts(sight.accounts(querysets.accounts(), request.user), said)
+        found = list(rows.exclude(pk=survivor.pk)[:FOUND])
     pairs = list(duplicates.waiting(request.user, of).filter(one_id=survivor.pk)[:FOUND]) + list(
         duplicates.waiting(request.user, of).filter(other_id=survivor.pk)[:FOUND]
     )

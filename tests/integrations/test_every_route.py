@@ -37,6 +37,10 @@ TAKES = {
     "POST accounts/upsert/": "people:write people", "GET accounts/{pk}/": "people:read",
     "PATCH accounts/{pk}/": "people:write people", "POST accounts/{pk}/owner/": "people:write people",
     "POST accounts/{pk}/tags/": "people:write note",
+    "GET duplicates/": "people:read", "GET duplicates/{pk}/": "people:read",
+    "POST duplicates/{pk}/not-the-same/": "people:write merge",
+    "GET merges/": "people:read", "POST merges/": "people:write merge", "GET merges/{pk}/": "people:read",
+    "POST merges/{pk}/undo/": "people:write merge",
     "GET activities/": "activities:read", "POST activities/": "activities:write note",
     "POST activities/batch/": "activities:write note", "GET activities/{pk}/": "activities:read",
     "POST activities/{pk}/take-back/": "activities:write note",
@@ -360,6 +364,7 @@ def test_every_post_that_is_sent_again_is_done_once(ada: User) -> None:
         "POST memberships/{pk}/move/": {"to": "engaged", "reason": "Called us", "seq": 2},
         "POST people/{pk}/erase/": {"confirm": "ann@kestrel.example"},
         "POST enrollments/": {"campaign": "nurture", "person": acme.people.get().pk},
+        "POST merges/": {"survivor": own["people"]["pk"], "merged": acme.people.get().pk},
     }
     client = asking.by(ada)
     document = client.get("/api/v1/openapi.json").json()

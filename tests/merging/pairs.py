@@ -24,7 +24,9 @@ def content() -> dict[str, dict[str, dict[str, Any]]]:
         )
     )
     return {
-        table: {key: json.loads(row) for key, row in rows(sql("SELECT id::text, to_jsonb(t)::text FROM {} t", Sql(table)))}
+        table: {
+            key: json.loads(row) for key, row in rows(sql("SELECT id::text, to_jsonb(t)::text FROM {} t", Sql(table)))
+        }
         for (table,) in tables
         if table not in OF_ITSELF
     }

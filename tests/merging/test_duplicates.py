@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audience import duplicates, merging, people
 from audience.models import Duplicate, Identity, Person, PhoneNumber
+from kit.models import User
 from kit.sql import Sql, run, value
 from tests import factories
 from tests.factories import NOW
@@ -115,14 +116,8 @@ def test_several_reasons_make_a_pair_surer_and_the_surest_come_first() -> None:
     factories.person(email="bob@firm.example")
     factories.person(email="bob+1@firm.example")
     found()
-    admin = factories_admin()
+    admin = User.objects.create_user("ada@example.com", "x", role=User.Role.ADMIN)
     assert [each.confidence for each in duplicates.waiting(admin)] == [97, 85]
-
-
-def factories_admin() -> Any:
-    from kit.models import User
-
-    return User.objects.create_user("ada@example.com", "x", role=User.Role.ADMIN)
 
 
 def test_what_is_said_to_be_two_never_returns_and_what_is_no_duplicate_any_more_goes() -> None:
@@ -144,8 +139,8 @@ def test_that_somebody_is_another_holds_for_those_whom_they_are_merged_with() ->
     duplicates.say_two(Duplicate.objects.get(), by=None, now=NOW)
     third = factories.person(email="bob@elsewhere.example")
     merging.merge(third, other, by=None, now=NOW)
-    low, high = sorted((one.pk, third.pk))
-    assert Duplicate.objects.get().state == "two" and (low, high) == (Duplicate.objects.get().one_id, Duplicate.objects.get().other_id)
+    [decided] = Duplicate.objects.all()
+    assert decided.state == "two" and [decided.one_id, decided.other_id] == sorted((one.pk, third.pk))
 
 
 def test_the_erased_and_the_merged_are_nobodys_duplicates() -> None:
@@ -156,7 +151,7 @@ def test_the_erased_and_the_merged_are_nobodys_duplicates() -> None:
 
 def test_looking_costs_one_statement_a_rule_however_many_there_are() -> None:
     factories.person(email="x@firm.example")
-    with CaptureQueriesContext(connection, ) as few:
+    with CaptureQueriesContext(connection) as few:
         duplicates.find(NOW)
     Person.objects.bulk_create(
         Person(email=f"p{n}@firm.example", first_name=f"N{n % 40}", last_name=f"L{n % 900}", first_seen_at=NOW)

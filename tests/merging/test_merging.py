@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from audience import merging
-from audience.models import Activity, Person
-from kit.sql import Sql, value
-from lifecycle.models import Membership, Movement
+from audience.models import Person
+from tests import factories
 from tests.factories import NOW
 from tests.merging import pairs
 from tests.privacy import world as worlds
@@ -30,7 +27,6 @@ def test_parting_gives_back_every_row_of_every_table_bit_for_bit(way: str) -> No
     assert pairs.differences(before, pairs.content())
     merging.part(made, by=world.by, now=NOW)
     left = pairs.differences(before, pairs.content())
-    print(left)
     for table in ("audience_fieldchange", "lifecycle_movement", "audience_consentrecord"):
         gone, _made, changed = left.pop(table, ([], [], []))
         assert gone == changed == []
@@ -43,3 +39,15 @@ def test_parting_gives_back_every_row_of_every_table_bit_for_bit(way: str) -> No
     [(was, now)] = changed
     assert {key for key in was if was[key] != now[key]} == {"seq", "entered_at"}
     assert left == {}
+
+
+def test_what_is_written_to_the_old_number_at_that_moment_follows_in_the_night() -> None:
+    ours, theirs = factories.person(), factories.person()
+    made = merging.merge(ours, theirs, by=None, now=NOW)
+    late = factories.activity(theirs, NOW)
+    merging.look_again(NOW)
+    late.refresh_from_db()
+    assert (late.person_id, late.original_subject_id) == (ours.pk, theirs.pk)
+    merging.part(made, by=None, now=NOW)
+    late.refresh_from_db()
+    assert (late.person_id, late.original_subject_id) == (theirs.pk, None)
