@@ -258,7 +258,10 @@ def _remember_addresses(merge: Merge, before: Mapping[str, Any]) -> None:
     now_there = str(_snapshot(merge.of, merge.survivor_id)[column]).lower()
     for address in {str(merge.was[column]).lower(), str(before[column]).lower()} - {"", now_there}:
         Identity.objects.get_or_create(
-            system=FORMERLY, kind=column, external_id=address, defaults={f"{merge.of}_id": merge.survivor_id}
+            system=FORMERLY,
+            kind=column,
+            external_id=address,
+            defaults={f"{merge.of}_id": merge.survivor_id, "created_at": merge.merged_at},
         )
 
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audience', '0012_rollback'),
+        ('audience', '0013_passed_on'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

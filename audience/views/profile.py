@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -52,12 +53,23 @@ def context(subject: Person | Account, request: HttpRequest, now: datetime) -> d
     }
 
 
-def moved(request: HttpRequest, pk: int, route: str) -> HttpResponsePermanentRedirect | None:
-    """Where the page of somebody who was merged leads now; None for whoever was not, or whose survivor is not seen."""
+def found(request: HttpRequest, pk: int, find: Callable[..., Any], route: str) -> Any:
+    """Who has this number; of one that was merged, the way to the page (`route`) of whom it went into.
+
+    Raises Http404 for whoever is not there, or not seen.
+    """
+    try:
+        subject = find(request, pk)
+    except Http404:
+        subject = None
+    if subject is not None and not subject.erased_at:
+        return subject
     into = merging.whither(pk)
-    if into is None or not sight.sees(request.user, [into]):
-        return None
-    return HttpResponsePermanentRedirect(reverse(route, args=[into]))
+    if into is not None and sight.sees(request.user, [into]):
+        return HttpResponsePermanentRedirect(reverse(route, args=[into]))
+    if subject is None:
+        raise Http404
+    return subject
 
 
 def timeline_of(subject: Person | Account, request: HttpRequest) -> HttpResponse:
