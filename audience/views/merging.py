@@ -55,10 +55,10 @@ class Duplicates(pages.ListPage):
         return sight.subjects(sight.subjects(rows, user, "one_id"), user, "other_id")
 
     def prepare(self, rows: list[Duplicate]) -> list[Duplicate]:
-        there, said = duplicates.subjects_of(rows), duplicates.words()
+        there = duplicates.subjects_of(rows)
         for row in rows:
             row.one, row.other = there.get(row.one_id), there.get(row.other_id)  # type: ignore[attr-defined]
-            row.reasons = [(said.get(each["rule"], each["rule"]), each["evidence"]) for each in row.why]  # type: ignore[attr-defined]
+        _tell(rows)
         return rows
 
 
@@ -116,9 +116,24 @@ def _merge(request: HttpRequest, of: str, pk: int) -> HttpResponse:
         return redirect("merge", made.pk)
     shown = {
         "of": of, "survivor": survivor, "other": other, "told": told, "name": names.of(survivor),
-        "other_name": names.of(other), "merged_before": merging.of_subject(other.pk),
+        "other_name": names.of(other), "pair": _pair(survivor, other),
     }  # fmt: skip
     return render(request, "audience/merge_compare.html", shown)
+
+
+def _pair(survivor: Subject, other: Subject) -> Duplicate | None:
+    """The two as they wait in the queue, with the reasons in words."""
+    low, high = sorted((survivor.pk, other.pk))
+    pair = Duplicate.objects.filter(one_id=low, other_id=high, state=Duplicate.State.OPEN).first()
+    if pair is not None:
+        _tell([pair])
+    return pair
+
+
+def _tell(pairs: list[Duplicate]) -> None:
+    said = duplicates.words()
+    for each in pairs:
+        each.reasons = [(said.get(why["rule"], why["rule"]), why["evidence"]) for why in each.why]  # type: ignore[attr-defined]
 
 
 def _subject(request: HttpRequest, of: str, pk: int) -> Any:

@@ -66,7 +66,18 @@ def test_both_stand_side_by_side_and_what_is_chosen_survives(client: Client, ada
     notes.add(theirs.pk, "Likes tea", by=ada, now=NOW)
     url = reverse("person_merge", args=[ours.pk])
     shown = text(client.get(url, {"with": theirs.pk}))
-    for word in ("Bonn", "Köln", "Merge the two", f"Let #{theirs.pk} stay instead", "notes"):
+    assert "Not the same" not in shown
+    duplicates.find(NOW)
+    shown = text(client.get(url, {"with": theirs.pk}))
+    for word in (
+        "Bonn",
+        "Köln",
+        "the same email but for what follows a plus",
+        "Not the same",
+        "Merge the two",
+        f"Let #{theirs.pk} stay instead",
+        "notes",
+    ):
         assert word in shown
     told = client.post(url, {"with": theirs.pk, "do": "merge", "take-city": "theirs", "take-first_name": "ours"})
     made = Merge.objects.get()
