@@ -42,7 +42,7 @@ class Holder:
     emptying: str = ""
     silent: str = ""
     follows: str = "false"
-    merge: str = "moves"
+    merge: str = MOVES
     same: str = ""
 
 

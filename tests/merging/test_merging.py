@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from audience import merging
-from audience.models import Person
+from audience import merging, tags
+from audience.models import Account, AccountRole
+from kit.sql import sql
 from tests import factories
 from tests.factories import NOW
 from tests.merging import pairs
 from tests.privacy import world as worlds
 
 pytestmark = pytest.mark.django_db
-
-
-def refreshed(person: Person) -> Person:
-    return Person.objects.get(pk=person.pk)
 
 
 @pytest.mark.parametrize("way", ["other into person", "person into other"])
@@ -51,3 +48,21 @@ def test_what_is_written_to_the_old_number_at_that_moment_follows_in_the_night()
     merging.part(made, by=None, now=NOW)
     late.refresh_from_db()
     assert (late.person_id, late.original_subject_id) == (theirs.pk, None)
+
+
+def test_so_it_is_for_accounts_with_their_people_deals_and_tags() -> None:
+    world = worlds.build()
+    ours, theirs = Account.objects.get(), factories.account(name="Harmony", domain="harmony.test", industry="Music")
+    for each in (ours, theirs):
+        tags.add(Account, sql("SELECT {}::bigint AS subject_id", each.pk), ["VIP"], source="x", by=None, now=NOW)
+        factories.activity(each, NOW)
+        AccountRole.objects.create(person=world.other, account=each, role="buyer")
+    factories.deal(ours, NOW, partner=theirs)
+    before = pairs.content()
+    merging.part(merging.merge(ours, theirs, by=None, now=NOW), by=None, now=NOW)
+    left = pairs.differences(before, pairs.content())
+    gone, _new, changed = left.pop("audience_fieldchange")
+    assert gone == changed == []
+    [(was, now)] = left.pop("audience_account")[2]
+    assert {key for key in was if was[key] != now[key]} == {"updated_at"}
+    assert left == {}
