@@ -182,6 +182,27 @@ def test_programs_merge_find_where_somebody_went_and_part_again() -> None:
     assert set(Change.objects.filter(kind="merge").values_list("action", flat=True)) == {"created", "changed"}
 
 
+@pytest.mark.django_db(transaction=True)
+def test_whoever_follows_the_feed_hears_that_somebody_was_merged_and_that_they_are_two_again() -> None:
+    client = asking.by(asking.user(User.Role.MARKETER))
+    ours, theirs = pair()
+
+    def told(cursor: str = "") -> tuple[dict[tuple[str, int], str], str]:
+        page = client.get("/api/v1/changes/", {"cursor": cursor} if cursor else {}).json()
+        heard = {(each["kind"], each["id"]): each["action"] for each in page["results"]}
+        return (
+            (heard, page["cursor"]) if not page["more"] else (heard | told(page["cursor"])[0], told(page["cursor"])[1])
+        )
+
+    _before, cursor = told()
+    made = merging.merge(ours, theirs, by=None, now=NOW)
+    heard, cursor = told(cursor)
+    assert heard["person", theirs.pk] == "merged" and heard["merge", made.pk] == "created"
+    merging.part(made, by=None, now=NOW)
+    heard, _cursor = told(cursor)
+    assert heard["person", theirs.pk] == "changed" and heard["merge", made.pk] == "changed"
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
