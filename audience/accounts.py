@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from audience import families, history
 from audience.models import Account, Identity, Import
 from audience.models.subjects import Folded
-from audience.people import CREATED, SKIPPED, UNCHANGED, UPDATED, BadValue, custom_values, external_id
+from audience.people import CREATED, FORMERLY, SKIPPED, UNCHANGED, UPDATED, BadValue, custom_values, external_id
 from kit import addresses, audit, turns
 from kit.models import User
 from kit.sql import Sql, join, name, sql
@@ -97,7 +97,8 @@ def upsert(
             defaults={"account": account, "created_at": now},
         )[1]
     )
-    rest = {key: value for key, value in values.items() if key not in ("external_id", "first_seen_at")}
+    left = {"external_id", "first_seen_at"} | ({"domain"} if _formerly(given.get("domain") or "") == account else set())
+    rest = {key: value for key, value in values.items() if key not in left}
     changed = change(account, rest, source=source, by=by, now=now, fill=policy == Import.Policy.FILL)
     if named:
         after = {"account": account.pk, "system": source, "external_id": given["external_id"]}
@@ -120,12 +121,19 @@ def find(
         known = known.filter(~Exists(Identity.objects.filter(account=OuterRef("pk"), system=source, kind="account")))
     if domain:
         same = known.exclude(domain="").annotate(key=Folded("domain")).filter(key=domain.lower())
-        if found := same.first():
+        if found := same.first() or _formerly(domain):
             return found
     if name:
         same = known.annotate(key=Folded("name")).filter(key=Folded(Value(name)))
         return (same.filter(domain="") if domain else same).first()
     return None
+
+
+def _formerly(domain: str) -> Account | None:
+    """Which had this domain before two accounts were made one."""
+    known = Identity.objects.filter(system=FORMERLY, kind="domain", external_id=domain.lower(), account__isnull=False)
+    found = known.select_related("account").first()
+    return found.account if found else None
 
 
 def keys(source: str, external_id: str | None, domain: str | None, name: str | None) -> list[str]:

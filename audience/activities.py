@@ -90,6 +90,7 @@ def record_many(rows: Sql, columns: Sequence[str], *, source: str, now: datetime
                     LEFT JOIN LATERAL (
                         SELECT true AS later, c.old FROM audience_fieldchange c
                         WHERE c.subject_id = p.id AND c.field = 'account' AND c.occurred_at > given.occurred_at
+                          AND c.original_subject_id IS NULL
                         ORDER BY c.occurred_at, c.id LIMIT 1) moved ON given.account_id IS NULL
                     LEFT JOIN audience_account a ON a.erased_at IS NULL AND a.id = CASE
                         WHEN given.account_id IS NOT NULL THEN given.account_id

@@ -11,6 +11,7 @@ class AudienceConfig(AppConfig):
         from audience import (
             channels,
             consent,
+            duplicates,
             erasure,
             fields,
             holders,
@@ -48,6 +49,7 @@ class AudienceConfig(AppConfig):
         live.register(live.Judge("segments", 30, segments.judge, segments.clock))
         uses.register(segments.kept)
         jobs.register(erasure.JOB, erasure.work)
+        jobs.register(duplicates.JOB, duplicates.work)
         jobs.register("segment", segments.work)
         jobs.register(titles.JOB, titles.work, counts="rows")
         jobs.register("import", importing.work, tidy=schedules.tidy_import)
@@ -90,6 +92,7 @@ class AudienceConfig(AppConfig):
         navigation.register(
             area="data", label=_("Schedules"), url_name="import_schedules", icon="calendar-clock", order=12
         )
+        navigation.register(area="data", label=_("Duplicates"), url_name="duplicates", icon="copy", order=20)
         navigation.register(
             area="data", label=_("Custom fields"), url_name="custom_fields", icon="table-properties", order=60
         )

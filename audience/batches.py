@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience import activities, arrivals, importing, sight
+from audience import activities, arrivals, importing, people, sight
 from audience.activities import COLUMNS
 from audience.importing import atonce
 from audience.models import Activity, Import
@@ -277,13 +277,16 @@ FOUND = """
     SELECT asked.n, p.id, a.id FROM json_to_recordset({}::json) AS asked ({})
     LEFT JOIN audience_identity i ON i.system = asked.person_system AND i.kind = 'person'
         AND i.external_id = asked.person_external_id
-    LEFT JOIN audience_person e ON lower(e.email COLLATE "C") = asked.person_email AND e.email <> ''
+    {}
     LEFT JOIN audience_person p ON p.id = coalesce(asked.person_number, i.person_id, e.id) AND p.erased_at IS NULL
         AND {}
     LEFT JOIN audience_identity j ON j.system = asked.account_system AND j.kind = 'account'
         AND j.external_id = asked.account_external_id
     LEFT JOIN LATERAL (
-        SELECT min(d.id) AS id FROM audience_account d
+        SELECT coalesce(min(d.id), (
+            SELECT f.account_id FROM audience_identity f
+            WHERE f.system = {} AND f.kind = 'domain' AND f.external_id = asked.account_domain)) AS id
+        FROM audience_account d
         WHERE lower(d.domain COLLATE "C") = asked.account_domain AND d.domain <> '' AND d.erased_at IS NULL) d
         ON asked.account_domain IS NOT NULL
     LEFT JOIN audience_account a ON a.id = coalesce(asked.account_number, j.account_id, d.id) AND a.erased_at IS NULL
@@ -298,7 +301,17 @@ def _find(good: Mapping[int, dict[str, Any]], by: User) -> None:
     asked = [{"n": n} | {each: row[each] for each in ASKED if row.get(each) is not None} for n, row in good.items()]
     shape = join(", ", (sql("{} {}", name(each), Sql(of)) for each, of in ASKED.items()))
     seen = [sight.clause(by, Sql(each)) for each in ("p.id", "a.id")]
-    for number, person, account in fetched(sql(FOUND, json.dumps(asked), shape, *seen)):
+    for number, person, account in fetched(
+        sql(
+            FOUND,
+            json.dumps(asked),
+            shape,
+            people.by_address(Sql("asked.person_email")),
+            seen[0],
+            people.FORMERLY,
+            seen[1],
+        )
+    ):
         good[number]["person_id"], good[number]["account_id"] = person, account
 
 
@@ -320,8 +333,8 @@ def _make(good: Mapping[int, dict[str, Any]], *, by: User, now: datetime) -> Non
         person = new.setdefault(row["person_system"], {}).setdefault(key, {"first_seen": row["occurred_at"], **own})
         person |= {each: value for each, value in zip(("external_id", "email"), key, strict=True) if value}
         person["first_seen"] = min(person["first_seen"], row["occurred_at"])
-    for system, people in new.items():
-        kind, rows = importing.kind_of("people"), list(people.values())
+    for system, unknown in new.items():
+        kind, rows = importing.kind_of("people"), list(unknown.values())
         atonce.merge(kind, rows, source=system, policy=Import.Policy.CREATE, by=by, now=now)
     if missing:
         _find(missing, by)

@@ -410,7 +410,8 @@ def _as_data(field: forms.Field, value: Any) -> str:
 def _meanwhile(subject: Person | Account, name: str, field: forms.Field, value: Any) -> str:
     """What somebody else has put there, and when."""
     changed = name.replace(CUSTOM, "custom.", 1) if name.startswith(CUSTOM) else name
-    last = FieldChange.objects.filter(subject_id=subject.pk, field=changed).order_by("-occurred_at", "-pk").first()
+    own = FieldChange.objects.filter(subject_id=subject.pk, field=changed, original_subject_id=None)
+    last = own.order_by("-occurred_at", "-pk").first()
     shown = _in_words(field, value)
     source, at = (last.source, last.occurred_at) if last else ("", None)
     told = {"value": shown, "source": source, "at": writing.instant(at)}

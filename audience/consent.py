@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -252,6 +252,99 @@ def take_back(records: Sql, *, by: User | None, now: datetime) -> int:
     if stood:
         audit.record("consent.take_back", "consent", by=by, now=now, after={"records": stood})
     return stood
+
+
+# ---- when two are one ----
+
+
+def refusals(people: Collection[int]) -> list[tuple[str, int | None]]:
+    """What any of these people wants no more of, as it stands: (channel, topic; None: everything)."""
+    return rows(
+        sql(
+            """
+            SELECT DISTINCT channel, topic_id FROM ({}) stands WHERE NOT given ORDER BY 1, 2
+            """,
+            _stand(sql("c.subject_id = ANY ({})", list(people))),
+        )
+    )
+
+
+def _stand(whose: Sql) -> Sql:
+    """(subject_id, channel, topic_id, given): what was said last of each topic, or of all of them at once."""
+    return sql(
+        """
+        SELECT DISTINCT ON (c.subject_id, c.channel, asked.id) c.subject_id, c.channel, asked.id AS topic_id, c.given
+        FROM audience_consentrecord c
+        JOIN (SELECT id FROM audience_topic UNION ALL SELECT NULL) asked
+            ON c.topic_id IS NULL OR c.topic_id = asked.id
+        WHERE {} AND {} ORDER BY c.subject_id, c.channel, asked.id, c.occurred_at DESC, c.id DESC
+        """,
+        whose, STANDING,
+    )  # fmt: skip
+
+
+def keep_refused(person_id: int, refused: Collection[tuple[str, int | None]], *, source: str, now: datetime) -> None:
+    """What either of two wanted no more of, nobody gets who is both: the stricter word wins, and is written down."""
+    if refused:
+        told = join(", ", (sql("({}::text, {}::bigint)", channel, topic) for channel, topic in refused))
+        run(
+            sql(
+                """
+                INSERT INTO audience_consentrecord (person_id, topic_id, channel, given, basis, source, occurred_at,
+                                                    recorded_at)
+                SELECT {}, told.topic_id, told.channel, false, {}, {}, {}, {}
+                FROM (VALUES {}) told (channel, topic_id) JOIN ({}) stands
+                    ON stands.channel = told.channel AND stands.topic_id IS NOT DISTINCT FROM told.topic_id
+                WHERE stands.given
+                """,
+                person_id, str(Basis.OBJECTION), source, now, now, told,
+                _stand(sql("c.subject_id = {}", person_id)),
+            )
+        )  # fmt: skip
+
+
+def keep_pause(person_id: int, until: Mapping[str, datetime], *, source: str, now: datetime) -> None:
+    """Whoever of two asked to be left in peace for longer is, who is both: `until` when, by channel."""
+    for channel, at in until.items():
+        if paused_until(Person(pk=person_id), channel=channel, at=now) != at:
+            Pause.objects.create(person_id=person_id, channel=channel, until=at, source=source, created_at=now)
+
+
+def pauses(people: Collection[int], at: datetime) -> dict[str, datetime]:
+    """Until when the last of these people wants to be left in peace, by channel."""
+    found: dict[str, datetime] = {}
+    for person in people:
+        for channel in Pause.objects.filter(subject_id=person).values_list("channel", flat=True).distinct():
+            if until := paused_until(Person(pk=person), channel=channel, at=at):
+                found[channel] = max(until, found.get(channel, until))
+    return found
+
+
+def part(person_id: int, other_id: int, *, since: datetime, source: str, by: User | None, now: datetime) -> None:
+    """Two are parted: what was written down because they were one (`source`) counts no more.
+
+    What they said they want no more of while they were one counts for both: nobody knows which of them it was.
+    """
+    written = sql("SELECT id FROM audience_consentrecord WHERE subject_id = {} AND source = {}", person_id, source)
+    run(
+        sql(
+            """
+            INSERT INTO audience_consentrecord (person_id, topic_id, channel, given, basis, wording, source,
+                                                occurred_at, recorded_at, by_id)
+            SELECT {}, c.topic_id, c.channel, false, c.basis, c.wording, c.source, c.occurred_at, {}, c.by_id
+            FROM audience_consentrecord c
+            WHERE c.subject_id = {} AND NOT c.given AND c.recorded_at > {} AND c.source <> {} AND {}
+            """,
+            other_id, now, person_id, since, source, STANDING,
+        )
+    )  # fmt: skip
+    take_back(written, by=by, now=now)
+    for kept in Pause.objects.filter(subject_id=person_id, source=source):
+        own = Pause.objects.filter(subject_id=person_id, channel=kept.channel).exclude(source=source).order_by("-pk")
+        if own.filter(pk__gt=kept.pk).exists():
+            continue  # said since
+        until = next((each.until for each in own[:1]), now)
+        Pause.objects.create(person_id=person_id, channel=kept.channel, until=until, source=source, created_at=now)
 
 
 def recorded_at(instants: Collection[datetime], *, topic_id: int | None, source: str) -> Sql:

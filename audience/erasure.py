@@ -20,8 +20,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from audience import consent, importing, live, names
-from audience.models import FieldChange, Identity, Import, Person
+from audience import consent, importing, live, merging, names
+from audience.models import FieldChange, Identity, Import, Merge, Person
 from audience.people import TEXTS
 from kit import audit, holding, jobs
 from kit.models import Job, User
@@ -94,7 +94,8 @@ def erase(person: Person, *, by: User | None, now: datetime) -> list[str] | None
     for end in registry.endings:
         end(held.pk, by=by, now=now)
     with holding.erasing():
-        holding.empty(held.pk)
+        for number in (held.pk, *merging.absorbed(held.pk)):
+            holding.empty(number)
         emptied = dict.fromkeys((*TEXTS, "excluded_reason"), "")
         Person.objects.filter(pk=held.pk).update(**emptied, custom={}, erased_at=now, updated_at=now)
         still = holding.strike_out(known.words, held.pk)
@@ -106,14 +107,22 @@ def erase(person: Person, *, by: User | None, now: datetime) -> list[str] | None
 def look_again(now: datetime) -> None:
     """Empty once more what was written about somebody while they were being erased, by who had not heard of it."""
     for pk in Person.objects.filter(erased_at__gte=now - LATE).values_list("pk", flat=True):
+        if merging.whither(pk):
+            continue
         with transaction.atomic(), holding.erasing():
             holding.empty(pk)
 
 
 def _known(person: Person) -> Known:
     was = FieldChange.objects.filter(person=person, old__isnull=False).exclude(old="")
+    went = Merge.objects.filter(merged_id__in=merging.absorbed(person.pk))
     of = {
-        column: {getattr(person, column), *was.filter(field=column).values_list("old", flat=True)} - {""}
+        column: {
+            getattr(person, column),
+            *(each.was.get(column) or "" for each in went),
+            *was.filter(field=column).values_list("old", flat=True),
+        }
+        - {""}
         for column in ("email", "phone", "first_name", "last_name")
     }
     ids = Identity.objects.filter(person=person).values_list("external_id", flat=True)

@@ -21,6 +21,7 @@ from audience.models import (
     Account,
     Contract,
     Deal,
+    Duplicate,
     Field,
     Person,
     Pipeline,
@@ -377,3 +378,13 @@ class Stays(django_filters.FilterSet):
             for column in ("entered_at", "left_at")
         )
         return queryset.filter({"entered": entered, "left": left}.get(asked.get("what") or "", entered | left))
+
+
+class Duplicates(django_filters.FilterSet):
+    """Pairs of people or of accounts."""
+
+    of = django_filters.ChoiceFilter(choices=Field.Of.choices, label=_("Kind"), empty_label=_("People and accounts"))
+
+    class Meta:
+        model = Duplicate
+        fields: list[str] = []

@@ -13,6 +13,9 @@ from audience.models import Account, Person
 from kit.sql import Sql, join, name, run, sql
 
 CUSTOM = "custom"
+STAYS = (
+    "id", "created_at", "created_source", "first_seen_at", "updated_at", "erased_at", "is_excluded", "excluded_reason",
+)  # fmt: skip
 OBJECTS = (CUSTOM, "properties")  # values by key: what is said is laid over what was
 
 
@@ -119,6 +122,15 @@ def new_value(column: str, *, fill: bool = False, exact: bool = False, subject: 
     if fill:
         return sql("CASE WHEN coalesce({}::text, '') = '' THEN coalesce({}, {}) ELSE {} END", was, given, was, was)
     return sql("coalesce({}, {})", given, was)
+
+
+def emptied(model: type[Person] | type[Account]) -> Sql:
+    """The assignments that leave a subject with nothing but its number, its dates, and whether it counts."""
+    return join(", ", (
+        sql("{} = {}", name(str(each.column)),
+            Sql("NULL" if each.null else "'{}'" if each.column == CUSTOM else "''"))
+        for each in model._meta.concrete_fields if each.column not in STAYS
+    ))  # fmt: skip
 
 
 def _or_empty(model: type[Person] | type[Account], column: str) -> Sql:

@@ -38,6 +38,13 @@ ANSWERS_OF = r"""SELECT id, (body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'p
     FROM (SELECT id, (answer ->> 'body')::jsonb AS body FROM kit_idempotencykey) kept
     WHERE body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'person' END ~ '^\d{1,18}$'"""
 
+PAIRS_OF = """SELECT id, one_id AS subject_id FROM audience_duplicate
+    UNION ALL SELECT id, other_id FROM audience_duplicate"""
+NUMBERS_OF = "SELECT n.id, p.id AS subject_id FROM audience_phonenumber n JOIN audience_person p ON p.phone = n.written"
+MERGES_OF = """SELECT id, survivor_id AS subject_id FROM audience_merge
+    UNION ALL SELECT id, merged_id FROM audience_merge"""
+MERGED_ROWS_OF = f"SELECT r.id, m.subject_id FROM audience_mergedrows r JOIN ({MERGES_OF}) m ON m.id = r.merge_id"
+
 WRITTEN = "EXISTS (SELECT FROM {{}} made WHERE made.tab = 'audience_{}' AND made.id = h.id)"  # by the import itself
 # An activity, or what reverses it, or what reverses that.
 BY_IMPORT = WRITTEN.format("activity").replace(
@@ -79,11 +86,14 @@ def register_all() -> None:
     # What is found by names comes before the names go.
     holder(models.Reject, "refused rows of imports", personal=("raw", "reason"), whose=REJECTS_OF)
     holder(models.Identity, "identities", goes=True, follows=WRITTEN.format("identity"))
-    holder(models.AccountRole, "roles in accounts", goes=True, follows=WRITTEN.format("accountrole"))
+    same_role = """(theirs.account_id = ours.account_id OR theirs.person_id = ours.person_id)
+        AND theirs.role = ours.role AND theirs.ends_on IS NULL AND ours.ends_on IS NULL"""
+    holder(models.AccountRole, "roles in accounts", goes=True, follows=WRITTEN.format("accountrole"), same=same_role)
     by_rule = f"h.source = '{exclusions.SOURCE}' OR {WRITTEN.format('fieldchange')}"
     holder(models.FieldChange, "field changes", personal=("old",), stays=KEPT_HISTORY, follows=by_rule)
     holder(models.Activity, "activities", personal=("properties",), whose=activities, follows=BY_IMPORT)
-    holder(models.DealRole, "roles in deals", personal=("role",))
+    same_deal = "theirs.deal_id = ours.deal_id AND theirs.role = ours.role"
+    holder(models.DealRole, "roles in deals", personal=("role",), same=same_deal)
     holder(models.Deal, "deals", personal=("name", "reason", "properties"), whose=DEALS_OF, stays=SHARED)
     holder(models.DealStageChange, "stages of deals", whose=CHANGES_OF)
     holder(models.Purchase, "purchases", personal=("properties",))
@@ -93,11 +103,18 @@ def register_all() -> None:
     holder(models.ConsentRecord, "consents", personal=("wording",), follows=SAID_BY_IMPORT)
     holder(models.Pause, "pauses")
     dynamic = "EXISTS (SELECT FROM audience_segment s WHERE s.id = h.segment_id AND s.kind = 'dynamic')"
-    holder(models.SegmentMember, "segments", follows=dynamic)
-    holder(models.Dirty, "changes to look at", silent="that somebody waits to be judged, for seconds", follows="true")
+    same_stay = "theirs.segment_id = ours.segment_id AND theirs.left_at IS NULL AND ours.left_at IS NULL"
+    holder(models.SegmentMember, "segments", follows=dynamic, same=same_stay)
+    seconds = "that somebody waits to be judged, for seconds"
+    holder(models.Dirty, "changes to look at", silent=seconds, follows="true", merge=registry.STAYS)
     beside = "values that their history tells, and beside them those of others"
     holder(models.ImportTrace, "values before imports", whose=TRACES_OF, emptying=EMPTY_TRACES, silent=beside)
-    holder(models.Tagged, "tags", goes=True)
+    holder(models.Tagged, "tags", goes=True, same="theirs.tag_id = ours.tag_id")
+    holder(models.Duplicate, "possible duplicates", whose=PAIRS_OF, goes=True, silent="a guess", follows="true")
+    holder(models.PhoneNumber, "telephone numbers as written", whose=NUMBERS_OF, goes=True, silent="values told above")
+    told = "rows that are told above"
+    holder(models.MergedRows, "rows that a merge moved", personal=("was",), whose=MERGED_ROWS_OF, silent=told)
+    holder(models.Merge, "merges", personal=("was", "values"), whose=MERGES_OF)
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")
     registry.spare(models.SavedMapping, models.ImportSchedule, models.TakenFile)

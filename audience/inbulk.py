@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -45,6 +46,14 @@ def register_all() -> None:
             context=_topics,
         ),
     )
+
+
+def _merge(model: Model, rows: QuerySet[Any]) -> str:
+    """Two rows are compared on a page of their own; whoever was seen first is proposed to stay."""
+    pair = list(rows.order_by("first_seen_at", "pk").values_list("pk", flat=True)[:3])
+    if len(pair) != 2:
+        raise bulk.Refused(_("Choose exactly two: they are compared before they become one."))
+    return f"{reverse(f'{model.__name__.lower()}_merge', args=[pair[0]])}?with={pair[1]}"
 
 
 def _actions(model: Model) -> Sequence[bulk.Action]:
@@ -129,6 +138,7 @@ def _actions(model: Model) -> Sequence[bulk.Action]:
             says=lambda data: str(data["reason"]),
             template="audience/_bulk_leave_out.html",
         ),
+        bulk.Action("merge", gettext_lazy("Merge two"), "merge", "merge", leads=bound(_merge)),
     )
 
 
@@ -311,7 +321,8 @@ def _undo_leave_out(model: Model, data: bulk.Data, instants: list[datetime], *, 
     subject = name(f"{model._meta.model_name}_id")
     whom = sql(
         """SELECT c.{} AS subject_id FROM audience_fieldchange c JOIN {} s ON s.id = c.{}
-           WHERE c.field = 'is_excluded' AND c.source = {} AND c.occurred_at = ANY ({}::timestamptz[])
+           WHERE c.field = 'is_excluded' AND c.original_subject_id IS NULL AND c.source = {}
+             AND c.occurred_at = ANY ({}::timestamptz[])
              AND s.is_excluded AND s.excluded_reason = {}""",
         subject, name(model._meta.db_table), subject, BY_HAND, instants, data["reason"],
     )  # fmt: skip

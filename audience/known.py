@@ -121,7 +121,8 @@ def _line(subject: Person | Account, name: str, label: str, changes: list[FieldC
 
 def _changes(subject: Person | Account) -> dict[str, list[FieldChange]]:
     found: dict[str, list[FieldChange]] = defaultdict(list)
-    for change in FieldChange.objects.filter(subject_id=subject.pk).order_by("-occurred_at", "-pk"):
+    own = FieldChange.objects.filter(subject_id=subject.pk, original_subject_id=None)
+    for change in own.order_by("-occurred_at", "-pk"):
         found[change.field].append(change)
     return found
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from prometheus_client import Metric
 
-from audience import erasure, live
+from audience import duplicates, erasure, live, merging
 from audience.importing import schedules
 from audience.panels import LATE
 from audience.readiness import completeness
@@ -38,6 +38,11 @@ def troubles(now: datetime) -> Iterable[Trouble]:
 def _age(now: datetime) -> timedelta:
     since = value(OLDEST)
     return max(now - since, timedelta(0)) if since else timedelta(0)
+
+
+def _look_again(now: datetime) -> None:
+    erasure.look_again(now)
+    merging.look_again(now)
 
 
 def register_all() -> None:
@@ -69,11 +74,21 @@ def register_all() -> None:
     )
     periodic.register(
         "look_again",
-        gettext_lazy("After erasures"),
-        gettext_lazy("What was written about somebody while they were being erased is emptied too."),
+        gettext_lazy("After erasures and merges"),
+        gettext_lazy(
+            "What was written about somebody while they were being erased or merged is emptied too, or follows."
+        ),
         task="audience.tasks.look_again",
         every=timedelta(days=1),
-        run=erasure.look_again,
+        run=_look_again,
+    )
+    periodic.register(
+        "find_duplicates",
+        gettext_lazy("Duplicates"),
+        gettext_lazy("People and accounts that may be one and the same are found."),
+        task="audience.tasks.find_duplicates",
+        every=timedelta(days=1),
+        run=duplicates.find,
     )
     periodic.register(
         completeness.TURN,

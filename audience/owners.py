@@ -50,7 +50,8 @@ def give_back(
     rows = sql(
         """SELECT c.{} AS id, (SELECT u.id FROM kit_user u WHERE u.id::text = c.old) AS owner_id
            FROM audience_fieldchange c JOIN {} s ON s.id = c.{}
-           WHERE c.field = 'owner' AND c.source = {} AND c.occurred_at = ANY ({}::timestamptz[])
+           WHERE c.field = 'owner' AND c.original_subject_id IS NULL AND c.source = {}
+             AND c.occurred_at = ANY ({}::timestamptz[])
              AND s.owner_id IS NOT DISTINCT FROM {}::bigint""",
         subject,
         name(model._meta.db_table),

@@ -25,6 +25,7 @@ TEXTS = (
 )  # fmt: skip
 LINKS = ("account_id", "owner_id")
 COLUMNS = (*TEXTS, *LINKS, history.CUSTOM)
+FORMERLY = "merge"  # the system by which former addresses of those who were merged are known
 BY_HAND = "by hand"  # the source of what a user writes on a page
 
 
@@ -50,7 +51,7 @@ def create(values: Mapping[str, Any], *, source: str, by: User | None, now: date
     """
     given = _checked(values)
     email = given.get("email")
-    if email and Person.objects.filter(email=email).exists():
+    if email and find(email=email):
         raise BadValue("email", _("Somebody with this email is there already."), TAKEN)
     external = given.pop("external_id", None)
     seen = given.pop("first_seen_at", None) or now
@@ -78,7 +79,7 @@ def change(
     """
     given = _checked(values)
     email = given.get("email")
-    if email and Person.objects.filter(email=email).exclude(pk=person.pk).exists():
+    if email and (known := find(email=email)) and known.pk != person.pk:
         raise BadValue("email", _("Somebody else has this email. Merge the two, or choose another."), TAKEN)
     columns = [column for column in COLUMNS if column in given]
     rows = _one(person.pk, given, columns)
@@ -99,6 +100,8 @@ def upsert(
     CREATED, UPDATED, UNCHANGED, or SKIPPED by the policy, which is one of imports. Of many callers at once with one
     key, one creates and the others change. Raises BadValue.
     """
+    if "email" in values:
+        values = {**values, "email": _present(values["email"])}
     given = _checked(values)
     external, email = given.get("external_id"), given.get("email")
     if not external and not email:
@@ -138,7 +141,31 @@ def find(*, source: str = "", external_id: str | None = None, email: str | None 
         known = Identity.objects.filter(system=source, kind="person", external_id=external_id, person__isnull=False)
         if identity := known.select_related("person").first():
             return identity.person
-    return Person.objects.filter(email=email).first() if email else None
+    return Person.objects.filter(email=email).first() or _formerly(email) if email else None
+
+
+def _formerly(email: str) -> Person | None:
+    """Who had this address before two people were made one."""
+    known = Identity.objects.filter(system=FORMERLY, kind="email", external_id=email.lower(), person__isnull=False)
+    found = known.select_related("person").first()
+    return found.person if found else None
+
+
+def _present(email: Any) -> Any:
+    """A former address as the one of today: who is called by it keeps theirs."""
+    told = addresses.email(email) if isinstance(email, str) and email else None
+    there = told and not Person.objects.filter(email=told).exists() and _formerly(told)
+    return (there.email if there else "") or email
+
+
+def by_address(email: Sql) -> Sql:
+    """Joins to a row the person with its address: now as `own`, formerly as `f`; either of them as `e`."""
+    return sql(
+        """LEFT JOIN audience_person own ON lower(own.email COLLATE "C") = {} AND own.email <> ''
+           LEFT JOIN audience_identity f ON f.system = {} AND f.kind = 'email' AND f.external_id = {}
+           LEFT JOIN audience_person e ON e.id = coalesce(own.id, f.person_id)""",
+        email, FORMERLY, email,
+    )  # fmt: skip
 
 
 @contextmanager

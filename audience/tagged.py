@@ -71,7 +71,8 @@ def _of_owners(of: str, ask: Ask, chosen: Sql) -> Sql:
             WITH later AS MATERIALIZED (
                 SELECT DISTINCT ON (c.subject_id, c.field) c.subject_id, substr(c.field, {}) AS slug, c.old
                 FROM audience_fieldchange c
-                WHERE c.{} IS NOT NULL AND {} AND {}{} ORDER BY c.subject_id, c.field, c.occurred_at, c.id)
+                WHERE c.{} IS NOT NULL AND c.original_subject_id IS NULL AND {} AND {}{}
+                ORDER BY c.subject_id, c.field, c.occurred_at, c.id)
             SELECT t.subject_id, tag.slug::text AS slug
             FROM audience_tagged t JOIN audience_tag tag ON tag.id = t.tag_id
             LEFT JOIN later ON later.subject_id = t.subject_id AND later.slug = tag.slug
@@ -111,7 +112,7 @@ def _accounts_then(ask: Ask) -> Sql:
                         WHEN h.old ~ {} THEN h.old::bigint END AS account_id
             FROM audience_person s LEFT JOIN (
                 SELECT DISTINCT ON (c.subject_id) c.subject_id, c.old FROM audience_fieldchange c
-                WHERE c.field = {} AND c.person_id IS NOT NULL AND {}{}
+                WHERE c.field = {} AND c.person_id IS NOT NULL AND c.original_subject_id IS NULL AND {}{}
                 ORDER BY c.subject_id, c.occurred_at, c.id) h ON h.subject_id = s.id
             WHERE true{}) moved
         WHERE moved.account_id IS NOT NULL

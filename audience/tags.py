@@ -141,7 +141,8 @@ def removed_at(model: type[Person] | type[Account], slug: str, instants: Sequenc
     subject = name(f"{model._meta.model_name}_id")
     return sql(
         """SELECT c.{} AS subject_id FROM audience_fieldchange c
-           WHERE c.field = {} AND c.old = {} AND c.occurred_at = ANY ({}::timestamptz[]) AND c.{} IS NOT NULL""",
+           WHERE c.field = {} AND c.old = {} AND c.occurred_at = ANY ({}::timestamptz[]) AND c.{} IS NOT NULL
+             AND c.original_subject_id IS NULL""",
         subject,
         FIELD + slug,
         HAD,

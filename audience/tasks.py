@@ -42,3 +42,9 @@ def look_again() -> None:
 def measure_readiness() -> None:
     """Every night: how complete every field is."""
     periodic.turn("measure_readiness", timezone.now())
+
+
+@shared_task
+def find_duplicates() -> None:
+    """Every night: who may be one and the same."""
+    periodic.turn("find_duplicates", timezone.now())

@@ -19,6 +19,7 @@ class CampaignsConfig(AppConfig):
             inbulk,
             journeys,
             live,
+            merges,
             operations,
             panels,
             plans,
@@ -31,7 +32,7 @@ class CampaignsConfig(AppConfig):
         from campaigns.sending import showing
         from kit import audit, jobs, navigation
         from kit.api import problems
-        from kit.registry import defaults, ending, import_kind, panel
+        from kit.registry import defaults, ending, import_kind, joining, panel
 
         problems.register(
             plans.Refused, lambda error: problems.Problem(409, "campaign_refused", str(error), count=error.count)
@@ -52,6 +53,7 @@ class CampaignsConfig(AppConfig):
         defaults(responses.ensure_defaults)
         holders.register_all()
         ending(journeys.erase)
+        joining(merges.join, merges.part)
         panel("person", _("Campaigns"), "campaigns/_person_panel.html", panels.of_person, order=20)
         panel("settings", _("Messages to one person"), "kit/_setting.html", panels.cap, order=20)
         navigation.register(area="main", label=_("Campaigns"), url_name="campaigns", icon="megaphone", order=25)

@@ -9,7 +9,7 @@ RUNS_OF = "SELECT r.id, e.subject_id FROM campaigns_steprun r JOIN campaigns_enr
 
 def register_all() -> None:
     """Make every table of this floor that speaks of a subject known to merge, export and erasure."""
-    registry.holder(models.Enrollment, "enrollments")
+    registry.holder(models.Enrollment, "enrollments", merge=registry.JOINED)
     registry.holder(models.StepRun, "steps in campaigns", personal=("detail",), whose=RUNS_OF)
     registry.holder(models.Message, "messages", personal=("links", "reason"))
     attempts, letters, responses = (

@@ -18,6 +18,7 @@ from audience.api.imports import Imports, Rejects
 from audience.api.kinds import Channels, Kinds
 from audience.api.likeness import BestCustomers, LookAlikes
 from audience.api.mappings import Mappings
+from audience.api.merging import Duplicates, Merges
 from audience.api.people import People
 from audience.api.pipelines import Pipelines
 from audience.api.products import Products
@@ -49,6 +50,8 @@ RESOURCES: dict[str, type[Resource]] = {
     "accounts": Accounts,
     "account-roles": Roles,
     "title-rules": TitleRulesResource,
+    "duplicates": Duplicates,
+    "merges": Merges,
     "activities": Activities,
     "activity-kinds": Kinds,
     "channels": Channels,

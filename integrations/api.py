@@ -26,7 +26,7 @@ from kit.api.serializers import Instant
 from kit.api.views import Listed, Resource
 from lifecycle.api.memberships import MOVEMENT
 
-ACTIONS = (feed.PRESENT, feed.CREATED, feed.CHANGED, feed.ERASED, feed.REMOVED)
+ACTIONS = (feed.PRESENT, feed.CREATED, feed.CHANGED, feed.ERASED, feed.MERGED, feed.REMOVED)
 EXAMPLE = {
     "results": [
         {

@@ -19,11 +19,13 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
+from audience import merging
 from integrations.models import Change
 from kit.instance import HERE
 from kit.sql import rows, run, sql
 
 CREATED, CHANGED, REMOVED, ERASED, PRESENT = "created", "changed", "removed", "erased", "present"
+MERGED = "merged"  # into another, which the item of the merge names
 SPARE = timedelta(days=1)  # for which notes are kept longer than cursors are good
 
 
@@ -63,7 +65,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Item:
-    """That something was done to a row, and the row as it is now; none for what was erased or removed."""
+    """That something was done to a row, and the row as it is now; none for what was erased, merged or removed."""
 
     kind: str
     id: int
@@ -191,12 +193,14 @@ def _with_rows(noted: Sequence[_Noted], sources: Sources) -> Iterator[Item]:
     for kind, source in sources.items():
         if ids := {each.id for each in noted if each.kind == kind}:
             here = {row.pk: row for row in source.filter(pk__in=ids)}
-            found |= {(kind, pk): row for pk, row in here.items()}
-            erased |= {(kind, pk) for pk in _erased(source, ids - set(here))}
+            found |= {(kind, pk): row for pk, row in here.items() if not _is_erased(row)}
+            gone = {pk for pk, row in here.items() if _is_erased(row)} | _erased(source, ids - set(here))
+            erased |= {(kind, pk) for pk in gone}
+    merged = merging.merged({pk for _kind, pk in erased})
     for each in noted:
         row = found.get((each.kind, each.id))
-        if (each.kind, each.id) in erased or _is_erased(row):
-            yield Item(each.kind, each.id, ERASED, each.at)
+        if (each.kind, each.id) in erased:
+            yield Item(each.kind, each.id, MERGED if each.id in merged else ERASED, each.at)
         elif row is not None:
             yield Item(each.kind, each.id, CHANGED if each.action == REMOVED else each.action, each.at, row)
         elif each.action == REMOVED:

@@ -13,6 +13,7 @@ from audience.api.activities import Activities
 from audience.api.cases import Cases
 from audience.api.contracts import Contracts
 from audience.api.deals import Deals
+from audience.api.merging import Merges
 from audience.api.people import People
 from audience.api.purchases import Purchases
 from audience.models import ConsentRecord, SegmentMember
@@ -86,6 +87,7 @@ class ConsentActs(Listed):
 KINDS: dict[str, type[Listed]] = {
     "account": Accounts,
     "person": People,
+    "merge": Merges,
     "consent": ConsentActs,
     "activity": Activities,
     "deal": Deals,

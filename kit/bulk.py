@@ -46,6 +46,14 @@ def _silent(data: Data) -> str:
     return ""
 
 
+def _not_here(*_given: Any, **_named: Any) -> int:
+    return 0
+
+
+def _done(count: int, data: Data) -> str:
+    return ""
+
+
 def _none(request: HttpRequest) -> dict[str, Any]:
     return {}
 
@@ -58,6 +66,7 @@ class Action:
     to the statement `subjects` (yields `subject_id`) and gives the number of changes; `told(count, data)` says it.
     `undo(data, instants, by=, now=)` takes back what was done at those instants; None: it cannot be taken back.
     `says(data)`: what was said beside the choice of rows, in words, before it is done.
+    `leads(rows)`: the address of the page on which it is done, for what is not done here (raises Refused).
     `template` draws the fields, whose names begin with the action's, out of `context(request)`.
     """
 
@@ -65,13 +74,14 @@ class Action:
     label: Text
     icon: str
     right: str
-    run: Callable[..., int]
-    told: Callable[[int, Data], str]
+    run: Callable[..., int] = _not_here
+    told: Callable[[int, Data], str] = _done
     read: Callable[[Mapping[str, str]], Data] = _nothing
     undo: Callable[..., int] | None = None
     template: str = ""
     context: Callable[[HttpRequest], dict[str, Any]] = _none
     says: Callable[[Data], str] = _silent
+    leads: Callable[[QuerySet[Any]], str] | None = None
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,17 @@ class Part:
 # ---- telling ----
 
 
-def everything(subject: Any) -> Iterator[Part]:
-    """All that is known of a subject, table by table, the subject itself first; tables without a row of theirs too."""
+def everything(subject: Any, also: Collection[int] = ()) -> Iterator[Part]:
+    """All that is known of a subject, table by table, the subject itself first; tables without a row of theirs too.
+
+    `also`: by which other numbers it is known.
+    """
+    numbers = [subject.pk, *also]
     yield _part(str(type(subject)._meta.verbose_name), type(subject), [subject])
     for holder in registry.holders.values():
         if (whose := _whose(holder)) and not holder.silent:
-            keys = [key for (key,) in rows(sql("SELECT id FROM ({}) whose WHERE subject_id = {}", whose, subject.pk))]
+            theirs = sql("SELECT id FROM ({}) whose WHERE subject_id = ANY ({})", whose, numbers)
+            keys = [key for (key,) in rows(theirs)]
             found = holder.model._default_manager.filter(pk__in=keys).order_by("pk")
             yield _part(holder.label, holder.model, list(found))
 

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from django.db.models import QuerySet
 
+MOVES, JOINED, ASIDE, STAYS = "moves", "joined", "aside", "stays"  # what a merge does with the rows of a table
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -24,6 +26,11 @@ class Holder:
     what is one subject's; `{}` is the number. `silent` says why a person's export leaves the table out.
     `follows`: which rows (alias h) come about by themselves wherever there is a subject, as SQL; whatever else is there
     keeps a subject when the import that made it is rolled back. `{}` stands for a table (tab, id) of what that wrote.
+    `merge` is what becomes of the rows when their subject is merged into another. MOVES: they name the other one from
+    then on, except those for which `same` holds: a condition on a row (theirs) and one of the other's (ours) that says
+    it already; such a row is set aside until the two are parted. JOINED: they move once their floor has made room
+    for them (`joining`). ASIDE: all are, because they are worked out anew.
+    STAYS: they are of no account.
     """
 
     model: Any
@@ -35,6 +42,8 @@ class Holder:
     emptying: str = ""
     silent: str = ""
     follows: str = "false"
+    merge: str = MOVES
+    same: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,15 @@ class Ending(Protocol):
     def __call__(self, subject_id: int, *, by: Any, now: datetime) -> object: ...
 
 
+class Joining(Protocol):
+    """What a floor does, in the transaction of a merge, before rows name the other subject, or after they part again.
+
+    `merge` has the ids of both: `survivor_id` stays, `merged_id` goes.
+    """
+
+    def __call__(self, merge: Any, *, by: Any, now: datetime) -> object: ...
+
+
 @dataclass
 class Registry:
     """What has been registered so far."""
@@ -77,6 +95,7 @@ class Registry:
     holders: dict[str, Holder] = field(default_factory=dict)
     spared: dict[str, str] = field(default_factory=dict)
     endings: list[Ending] = field(default_factory=list)
+    joinings: list[tuple[Joining, Joining]] = field(default_factory=list)
     import_kinds: dict[str, Any] = field(default_factory=dict)
     panels: list[Panel] = field(default_factory=list)
     defaults: list[Callable[[datetime], None]] = field(default_factory=list)
@@ -101,6 +120,11 @@ def spare(*models: Any) -> None:
 def ending(end: Ending) -> None:
     """Register what ends with a subject: a pass, a campaign, a message that waits."""
     registry.endings.append(end)
+
+
+def joining(join: Joining, part: Joining) -> None:
+    """Register what a merge of two subjects means beyond rows that move, and what parting them does."""
+    registry.joinings.append((join, part))
 
 
 def import_kind(kind: Any) -> None:

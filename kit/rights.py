@@ -18,6 +18,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "note": frozenset({Role.ADMIN, Role.MARKETER, Role.SALES, Role.OPS}),  # notes, tasks, tags, what happened
     "people": frozenset({Role.ADMIN, Role.MARKETER, Role.SALES, Role.OPS}),  # people, accounts and deals by hand
     "move": frozenset({Role.ADMIN, Role.MARKETER, Role.SALES, Role.OPS}),  # people between stages
+    "merge": frozenset({Role.ADMIN, Role.MARKETER, Role.SALES, Role.OPS}),  # two people or accounts into one, and back
     "edit": frozenset({Role.ADMIN, Role.MARKETER, Role.OPS}),  # data and models: imports, lifecycles, own domains
     "operate": frozenset({Role.ADMIN, Role.OPS, Role.MARKETER}),  # long work: cancel, try again, check
     "export": frozenset({Role.ADMIN, Role.MARKETER, Role.OPS, Role.ANALYST}),  # lists as files; see User.may_export
@@ -29,6 +30,7 @@ WORDS = {
     "note": gettext_lazy("Write notes and tasks, tag, record what happened"),
     "people": gettext_lazy("Create and change people, accounts and deals"),
     "move": gettext_lazy("Move people between stages"),
+    "merge": gettext_lazy("Merge two people or accounts into one, and part them again"),
     "edit": gettext_lazy("Import, and change segments, scores, lifecycles, content and campaigns"),
     "operate": gettext_lazy("Cancel and retry long work, pause and resume sending"),
     "export": gettext_lazy("Take lists and reports away as files"),

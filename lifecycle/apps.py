@@ -12,12 +12,13 @@ class LifecycleConfig(AppConfig):
         from audience.conditions import uses
         from kit import audit, jobs, navigation
         from kit.api import problems
-        from kit.registry import ending, import_kind, panel
+        from kit.registry import ending, import_kind, joining, panel
         from lifecycle import (
             fields,
             holders,
             importing,
             live,
+            merges,
             moving,
             operations,
             panels,
@@ -45,6 +46,7 @@ class LifecycleConfig(AppConfig):
         import_kind(importing.KIND)
         holders.register_all()
         ending(stages.erase)
+        joining(merges.join, merges.part)
         importing.register()
         panel("start", _("Publish a lifecycle"), "lifecycle/_first_step.html", versions.first_step, order=20)
         navigation.register(area="main", label=_("Lifecycles"), url_name="lifecycles", icon="route", order=20)

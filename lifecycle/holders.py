@@ -12,7 +12,7 @@ SHARED = """held.kind = 'erasure' OR held.transition_id IS NOT NULL OR EXISTS (
 
 def register_all() -> None:
     """Make every table of this floor that speaks of a subject known to merge, export and erasure."""
-    registry.holder(models.Membership, "memberships", follows=importing.FOLLOWS)
+    registry.holder(models.Membership, "memberships", follows=importing.FOLLOWS, merge=registry.JOINED)
     registry.holder(
         models.Movement,
         "movements",

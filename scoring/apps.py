@@ -12,7 +12,7 @@ class ScoringConfig(AppConfig):
         from audience.conditions import uses
         from kit import audit, jobs, navigation
         from kit.api import problems
-        from kit.registry import holder, spare
+        from kit.registry import ASIDE, holder, spare
         from scoring import fields, panels, previewing, running, supporting, trail, versions
         from scoring.models import Crossing, Rule, Score, ScoreChange, ScoringModel, ScoringVersion
 
@@ -27,6 +27,6 @@ class ScoringConfig(AppConfig):
         supporting.register_all()
         navigation.register(area="main", label=_("Scoring"), url_name="scoring_models", icon="gauge", order=60)
         spare(ScoringModel, ScoringVersion, Rule)
-        holder(Crossing, "previews of scores", goes=True, follows="true")
-        holder(Score, "scores", follows="true")
+        holder(Crossing, "previews of scores", goes=True, follows="true", merge=ASIDE)
+        holder(Score, "scores", follows="true", merge=ASIDE)  # worked out anew
         holder(ScoreChange, "changes of scores", follows="true")

@@ -145,6 +145,7 @@ class ScoreChange(OneSubject):
     grade = models.CharField(_("grade"), max_length=1, blank=True)
     occurred_at = models.DateTimeField(_("when"))
     recorded_at = models.DateTimeField(_("recorded"))
+    original_subject_id = models.BigIntegerField(null=True)
 
     class Meta:
         constraints = [one_subject("score_change")]

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
-from django.db.models import Model
+from django.db.models import Model, UniqueConstraint
 
-from kit.registry import registry
+from audience.merging import rows as merge_rows
+from kit.registry import MOVES, registry
 from kit.sql import Sql, rows, sql
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,6 +72,30 @@ def test_tables_without_a_subject_of_their_own_tell_whose_their_rows_are() -> No
     assert {label for label, each in registry.holders.items() if not speaks_of_a_subject(each.model)} <= set(told)
     for holder in told.values():
         assert rows(sql("SELECT id, subject_id FROM ({}) whose WHERE id IS NULL", Sql(holder.whose))) == []
+
+
+def test_every_table_that_knows_a_subject_once_says_what_a_merge_does_with_a_second_row() -> None:
+    silent = []
+    for link in (*merge_rows.links("person"), *merge_rows.links("account")):
+        subject = {link.column, "subject_id", link.column.removesuffix("_id")}
+        unique = [each for each in link.model._meta.constraints if isinstance(each, UniqueConstraint)]
+        if any(subject & set(each.fields) for each in unique) and link.holder.merge == MOVES and not link.holder.same:
+            silent.append(link.model._meta.label)
+    assert silent == []
+
+
+@pytest.mark.django_db
+def test_a_merge_moves_every_column_that_the_database_knows_to_name_a_subject() -> None:
+    found = rows(
+        Sql(
+            """SELECT c.conrelid::regclass::text, a.attname, c.confrelid::regclass::text FROM pg_constraint c
+               JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
+               WHERE c.contype = 'f' AND c.confrelid IN ('audience_person'::regclass, 'audience_account'::regclass)"""
+        )
+    )
+    for of in ("person", "account"):
+        known = {(link.model._meta.db_table, link.column) for link in merge_rows.links(of)}
+        assert {(table, column) for table, column, to in found if to == f"audience_{of}"} - known == set()
 
 
 def test_no_room_has_a_name_that_says_nothing() -> None:

@@ -16,7 +16,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import consent, erasure, people, querysets
+from audience import consent, erasure, merging, people, querysets
 from audience.api import bulk
 from audience.api.bulk import BulkAnswer
 from audience.api.consent import ConsentGiven, ConsentRow, say
@@ -267,7 +267,7 @@ class People(Subjects):
 
     def _whole(self, *, as_csv: bool) -> Any:
         person = self.get_object()
-        parts = list(holding.everything(person))
+        parts = list(holding.everything(person, merging.absorbed(person.pk)))
         return exports.whole(self.request._request, f"person-{person.pk}", parts, as_csv=as_csv, now=self.now)
 
     @extend_schema(request=EraseGiven, responses={200: Erased, 202: Erased})

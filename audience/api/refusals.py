@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audience import channels, custom, erasure, importing, kinds, retractions, segments, titles, topics
+from audience import channels, custom, erasure, importing, kinds, merging, retractions, segments, titles, topics
 from audience.conditions.tree import MOST_NODES, ConditionError
 from audience.people import BadValue
 from kit.api import problems
@@ -26,6 +26,7 @@ def register_all() -> None:
     problems.register(retractions.Refused, _retraction)
     problems.register(erasure.Refused, problems.refusal(409, "erase_refused"))
     problems.register(titles.Refused, problems.refusal(409, "rules_refused"))
+    problems.register(merging.Refused, lambda refused: Problem(409, refused.code, str(refused)))
     problems.register(topics.Refused, problems.refusal(409, "topic_refused"))
 
 

@@ -10,6 +10,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import JSONObject
+from django.http import Http404
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
@@ -18,7 +19,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import accounts, listing, owners, people, sight, tags
+from audience import accounts, listing, merging, owners, people, sight, tags
 from audience.models import Account, Identity, Import, Person, SegmentMember, Tagged
 from audience.people import BadValue
 from kit import addresses, users
@@ -275,6 +276,17 @@ class Subjects(Listed, Shown):
 
     def get_queryset(self) -> QuerySet[Any]:
         return self.narrowed(with_identities(self.everybody()))
+
+    def get_object(self) -> Any:
+        """The row of the address. Raises Problem for one that was merged: its number says into whom."""
+        try:
+            return super().get_object()
+        except Http404:
+            into = merging.whither(int(self.kwargs["pk"]))
+            if into is None or not sight.sees(self.by, [into]):
+                raise
+            said = _now("It was merged into #%(id)s, which has all that it had.") % {"id": into}
+            raise Problem(410, "merged", said, merged_into=into) from None
 
     def narrowed(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Those whom the key's user sees."""

@@ -11,6 +11,8 @@ ID = r"^\d{1,18}$"
 NUMBER = r"^\s*-?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,2})?\s*$"
 DAY = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 
+# Of two who were made one, the values of the one who went are history: they never were the other's.
+OWN = Sql("c.original_subject_id IS NULL")
 LINK = "account"  # the name under which a person's changes of account are kept
 
 
@@ -149,9 +151,10 @@ class Subjects:
         when = Sql("") if self.evidence else sql(" AND {}", later)
         only = sql(" AND c.subject_id IN ({})", chosen) if chosen else Sql("")
         return sql(
-            "(SELECT {} FROM audience_fieldchange c WHERE c.field = ANY ({}){}{} GROUP BY c.subject_id)",
+            "(SELECT {} FROM audience_fieldchange c WHERE c.field = ANY ({}) AND {}{}{} GROUP BY c.subject_id)",
             join(", ", columns),
             list(self.changed[alias]),
+            OWN,
             when,
             only,
         )

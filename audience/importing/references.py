@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext_noop
 
-from audience import domains
+from audience import domains, people
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Target
 from audience.importing.values import SITE, is_email
@@ -67,7 +67,10 @@ def find_accounts(work: Run, seen: Sql = NEVER, prefix: str = "account_", *, new
             ) k
             LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'account' AND i.external_id = k.external_id
             LEFT JOIN LATERAL (
-                SELECT min(a.id) AS id FROM audience_account a
+                SELECT coalesce(min(a.id), (
+                    SELECT f.account_id FROM audience_identity f
+                    WHERE f.system = {} AND f.kind = 'domain' AND f.external_id = k.domain)) AS id
+                FROM audience_account a
                 WHERE lower(a.domain COLLATE "C") = k.domain AND a.domain <> '' AND a.erased_at IS NULL AND {}
             ) d ON i.account_id IS NULL AND k.domain IS NOT NULL
             LEFT JOIN LATERAL (
@@ -77,7 +80,7 @@ def find_accounts(work: Run, seen: Sql = NEVER, prefix: str = "account_", *, new
             ) n ON i.account_id IS NULL AND d.id IS NULL AND k.name IS NOT NULL
             """,
             external, domain, called, seen, new or seen, work.table("rows"), work.source,
-            _unnamed(work), _unnamed(work),
+            people.FORMERLY, _unnamed(work), _unnamed(work),
         ),
         "key",
     )  # fmt: skip
@@ -114,9 +117,10 @@ def find_people(work: Run, seen: Sql = NEVER, *, new: Sql | None = None) -> None
                 FROM {} r WHERE r.problem IS NULL AND r.person_key IS NOT NULL GROUP BY 1
             ) k
             LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'person' AND i.external_id = k.external_id
-            LEFT JOIN audience_person e ON lower(e.email COLLATE "C") = k.email AND e.email <> ''
+            {}
             """,
             is_email(Sql("k.email")), external, email, seen, new or seen, work.table("rows"), work.source,
+            people.by_address(Sql("k.email")),
         ),
         "key",
     )  # fmt: skip

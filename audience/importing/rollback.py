@@ -654,20 +654,10 @@ def _empty(table: str) -> Callable[[Back, Sequence[int]], None]:
             leave(back, subjects)
         for part, column in (("audience_identity", "subject_id"), ("audience_accountrole", f"{table[9:]}_id")):
             run(sql("DELETE FROM {} WHERE {} = ANY ({})", name(part), name(column), list(ids)))
-        kept = ("id", "created_at", "created_source", "first_seen_at", "updated_at", "erased_at", *BY_RULE)
-        fields = [each for each in SUBJECTS[table]._meta.concrete_fields if each.column not in kept]
-        nothing = [
-            sql(
-                "{} = {}",
-                name(str(each.column)),
-                Sql("NULL" if each.null else "'{}'" if each.column == "custom" else "''"),
-            )
-            for each in fields
-        ]
         run(
             sql(
                 "UPDATE {} SET {}, updated_at = {}, erased_at = {} WHERE id = ANY ({})",
-                name(table), join(", ", nothing), back.now, back.now, list(ids),
+                name(table), history.emptied(SUBJECTS[table]), back.now, back.now, list(ids),
             )
         )  # fmt: skip
 

@@ -16,15 +16,8 @@ from audience.models.commerce import (
 )
 from audience.models.consent import ConsentRecord, Pause, Suppression, Topic
 from audience.models.fields import Field, FieldChange
-from audience.models.imports import (
-    Import,
-    ImportSchedule,
-    ImportTrace,
-    ImportTurn,
-    Reject,
-    SavedMapping,
-    TakenFile,
-)
+from audience.models.imports import Import, ImportSchedule, ImportTrace, ImportTurn, Reject, SavedMapping, TakenFile
+from audience.models.merging import Duplicate, Merge, MergedRows, PhoneNumber
 from audience.models.people import Account, AccountRole, Identity, Person
 from audience.models.readiness import Completeness
 from audience.models.segments import Dirty, Segment, SegmentMember
@@ -37,8 +30,8 @@ __all__ = [
     "Activity",
     "ActivityKind",
     "Case",
-    "Completeness",
     "Channel",
+    "Completeness",
     "ConsentRecord",
     "Contract",
     "ContractAmendment",
@@ -47,6 +40,7 @@ __all__ = [
     "DealRole",
     "DealStageChange",
     "Dirty",
+    "Duplicate",
     "Field",
     "FieldChange",
     "Identity",
@@ -54,21 +48,24 @@ __all__ = [
     "ImportSchedule",
     "ImportTrace",
     "ImportTurn",
+    "Merge",
+    "MergedRows",
     "Pause",
     "Person",
+    "PhoneNumber",
     "Pipeline",
     "PipelineStage",
     "Product",
     "Purchase",
     "Reject",
-    "SavedMapping",
     "Retraction",
+    "SavedMapping",
     "Segment",
     "SegmentMember",
     "Suppression",
-    "TakenFile",
     "Tag",
     "Tagged",
+    "TakenFile",
     "TitleRules",
     "Topic",
 ]

@@ -151,7 +151,9 @@ class PeopleOf(people.People):
 @require_GET
 def account(request: HttpRequest, pk: int) -> HttpResponse:
     """One account: where it is, what is known, its people, what it has, what happened."""
-    found = _account(request, pk)
+    found = profile.found(request, pk, _account, "account")
+    if isinstance(found, HttpResponse):
+        return found
     context = profile.context(found, request, timezone.now()) | {"account": found}
     if not found.erased_at:
         members = sight.people(querysets.people_of(found), request.user).order_by("-has_role", "-pk")
@@ -162,7 +164,12 @@ def account(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def account_timeline(request: HttpRequest, pk: int) -> HttpResponse:
     """What happened with one account and its people, page by page."""
-    return profile.timeline_of(_account(request, pk, erased_at=None), request)
+    found = profile.found(request, pk, _there, "account_timeline")
+    return found if isinstance(found, HttpResponse) else profile.timeline_of(found, request)
+
+
+def _there(request: HttpRequest, pk: int) -> Account:
+    return _account(request, pk, erased_at=None)
 
 
 def _account(request: HttpRequest, pk: int, **having: Any) -> Account:

@@ -137,7 +137,9 @@ def _custom(field: Field) -> Any:
 @require_GET
 def person(request: HttpRequest, pk: int) -> HttpResponse:
     """One person: where they are, what is known, what they have, what happened."""
-    found = _person(request, pk)
+    found = profile.found(request, pk, _person, "person")
+    if isinstance(found, HttpResponse):
+        return found
     context = profile.context(found, request, timezone.now())
     return render(request, "audience/person_profile.html", context | {"person": found, "name": names.of(found)})
 
@@ -145,7 +147,12 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def person_timeline(request: HttpRequest, pk: int) -> HttpResponse:
     """What happened with one person, page by page."""
-    return profile.timeline_of(_person(request, pk, erased_at=None), request)
+    found = profile.found(request, pk, _there, "person_timeline")
+    return found if isinstance(found, HttpResponse) else profile.timeline_of(found, request)
+
+
+def _there(request: HttpRequest, pk: int) -> Person:
+    return _person(request, pk, erased_at=None)
 
 
 def _person(request: HttpRequest, pk: int, **having: Any) -> Person:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
-from audience import erasure, names, querysets, sight
+from audience import erasure, merging, names, querysets, sight
 from audience.models import Person
 from kit import audit, exports, holding, rights
 from kit.models import Job
@@ -27,7 +27,7 @@ class Sure(forms.Form):
 def person_everything(request: HttpRequest, pk: int) -> HttpResponse:
     """All that is held about somebody: what there is, and as a file."""
     person = _person(request, pk)
-    parts, wanted = list(holding.everything(person)), request.GET.get("export", "")
+    parts, wanted = list(holding.everything(person, merging.absorbed(pk))), request.GET.get("export", "")
     if wanted in ("json", "csv"):
         return exports.whole(request, f"person-{pk}", parts, as_csv=wanted == "csv", now=timezone.now())
     shown = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +17,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audience import known, names, querysets, sight, timeline
+from audience import known, merging, names, querysets, sight, timeline
 from audience.models import Account, Person, Tagged
 from kit import pages, panels, rights, users, writing
 
@@ -35,6 +36,7 @@ def context(subject: Person | Account, request: HttpRequest, now: datetime) -> d
     return shown | {
         "lines": known.fields_of(subject),
         "identities": querysets.identities_of(subject),
+        "merges": merging.of_subject(subject.pk),
         "deals": deals[:MOST],
         "more_deals": len(deals) > MOST,
         "holdings": [row | {"quantity": _quantity(row["quantity"])} for row in querysets.holdings_of(subject)[:MOST]],
@@ -49,6 +51,25 @@ def context(subject: Person | Account, request: HttpRequest, now: datetime) -> d
         "work_panels": panels.draw(f"{place}_work", subject, request, now),
         **told(subject, request),
     }
+
+
+def found(request: HttpRequest, pk: int, find: Callable[..., Any], route: str) -> Any:
+    """Who has this number; of one that was merged, the way to the page (`route`) of whom it went into.
+
+    Raises Http404 for whoever is not there, or not seen.
+    """
+    try:
+        subject = find(request, pk)
+    except Http404:
+        subject = None
+    if subject is not None and not subject.erased_at:
+        return subject
+    into = merging.whither(pk)
+    if into is not None and sight.sees(request.user, [into]):
+        return HttpResponsePermanentRedirect(reverse(route, args=[into]))
+    if subject is None:
+        raise Http404
+    return subject
 
 
 def timeline_of(subject: Person | Account, request: HttpRequest) -> HttpResponse:

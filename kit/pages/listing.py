@@ -136,6 +136,8 @@ class ListPage(View):
         try:
             data = action.read(request.POST)
             rows = self._chosen()
+            if action.leads:
+                return redirect(action.leads(rows))
         except bulk.Refused as refused:
             messages.error(request, _("Nothing was done. %(why)s") % {"why": refused})
             return redirect(view)

@@ -44,6 +44,10 @@ TAKES = {
     "POST title-rules/apply/": "people:write edit",
     "GET pipelines/": "deals:read", "POST pipelines/": "deals:write edit", "GET pipelines/{pk}/": "deals:read",
     "PATCH pipelines/{pk}/": "deals:write edit", "DELETE pipelines/{pk}/": "deals:write edit",
+    "GET duplicates/": "people:read", "GET duplicates/{pk}/": "people:read",
+    "POST duplicates/{pk}/not-the-same/": "people:write merge",
+    "GET merges/": "people:read", "POST merges/": "people:write merge", "GET merges/{pk}/": "people:read",
+    "POST merges/{pk}/undo/": "people:write merge",
     "GET activities/": "activities:read", "POST activities/": "activities:write note",
     "POST activities/batch/": "activities:write note", "GET activities/{pk}/": "activities:read",
     "POST activities/{pk}/take-back/": "activities:write note",
@@ -393,6 +397,7 @@ def test_every_post_that_is_sent_again_is_done_once(ada: User) -> None:
         "POST cases/{pk}/close/": {},
         "POST retractions/": {"asked": {"kind": "call"}, "reason": "scanner"},
         "POST enrollments/": {"campaign": "nurture", "person": acme.people.get().pk},
+        "POST merges/": {"survivor": own["people"]["pk"], "merged": acme.people.get().pk},
     }
     client = asking.by(ada)
     document = client.get("/api/v1/openapi.json").json()

@@ -17,8 +17,8 @@ Parts = dict[str, dict[str, Any]]
 
 # Each row of these is somebody's: a salesperson sees their own alone.
 OF_SUBJECTS = (
-    "people", "accounts", "account-roles", "activities", "deals", "purchases", "contracts", "cases", "memberships", "movements", "scores",
-    "enrollments", "messages",
+    "people", "accounts", "account-roles", "activities", "deals", "purchases", "contracts", "cases", "memberships",
+    "movements", "scores", "enrollments", "messages", "duplicates", "merges",
 )  # fmt: skip
 
 
@@ -66,5 +66,7 @@ def _of(things: Things) -> Parts:
         "scores": Score.objects.get(person=things.person).pk,
         "enrollments": Enrollment.objects.get(person=things.person).pk,
         "messages": things.message.pk,
+        "duplicates": things.pair.pk,
+        "merges": things.merge.pk,
     }
     return {name: {"pk": pk} for name, pk in ids.items()}

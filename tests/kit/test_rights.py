@@ -43,6 +43,8 @@ TAKES = {
     "contract_edit": "people", "contract_amend": "people", "account_contract": "people", "person_contract": "people",
     "account_roles": "people", "account_claim": "people", "person_claim": "people", "account_settings": "edit",
     "title_rules": SIGNED_IN, "title_rules_draft": "edit", "title_rules_apply": "edit", "title_rules_discard": "edit",
+    "duplicates": SIGNED_IN, "duplicates_find": "merge", "duplicate_two": "merge", "person_merge": "merge",
+    "account_merge": "merge", "merge": SIGNED_IN, "merge_part": "merge",
     "person_record": "note", "account_record": "note", "activity_take_back": "note",
     "account_choose": SIGNED_IN,
     "imports": SIGNED_IN, "import": SIGNED_IN, "import_rejects": SIGNED_IN,

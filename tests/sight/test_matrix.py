@@ -29,17 +29,19 @@ ABOUT = {
     **dict.fromkeys(
         ("person", "person_timeline", "person_edit", "person_tags", "person_owner", "person_deal", "person_record",
          "person_consent", "person_everything", "person_erase", "segment_why", "campaign_trace", "campaign_enroll_one",
-         "person_contract", "person_claim", "person_case"), "person"
+         "person_contract", "person_claim", "person_case", "person_merge"), "person"
     ),
     **dict.fromkeys(
         ("account", "account_people", "account_timeline", "account_edit", "account_tags", "account_owner",
-         "account_deal", "account_record", "account_contract", "account_roles", "account_claim", "account_case"), "account"
+         "account_deal", "account_record", "account_contract", "account_roles", "account_claim", "account_case",
+         "account_merge"), "account"
     ),
     **dict.fromkeys(("deal", "deal_edit", "deal_roles"), "deal"),
     **dict.fromkeys(("contract", "contract_edit", "contract_amend"), "contract"),
     "case": "case", "case_edit": "case",
     "activity_take_back": "activity", "consent_take_back": "consent",
     "membership_move": "membership", "movement_undo": "movement", "bulk_undo": "bulk",
+    "duplicate_two": "pair", "merge": "merge", "merge_part": "merge",
     "message": "message", "message_resend": "message", "letter": "letter", "letter_body": "letter",
     # The subject stands in the form.
     "note_add": "person", "task_new": "person",

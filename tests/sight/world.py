@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from audience import activities, channels, consent, costs, custom, kinds, retractions
+from audience import activities, channels, consent, costs, custom, kinds, merging, retractions
 from audience.importing import saved, schedules
 from audience.models import (
     AccountRole,
@@ -21,6 +21,7 @@ from audience.models import (
     ConsentRecord,
     Contract,
     DealRole,
+    Duplicate,
     Field,
     Identity,
     Import,
@@ -67,6 +68,8 @@ class Things:
     bulk: Any = None
     message: Any = None
     letter: Any = None
+    pair: Any = None
+    merge: Any = None
 
 
 @dataclass
@@ -94,6 +97,8 @@ def build() -> World:
     for each in trio:
         _known(each, sal)
     _between(*trio)
+    for each in trio:
+        _twice(each)
     version = factories.published()
     for each in trio:
         _staged(each, version)
@@ -131,6 +136,17 @@ def _known(things: Things, author: User) -> None:
         annual_value=10_000_00, currency="EUR", external_id=f"{low}-k", **given,
     )  # fmt: skip
     factories.purchase(person, days_ago(20), amount=500_00, currency="EUR")
+
+
+def _twice(things: Things) -> None:
+    """Somebody who is there thrice: once known to be the same, once perhaps."""
+    known: dict[str, Any] = {"first_name": things.word, "owner": things.owner}
+    gone, twin = factories.person(last_name="Again", **known), factories.person(last_name="Twin", **known)
+    things.merge = merging.merge(things.person, gone, by=things.owner, now=NOW)
+    things.pair = Duplicate.objects.create(
+        of="person", one_id=things.person.pk, other_id=twin.pk, why=[{"rule": "phone", "evidence": things.word}],
+        confidence=85, found_at=NOW,
+    )  # fmt: skip
 
 
 def _between(own: Things, foreign: Things, unowned: Things) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience import families, history
+from audience import families, history, people
 from audience.importing import planning, references, subjects
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Kind, Need, Target
@@ -86,6 +86,7 @@ def match(work: Run) -> None:
     """Which accounts are there; the last row about one counts."""
     references.find_accounts(work, prefix="")
     references.find_owners(work)
+    _read_former_domains(work)
     changed = [history.differs(_columns(work), fill=work.fill)]
     if work.has("first_seen"):
         changed.append(Sql("coalesce(r.first_seen < date_trunc('second', s.first_seen_at), false)"))
@@ -112,6 +113,22 @@ def match(work: Run) -> None:
     )
     planning.make(work, query)
     planning.last_counts_of(work, "account")
+
+
+def _read_former_domains(work: Run) -> None:
+    """Which is called by a domain from before two were made one keeps the present one."""
+    if work.has("domain"):
+        run(
+            sql(
+                """UPDATE {} r SET domain = lower(a.domain COLLATE "C")
+                   FROM audience_identity f JOIN audience_account a ON a.id = f.account_id AND a.domain <> ''
+                   WHERE f.system = {} AND f.kind = 'domain' AND f.external_id = r.domain AND NOT EXISTS (
+                       SELECT FROM audience_account own
+                       WHERE lower(own.domain COLLATE "C") = r.domain AND own.erased_at IS NULL)""",
+                work.table("rows"),
+                people.FORMERLY,
+            )
+        )
 
 
 def write(work: Run, after: int, last: int) -> Counter[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience import history, titles
+from audience import history, people, titles
 from audience.importing import planning, references, subjects
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Kind, Need, Target
@@ -76,6 +76,7 @@ def match(work: Run) -> None:
     references.find_owners(work)
     _read_titles(work)
     by_domain = references.find_domains(work, "rows")
+    _read_former_addresses(work)
     named = work.has("external_id")
     both = named and work.has("email")
     known = {
@@ -172,6 +173,21 @@ def _differs(work: Run, subject: str, named: bool) -> Sql:
     if named:
         parts.append(Sql("r.external_id IS NOT NULL AND i.person_id IS NULL"))
     return join(" OR ", parts)
+
+
+def _read_former_addresses(work: Run) -> None:
+    """Who is called by an address from before two were made one keeps the present one."""
+    if work.has("email"):
+        run(
+            sql(
+                """UPDATE {} r SET email = lower(p.email COLLATE "C")
+                   FROM audience_identity f JOIN audience_person p ON p.id = f.person_id AND p.email <> ''
+                   WHERE f.system = {} AND f.kind = 'email' AND f.external_id = r.email AND NOT EXISTS (
+                       SELECT FROM audience_person own WHERE lower(own.email COLLATE "C") = r.email)""",
+                work.table("rows"),
+                people.FORMERLY,
+            )
+        )
 
 
 def _read_titles(work: Run) -> None:
