@@ -21,7 +21,7 @@ from django.db import transaction
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from audience.models import Account, Activity, Person
+from audience.models import Account, Activity, ActivityKind, Person
 from audience.people import BY_HAND, BadValue
 from kit import audit
 from kit.models import User
@@ -202,6 +202,14 @@ def reverse(told: Sql, *, now: datetime) -> int:
             )
         )
     )
+
+
+def name_kind(slug: str, label: str, *, channel: str, direction: str = "", is_response: bool = False) -> None:
+    """What a kind is called on pages, unless somebody has named it already. Safe to repeat."""
+    told = {"label": label, "channel": channel, "direction": direction, "is_response": is_response}
+    made, new = ActivityKind.objects.get_or_create(slug=slug, defaults=told)
+    if not new and made.label in ("", made.slug):  # a file or a first activity was faster
+        ActivityKind.objects.filter(pk=made.pk).update(**told)
 
 
 def slug_of(kind: str) -> str:

@@ -25,10 +25,12 @@ class AudienceConfig(AppConfig):
             sight,
             tagged,
             trail,
+            visitors,
         )
         from audience.api import refusals
         from audience.conditions import uses
         from audience.importing import kinds
+        from audience.webforms import submitting
         from kit import audit, jobs, navigation, notes, registry, work
 
         audit.named(trail.ACTIONS)
@@ -51,7 +53,8 @@ class AudienceConfig(AppConfig):
         for place in ("jobs", "system"):
             registry.panel(place, _("Live engine"), "audience/_live_panel.html", panels.waiting)
         operations.register_all()
-        registry.defaults(consent.ensure_defaults)
+        for defaults in (consent.ensure_defaults, submitting.ensure_defaults, visitors.ensure_defaults):
+            registry.defaults(defaults)
         registry.name_subjects(names.named)
         registry.show_subjects(sight.subjects, sight.everything)
         for of in ("person", "account"):
@@ -62,6 +65,8 @@ class AudienceConfig(AppConfig):
         navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)
         navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)
         navigation.register(area="main", label=_("Segments"), url_name="segments", icon="users-round", order=50)
+        navigation.register(area="main", label=_("Forms"), url_name="forms", icon="clipboard-list", order=55)
+        navigation.register(area="data", label=_("Your web sites"), url_name="site", icon="globe", order=78)
         navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)
         navigation.register(
             area="data", label=_("Custom fields"), url_name="custom_fields", icon="table-properties", order=60

@@ -5,7 +5,7 @@ Ids, dates, kinds and amounts are no part of that: figures, funnels and ledgers 
 
 from audience import exclusions, models
 from kit import registry
-from kit.models import AuditEntry, IdempotencyKey
+from kit.models import AuditEntry, IdempotencyKey, Notice
 
 # Of somebody who has a role in them.
 DEALS_OF = "SELECT deal_id AS id, person_id AS subject_id FROM audience_dealrole"
@@ -37,6 +37,14 @@ ENTRIES_OF = rf"""
 ANSWERS_OF = r"""SELECT id, (body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'person' END)::bigint AS subject_id
     FROM (SELECT id, (answer ->> 'body')::jsonb AS body FROM kit_idempotencykey) kept
     WHERE body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'person' END ~ '^\d{1,18}$'"""
+
+# What was refused knows nobody; it may have somebody's address in it.
+REFUSED_OF = """
+    SELECT r.id, p.id AS subject_id FROM audience_person p JOIN audience_refusedsubmission r
+    ON p.email <> '' AND strpos(lower(r.answers::text), lower(p.email)) > 0"""
+VIEWS_OF = """
+    SELECT w.id, v.person_id AS subject_id FROM audience_pageview w JOIN audience_visitor v ON v.id = w.visitor_id
+    WHERE v.person_id IS NOT NULL"""
 
 WRITTEN = "EXISTS (SELECT FROM {{}} made WHERE made.tab = 'audience_{}' AND made.id = h.id)"  # by the import itself
 # An activity, or what reverses it.
@@ -72,6 +80,7 @@ def register_all() -> None:
     activities = "SELECT id, person_id AS subject_id FROM audience_activity WHERE person_id IS NOT NULL"
     # What is found by names comes before the names go.
     holder(models.Reject, "refused rows of imports", personal=("raw", "reason"), whose=REJECTS_OF)
+    holder(models.RefusedSubmission, "refused submissions", goes=True, whose=REFUSED_OF, follows="true")
     holder(models.Identity, "identities", goes=True, follows=WRITTEN.format("identity"))
     holder(models.AccountRole, "roles in accounts", goes=True, follows=WRITTEN.format("accountrole"))
     by_rule = f"h.source = '{exclusions.SOURCE}' OR {WRITTEN.format('fieldchange')}"
@@ -91,7 +100,12 @@ def register_all() -> None:
     holder(models.Dirty, "changes to look at", silent="that somebody waits to be judged, for seconds", follows="true")
     beside = "values that their history tells, and beside them those of others"
     holder(models.ImportTrace, "values before imports", whose=TRACES_OF, emptying=EMPTY_TRACES, silent=beside)
+    holder(models.Submission, "sent forms", personal=("answers", "origin", "browser"))
+    holder(models.PageView, "page views", goes=True, whose=VIEWS_OF)
+    holder(models.Visitor, "browsers", goes=True)
     holder(models.Tagged, "tags", goes=True)
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
+    holder(Notice, "notices", personal=("address", "title", "body", "link"))
     holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")
     registry.spare(models.Account, models.Product, models.Topic, models.Tag, models.Field, models.ActivityKind)
+    registry.spare(models.Form, models.FormEdition, models.FormFile)

@@ -9,8 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from prometheus_client import Metric
 
-from audience import erasure, live
+from audience import erasure, live, visitors
 from audience.panels import LATE
+from audience.webforms import submitting
 from kit import metrics, periodic, writing
 from kit.sql import Sql, value
 from kit.troubles import Trouble, register
@@ -36,6 +37,12 @@ def troubles(now: datetime) -> Iterable[Trouble]:
 def _age(now: datetime) -> timedelta:
     since = value(OLDEST)
     return max(now - since, timedelta(0)) if since else timedelta(0)
+
+
+def forget_strangers(now: datetime) -> None:
+    """What nobody turned out to be behind."""
+    visitors.forget(now)
+    submitting.forget(now)
 
 
 def register_all() -> None:
@@ -64,4 +71,12 @@ def register_all() -> None:
         task="audience.tasks.look_again",
         every=timedelta(days=1),
         run=erasure.look_again,
+    )
+    periodic.register(
+        "forget_strangers",
+        gettext_lazy("Strangers forgotten"),
+        gettext_lazy("Page views of whoever stayed unknown go after some days, and what forms refused after a month."),
+        task="audience.tasks.forget_strangers",
+        every=timedelta(days=1),
+        run=forget_strangers,
     )

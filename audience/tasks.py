@@ -30,3 +30,9 @@ def tell_time() -> None:
 def look_again() -> None:
     """Every night: what was written about somebody while they were being erased."""
     periodic.turn("look_again", timezone.now())
+
+
+@shared_task
+def forget_strangers() -> None:
+    """Every night: what strangers looked at long ago, and what was refused."""
+    periodic.turn("forget_strangers", timezone.now())

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audience import activities, consent
-from audience.models import Activity, ActivityKind
+from audience.models import Activity
 from campaigns.models import Message, Response
 from kit.sql import Sql, rows, sql
 
@@ -82,10 +82,7 @@ def clicked(message: Message, link: int, *, actor: str, at: datetime, now: datet
 def ensure_defaults(now: datetime) -> None:
     """The kinds of activities that mail makes, with names that people read. Safe to repeat."""
     for slug, (label, direction, is_response) in kinds().items():
-        told = {"label": label, "channel": CHANNEL, "direction": direction, "is_response": is_response}
-        made, new = ActivityKind.objects.get_or_create(slug=slug, defaults=told)
-        if not new and made.label in ("", made.slug):  # a file or a first message was faster
-            ActivityKind.objects.filter(pk=made.pk).update(**told)
+        activities.name_kind(slug, label, channel=CHANNEL, direction=direction, is_response=is_response)
 
 
 def kinds() -> dict[str, tuple[str, str, bool]]:

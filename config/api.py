@@ -13,6 +13,7 @@ from audience.api.conditions import Conditions, Fields
 from audience.api.consent import Topics
 from audience.api.contracts import Contracts
 from audience.api.deals import Deals
+from audience.api.forms import Forms, Submissions
 from audience.api.imports import Imports, Rejects
 from audience.api.people import People
 from audience.api.products import Products
@@ -40,6 +41,8 @@ RESOURCES: dict[str, type[Resource]] = {
     "activities": Activities,
     "fields": Fields,
     "topics": Topics,
+    "forms": Forms,
+    "forms/<slug:form>/submissions": Submissions,
     "deals": Deals,
     "products": Products,
     "purchases": Purchases,

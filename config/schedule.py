@@ -18,6 +18,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     # every night (UTC)
     "forget old": {"task": "kit.tasks.forget_old", "schedule": crontab(hour=3, minute=17)},
     "look again": {"task": "audience.tasks.look_again", "schedule": crontab(hour=3, minute=7)},
+    "forget strangers": {"task": "audience.tasks.forget_strangers", "schedule": crontab(hour=3, minute=37)},
     "forget changes": {"task": "integrations.tasks.forget_changes", "schedule": crontab(hour=3, minute=27)},
     "check ledgers": {"task": "reporting.tasks.check_ledgers", "schedule": crontab(hour=3, minute=47)},
 }

@@ -14,6 +14,16 @@ from audience.models.commerce import (
 )
 from audience.models.consent import ConsentRecord, Pause, Suppression, Topic
 from audience.models.fields import Field, FieldChange
+from audience.models.forms import (
+    Form,
+    FormDay,
+    FormEdition,
+    FormFile,
+    PageView,
+    RefusedSubmission,
+    Submission,
+    Visitor,
+)
 from audience.models.imports import Import, ImportTrace, Reject
 from audience.models.people import Account, AccountRole, Identity, Person
 from audience.models.segments import Dirty, Segment, SegmentMember
@@ -35,18 +45,26 @@ __all__ = [
     "Dirty",
     "Field",
     "FieldChange",
+    "Form",
+    "FormDay",
+    "FormEdition",
+    "FormFile",
     "Identity",
     "Import",
     "ImportTrace",
+    "PageView",
     "Pause",
     "Person",
     "Product",
     "Purchase",
+    "RefusedSubmission",
     "Reject",
     "Segment",
     "SegmentMember",
+    "Submission",
     "Suppression",
     "Tag",
     "Tagged",
     "Topic",
+    "Visitor",
 ]
