@@ -108,7 +108,8 @@ def rows(asked: Asked, data: Any = None, *, more: bool = False) -> Any:
     initial = [asdict(each) for each in asked.questions]
     if more and len(initial) < MOST_QUESTIONS:
         initial.append({"when": ALWAYS})
-    return Rows(data, initial=initial, prefix="q", form_kwargs={"choices": choices})
+    # What was sent stands for itself: rows that are as they were must not be taken for empty ones.
+    return Rows(data, initial=None if data else initial, prefix="q", form_kwargs={"choices": choices})
 
 
 def words(name: str, asked: Asked, data: Any = None, uploaded: Any = None) -> Words:

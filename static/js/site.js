@@ -1,4 +1,4 @@
-// Tells which pages a visitor saw, once they agreed; tells forms in which browser they are filled in.
+// Tells the pages that a visitor saw, once they agreed; tells forms which browser it is.
 (() => {
   const base = new URL(document.currentScript.src).origin;
   const name = "perennial_id";
@@ -72,6 +72,5 @@
       else keep("", 0);
     },
   };
-  // Said before this file was there.
   if (window.perennialConsent) window.perennial.consent(true);
 })();
