@@ -63,7 +63,10 @@ def test_what_a_stranger_looks_at_is_kept_apart_and_is_nobody_s():
 
 def test_once_known_it_is_in_the_history_when_it_happened_and_recorded_when_it_was_learned():
     browser, ada = uuid.uuid4(), person(email="ada@example.com")
-    tell(browser, seen("/pricing?utm_source=fair&email=ada@example.com#top", ago=60_000, referrer="https://find.example/?q=x"))
+    tell(
+        browser,
+        seen("/pricing?utm_source=fair&email=ada@example.com#top", ago=60_000, referrer="https://find.example/?q=x"),
+    )
     before = timezone.now()
     visitors.become(browser, ada, now=before + timedelta(days=2))
     [told] = Activity.objects.filter(person=ada)
@@ -127,7 +130,9 @@ def test_who_says_not_to_be_followed_is_not(header):
     assert not PageView.objects.exists() and not Visitor.objects.exists()
 
 
-@pytest.mark.parametrize("agent", ["Googlebot/2.1 (+http://www.google.com/bot.html)", "", "python-requests/2.32", "HeadlessChrome/120"])
+@pytest.mark.parametrize(
+    "agent", ["Googlebot/2.1 (+http://www.google.com/bot.html)", "", "python-requests/2.32", "HeadlessChrome/120"]
+)
 def test_machines_are_kept_under_their_name(agent):
     browser, ada = uuid.uuid4(), person()
     tell(browser, seen(), headers={"User-Agent": agent})
@@ -149,7 +154,13 @@ def test_other_sites_are_not_heard(origin):
 
 
 def test_pages_of_other_domains_are_not_kept():
-    tell(uuid.uuid4(), seen(url="https://evil.example/"), seen(url="javascript:alert(1)"), seen(url="https://["), seen(url=""))
+    tell(
+        uuid.uuid4(),
+        seen(url="https://evil.example/"),
+        seen(url="javascript:alert(1)"),
+        seen(url="https://["),
+        seen(url=""),
+    )
     assert not PageView.objects.exists() and not Visitor.objects.exists()
 
 
@@ -222,7 +233,9 @@ def test_who_follows_the_link_of_a_letter_to_our_site_is_known_there(client):
 def test_elsewhere_and_for_machines_a_link_says_nothing_of_who_follows_it(client):
     ada = person(email="ada@example.com")
     assert "perennial=" not in followed(client, letter(ada, "https://other.example/"))
-    assert "perennial=" not in followed(client, letter(person(email="b@example.com")), **{"User-Agent": "Googlebot/2.1"})
+    assert "perennial=" not in followed(
+        client, letter(person(email="b@example.com")), **{"User-Agent": "Googlebot/2.1"}
+    )
 
 
 def test_the_word_of_a_letter_is_worth_nothing_after_an_hour_forged_erased_or_told_by_a_machine():

@@ -35,6 +35,7 @@ def made() -> tuple[User, Parts, Parts]:
         "segments": {"slug": "chosen", "segment": "chosen"},
         "fields": {"pk": there.numbers["field"]},
         "topics": {"slug": "news"},
+        "forms": {"slug": "newsletter", "form": "newsletter"},
         "products": {"pk": product.pk},
         "imports": {"pk": there.numbers["import"], "imported": there.numbers["import"]},
         "jobs": {"pk": there.numbers["job"]},

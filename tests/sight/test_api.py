@@ -30,19 +30,19 @@ ABOUT: dict[str, str | None] = {
     "people": "person", "accounts": "account", "activities": "activity", "deals": "deal", "purchases": None,
     "contracts": None, "cases": None, "segments/<slug:segment>/members": None, "changes": None,
     "reports/people": None, "reports/customers": None, "reports/lift/<slug:slug>/people": None,
-    "imports/<int:imported>/rejects": None,
+    "imports/<int:imported>/rejects": None, "forms/<slug:form>/submissions": None,
     "memberships": "membership", "movements": "movement", "messages": "message", "scores": None, "score-changes": None,
     "enrollments": None,
 }  # fmt: skip
 # What belongs to nobody in particular, and figures, which are the firm's.
 OF_EVERYBODY = {
-    "fields", "topics", "products", "segments", "conditions", "imports",
+    "fields", "topics", "forms", "products", "segments", "conditions", "imports",
     *(f"reports/{each}" for each in (
         "funnel", "hand-offs", "loops", "retention", "concentration", "lift", "ledger")),
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages", "scoring-models",
     "scoring-models/<slug:model>/versions", "campaigns", "campaigns/<slug:campaign>/versions",
 }  # fmt: skip
-WITHIN = {"lifecycle": "small", "model": "lead", "campaign": "nurture", "slug": "nurture", "segment": "chosen",
+WITHIN = {"lifecycle": "small", "form": "newsletter", "model": "lead", "campaign": "nurture", "slug": "nurture", "segment": "chosen",
           "imported": "IMPORT"}  # fmt: skip
 
 # The rows behind figures are asked for with the figure.

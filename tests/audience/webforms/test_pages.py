@@ -269,7 +269,9 @@ def test_the_code_to_paste_is_plain_html_that_the_form_takes(admin_client, clien
     sent = {"edition": 1, "homepage": "", "email": "ada@example.com", "city": "Pécs", "topic.news": "on"}
     answer = client.post(address(form), sent, headers=BROWSER | {"Origin": "https://marlow.example"})
     assert answer.status_code == 303 and Person.objects.get().source == "site"
-    assert "100.0%" not in text(admin_client.get("/forms/")), "what came from elsewhere says nothing of the page's views"
+    assert "100.0%" not in text(admin_client.get("/forms/")), (
+        "what came from elsewhere says nothing of the page's views"
+    )
 
 
 # ---- who may, what is shown, what conditions ask ----
@@ -333,7 +335,9 @@ def test_nothing_that_a_stranger_or_a_user_writes_runs_anywhere(admin_client, cl
         submission.person.get_absolute_url(), "/audit/", "/outbox/", "/people/")]  # fmt: skip
     for page in pages:
         body = page.content.decode()
-        assert "<script>canary" not in body and "<img src=x" not in body and "14" not in re.findall(r"add:7 (\d+)", body)
+        assert (
+            "<script>canary" not in body and "<img src=x" not in body and "14" not in re.findall(r"add:7 (\d+)", body)
+        )
         assert "unsafe-inline" not in page.headers["Content-Security-Policy"]
     assert consent.history(submission.person)[0].wording == CANARY
 
