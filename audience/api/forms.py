@@ -41,7 +41,8 @@ class BoxRow(serializers.Serializer[Any]):
 
 @example({
     "slug": "newsletter", "name": "Newsletter", "state": "published", "edition": 2,
-    "address": "https://mail.example.com/f/Zt3yq1xWc0Aa/", "views": 900, "submissions": 120, "people": 118, "refused": 14,
+    "address": "https://mail.example.com/f/Zt3yq1xWc0Aa/", "views": 900, "submissions": 120, "people": 118,
+    "refused": 14,
     "questions": [{"field": "email", "label": "", "required": True, "when": "always", "value": ""}],
     "boxes": [{"topic": "news", "wording": "Yes, send me news."}], "created_at": "2025-06-02T11:30:00Z",
 })  # fmt: skip

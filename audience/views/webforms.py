@@ -21,7 +21,7 @@ from audience import names, sight
 from audience.models import Form, RefusedSubmission, Submission
 from audience.views import hosted
 from audience.webforms import asking, counting, drafts, editing, files, filling
-from kit import audit, installation, pages, rights
+from kit import audit, installation, pages, panels, rights
 
 NEWEST = 10  # submissions on a form's own page
 
@@ -96,6 +96,7 @@ class Submissions(_OfForm):
         pages.Column("occurred_at", gettext_lazy("Sent"), sort="occurred_at", desc_first=True),
     )  # fmt: skip
     title = gettext_lazy("Sent")
+    template_name = "audience/submissions.html"
     purpose = gettext_lazy("Each time it was sent, word for word. What became of the person stands on their page.")
     counted = ngettext_lazy("%(shown)s submission", "%(shown)s submissions", "count")
     default_sort = "-occurred_at"
@@ -166,6 +167,7 @@ def one(request: HttpRequest, slug: str) -> HttpResponse:
         "editions": found.editions.select_related("published_by").order_by("-number"),
         "is_ahead": found.edition is None or found.edition.asked != found.draft,
         "site_domains": installation.get("site_domains"),
+        "panels": panels.draw("form", found, request, timezone.now()),
         "sees_all": sight.everything(request.user),
     }
     return render(request, "audience/form.html", shown)
@@ -254,9 +256,11 @@ def close(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _told(rows: list[Submission]) -> list[Submission]:
+    """Answers with the labels of their fields, in the order in which they were asked."""
     labels = {name: each.label for name, each in asking.offered().items()}
     for row in rows:
-        row.shown = [(labels.get(name, name), value) for name, value in row.answers.items()]  # type: ignore[attr-defined]
+        order = [each["field"] for each in row.edition.asked["questions"] if each["field"] in row.answers]
+        row.shown = [(labels.get(name, name), row.answers[name]) for name in order]  # type: ignore[attr-defined]
     return rows
 
 

@@ -60,6 +60,7 @@ class Words(forms.Form):
         for topic in self.topics:
             self.fields[f"topic_{topic.pk}"] = forms.BooleanField(label=topic.label, required=False)
             self.fields[f"wording_{topic.pk}"] = _text(_("In these words"))
+            self.fields[f"wording_{topic.pk}"].depends = True  # type: ignore[attr-defined]
 
     @property
     def boxes(self) -> list[tuple[Any, Any]]:
@@ -88,6 +89,9 @@ class Row(forms.Form):
     def __init__(self, *args: Any, choices: Sequence[Any] = (), **given: Any) -> None:
         super().__init__(*args, **given)
         self.fields["field"].choices = choices  # type: ignore[attr-defined]
+        self.fields["label"].widget.attrs["placeholder"] = _("As the field is called")
+        for each in self.fields.values():
+            each.depends = True  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         """What is never asked needs its value, and cannot be left open."""

@@ -24,6 +24,7 @@ from kit import installation
 from kit.models import AuditEntry, Notice, User
 from tests.asking import Api
 from tests.audience.webforms.making import BROWSER, WORDING, address, published, send, text, topic
+from tests.campaigns.making import sender
 from tests.factories import NOW, person
 
 pytestmark = pytest.mark.django_db
@@ -359,3 +360,10 @@ def test_a_megabyte_in_a_field_is_refused_and_kept_short(client):
 def test_what_is_no_email_is_refused_in_words(client, email):
     answer = send(client, published(), email=email)
     assert answer.status_code == 400 and b"asks__error" in answer.content and not Person.objects.exists()
+
+
+def test_that_nobody_is_there_in_whose_name_to_confirm_is_said_on_the_page(admin_client):
+    published()
+    assert "nobody is there in whose name" in text(admin_client.get("/forms/newsletter/"))
+    sender()
+    assert "nobody is there in whose name" not in text(admin_client.get("/forms/newsletter/"))
