@@ -67,7 +67,9 @@ def is_ours(host: str) -> bool:
 
 
 def host_of(address: str) -> str:
-    """The host of a web address, without its port; "" for anything else."""
+    """The host of a web address, without its port; "" for anything else, and for what browsers read otherwise."""
+    if "\\" in address:
+        return ""
     try:
         parts = urlsplit(address)
         return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
@@ -78,21 +80,19 @@ def host_of(address: str) -> str:
 # ---- what was looked at ----
 
 
-def record(views: Iterable[View], *, browser: uuid.UUID, actor: str, now: datetime) -> int:
-    """Keep what a browser showed of our own sites' pages; how many are new. A known visitor's go into their history."""
-    told = [each for each in views if is_ours(host_of(each.address))]
+def record(views: Iterable[View], *, browser: uuid.UUID, actor: str, now: datetime) -> None:
+    """Keep what a browser showed of our own sites' pages, each once. A known visitor's go into their history."""
+    with installation.remembering():
+        told = [each for each in views if is_ours(host_of(each.address))]
     if not told:
-        return 0
+        return
     with transaction.atomic():
         turns.take("visitors", [str(browser)])
         known = list(Visitor.objects.filter(browser=browser).order_by("began_at"))
         known = known or [Visitor.objects.create(browser=browser, began_at=min(now, *(each.at for each in told)))]
-        there = PageView.objects.filter(key__in=[each.key for each in told]).values_list("key", flat=True)
-        rows = {each.key: _row(each, _whose(known, each.at), actor, now) for each in told}
-        fresh = [row for key, row in rows.items() if key not in set(there)]
-        PageView.objects.bulk_create(fresh, ignore_conflicts=True)
+        rows = [_row(each, _whose(known, each.at), actor, now) for each in told]
+        PageView.objects.bulk_create(rows, ignore_conflicts=True)
         _move([each.pk for each in known], now=now)
-    return len(fresh)
 
 
 def _whose(known: Sequence[Visitor], at: datetime) -> Visitor:

@@ -12,6 +12,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audience import visitors
 from audience.models import Field, Person
 from audience.models.fields import LARGEST, LONGEST_TEXT
 from audience.webforms import asking
@@ -20,7 +21,6 @@ from kit import addresses
 from kit.forms import Day
 
 TOPIC = "topic."
-TAGS = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 LONGEST_ORIGIN = 200
 MOST_KEPT, LONGEST_KEPT = 30, 200  # of what was refused
 
@@ -87,15 +87,18 @@ def values(answers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def origin(sent: QueryDict, *, came_from: str = "") -> dict[str, str]:
-    """Where a visitor came from, as far as the address and the page say."""
-    told = {name: sent.get(name, "") for name in (*TAGS, "page", "referrer")}
-    told["referrer"] = told["referrer"] or came_from
+    """Where a visitor came from, as far as the address and the page say; of addresses nothing that may hold names."""
+    told = {name: sent.get(name, "") for name in visitors.TAGS}
+    referrer = sent.get("referrer", "")
+    told["referrer"] = visitors.host_of(referrer) or referrer.partition("/")[0].partition("?")[0] or came_from
+    told["page"] = sent.get("page", "").partition("?")[0]
     return {name: _plain(value)[:LONGEST_ORIGIN] for name, value in told.items() if _plain(value)}
 
 
 def in_short(sent: QueryDict) -> dict[str, str]:
-    """What was refused, cut short."""
-    return {_plain(name)[:64]: _plain(sent.get(name, ""))[:LONGEST_KEPT] for name in list(sent)[:MOST_KEPT]}
+    """What was refused, cut short; not what our page says of itself and of the browser."""
+    names = [name for name in sent if name not in ("began", "edition", "visitor")][:MOST_KEPT]
+    return {_plain(name)[:64]: _plain(sent.get(name, ""))[:LONGEST_KEPT] for name in names}
 
 
 def fits(offered: Offered, value: str) -> bool:

@@ -145,7 +145,8 @@ def test_machines_are_kept_under_their_name(agent):
 
 @pytest.mark.parametrize(
     "origin", ["", "null", "https://evil.example", "https://marlow.example.evil.example", "https://evilmarlow.example",
-               "https://[", "file://marlow.example", "https://marlow.example@evil.example"],
+               "https://[", "file://marlow.example", "https://marlow.example@evil.example",
+               "https://evil.example\\@marlow.example"],
 )  # fmt: skip
 def test_other_sites_are_not_heard(origin):
     answer = tell(uuid.uuid4(), seen(), headers={"Origin": origin})
@@ -233,6 +234,8 @@ def test_who_follows_the_link_of_a_letter_to_our_site_is_known_there(client):
 def test_elsewhere_and_for_machines_a_link_says_nothing_of_who_follows_it(client):
     ada = person(email="ada@example.com")
     assert "perennial=" not in followed(client, letter(ada, "https://other.example/"))
+    for address in ("https://other.example\\@marlow.example/", "https://marlow.example@other.example/", "https://["):
+        assert visitors.carrying(address, ada.pk, now=timezone.now()) == address
     assert "perennial=" not in followed(
         client, letter(person(email="b@example.com")), **{"User-Agent": "Googlebot/2.1"}
     )

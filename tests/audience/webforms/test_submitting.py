@@ -333,10 +333,11 @@ def embedded(form, /, origin, **answers):
 @pytest.mark.parametrize("origin", ["https://marlow.example", "http://www.marlow.example:8080"])
 def test_a_page_of_a_listed_domain_sends_forms(sites, origin):
     form = published()
-    answer = embedded(form, origin, email="ada@example.com", topic__news="on", page="www.marlow.example/pricing")
+    told = {"page": "www.marlow.example/pricing?ada@example.com", "referrer": "https://find.example/?q=ada@example.com"}
+    answer = embedded(form, origin, email="ada@example.com", topic__news="on", **told)
     assert answer.status_code == 303
     sent = Submission.objects.get()
-    assert sent.embedded and sent.origin == {"page": "www.marlow.example/pricing"}
+    assert sent.embedded and sent.origin == {"page": "www.marlow.example/pricing", "referrer": "find.example"}
 
 
 @pytest.mark.parametrize(
