@@ -31,10 +31,12 @@ class AudienceConfig(AppConfig):
             tagged,
             titles,
             trail,
+            visitors,
         )
         from audience.api import refusals
         from audience.conditions import uses
         from audience.importing import kinds, schedules
+        from audience.webforms import submitting
         from kit import audit, jobs, navigation, notes, registry, work
 
         audit.named(trail.ACTIONS)
@@ -63,11 +65,12 @@ class AudienceConfig(AppConfig):
             registry.panel(place, _("Live engine"), "audience/_live_panel.html", panels.waiting)
         operations.register_all()
         supporting.register_all()
-        registry.defaults(consent.ensure_defaults)
         registry.defaults(pipelines.ensure_defaults)
         registry.defaults(channels.ensure_defaults)
         jobs.register(retractions.JOB, retractions.work)
         registry.panel("retraction", _("Segments"), "audience/_retraction_changes.html", panels.retracted, order=30)
+        for defaults in (consent.ensure_defaults, submitting.ensure_defaults, visitors.ensure_defaults):
+            registry.defaults(defaults)
         registry.name_subjects(names.named)
         registry.show_subjects(sight.subjects, sight.everything)
         for of in ("person", "account"):
@@ -84,6 +87,8 @@ class AudienceConfig(AppConfig):
         navigation.register(area="main", label=_("Deals"), url_name="deals", icon="handshake", order=42)
         navigation.register(area="main", label=_("Contracts"), url_name="contracts", icon="file-text", order=44)
         navigation.register(area="main", label=_("Segments"), url_name="segments", icon="users-round", order=50)
+        navigation.register(area="main", label=_("Forms"), url_name="forms", icon="clipboard-list", order=55)
+        navigation.register(area="data", label=_("Your web sites"), url_name="site", icon="globe", order=78)
         navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)
         registry.panel("home", _("Readiness"), "audience/_readiness_panel.html", panels.readiness_today, order=80)
         navigation.register(area="data", label=_("Readiness"), url_name="readiness", icon="gauge", order=20)

@@ -70,15 +70,10 @@ class Upload(forms.Form):
 MOST_DOMAINS = 200  # each is held against everybody's address
 
 
-class OwnDomains(forms.Form):
-    """The domains whose people and accounts are left out of every figure, one in a line."""
+class Domains(forms.Form):
+    """Domains, one in a line."""
 
-    domains = forms.CharField(
-        label=_("Own domains"),
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
-        help_text=_("One in a line, such as example.com. Whoever has an address there, or below it, is left out."),
-    )
+    domains = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}))
 
     def clean_domains(self) -> list[str]:
         """The domains as addresses are kept."""
@@ -90,6 +85,36 @@ class OwnDomains(forms.Form):
         if wrong:
             raise forms.ValidationError(_("These are no domains: %(wrong)s") % {"wrong": ", ".join(wrong)[:300]})
         return sorted(set(plain))
+
+
+class OwnDomains(Domains):
+    """The domains whose people and accounts are left out of every figure."""
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.fields["domains"].label = _("Own domains")
+        self.fields["domains"].help_text = _(
+            "One in a line, such as example.com. Whoever has an address there, or below it, is left out."
+        )
+
+
+class Site(Domains):
+    """The domains of our web sites, and how long views of strangers are kept."""
+
+    days = forms.IntegerField(
+        label=_("Days that views of strangers are kept"),
+        min_value=1,
+        max_value=730,
+        help_text=_("Whoever becomes known within them has what they saw before in their history."),
+    )
+    field_order = ("domains", "days")
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self.fields["domains"].label = _("Domains of your web sites")
+        self.fields["domains"].help_text = _(
+            "One in a line, such as example.com, which stands for all below it. Pages of other domains are not heard."
+        )
 
 
 @dataclass

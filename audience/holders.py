@@ -5,7 +5,7 @@ Ids, dates, kinds and amounts are no part of that: figures, funnels and ledgers 
 
 from audience import exclusions, models
 from kit import registry
-from kit.models import AuditEntry, IdempotencyKey
+from kit.models import AuditEntry, IdempotencyKey, Notice
 
 # Of somebody who has a role in them.
 DEALS_OF = "SELECT deal_id AS id, person_id AS subject_id FROM audience_dealrole"
@@ -44,6 +44,13 @@ NUMBERS_OF = "SELECT n.id, p.id AS subject_id FROM audience_phonenumber n JOIN a
 MERGES_OF = """SELECT id, survivor_id AS subject_id FROM audience_merge
     UNION ALL SELECT id, merged_id FROM audience_merge"""
 MERGED_ROWS_OF = f"SELECT r.id, m.subject_id FROM audience_mergedrows r JOIN ({MERGES_OF}) m ON m.id = r.merge_id"
+# What was refused knows nobody; it may have somebody's address in it.
+REFUSED_OF = """
+    SELECT r.id, p.id AS subject_id FROM audience_person p JOIN audience_refusedsubmission r
+    ON p.email <> '' AND strpos(lower(r.answers::text), lower(p.email)) > 0"""
+VIEWS_OF = """
+    SELECT w.id, v.person_id AS subject_id FROM audience_pageview w JOIN audience_visitor v ON v.id = w.visitor_id
+    WHERE v.person_id IS NOT NULL"""
 
 WRITTEN = "EXISTS (SELECT FROM {{}} made WHERE made.tab = 'audience_{}' AND made.id = h.id)"  # by the import itself
 # An activity, or what reverses it, or what reverses that.
@@ -85,6 +92,7 @@ def register_all() -> None:
     activities = "SELECT id, person_id AS subject_id FROM audience_activity WHERE person_id IS NOT NULL"
     # What is found by names comes before the names go.
     holder(models.Reject, "refused rows of imports", personal=("raw", "reason"), whose=REJECTS_OF)
+    holder(models.RefusedSubmission, "refused submissions", goes=True, whose=REFUSED_OF, follows="true")
     holder(models.Identity, "identities", goes=True, follows=WRITTEN.format("identity"))
     same_role = """(theirs.account_id = ours.account_id OR theirs.person_id = ours.person_id)
         AND theirs.role = ours.role AND theirs.ends_on IS NULL AND ours.ends_on IS NULL"""
@@ -115,10 +123,15 @@ def register_all() -> None:
     told = "rows that are told above"
     holder(models.MergedRows, "rows that a merge moved", personal=("was",), whose=MERGED_ROWS_OF, silent=told)
     holder(models.Merge, "merges", personal=("was", "values"), whose=MERGES_OF)
+    holder(models.Submission, "sent forms", personal=("answers", "origin", "browser"))
+    holder(models.PageView, "page views", goes=True, whose=VIEWS_OF)
+    holder(models.Visitor, "browsers", goes=True)
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
+    holder(Notice, "notices", personal=("address", "title", "body", "link"))
     holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")
     registry.spare(models.SavedMapping, models.ImportSchedule, models.TakenFile)
     registry.spare(
         models.Account, models.Product, models.Topic, models.Tag, models.Field, models.ActivityKind, models.Pipeline,
         models.PipelineStage, models.TitleRules, models.Channel, models.Cost, models.Retraction,
     )  # fmt: skip
+    registry.spare(models.Form, models.FormEdition, models.FormFile)

@@ -91,6 +91,21 @@ def labels() -> dict[str, str]:
     return {slug: label for slug, label in ActivityKind.objects.values_list("slug", "label") if label not in ("", slug)}
 
 
+def ensure(
+    slug: str, label: str, *, channel: str, direction: str = "", is_response: bool = False, is_engagement: bool = False,
+    intent: int = 0, now: datetime,
+) -> None:  # fmt: skip
+    """What a kind of our own is called and means, unless somebody has described it already. Safe to repeat."""
+    told = {
+        "label": label, "channel": channel, "direction": direction, "is_response": is_response,
+        "is_engagement": is_engagement, "intent": intent, "described_at": now,
+    }  # fmt: skip
+    made, new = ActivityKind.objects.get_or_create(slug=slug, defaults=told)
+    if not new and made.described_at is None:  # a file, or a first activity, was faster
+        kept = {} if made.label in ("", made.slug) else {"label": made.label}
+        ActivityKind.objects.filter(pk=made.pk).update(**told | kept)
+
+
 @transaction.atomic
 def define(values: Mapping[str, Any], *, slug: str = "", by: User | None, now: datetime) -> ActivityKind:
     """A new kind, described from the first day; its slug is made of the label unless it is given. Raises Refused."""

@@ -9,10 +9,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from prometheus_client import Metric
 
-from audience import duplicates, erasure, live, merging
+from audience import duplicates, erasure, live, merging, visitors
 from audience.importing import schedules
 from audience.panels import LATE
 from audience.readiness import completeness
+from audience.webforms import submitting
 from kit import metrics, periodic, writing
 from kit.sql import Sql, value
 from kit.troubles import Trouble, register
@@ -43,6 +44,12 @@ def _age(now: datetime) -> timedelta:
 def _look_again(now: datetime) -> None:
     erasure.look_again(now)
     merging.look_again(now)
+
+
+def forget_strangers(now: datetime) -> None:
+    """What nobody turned out to be behind."""
+    visitors.forget(now)
+    submitting.forget(now)
 
 
 def register_all() -> None:
@@ -97,4 +104,12 @@ def register_all() -> None:
         task="audience.tasks.measure_readiness",
         every=timedelta(days=1),
         run=completeness.take,
+    )
+    periodic.register(
+        "forget_strangers",
+        gettext_lazy("Strangers forgotten"),
+        gettext_lazy("Page views of whoever stayed unknown go after some days, and what forms refused after a month."),
+        task="audience.tasks.forget_strangers",
+        every=timedelta(days=1),
+        run=forget_strangers,
     )

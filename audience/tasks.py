@@ -48,3 +48,9 @@ def measure_readiness() -> None:
 def find_duplicates() -> None:
     """Every night: who may be one and the same."""
     periodic.turn("find_duplicates", timezone.now())
+
+
+@shared_task
+def forget_strangers() -> None:
+    """Every night: what strangers looked at long ago, and what was refused."""
+    periodic.turn("forget_strangers", timezone.now())

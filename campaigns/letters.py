@@ -142,6 +142,8 @@ def _policy(message: _Asked) -> str:
 
 def _reader(message: _Asked, contexts: Contexts) -> tuple[str, str]:
     """The address and the name of whoever gets it."""
+    if message.notice and message.notice.address:
+        return message.notice.address, ""
     if message.purpose != Purpose.CAMPAIGN:
         user = message.to_user
         return (user.email, user.name) if user else ("", "")

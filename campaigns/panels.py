@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from audience.models import Person
-from campaigns import capping
+from audience.models import Form, Person
+from campaigns import capping, senders
 from campaigns.models import Campaign, Enrollment
 from kit import rights
 
@@ -50,3 +50,8 @@ def cap(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]
     says = _("At most %(messages)s messages to one person within %(days)s days.") if cap else _("There is no limit.")
     told = says % {"messages": cap.messages, "days": cap.days} if cap else says
     return {"says": told, "label": _("How mail leaves"), "url": f"{reverse('channel')}#cap"}
+
+
+def without_sender(_form: Form, _request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
+    """Of the page of a form: that its confirmations wait, as long as nobody is there in whose name to send."""
+    return None if senders.default() else {}

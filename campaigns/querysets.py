@@ -52,7 +52,7 @@ def letters_seen(letters: QuerySet[Letter], user: Any) -> QuerySet[Letter]:
 
     What one of us is told, perhaps by a secret link, nobody else reads, whatever their role.
     """
-    notices = Message.objects.filter(pk=OuterRef("message_id"), purpose=Message.Purpose.NOTICE)
+    notices = Message.objects.filter(pk=OuterRef("message_id"), purpose=Message.Purpose.NOTICE, subject_id=None)
     letters = letters.exclude(Exists(notices.exclude(to_user=user.pk)))
     whole = Message.objects.all()
     seen = messages_seen(whole, user)

@@ -14,7 +14,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audience import activities, agents, consent
-from audience.models import Activity, ActivityKind
+from audience import kinds as catalogue
+from audience.models import Activity
 from campaigns.models import Message, Response
 from kit.sql import Sql, rows, sql
 
@@ -94,14 +95,10 @@ def clicked(message: Message, link: int, *, actor: str, agent: str = "", at: dat
 def ensure_defaults(now: datetime) -> None:
     """The kinds of activities that mail makes, with names that people read. Safe to repeat."""
     for slug, (label, direction, is_response, is_engagement, intent) in kinds().items():
-        told = {
-            "label": label, "channel": CHANNEL, "direction": direction, "is_response": is_response,
-            "is_engagement": is_engagement, "intent": intent, "described_at": now,
-        }  # fmt: skip
-        made, new = ActivityKind.objects.get_or_create(slug=slug, defaults=told)
-        if not new and made.described_at is None:  # a first message, or a file, was faster
-            kept = {} if made.label in ("", made.slug) else {"label": made.label}
-            ActivityKind.objects.filter(pk=made.pk).update(**told | kept)
+        catalogue.ensure(
+            slug, label, channel=CHANNEL, direction=direction, is_response=is_response, is_engagement=is_engagement,
+            intent=intent, now=now,
+        )  # fmt: skip
 
 
 def kinds() -> dict[str, tuple[str, str, bool, bool, int]]:

@@ -14,6 +14,7 @@ from audience.api.consent import Topics
 from audience.api.contracts import Contracts
 from audience.api.costs import Costs
 from audience.api.deals import Deals
+from audience.api.forms import Forms, Submissions
 from audience.api.imports import Imports, Rejects
 from audience.api.kinds import Channels, Kinds
 from audience.api.likeness import BestCustomers, LookAlikes
@@ -58,6 +59,8 @@ RESOURCES: dict[str, type[Resource]] = {
     "retractions": Retractions,
     "fields": Fields,
     "topics": Topics,
+    "forms": Forms,
+    "forms/<slug:form>/submissions": Submissions,
     "deals": Deals,
     "pipelines": Pipelines,
     "products": Products,

@@ -21,6 +21,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "look again": {"task": "audience.tasks.look_again", "schedule": crontab(hour=3, minute=7)},
     "measure readiness": {"task": "audience.tasks.measure_readiness", "schedule": crontab(hour=1, minute=37)},
     "find duplicates": {"task": "audience.tasks.find_duplicates", "schedule": crontab(hour=3, minute=37)},
+    "forget strangers": {"task": "audience.tasks.forget_strangers", "schedule": crontab(hour=3, minute=37)},
     "forget changes": {"task": "integrations.tasks.forget_changes", "schedule": crontab(hour=3, minute=27)},
     "check ledgers": {"task": "reporting.tasks.check_ledgers", "schedule": crontab(hour=3, minute=47)},
 }

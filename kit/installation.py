@@ -31,6 +31,8 @@ DEFAULTS: dict[str, Any] = {
         {"name": "procurement", "needed": False},
         {"name": "blocker", "needed": False},
     ],
+    "site_domains": [],  # of our web sites: whose pages are told of, and may send forms
+    "page_views_kept_days": 30,  # of visitors of whom nobody knows who they are
     "company": "",
     "address": "",  # where recipients reach this installation; empty: settings.PUBLIC_ADDRESS
     "postal_address": "",

@@ -251,9 +251,10 @@ class Attempts(models.Model):
 
 
 class Notice(models.Model):
-    """One row is one thing to tell a user or an address."""
+    """One row is one thing to tell a user, or a subject at an address."""
 
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE)
+    subject_id = models.BigIntegerField(null=True, db_index=True)
     address = models.CharField(max_length=254, blank=True)
     kind = models.CharField(max_length=64)
     title = models.CharField(max_length=300)

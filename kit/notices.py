@@ -15,6 +15,14 @@ def tell(user: User | None, kind: str, title: str, body: str = "", *, link: str 
     return len(Notice.objects.bulk_create(made))
 
 
+def tell_subject(
+    subject_id: int, address: str, kind: str, title: str, body: str = "", *, link: str = "", now: datetime
+) -> Notice:
+    """A notice to a subject at this address: something that they have asked for, so it needs nobody's consent."""
+    told = {"kind": kind, "title": title[:300], "body": body, "link": link[:300], "created_at": now}
+    return Notice.objects.create(subject_id=subject_id, address=address, **told)
+
+
 def leads_to(notice: Notice) -> str:
     """Where the mail of a notice leads, as a whole address; "" for nowhere.
 

@@ -23,14 +23,14 @@ BY_ITSELF = re.compile(
 )
 # What is no change of anything that somebody keeps: sessions, wake-up calls, counters of attempts, marks for the live
 # engine, notes of when somebody was last here or what a list was last asked for, a file's name before its rows are
-# imported (by a job, which is under the law), and rows that were refused.
+# imported (by a job, which is under the law), rows that were refused, and how often a form was looked at.
 PASSING = {
     "django_session", "kit_hint", "kit_attempts", "kit_tick", "kit_heartbeat", "audience_changed", "kit_idempotencykey",
-    "kit_notice", "integrations_allowance", "audience_import", "audience_reject",
+    "kit_notice", "audience_formday", "audience_refusedsubmission", "integrations_allowance", "audience_import", "audience_reject",
     "set",
 }  # fmt: skip
-# Pages for those who get messages. Their ledger is the trail: each row says by whom, when and how, and is append-only.
-OF_READERS = {"unsubscribe", "preferences", "message_click", "message_picture"}
+# Pages for those who get messages, and what browsers of visitors tell. Their ledger is the trail: each row says by whom, when and how, and is append-only.
+OF_READERS = {"page_views", "unsubscribe", "preferences", "message_click", "message_picture"}
 
 
 class Unwritten(AssertionError):

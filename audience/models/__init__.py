@@ -16,6 +16,7 @@ from audience.models.commerce import (
 )
 from audience.models.consent import ConsentRecord, Pause, Suppression, Topic
 from audience.models.fields import Field, FieldChange
+from audience.models.forms import Form, FormDay, FormEdition, FormFile, PageView, RefusedSubmission, Submission, Visitor
 from audience.models.imports import Import, ImportSchedule, ImportTrace, ImportTurn, Reject, SavedMapping, TakenFile
 from audience.models.merging import Duplicate, Merge, MergedRows, PhoneNumber
 from audience.models.people import Account, AccountRole, Identity, Person
@@ -43,6 +44,10 @@ __all__ = [
     "Duplicate",
     "Field",
     "FieldChange",
+    "Form",
+    "FormDay",
+    "FormEdition",
+    "FormFile",
     "Identity",
     "Import",
     "ImportSchedule",
@@ -50,6 +55,7 @@ __all__ = [
     "ImportTurn",
     "Merge",
     "MergedRows",
+    "PageView",
     "Pause",
     "Person",
     "PhoneNumber",
@@ -57,15 +63,18 @@ __all__ = [
     "PipelineStage",
     "Product",
     "Purchase",
+    "RefusedSubmission",
     "Reject",
     "Retraction",
     "SavedMapping",
     "Segment",
     "SegmentMember",
+    "Submission",
     "Suppression",
     "Tag",
     "Tagged",
     "TakenFile",
     "TitleRules",
     "Topic",
+    "Visitor",
 ]

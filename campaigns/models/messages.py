@@ -40,7 +40,7 @@ class Message(OneSubject):
 
     The database refuses any change of state but those of the protocol. `policy` says what becomes of it when nobody
     knows whether it left: at most once (it rests), or at least once (it is sent again). A test or a notice has no
-    enrollment and goes to `to_user`; a test is written as for the `person`.
+    enrollment and goes to `to_user`; a test is written as for the `person`, a notice without a user goes to them.
     """
 
     class Purpose(models.TextChoices):

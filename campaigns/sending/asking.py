@@ -49,7 +49,7 @@ def test(content_version: ContentVersion, *, to: User, person: Person | None, no
 
 
 def notify(now: datetime) -> int:
-    """Write a message for each notice to one of us that has none yet; how many. The poller calls it."""
+    """Write a message for each notice that has none yet, to one of us or to a person; how many. The poller calls it."""
     sender = senders.default()
     if sender is None:
         return 0
@@ -57,10 +57,12 @@ def notify(now: datetime) -> int:
         sql(
             """
             INSERT INTO campaigns_message
-                (id, purpose, policy, state, to_user_id, notice_id, sender_id, due_at, created_at)
-            SELECT {}, 'notice', 'at_least_once', 'queued', n.user_id, n.id, {}, {}, {}
-            FROM kit_notice n JOIN kit_user u ON u.id = n.user_id AND u.is_active
-            WHERE n.read_at IS NULL AND n.created_at > {}
+                (id, purpose, policy, state, to_user_id, person_id, notice_id, sender_id, due_at, created_at)
+            SELECT {}, 'notice', 'at_least_once', 'queued', u.id, p.id, n.id, {}, {}, {}
+            FROM kit_notice n
+            LEFT JOIN kit_user u ON u.id = n.user_id AND u.is_active
+            LEFT JOIN audience_person p ON p.id = n.subject_id AND p.erased_at IS NULL AND n.address <> ''
+            WHERE (u.id IS NOT NULL OR p.id IS NOT NULL) AND n.read_at IS NULL AND n.created_at > {}
               AND NOT EXISTS (SELECT FROM campaigns_message m WHERE m.id = {})
             ON CONFLICT (id) DO NOTHING
             """,

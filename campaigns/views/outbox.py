@@ -86,7 +86,7 @@ def _describe(row: Any) -> None:
     row.what, row.why = story.what(row), story.why(row)
     row.status, row.state_word = STATUS[State(row.state)], capfirst(row.get_state_display())
     subject = row.person or row.account
-    if row.purpose == Message.Purpose.CAMPAIGN and subject:
+    if subject and not row.to_user:
         row.reader, row.reader_url = names.of(subject), subject.get_absolute_url()
     else:
         row.reader, row.reader_url = str(row.to_user) if row.to_user else "", ""

@@ -7,39 +7,22 @@ answered by a page that leads nowhere; only leaving looks the same for any token
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from audience import consent
+from audience import consent, visitors
+from audience.models import Activity
 from campaigns import preferences, responses, tracking
 from campaigns.models import Message
-from kit import installation
+from kit.public import nowhere, page, public
 
 PICTURE = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-Answer = Callable[..., HttpResponseBase]
-
-
-def public(view: Answer) -> Answer:
-    """Open to everybody, kept by no cache, found by no search engine, telling nobody where its visitor came from."""
-
-    @wraps(view)
-    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        answer = view(request, *args, **kwargs)
-        answer.headers["X-Robots-Tag"] = "noindex, nofollow"
-        answer.headers["Referrer-Policy"] = "no-referrer"
-        return answer
-
-    return login_not_required(never_cache(answered))
 
 
 @public
@@ -49,14 +32,17 @@ def click(request: HttpRequest, token: str) -> HttpResponseBase:
     signed = tracking.read(tracking.Kind.CLICK, token)
     message = _message(signed)
     if signed is None or message is None:
-        return _nowhere(request)
+        return nowhere(request)
     now = timezone.now()
     to = tracking.target(message, signed[1], now=now)
     if to is None:
-        return _nowhere(request)
+        return nowhere(request)
     if request.method == "GET":
         actor = tracking.who_clicked(request.headers, sent_at=message.sent_at, at=now)
-        responses.clicked(message, signed[1], actor=actor, agent=tracking.agent(request.headers), at=now, now=now)
+        agent = tracking.agent(request.headers)
+        counted = responses.clicked(message, signed[1], actor=actor, agent=agent, at=now, now=now)
+        if counted == Activity.Actor.HUMAN and message.purpose == Message.Purpose.CAMPAIGN:
+            to = visitors.carrying(to, message.person_id, now=now)
     return HttpResponseRedirect(to)
 
 
@@ -81,13 +67,13 @@ def picture(request: HttpRequest, token: str) -> HttpResponseBase:
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponseBase:
     """One button; pressed, or sent by a mail program, it acts at once. The same pages for any token."""
     if request.method != "POST":
-        return _page(request, "campaigns/unsubscribe.html", token=token)
+        return page(request, "campaigns/unsubscribe.html", token=token)
     now = timezone.now()
     request.encoding = "utf-8"  # whatever a mail program says of its one line of ASCII, somebody wants to leave
     pressed = request.POST.get("List-Unsubscribe") != "One-Click"
     wording = _("Unsubscribe (button on the page)") if pressed else preferences.ONE_CLICK
     preferences.unsubscribe(token, wording=wording, at=now, now=now)
-    return _page(request, "campaigns/unsubscribed.html", token=token)
+    return page(request, "campaigns/unsubscribed.html", token=token)
 
 
 @csrf_exempt
@@ -97,7 +83,7 @@ def topics(request: HttpRequest, token: str) -> HttpResponseBase:
     """The topics that the reader of a message gets, to be chosen among."""
     found = preferences.reader(token)
     if found is None:
-        return _nowhere(request)
+        return nowhere(request)
     now = timezone.now()
     if request.method == "POST":
         what = _choose(request, found, now)
@@ -121,7 +107,7 @@ def topics(request: HttpRequest, token: str) -> HttpResponseBase:
         }
     elif found.is_test:
         shown |= {"choices": [consent.Standing(topic, None) for topic in offered], "may_track": True}
-    return _page(request, "campaigns/preferences.html", **shown)
+    return page(request, "campaigns/preferences.html", **shown)
 
 
 def _choose(request: HttpRequest, found: preferences.Reader, now: Any) -> str:
@@ -144,13 +130,3 @@ def _message(signed: tuple[Any, int] | None) -> Message | None:
     if signed is None:
         return None
     return Message.objects.select_related("campaign", "content_version").filter(pk=signed[0]).first()
-
-
-def _nowhere(request: HttpRequest) -> HttpResponse:
-    return _page(request, "campaigns/nowhere.html", status=400)
-
-
-def _page(request: HttpRequest, template: str, status: int = 200, **shown: Any) -> HttpResponse:
-    with installation.remembering():
-        company = {"company": installation.get("company"), "postal_address": installation.get("postal_address")}
-    return render(request, template, shown | company, status=status)

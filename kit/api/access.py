@@ -24,6 +24,7 @@ SCHEME = "Bearer"
 SCOPES: dict[str, str | Promise] = {
     "people": gettext_lazy("people and accounts"),
     "activities": gettext_lazy("what people did"),
+    "forms": gettext_lazy("forms and what was sent"),
     "deals": gettext_lazy("deals, products, purchases, contracts"),
     "segments": gettext_lazy("segments and who is in them"),
     "lifecycles": gettext_lazy("lifecycles, memberships and their movements"),

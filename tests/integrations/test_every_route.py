@@ -54,6 +54,7 @@ TAKES = {
     "GET fields/": "people:read", "POST fields/": "people:write edit", "GET fields/{pk}/": "people:read",
     "PATCH fields/{pk}/": "people:write edit", "DELETE fields/{pk}/": "people:write edit",
     "GET topics/": "people:read", "GET topics/{slug}/": "people:read",
+    "GET forms/": "forms:read", "GET forms/{slug}/": "forms:read", "GET forms/{form}/submissions/": "forms:read",
     "GET deals/": "deals:read", "POST deals/": "deals:write people", "POST deals/bulk/": "deals:write edit",
     "POST deals/upsert/": "deals:write edit", "GET deals/{pk}/": "deals:read", "PATCH deals/{pk}/": "deals:write people",
     "POST deals/{pk}/lose/": "deals:write people", "POST deals/{pk}/move/": "deals:write people",

@@ -39,6 +39,7 @@ def made() -> tuple[User, Parts, Parts]:
         "channels": {"pk": there.numbers["channel"]},
         "costs": {"pk": there.numbers["cost"]},
         "retractions": {"pk": there.numbers["retraction"]},
+        "forms": {"slug": "newsletter", "form": "newsletter"},
         "products": {"pk": product.pk},
         "readiness": {"name": "person.country"},
         "pipelines": {"pk": there.numbers["pipeline"]},

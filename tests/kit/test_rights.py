@@ -29,6 +29,9 @@ TAKES = {
     "task_new": "note", "task": "note", "task_done": "note", "task_reopen": "note", "task_remove": "note",
     "task_restore": "note",
     "people": SIGNED_IN, "person": SIGNED_IN, "person_timeline": SIGNED_IN,
+    "forms": SIGNED_IN, "form": SIGNED_IN, "form_submissions": SIGNED_IN, "form_refused": SIGNED_IN, "form_new": "edit",
+    "form_edit": "edit", "form_preview": "edit", "form_publish": "edit", "form_close": "edit", "site": "edit",
+    "form_page": ANYBODY, "form_done": ANYBODY, "form_confirm": ANYBODY, "form_file": ANYBODY, "page_views": ANYBODY,
     "accounts": SIGNED_IN, "account": SIGNED_IN, "account_people": SIGNED_IN, "account_timeline": SIGNED_IN,
     "segments": SIGNED_IN, "segment": SIGNED_IN, "segment_members": SIGNED_IN, "segment_history": SIGNED_IN,
     "segment_why": SIGNED_IN, "segment_new": "edit", "segment_of_list": "edit", "segment_edit": "edit",
@@ -104,6 +107,7 @@ TAKES = {
 GIVEN = {
     "message_id": UUID(int=1),
     "token": "garbled",
+    "public_id": "nothing-here",
     "uidb64": "MQ",
     "of": "person",
     "pk": 1,

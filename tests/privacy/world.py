@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -15,9 +16,13 @@ from audience.models import (
     ContractAmendment,
     Field,
     Import,
+    PageView,
     Person,
+    RefusedSubmission,
     Reject,
+    Visitor,
 )
+from audience.webforms import submitting
 from campaigns.models import Letter, MessageAttempt, Response, StepRun
 from kit import jobs, notes, work
 from kit.models import IdempotencyKey, User
@@ -29,6 +34,7 @@ from scoring import documents
 from scoring import versions as scoring_versions
 from scoring.models import Crossing
 from tests import factories
+from tests.audience.webforms import making as forms
 from tests.campaigns import making
 from tests.factories import NOW, days_ago
 from tests.scoring import making as scoring_making
@@ -42,6 +48,7 @@ WORDS = (
     "zsofia", "quuxwright", "quuxmail", "oldname", "zsófia", "555-0199", "zq-77812", "xylographer", "debrecen",
     "lilac wallpaper", "ring about the parrot", "falconry", "with pleasure", "broken harpsichord", "harp insurance",
     "asked for a trombone", "left with a sigh", "moved to the seaside", "godmother", "treasurer", "greylisted",
+    "glassblowing", "bagpipes", "tihany",
 )  # fmt: skip
 
 
@@ -74,6 +81,7 @@ def build() -> World:
     _sold(person, account, by)
     _staged(person, other, version, by)
     _written_to(person, by)
+    _on_the_web(person)
     _elsewhere(person, other, by)
     scoring_making.published()
     draft = scoring_versions.draft(documents.parse(scoring_making.LEAD), by=None, now=NOW)
@@ -142,6 +150,18 @@ def _written_to(person: Person, by: User) -> None:
         message_id=message.pk, sender="ada@marlowcreek.example", recipient=EMAIL, subject=f"Hello {FIRST}",
         raw=f"To: {EMAIL}\n\nDear {NAME}".encode(), received_at=NOW,
     )  # fmt: skip
+
+
+def _on_the_web(person: Person) -> None:
+    """A form that was sent, the browser in which it was, and what else was seen there."""
+    form, browser = forms.published(), uuid.uuid4()
+    asked = {"email": EMAIL, "custom.hobby": "glassblowing"}
+    submitting.submit(form.edition, submitting.Sent(asked, ("news",), {"referrer": NAME}, browser), now=NOW)
+    told = {"visitor": Visitor.objects.get(person=person), "key": uuid.uuid4(), "actor": "human", "occurred_at": NOW}
+    PageView.objects.create(page="example.com/bagpipes", title=f"Bagpipes for {FIRST}", **told)
+    RefusedSubmission.objects.create(
+        form=form, reason="trap", answers={"email": EMAIL.upper(), "city": "Tihany"}, occurred_at=NOW
+    )
 
 
 def _elsewhere(person: Person, other: Person, by: User) -> None:

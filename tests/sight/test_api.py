@@ -31,20 +31,21 @@ ABOUT: dict[str, str | None] = {
     "contracts": "contract", "account-roles": None, "cases": "case", "segments/<slug:segment>/members": None,
     "changes": None,
     "reports/people": None, "reports/customers": None, "reports/lift/<slug:slug>/people": None,
-    "imports/<int:imported>/rejects": None, "look-alikes": None,
+    "imports/<int:imported>/rejects": None, "look-alikes": None, "forms/<slug:form>/submissions": None,
     "memberships": "membership", "movements": "movement", "messages": "message", "scores": None, "score-changes": None,
     "enrollments": None, "duplicates": "pair", "merges": "merge",
 }  # fmt: skip
 # What belongs to nobody in particular, and figures, which are the firm's.
 OF_EVERYBODY = {
-    "activity-kinds", "channels", "costs", "retractions", "fields", "topics", "products", "pipelines", "title-rules",
-    "segments", "conditions", "imports", "import-mappings", "import-schedules", "readiness", "best-customers",
+    "activity-kinds", "channels", "costs", "retractions", "fields", "topics", "forms", "products", "pipelines",
+    "title-rules", "segments", "conditions", "imports", "import-mappings", "import-schedules", "readiness",
+    "best-customers",
     *(f"reports/{each}" for each in (
         "funnel", "hand-offs", "loops", "retention", "concentration", "lift", "ledger")),
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages", "scoring-models",
     "scoring-models/<slug:model>/versions", "campaigns", "campaigns/<slug:campaign>/versions",
 }  # fmt: skip
-WITHIN = {"lifecycle": "small", "model": "lead", "campaign": "nurture", "slug": "nurture", "segment": "chosen",
+WITHIN = {"lifecycle": "small", "form": "newsletter", "model": "lead", "campaign": "nurture", "slug": "nurture", "segment": "chosen",
           "imported": "IMPORT"}  # fmt: skip
 
 # The rows behind figures are asked for with the figure.

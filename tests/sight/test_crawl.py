@@ -43,13 +43,14 @@ NAMING = {
     "segment", "segment_members", "segment_history", "lifecycle_members", "lifecycle_board", "lifecycle_board_column",
     "bulk_move", "scoring_model", "scoring_scores", "scoring_crossings", "report_people", "report_customers",
     "report_lift_people", "ledger", "campaign_people", "outbox", "mailbox", "work", "content_people", "content_version",
-    "import", "import_rejects", "readiness_without", "best_customers_list",
+    "import", "import_rejects", "readiness_without", "best_customers_list", "form", "form_submissions", "form_refused",
 }  # fmt: skip
 
 
 # The rows of a file that became nobody are not for sales; a garbled link leads nowhere; there is no key.
 NOT_OPENED = {
-    "import_rejects", "message_click", "message_picture", "preferences", "password_set", "api_key_revoke"
+    "import_rejects", "message_click", "message_picture", "preferences", "password_set", "api_key_revoke",
+    "form_page", "form_done", "form_confirm", "form_file",
 }  # fmt: skip
 LISTS = {"segment_members", "readiness_without", "best_customers_list"}
 PARTS = {

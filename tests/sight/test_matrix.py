@@ -49,7 +49,7 @@ ABOUT = {
 IN_FORM = {"note_add": "subject", "task_new": "subject"}
 MISSING = 10**12
 SLUGS = {"segment": "chosen", "campaign": "nurture", "report": "nurture", "scoring": "lead", "content": "nurture_one",
-         "topic": "news", "lifecycle": "small", "api": "people"}  # fmt: skip
+         "topic": "news", "form": "newsletter", "lifecycle": "small", "api": "people"}  # fmt: skip
 KINDS = {"campaign_step_new": "send", "scoring_rule_new": "fit"}
 # What else an address may name by a number: everybody's, and why it may be. What such a page lists is held by the crawl.
 NUMBERED = {
@@ -76,6 +76,7 @@ def given(name, converters, world, pk):
     told = {
         "pk": pk, "message_id": pk, "slug": SLUGS.get(first, "small"), "stage": "lead", "token": "garbled",
         "of": "person", "kind": KINDS.get(name, "job"), "number": 1, "uidb64": "MQ", "name": "judge", "key": "1",
+        "public_id": "nothing-here",
     }  # fmt: skip
     if name in NUMBERED:
         told["pk"] = world.numbers.get(NUMBERED[name], MISSING)

@@ -5,6 +5,7 @@ Whatever is said of the last two has a word in it that is said of nothing else, 
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -26,9 +27,11 @@ from audience.models import (
     Identity,
     Import,
     Pipeline,
+    RefusedSubmission,
     Reject,
     Suppression,
 )
+from audience.webforms import submitting
 from campaigns.models import Letter
 from kit import jobs, notes, work
 from kit.models import AuditEntry, Team, User
@@ -40,6 +43,7 @@ from scoring import documents
 from scoring import versions as scoring_versions
 from scoring.models import Crossing
 from tests import factories
+from tests.audience.webforms import making as forms
 from tests.campaigns import making
 from tests.factories import NOW, days_ago
 from tests.scoring import making as scoring_making
@@ -104,7 +108,18 @@ def build() -> World:
         _staged(each, version)
     filling.fill(version.lifecycle, now=timezone.now())
     numbers = _campaign(trio) | _scoring(trio) | _rest(trio, version, sue)
+    _sent(trio)
     return World(sal, mate, sue, *trio, numbers)
+
+
+def _sent(trio: list[Things]) -> None:
+    form = forms.published()
+    for each in trio:
+        answers = {"email": each.person.email, "city": f"{each.word} town"}
+        submitting.submit(form.edition, submitting.Sent(answers, browser=uuid.uuid4()), now=NOW)
+    RefusedSubmission.objects.create(
+        form=form, reason="trap", answers={"email": f"a@{UNOWNED}.example"}, occurred_at=NOW
+    )
 
 
 def _known(things: Things, author: User) -> None:
