@@ -12,5 +12,5 @@ NO_FEED = ";".join(f"DROP TRIGGER feed_{event.lower()} ON audience_merge" for ev
 
 
 class Migration(migrations.Migration):
-    dependencies = [("integrations", "0003_allowance"), ("audience", "0013_merging")]
+    dependencies = [("integrations", "0003_allowance"), ("audience", "0014_merging")]
     operations = [migrations.RunSQL(FEED, NO_FEED)]

@@ -70,7 +70,11 @@ def test_once_known_it_is_in_the_history_when_it_happened_and_recorded_when_it_w
     before = timezone.now()
     visitors.become(browser, ada, now=before + timedelta(days=2))
     [told] = Activity.objects.filter(person=ada)
-    assert told.kind.slug == "page_viewed" and (told.channel, told.direction, told.actor) == ("web", "inbound", "human")
+    assert told.kind.slug == "page_viewed" and (told.channel, told.direction, told.actor) == (
+        "website",
+        "inbound",
+        "human",
+    )
     assert told.properties == {"page": "www.marlow.example/pricing", "title": "Pricing", "referrer": "find.example",
                                "utm_source": "fair"}  # fmt: skip
     assert before - timedelta(seconds=90) < told.occurred_at < before - timedelta(seconds=50)

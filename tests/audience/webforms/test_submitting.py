@@ -57,7 +57,12 @@ def test_a_stranger_becomes_a_person_with_source_activity_and_consent_that_waits
     ada = Person.objects.get()
     assert (ada.email, ada.first_name, ada.source, ada.created_source) == ("ada@example.com", "Ada", "fair", "forms")
     [told] = Activity.objects.filter(person=ada)
-    assert (told.kind.slug, told.channel, told.direction, told.actor) == ("form_submitted", "web", "inbound", "human")
+    assert (told.kind.slug, told.channel, told.direction, told.actor) == (
+        "form_submitted",
+        "website",
+        "inbound",
+        "human",
+    )
     assert told.properties == {"form": "newsletter", "form_name": "Newsletter", "edition": 1, "utm_source": "fair"}
     assert not ConsentRecord.objects.exists()
     assert "We have sent you an email" in text(client.get(answer.url))

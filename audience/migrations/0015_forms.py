@@ -18,7 +18,7 @@ UNGUARD = "DROP TRIGGER ledger ON audience_formedition;"
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audience', '0013_passed_on'),
+        ('audience', '0014_merging'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

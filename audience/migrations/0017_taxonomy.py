@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audience', '0013_passed_on'),
+        ('audience', '0016_imports'),
         ('kit', '0006_erasing'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

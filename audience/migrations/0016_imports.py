@@ -39,7 +39,7 @@ def no_triggers():
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audience', '0013_passed_on'),
+        ('audience', '0015_forms'),
         ('kit', '0006_erasing'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audience', '0013_passed_on'),
+        ('audience', '0018_accounts'),
     ]
 
     operations = [

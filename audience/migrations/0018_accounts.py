@@ -31,7 +31,7 @@ CIRCLES = "DROP TRIGGER no_circle ON audience_account; DROP FUNCTION account_no_
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audience', '0013_passed_on'),
+        ('audience', '0017_taxonomy'),
         ('kit', '0006_erasing'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
