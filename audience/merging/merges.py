@@ -18,7 +18,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience import consent, history, live, names
+from audience import consent, families, history, live, names
 from audience.accounts import COLUMNS as OF_ACCOUNTS
 from audience.importing.run import TURN
 from audience.merging import choosing, rows
@@ -174,6 +174,8 @@ def _held(of: str, *pks: int) -> list[Any]:
     """The subjects, which nobody judges, imports into or merges until the transaction ends; in the order asked for."""
     for shard in sorted({pk % live.SHARDS for pk in pks}):
         live.hold(shard)
+    if of == "account":
+        families.hold()
     # Imports that write at this moment are waited for; they see that they have to look again.
     run(sql("SELECT pg_advisory_xact_lock(hashtext({})), nextval({})", TURN, TURN))
     held = rows.MODELS[of].objects.select_for_update(no_key=True).filter(pk__in=pks)
@@ -249,6 +251,8 @@ def _without_circle(given: Mapping[str, Any], survivor: Subject, other: Subject)
         return told
     if told.get("parent_id", survivor.parent_id) in (survivor.pk, other.pk):
         told["parent_id"] = other.parent_id if other.parent_id != survivor.pk else None
+    if told.get("parent_id") and families.is_circle(survivor.pk, told["parent_id"]):
+        del told["parent_id"]  # what the other belonged to belongs to the one who stays
     return told
 
 

@@ -62,7 +62,7 @@ def of(measure: Measure, now: datetime) -> Origins:
         sql(
             """WITH last AS (
                  SELECT DISTINCT ON (change.subject_id) change.subject_id, change.source, change.recorded_at
-                 FROM audience_fieldchange change WHERE change.field = {}
+                 FROM audience_fieldchange change WHERE change.original_subject_id IS NULL AND change.field = {}
                  ORDER BY change.subject_id, change.occurred_at DESC, change.id DESC)
                SELECT coalesce(last.source, s.created_source) AS source,
                       width_bucket(coalesce(last.recorded_at, s.created_at), {}::timestamptz[]) AS age,
@@ -89,7 +89,7 @@ def changed_at() -> dict[tuple[str, str], datetime]:
     told = rows(
         Sql(
             """SELECT CASE WHEN person_id IS NULL THEN 'account' ELSE 'person' END, field, max(recorded_at)
-               FROM audience_fieldchange GROUP BY 1, 2"""
+               FROM audience_fieldchange WHERE original_subject_id IS NULL GROUP BY 1, 2"""
         )
     )
     return {(of, field): at for of, field, at in told}
