@@ -82,32 +82,31 @@ class AudienceConfig(AppConfig):
         registry.panel("account", _("Family"), "audience/_family.html", panels.family, order=14)
         registry.panel("person", _("Roles in accounts"), "audience/_roles.html", panels.roles_of, order=12)
         registry.panel("person", _("Consent"), "audience/_consent_panel.html", panels.consent_of, order=35)
-        navigation.register(area="main", label=_("People"), url_name="people", icon="users", order=30)
-        navigation.register(area="main", label=_("Accounts"), url_name="accounts", icon="building-2", order=40)
-        navigation.register(area="main", label=_("Deals"), url_name="deals", icon="handshake", order=42)
-        navigation.register(area="main", label=_("Contracts"), url_name="contracts", icon="file-text", order=44)
-        navigation.register(area="main", label=_("Segments"), url_name="segments", icon="users-round", order=50)
-        navigation.register(area="main", label=_("Forms"), url_name="forms", icon="clipboard-list", order=55)
-        navigation.register(area="data", label=_("Your web sites"), url_name="site", icon="globe", order=78)
-        navigation.register(area="data", label=_("Imports"), url_name="imports", icon="upload", order=10)
         registry.panel("home", _("Readiness"), "audience/_readiness_panel.html", panels.readiness_today, order=80)
-        navigation.register(area="data", label=_("Readiness"), url_name="readiness", icon="gauge", order=20)
-        navigation.register(area="data", label=_("Best customers"), url_name="best_customers", icon="trophy", order=30)
-        navigation.register(area="data", label=_("Look-alikes"), url_name="look_alikes", icon="copy", order=31)
-        navigation.register(
-            area="data", label=_("Schedules"), url_name="import_schedules", icon="calendar-clock", order=12
-        )
-        navigation.register(area="data", label=_("Duplicates"), url_name="duplicates", icon="copy", order=20)
-        navigation.register(
-            area="data", label=_("Custom fields"), url_name="custom_fields", icon="table-properties", order=60
-        )
-        navigation.register(area="data", label=_("Job titles"), url_name="title_rules", icon="briefcase", order=62)
-        navigation.register(area="data", label=_("Pipelines"), url_name="pipelines", icon="route", order=64)
-        navigation.register(area="data", label=_("Activities"), url_name="activities", icon="activity", order=20)
-        navigation.register(area="data", label=_("Service cases"), url_name="cases", icon="life-buoy", order=25)
-        navigation.register(area="data", label=_("Kinds"), url_name="kinds", icon="shapes", order=30)
-        navigation.register(area="data", label=_("Channels"), url_name="channels", icon="waypoints", order=35)
-        navigation.register(area="data", label=_("Costs"), url_name="costs", icon="coins", order=40)
-        navigation.register(area="data", label=_("Topics"), url_name="topics", icon="newspaper", order=70)
-        navigation.register(area="data", label=_("Not to be used"), url_name="suppressions", icon="mail-x", order=75)
-        navigation.register(area="data", label=_("Left out"), url_name="left_out", icon="eye-off", order=80)
+        for area, label, url_name, icon, order in (
+            ("main", _("People"), "people", "users", 30),
+            ("main", _("Accounts"), "accounts", "building-2", 40),
+            ("main", _("Deals"), "deals", "handshake", 42),
+            ("main", _("Contracts"), "contracts", "file-text", 44),
+            ("main", _("Segments"), "segments", "users-round", 50),
+            ("main", _("Forms"), "forms", "clipboard-list", 55),
+            ("data", _("Imports"), "imports", "upload", 10),
+            ("data", _("Schedules"), "import_schedules", "calendar-clock", 12),
+            ("data", _("Activities"), "activities", "activity", 20),
+            ("data", _("Service cases"), "cases", "life-buoy", 22),
+            ("data", _("Costs"), "costs", "coins", 24),
+            ("data", _("Duplicates"), "duplicates", "copy", 30),
+            ("data", _("Readiness"), "readiness", "gauge", 40),
+            ("data", _("Best customers"), "best_customers", "trophy", 42),
+            ("data", _("Look-alikes"), "look_alikes", "user-search", 44),
+            ("setup", _("Custom fields"), "custom_fields", "table-properties", 10),
+            ("setup", _("Kinds"), "kinds", "shapes", 20),
+            ("setup", _("Channels"), "channels", "waypoints", 22),
+            ("setup", _("Job titles"), "title_rules", "briefcase", 30),
+            ("setup", _("Pipelines"), "pipelines", "route", 40),
+            ("setup", _("Topics"), "topics", "newspaper", 50),
+            ("setup", _("Your web sites"), "site", "globe", 60),
+            ("setup", _("Not to be used"), "suppressions", "mail-x", 70),
+            ("setup", _("Left out"), "left_out", "eye-off", 80),
+        ):
+            navigation.register(area=area, label=label, url_name=url_name, icon=icon, order=order)

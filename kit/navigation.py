@@ -20,6 +20,7 @@ AREAS: dict[str, Text] = {
     "main": "",
     "reports": _("Reports"),
     "data": _("Data"),
+    "setup": _("Set-up"),
     "operations": _("Operations"),
 }
 
