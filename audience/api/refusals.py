@@ -10,7 +10,7 @@ from kit.api.problems import Problem
 
 CONFLICTS = ("email_taken", "already_there", "in_use")  # with another row; all else is wrong by itself
 STATUS = {"body_too_large": 413} | dict.fromkeys(
-    ("busy", "done", "rolled_back", "nothing_written", "not_traced", "name_taken"), 409
+    ("busy", "done", "rolled_back", "nothing_written", "not_traced", "in_use", "name_taken"), 409
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -49,6 +49,7 @@ class RuleShown(serializers.Serializer[Any]):
     unless = serializers.ListField(child=serializers.CharField())
 
 
+@extend_schema_serializer(many=False)  # there is one
 @example({"since": "2025-06-02T11:30:01Z", "rules": [RULE], "draft": None})
 class RulesRow(serializers.Serializer[Any]):
     """The rules in force and since when (null: as delivered), and the draft beside them, if there is one."""

@@ -121,11 +121,11 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) ->
             continue
         column.guess, column.score = target.name, score
         taken.add(target.name)
+        if doubt := formats.doubt(column.name, column.cells, target.type.name):
+            answer.notes.append(doubt)
     for column in columns:
         if not column.guess and (slug := slug_of(column.name)) in kind.reads:
             column.guess, column.score = f"{PROPERTIES}{slug}", SURE
-        if doubt := formats.doubt(column.name, column.cells, target.type.name):
-            answer.notes.append(doubt)
     if "currency" in kind.by_name and "currency" not in taken:
         amounts = [each for each in columns if each.guess and kind.by_name[each.guess].type is values.MONEY]
         answer.fixed = {f"={code}": "currency" for each in amounts if (code := formats.currency(each.cells))}

@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from audience import holdings
+from audience import activities, holdings
 from audience.conditions import columns, registry
 from audience.conditions.moment import Moment
 from kit.sql import Sql, join, sql
@@ -75,8 +75,9 @@ class Making:
         return sql(
             f"""SELECT act.channel, act.occurred_at, act.id FROM audience_activity act
                 WHERE act.{whose} AND act.occurred_at < {{}} AND act.direction = 'inbound' AND act.channel <> ''
-                  AND act.reversal_of_id IS NULL ORDER BY act.occurred_at, act.id LIMIT 1""",
+                  AND act.reversal_of_id IS NULL AND NOT {{}} ORDER BY act.occurred_at, act.id LIMIT 1""",
             self.moment.at,
+            activities.is_reversed("act"),
         )
 
     def joins(self) -> Sql:

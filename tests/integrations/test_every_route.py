@@ -417,7 +417,7 @@ def test_every_post_that_is_sent_again_is_done_once(ada: User) -> None:
             assert (again.status_code, again.content) == (first.status_code, first.content), str(route)
             assert again["Idempotent-Replayed"] == "true", str(route)
     undone = {str(each) for each in routes.every() if each.method == "POST"} - done
-    assert undone == IN_ANOTHER_STATE
+    assert undone == {each for each in IN_ANOTHER_STATE if each.startswith("POST ")}
 
 
 def test_every_single_thing_has_an_etag_and_is_not_sent_again(ada: User) -> None:

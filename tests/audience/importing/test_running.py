@@ -210,9 +210,10 @@ def test_after_a_dry_run_the_same_upload_is_brought_in_and_only_once() -> None:
 @pytest.mark.django_db
 def test_the_file_goes_once_it_is_brought_in(uploads: Any) -> None:
     bring("email\na@x.de\n", dry_run=True)
-    assert len(list(uploads.iterdir())) == 1
+    waiting = sorted(uploads.iterdir())
+    assert len(waiting) == 2, "the file, and the counts of its values"
     bring("email\na@x.de\n")
-    assert len(list(uploads.iterdir())) == 1
+    assert sorted(uploads.iterdir()) == waiting
 
 
 @pytest.mark.django_db
