@@ -155,8 +155,8 @@ def test_while_ten_move_memberships_a_merge_keeps_the_ledger_true() -> None:
     def move(number: int) -> None:
         try:
             for turn in range(12):
-                memberships = Membership.objects.filter(ended_at=None, lifecycle=version.lifecycle)
-                each = memberships.order_by("pk")[(number + turn) % memberships.count()]
+                memberships = list(Membership.objects.filter(ended_at=None, lifecycle=version.lifecycle).order_by("pk"))
+                each = memberships[(number + turn) % len(memberships)]
                 to = version.stages.get(slug=ways[(number + turn) % 3])
                 if to.pk != each.stage_id:
                     stages.move(each, to=to, reason="Test", by=None, at=NOW, now=NOW)
