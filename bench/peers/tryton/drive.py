@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -133,14 +134,17 @@ class _Drive:
             str(WORKERS),
         ]
         with subprocess.Popen(
-            [str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [str(part) for part in command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         ) as worker:
             try:
                 while self._done() < before + self.people or self._arrived() < mails:
                     assert worker.poll() is None, "the worker has ended"
                     time.sleep(0.2)
             finally:
-                worker.terminate()
+                os.killpg(worker.pid, signal.SIGTERM)  # it leaves its own processes behind otherwise
 
     def _done(self) -> int:
         return self._within(lambda: self._model("record.activity").search([("state", "=", "done")], count=True))
