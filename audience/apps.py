@@ -8,34 +8,16 @@ class AudienceConfig(AppConfig):
     name = "audience"
 
     def ready(self) -> None:
-        from audience import (
-            channels,
-            consent,
-            duplicates,
-            erasure,
-            fields,
-            holders,
-            importing,
-            inbulk,
-            live,
-            names,
-            offers,
-            operations,
-            panels,
-            people,
-            pipelines,
-            retractions,
-            segments,
-            sight,
-            supporting,
-            tagged,
-            titles,
-            trail,
-            visitors,
-        )
+        from audience import consent, importing, live, operations, panels, segments, trail
+        from audience.activity import channels, retractions, visitors
         from audience.api import refusals
+        from audience.asked import fields, offers, tagged
+        from audience.commerce import pipelines
         from audience.conditions import uses
         from audience.importing import kinds, schedules
+        from audience.merging import duplicates
+        from audience.readiness import supporting
+        from audience.subjects import erasure, holders, inbulk, names, people, sight, titles
         from audience.webforms import submitting
         from kit import audit, jobs, navigation, notes, registry, work
 

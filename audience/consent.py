@@ -23,7 +23,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from audience.models import ConsentRecord, Pause, Person, Suppression, Topic
-from audience.people import BY_HAND, BadValue
+from audience.subjects.people import BY_HAND, BadValue
 from kit import addresses, audit
 from kit.models import Setting, User
 from kit.sql import Sql, join, rows, run, sql, value

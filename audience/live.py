@@ -17,7 +17,7 @@ from typing import Protocol
 
 from django.db import transaction
 
-from audience import related
+from audience.asked import related
 from kit import installation
 from kit.sql import Sql, rows, run, sql, value
 

@@ -9,10 +9,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from prometheus_client import Metric
 
-from audience import duplicates, erasure, live, merging, visitors
+from audience import live, merging
+from audience.activity import visitors
 from audience.importing import schedules
+from audience.merging import duplicates
 from audience.panels import LATE
 from audience.readiness import completeness
+from audience.subjects import erasure
 from audience.webforms import submitting
 from kit import metrics, periodic, writing
 from kit.sql import Sql, value

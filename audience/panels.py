@@ -13,9 +13,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audience import consent, domains, families, holdings, live, roles, segments, sight
+from audience import consent, live, segments
+from audience.belonging import domains, families, holdings, roles
 from audience.models import Account, Completeness, Person, Retraction, Segment, SegmentMember
 from audience.readiness import completeness, measures
+from audience.subjects import sight
 from kit import heartbeats, installation, registry, rights, writing
 from kit.statistics import Share
 

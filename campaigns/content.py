@@ -19,8 +19,8 @@ import yaml
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience import sight
 from audience.models import Person
+from audience.subjects import sight
 from campaigns import personal, rendering
 from campaigns.models import Content, ContentVersion
 from campaigns.rendering import ContentError, Rendered, ToRender, Unrendered

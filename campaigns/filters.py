@@ -9,7 +9,7 @@ import django_filters
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from audience.filters import OneOf
+from audience.subjects.filters import OneOf
 from campaigns import counts, wording
 from campaigns.models import Campaign, Content, Enrollment, Letter, Message, Step
 from kit.api.filtering import Moment, Whole

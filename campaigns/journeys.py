@@ -22,8 +22,8 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience import erasure
 from audience.conditions.tree import ConditionError
+from audience.subjects import erasure
 from campaigns import plans, stepping
 from campaigns.models import Campaign, Enrollment, Message, Step
 from kit import installation, reading

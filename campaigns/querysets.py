@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
-from audience import sight
+from audience.subjects import sight
 from campaigns.models import Campaign, CampaignVersion, Letter, Message
 
 State = CampaignVersion.State

@@ -13,8 +13,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience import activities, agents, consent
-from audience import kinds as catalogue
+from audience import consent
+from audience.activity import activities, agents
+from audience.activity import kinds as catalogue
 from audience.models import Activity
 from campaigns.models import Message, Response
 from kit.sql import Sql, rows, sql

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from audience import agents
+from audience.activity import agents
 from audience.models import Activity
 from campaigns import rendering
 from campaigns.models import Message

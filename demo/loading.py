@@ -19,9 +19,10 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
-from audience import exclusions, importing
+from audience import importing
 from audience.models import Import, Person
 from audience.readiness import completeness
+from audience.subjects import exclusions
 from demo import building, campaigns, consents, files
 from demo.company import DAYS, DOMAIN, MONTH, USERS, WITH_PASSWORD
 from demo.customers import PREDICT_SINCE

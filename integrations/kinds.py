@@ -7,7 +7,6 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework import serializers
 
-from audience import sight
 from audience.api.accounts import Accounts
 from audience.api.activities import Activities
 from audience.api.cases import Cases
@@ -17,6 +16,7 @@ from audience.api.merging import Merges
 from audience.api.people import People
 from audience.api.purchases import Purchases
 from audience.models import ConsentRecord, SegmentMember
+from audience.subjects import sight
 from kit.api.schema import example
 from kit.api.serializers import Row
 from kit.api.views import Listed

@@ -11,8 +11,8 @@ from typing import Any
 from django.db.models import QuerySet, Window
 from django.db.models.functions import RowNumber
 
-from audience import listing
 from audience.models import Account, Person
+from audience.subjects import listing
 from kit import installation, pages
 from kit.models import User
 from kit.sql import Sql, dicts, sql

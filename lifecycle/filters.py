@@ -9,9 +9,9 @@ import django_filters
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from audience.filters import EMPTY, NUMBER, LeftOut, OneOf, ValueFilter
 from audience.models import Account, Deal, DealRole, Field, Person
-from audience.querysets import find_accounts, find_people
+from audience.subjects.filters import EMPTY, NUMBER, LeftOut, OneOf, ValueFilter
+from audience.subjects.querysets import find_accounts, find_people
 from kit.api.filtering import Moment, TrueOrFalse, Whole
 from kit.models import User
 from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Stage, Version

@@ -15,9 +15,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from audience import filters, listing
 from audience import panels as ground
 from audience.models import Account, Person, Retraction
+from audience.subjects import filters, listing
 from kit import installation, pages, registry, rights
 from kit.sql import sql
 from lifecycle import undo, wording

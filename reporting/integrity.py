@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from audience import sight
+from audience.subjects import sight
 from kit import audit, installation, jobs
 from kit.models import Job, User
 from kit.sql import Sql, dicts, sql, value

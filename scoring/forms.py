@@ -9,7 +9,7 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
-from audience.builder import ConditionField
+from audience.asked.builder import ConditionField
 from audience.models import Activity, ActivityKind, Field
 from kit import installation, yamlfiles
 from kit.forms import Day

@@ -13,10 +13,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from audience import listing, live
+from audience import live
 from audience import panels as ground
 from audience.conditions.tree import ConditionError
 from audience.models import Account, Person, Retraction
+from audience.subjects import listing
 from kit import pages, registry
 from scoring import explaining
 from scoring.explaining import Entry, Explanation, Move, Step

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
-from audience import sight
+from audience.subjects import sight
 from scoring import fields
 from scoring.filters import LEVELS
 from scoring.models import Crossing, Score, ScoreChange, ScoringModel, ScoringVersion

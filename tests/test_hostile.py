@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from audience import segments
-from audience.builder import ConditionField
+from audience.asked.builder import ConditionField
 from audience.models import Activity, Person
 from campaigns import channels, plans, rendering, tracking
 from campaigns.models import ContentVersion, Message, Response

@@ -6,10 +6,10 @@ import pytest
 from django.core.cache import cache
 from django.test import RequestFactory
 
-from audience import custom, filters
 from audience.likeness import asking, profile
 from audience.models import Account, Person
 from audience.readiness import completeness, measures, origins
+from audience.subjects import custom, filters
 from kit.models import User
 from reporting import filling, handoffs, plans, splits
 from reporting.questions import ask

@@ -15,7 +15,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import accounts, families, holdings, querysets
 from audience.api import bulk
 from audience.api.bulk import BulkAnswer
 from audience.api.subjects import (
@@ -30,8 +29,10 @@ from audience.api.subjects import (
     account_named,
     text,
 )
+from audience.belonging import families, holdings
 from audience.importing import atonce
 from audience.models import Account
+from audience.subjects import accounts, querysets
 from kit import addresses
 from kit.api.filtering import Whole
 from kit.api.schema import example

@@ -16,11 +16,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import activities, batches, querysets, sight
+from audience.activity import activities, batches
+from audience.activity.batches import Refusal
 from audience.api.bulk import refused
 from audience.api.subjects import API, AccountName, PersonName
-from audience.batches import Refusal
 from audience.models import Activity, ActivityKind
+from audience.subjects import querysets, sight
 from kit.api.access import WRITE, require
 from kit.api.filtering import Moment, TrueOrFalse, Whole
 from kit.api.problems import Problem

@@ -13,10 +13,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import cases, sight
 from audience.api import sourced
 from audience.api.subjects import API, AccountName, PersonName, account_named, person_named
+from audience.commerce import cases
 from audience.models import Case
+from audience.subjects import sight
 from kit.api.filtering import TrueOrFalse, Whole
 from kit.api.problems import Problem
 from kit.api.schema import example

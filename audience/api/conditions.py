@@ -13,9 +13,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import custom, live, sight
+from audience import live
 from audience.conditions import offering, tree, trial, values
 from audience.models import Field, Segment
+from audience.subjects import custom, sight
 from kit.api.filtering import refuse_unknown
 from kit.api.problems import Problem
 from kit.api.schema import example, shape

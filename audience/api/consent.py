@@ -13,7 +13,7 @@ from rest_framework import serializers
 
 from audience import consent
 from audience.models import ConsentRecord, Person, Topic
-from audience.people import BadValue
+from audience.subjects.people import BadValue
 from kit.api.problems import Problem
 from kit.api.schema import example
 from kit.api.serializers import Instant, Row, Strict

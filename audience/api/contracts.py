@@ -16,12 +16,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import contracts, sight
 from audience.api import sourced
 from audience.api.bulk import BulkAnswer, SourcedGiven
 from audience.api.subjects import API, AccountName, PersonName, account_named, person_named, text
+from audience.commerce import contracts
 from audience.importing import atonce
 from audience.models import Contract, ContractAmendment
+from audience.subjects import sight
 from kit import installation
 from kit.api.filtering import TrueOrFalse, Whole
 from kit.api.problems import Problem

@@ -15,9 +15,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import costs
 from audience.api import sourced
 from audience.api.subjects import API
+from audience.commerce import costs
 from audience.models import Cost
 from kit.api.filtering import refuse_unknown
 from kit.api.problems import Problem

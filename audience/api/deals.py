@@ -16,7 +16,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import deals, sight
 from audience.api import sourced
 from audience.api.bulk import BulkAnswer, SourcedGiven
 from audience.api.subjects import (
@@ -29,8 +28,10 @@ from audience.api.subjects import (
     text,
     user_named,
 )
+from audience.commerce import deals
 from audience.importing import atonce
 from audience.models import Deal, DealRole
+from audience.subjects import sight
 from kit import installation
 from kit.api.filtering import Moment, Whole
 from kit.api.schema import example

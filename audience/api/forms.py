@@ -10,8 +10,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import get_object_or_404
 
-from audience import sight
 from audience.models import Form, Submission
+from audience.subjects import sight
 from audience.webforms import asking, counting
 from kit import installation
 from kit.api.schema import described, example

@@ -19,9 +19,10 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import importing, sight
+from audience import importing
 from audience.importing import formats, rollback, saved
 from audience.models import Import, Reject
+from audience.subjects import sight
 from kit import exports
 from kit.api import files
 from kit.api.decoding import StrictJSON, decoded

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import channels, kinds
+from audience.activity import channels, kinds
 from audience.models import Activity, ActivityKind, Channel
 from kit.api.filtering import TrueOrFalse
 from kit.api.schema import example

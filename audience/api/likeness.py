@@ -10,11 +10,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import sight
 from audience.likeness import asking, checking, customers, profile, ranking
 from audience.likeness.asking import Question
 from audience.likeness.profile import Profile
 from audience.models import Person
+from audience.subjects import sight
 from kit import reading
 from kit.api import etags
 from kit.api.filtering import refuse_unknown

@@ -15,8 +15,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import duplicates, merging, sight
+from audience import merging
+from audience.merging import duplicates
 from audience.models import Account, Duplicate, Field, Merge, Person
+from audience.subjects import sight
 from kit.api.problems import Problem
 from kit.api.schema import example
 from kit.api.serializers import Row, Strict

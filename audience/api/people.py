@@ -16,7 +16,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import consent, erasure, merging, people, querysets
+from audience import consent, merging
 from audience.api import bulk
 from audience.api.bulk import BulkAnswer
 from audience.api.consent import ConsentGiven, ConsentRow, say
@@ -34,7 +34,8 @@ from audience.api.subjects import (
 )
 from audience.importing import atonce
 from audience.models import Person
-from audience.people import BadValue
+from audience.subjects import erasure, people, querysets
+from audience.subjects.people import BadValue
 from kit import addresses, exports, holding
 from kit.api.filtering import Whole
 from kit.api.schema import example

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import pipelines
+from audience.commerce import pipelines
 from audience.models import Pipeline, PipelineStage
 from kit.api.schema import example
 from kit.api.serializers import Row, Strict

@@ -11,11 +11,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import sight
 from audience.api import sourced
 from audience.api.bulk import BulkAnswer, SourcedGiven
 from audience.importing import atonce
 from audience.models import Purchase
+from audience.subjects import sight
 from kit.api.filtering import Moment, Whole
 from kit.api.schema import example
 from kit.api.serializers import Instant, Rows

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from audience import channels, custom, erasure, importing, kinds, merging, retractions, segments, titles, topics
+from audience import importing, merging, segments, topics
+from audience.activity import channels, kinds, retractions
 from audience.conditions.tree import MOST_NODES, ConditionError
-from audience.people import BadValue
+from audience.subjects import custom, erasure, titles
+from audience.subjects.people import BadValue
 from kit.api import problems
 from kit.api.problems import Problem
 

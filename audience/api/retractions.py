@@ -14,8 +14,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import retractions, sight
+from audience.activity import retractions
 from audience.models import Activity, Retraction
+from audience.subjects import sight
 from kit.api.problems import Problem
 from kit.api.schema import example
 from kit.api.serializers import Instant, Row, Strict

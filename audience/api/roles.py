@@ -14,9 +14,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import roles, sight
 from audience.api.subjects import API, AccountName, PersonName, account_named, person_named
+from audience.belonging import roles
 from audience.models import AccountRole
+from audience.subjects import sight
 from kit.api.filtering import TrueOrFalse, Whole
 from kit.api.schema import example
 from kit.api.serializers import Row, Strict

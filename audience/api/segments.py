@@ -16,12 +16,14 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import filters, live, segments, sight, stays
+from audience import live, segments
 from audience.api.conditions import ASKED, Condition
 from audience.conditions import describe, registry, tree
 from audience.conditions.explain import Explanation
 from audience.conditions.tree import ConditionError
 from audience.models import Account, Field, Person, Segment, SegmentMember
+from audience.segments import stays
+from audience.subjects import filters, sight
 from kit.api import jobs
 from kit.api.filtering import refuse_unknown
 from kit.api.paging import whole_number

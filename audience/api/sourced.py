@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from audience import people
 from audience.api import bulk
 from audience.api.bulk import AccountNamed, PersonNamed, ProductNamed
 from audience.api.subjects import API, Policy
 from audience.models import Product
+from audience.subjects import people
 from kit.api.filtering import Moment
 from kit.api.problems import Problem
 from kit.api.serializers import Row, Strict

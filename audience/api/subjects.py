@@ -19,9 +19,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import accounts, listing, merging, owners, people, sight, tags
+from audience import merging
 from audience.models import Account, Identity, Import, Person, SegmentMember, Tagged
-from audience.people import BadValue
+from audience.subjects import accounts, listing, owners, people, sight, tags
+from audience.subjects.people import BadValue
 from kit import addresses, users
 from kit.api.filtering import Moment, TrueOrFalse
 from kit.api.problems import Problem

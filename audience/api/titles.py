@@ -10,8 +10,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import titles
 from audience.models import TitleRules
+from audience.subjects import titles
 from kit.api.schema import example
 from kit.api.serializers import Instant, Strict
 from kit.api.views import Resource

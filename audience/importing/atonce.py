@@ -16,7 +16,6 @@ from django.db import IntegrityError, OperationalError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from audience import exclusions
 from audience.importing import headers, planning, sourced, staging, values
 from audience.importing.kinds import people
 from audience.importing.reading import BLANKS
@@ -24,6 +23,7 @@ from audience.importing.refusals import Refused
 from audience.importing.run import WIDE, Mapped, Run
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind
 from audience.models import Field, Import
+from audience.subjects import exclusions
 from kit import addresses, audit, installation, instants, turns
 from kit.models import User
 from kit.sql import join, name, sql

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext_noop
 
-from audience import domains, people
+from audience.belonging import domains
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Target
 from audience.importing.values import SITE, is_email
+from audience.subjects import people
 from kit.sql import Sql, join, name, run, sql
 
 ACCOUNT = (

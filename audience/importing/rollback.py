@@ -18,10 +18,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
 
-from audience import activities, consent, exclusions, history
+from audience import consent
+from audience.activity import activities
 from audience.importing.refusals import Refused
 from audience.importing.run import TURN
 from audience.models import Account, Import, Person
+from audience.subjects import exclusions, history
 from kit import audit, jobs
 from kit.models import Job, User
 from kit.registry import registry

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from audience import domains
+from audience.belonging import domains
 from audience.importing import reading, values, workbooks
 from audience.importing.reading import Layout
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind, Target

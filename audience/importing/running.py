@@ -24,13 +24,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from audience import exclusions
 from audience.importing import archives, headers, planning, reading, said, sniffing, staging, workbooks
 from audience.importing.headers import Guess
 from audience.importing.refusals import Refused
 from audience.importing.run import TURN, Run
 from audience.importing.targets import CUSTOM, Kind
 from audience.models import Import
+from audience.subjects import exclusions
 from kit import audit, jobs
 from kit.models import Job, User
 from kit.registry import registry

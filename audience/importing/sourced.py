@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext_noop
 
-from audience import history
 from audience.importing import planning, references
 from audience.importing.run import Run
 from audience.importing.targets import Check, Need, Target
 from audience.importing.values import EMAIL_ADDRESS, INSTANT
+from audience.subjects import history
 from kit.sql import Sql, join, name, run, sql
 
 PERSON = (

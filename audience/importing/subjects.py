@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from audience import history
 from audience.importing import planning
 from audience.importing.run import Run
 from audience.models import Account, Person
+from audience.subjects import history
 from kit.sql import Sql, name, run, sql
 
 # The rows `(after, last]` that are planned to be created or updated, as the relation that history takes; further

@@ -11,7 +11,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from audience import activities, holdings
+from audience.activity import activities
+from audience.belonging import holdings
 from audience.conditions import columns, registry
 from audience.conditions.moment import Moment
 from kit.sql import Sql, join, sql

@@ -1,7 +1,7 @@
 """One person, not two: subjects that are one and the same are compared, made one, and parted again.
 
 Read first `merges` (the verbs, and what is promised), then `choosing` (whose value survives) and `rows` (whose rows
-are whose). Who may be one and the same is found by `audience.duplicates`.
+are whose). Who may be one and the same is found by `audience.merging.duplicates`.
 """
 
 from audience.merging.choosing import Choice

@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from audience import history, known
-from audience.known import Value
 from audience.models import Account, Person
+from audience.subjects import history, known
+from audience.subjects.known import Value
 
 # A title's group and seniority follow it, an amount its currency.
 TOGETHER: Mapping[str, Collection[str]] = {"title": ("title_group", "seniority"), "annual_revenue": ("currency",)}

@@ -18,14 +18,16 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience import consent, families, history, live, names
-from audience.accounts import COLUMNS as OF_ACCOUNTS
+from audience import consent, live
+from audience.belonging import families
 from audience.importing.run import TURN
 from audience.merging import choosing, rows
 from audience.merging.choosing import Choice
 from audience.models import Account, Duplicate, FieldChange, Identity, Merge, Person
-from audience.people import COLUMNS as OF_PEOPLE
-from audience.people import FORMERLY
+from audience.subjects import history, names
+from audience.subjects.accounts import COLUMNS as OF_ACCOUNTS
+from audience.subjects.people import COLUMNS as OF_PEOPLE
+from audience.subjects.people import FORMERLY
 from kit import audit
 from kit.models import User
 from kit.registry import MOVES, registry

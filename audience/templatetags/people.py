@@ -10,8 +10,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from audience import kinds, names, sight
+from audience.activity import kinds
 from audience.models import Account, ActivityKind, Person
+from audience.subjects import names, sight
 from kit import writing
 
 register = template.Library()

@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_GET
 
-from audience import filters, listing, names, querysets, sight
 from audience.models import Account, Field, Person
+from audience.subjects import filters, listing, names, querysets, sight
 from audience.views import people, profile
 from kit import money, pages
 

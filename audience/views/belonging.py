@@ -16,10 +16,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import domains, names, querysets, roles, sight
-from audience.byhand import PersonField, written_person
+from audience.belonging import domains, roles
 from audience.models import Account, AccountRole, Person
-from audience.people import BY_HAND, BadValue
+from audience.subjects import names, querysets, sight
+from audience.subjects.byhand import PersonField, written_person
+from audience.subjects.people import BY_HAND, BadValue
 from kit import audit, installation, pages, rights
 from kit.forms import Day
 

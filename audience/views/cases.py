@@ -17,10 +17,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
-from audience import cases, names, querysets, sight
-from audience.filters import ValueFilter
+from audience.commerce import cases
 from audience.models import Account, Case, Person
-from audience.people import BY_HAND, BadValue
+from audience.subjects import names, querysets, sight
+from audience.subjects.filters import ValueFilter
+from audience.subjects.people import BY_HAND, BadValue
 from kit import audit, pages, rights
 from kit.forms import Instant
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import channels
+from audience.activity import channels
 from audience.models import Activity, Channel
 from kit import audit, pages, rights
 

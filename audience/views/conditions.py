@@ -14,9 +14,10 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from audience import builder, names, querysets, sight
+from audience.asked import builder
 from audience.conditions import offering, trial
 from audience.models import Account, Person
+from audience.subjects import names, querysets, sight
 from kit import icons, installation, money, rights, writing
 
 LIVE = timedelta(microseconds=1)  # "as of" is strictly before, so that what happens now counts as of now and this

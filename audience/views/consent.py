@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import consent, sight, topics
+from audience import consent, topics
 from audience.models import ConsentRecord, Person, Suppression, Topic
-from audience.people import BadValue
+from audience.subjects import sight
+from audience.subjects.people import BadValue
 from audience.views import people
 from kit import addresses, audit, pages, rights
 from kit.forms import Instant

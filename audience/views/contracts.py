@@ -19,10 +19,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import contracts, filters, names, sight
-from audience.byhand import LARGEST
+from audience.commerce import contracts
 from audience.models import Account, Contract, Person, Product
-from audience.people import BY_HAND, BadValue
+from audience.subjects import filters, names, sight
+from audience.subjects.byhand import LARGEST
+from audience.subjects.people import BY_HAND, BadValue
 from kit import audit, installation, money, pages, rights
 from kit.forms import Day
 

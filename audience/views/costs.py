@@ -19,10 +19,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import channels, costs
-from audience.filters import OneOf
+from audience.activity import channels
+from audience.commerce import costs
 from audience.models import Cost
-from audience.people import BadValue
+from audience.subjects.filters import OneOf
+from audience.subjects.people import BadValue
 from kit import audit, installation, money, pages, rights, writing
 from kit.forms import Day
 

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import custom
 from audience.models import Field
+from audience.subjects import custom
 from kit import audit, pages, rights
 
 

@@ -21,10 +21,12 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import deals, filters, names, pipelines, querysets, roles, sight
-from audience.byhand import CHOOSER, LARGEST, AccountField, PersonField, written_person
+from audience.belonging import roles
+from audience.commerce import deals, pipelines
 from audience.models import Account, Deal, DealRole, Person, Pipeline, PipelineStage, Product
-from audience.people import BY_HAND, BadValue
+from audience.subjects import filters, names, querysets, sight
+from audience.subjects.byhand import CHOOSER, LARGEST, AccountField, PersonField, written_person
+from audience.subjects.people import BY_HAND, BadValue
 from audience.views.people import day
 from kit import audit, installation, money, pages, rights, users
 from kit.forms import Day

@@ -17,8 +17,8 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import accounts, byhand, exclusions, names, owners, people, querysets, sight, tags
 from audience.models import Account, Person, Tag
+from audience.subjects import accounts, byhand, exclusions, names, owners, people, querysets, sight, tags
 from kit import audit, pages, rights, undo, users
 from kit.sql import Sql, sql
 

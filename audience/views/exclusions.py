@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
-from audience import exclusions
-from audience.forms import OwnDomains
+from audience.importing.forms import OwnDomains
 from audience.models import Account, Person
+from audience.subjects import exclusions
 from kit import audit, installation, rights
 
 

@@ -19,9 +19,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from audience import visitors
+from audience.activity import visitors
 from audience.models import Form, FormEdition, RefusedSubmission, Submission, Visitor
-from audience.people import BadValue
+from audience.subjects.people import BadValue
 from audience.webforms import asking, counting, files, filling, submitting
 from audience.webforms.asking import Asked
 from kit import throttle, tokens, writing

@@ -17,9 +17,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import forms, importing, sight
-from audience.importing import rollback, said, saved
+from audience import importing
+from audience.importing import forms, rollback, said, saved
 from audience.models import Import, Reject, SavedMapping
+from audience.subjects import sight
 from kit import audit, exports, pages, progress, rights
 from kit import forms as kit_forms
 from kit.models import Job

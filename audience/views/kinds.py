@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import channels, kinds
+from audience.activity import channels, kinds
 from audience.models import Activity, ActivityKind
-from audience.people import BadValue
+from audience.subjects.people import BadValue
 from kit import audit, pages, rights
 
 

@@ -16,11 +16,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import names, querysets, segments, sight
+from audience import segments
 from audience.likeness import asking, checking, customers, profile, ranking, traits
 from audience.likeness.asking import Asked, Question
 from audience.likeness.ranking import Alike
 from audience.models import Account, Person, Segment
+from audience.subjects import names, querysets, sight
 from audience.views import narrowed
 from audience.views.readiness import capital
 from audience.views.segments import cannot

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import forms, importing
-from audience.importing import saved
+from audience import importing
+from audience.importing import forms, saved
 from audience.models import SavedMapping
 from kit import audit, pages, rights
 from kit import forms as kit_forms

@@ -13,9 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import duplicates, filters, known, merging, names, querysets, sight
+from audience import merging
+from audience.merging import duplicates
 from audience.models import Account, Duplicate, Merge, Person
-from audience.people import find
+from audience.subjects import filters, known, names, querysets, sight
+from audience.subjects.people import find
 from kit import addresses, audit, pages, rights
 
 Subject = Person | Account

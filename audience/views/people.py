@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_GET
 
-from audience import filters, listing, names, querysets, sight
 from audience.models import Field, Person
+from audience.subjects import filters, listing, names, querysets, sight
 from audience.views import profile
 from kit import installation, money, pages
 

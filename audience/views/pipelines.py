@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import pipelines
+from audience.commerce import pipelines
 from audience.models import Deal, Pipeline, PipelineStage
-from audience.people import BadValue
+from audience.subjects.people import BadValue
 from kit import audit, rights
 
 MORE = 3  # empty rows of the form, for further stages

@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
-from audience import erasure, merging, names, querysets, sight
+from audience import merging
 from audience.models import Person
+from audience.subjects import erasure, names, querysets, sight
 from kit import audit, exports, holding, rights
 from kit.models import Job
 

@@ -17,8 +17,10 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audience import known, merging, names, querysets, sight, timeline
+from audience import merging
+from audience.activity import timeline
 from audience.models import Account, Person, Tagged
+from audience.subjects import known, names, querysets, sight
 from kit import pages, panels, rights, users, writing
 
 MOST = 50  # deals, contracts and cases that a profile shows; their number is told in any case

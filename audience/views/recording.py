@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import activities, kinds, names, sight
+from audience.activity import activities, kinds
 from audience.models import Account, Activity, ActivityKind, Person
-from audience.people import BY_HAND, BadValue
+from audience.subjects import names, sight
+from audience.subjects.people import BY_HAND, BadValue
 from kit import audit, pages, rights
 from kit.forms import Instant
 

@@ -17,9 +17,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import channels, kinds, names, querysets, retractions, sight
-from audience.filters import AnyOneOf, OneOf
+from audience.activity import channels, kinds, retractions
 from audience.models import Activity, ActivityKind, Retraction, Segment
+from audience.subjects import names, querysets, sight
+from audience.subjects.filters import AnyOneOf, OneOf
 from kit import audit, pages, panels, rights, writing
 from kit.forms import Instant
 

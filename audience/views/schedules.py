@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import forms, importing
-from audience.importing import schedules
+from audience import importing
+from audience.importing import forms, schedules
 from audience.models import ImportSchedule, ImportTurn, SavedMapping
 from kit import audit, pages, rights
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
-from audience import querysets
+from audience.subjects import querysets
 from kit import panels
 
 SHOWN = 10  # of each sort; the whole of them is in the list

@@ -18,10 +18,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import filters, forms, live, names, segments, sight, stays
+from audience import live, segments
 from audience.conditions import describe, registry, tree, trial
 from audience.conditions.tree import ConditionError
+from audience.importing import forms
 from audience.models import Account, Person, Segment, SegmentMember
+from audience.segments import stays
+from audience.subjects import filters, names, sight
 from audience.views import accounts, people
 from audience.views.conditions import counted
 from kit import installation, pages, progress, reading, rights, writing

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import titles
 from audience.models import TitleRules
+from audience.subjects import titles
 from kit import audit, rights
 
 MORE = 3  # empty rows of the form

@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import visitors
-from audience.forms import Site
+from audience.activity import visitors
+from audience.importing.forms import Site
 from audience.models import Activity, PageView
 from audience.views.hosted import objects
 from kit import audit, installation, rights, throttle

@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import names, sight
 from audience.models import Form, RefusedSubmission, Submission
+from audience.subjects import names, sight
 from audience.views import hosted
 from audience.webforms import asking, counting, drafts, editing, files, filling
 from kit import audit, installation, pages, panels, rights

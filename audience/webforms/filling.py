@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from audience import visitors
+from audience.activity import visitors
 from audience.models import Field, Person
 from audience.models.fields import LARGEST, LONGEST_TEXT
 from audience.webforms import asking

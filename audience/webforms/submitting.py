@@ -18,7 +18,8 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from audience import activities, consent, kinds, people, visitors
+from audience import consent
+from audience.activity import activities, kinds, visitors
 from audience.models import (
     Activity,
     Form,
@@ -30,6 +31,7 @@ from audience.models import (
     Topic,
     Visitor,
 )
+from audience.subjects import people
 from audience.webforms import asking, filling
 from audience.webforms.asking import CUSTOM, EMAIL, Box
 from kit import audit, notices, throttle, tokens, turns

@@ -12,8 +12,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import sight
 from audience.models import Person
+from audience.subjects import sight
 from campaigns import entry, filters, tracing
 from campaigns.models import Campaign, Enrollment
 from kit.api.problems import Problem

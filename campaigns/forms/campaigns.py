@@ -9,7 +9,7 @@ from django import forms
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from audience.builder import ConditionField
+from audience.asked.builder import ConditionField
 from audience.models import Person, Segment, Topic
 from audience.models.people import Folded
 from campaigns.forms.parts import StageField, not_optional

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from audience.builder import ConditionField
+from audience.asked.builder import ConditionField
 from campaigns.forms.parts import StageField, not_optional
 from campaigns.models import Content, Step
 from kit.forms import Day, Time

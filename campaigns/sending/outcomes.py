@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audience import consent
-from audience.people import BadValue
+from audience.subjects.people import BadValue
 from campaigns import channels, responses
 from campaigns.channels import Outcome
 from campaigns.models import Campaign, ChannelSetting, DomainPause, Message, MessageAttempt, Response

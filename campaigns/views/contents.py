@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience import querysets, sight
 from audience.models import Person
+from audience.subjects import querysets, sight
 from campaigns import channels, content, filters, forms, personal, senders, sending, wording
 from campaigns.models import Campaign, Content, ContentVersion, Step
 from campaigns.rendering import ContentError

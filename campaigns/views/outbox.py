@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from audience import names
+from audience.subjects import names
 from campaigns import filters, invariant, querysets, sending, story, wording
 from campaigns.models import Letter, Message
 from campaigns.views import head

@@ -15,10 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from audience import live, sight
+from audience import live
 from audience.conditions.tree import ConditionError
 from audience.models import Person
-from audience.names import of as named
+from audience.subjects import sight
+from audience.subjects.names import of as named
 from campaigns import entry, filters, forms, tracing, wording
 from campaigns.models import Campaign, Enrollment
 from campaigns.panels import ENROLLMENT_STATUS

@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from audience import consent, visitors
+from audience import consent
+from audience.activity import visitors
 from audience.models import Activity
 from campaigns import preferences, responses, tracking
 from campaigns.models import Message

@@ -12,7 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import sight
+from audience.subjects import sight
 from kit.api import etags
 from kit.api.problems import Problem
 from kit.api.serializers import Instant, Row, Strict

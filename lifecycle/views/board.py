@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views.decorators.http import require_POST
 
-from audience import sight
+from audience.subjects import sight
 from kit import installation, pages, progress, rights
 from kit.audit import asker
 from kit.undo import MORE, offer

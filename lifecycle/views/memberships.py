@@ -16,7 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audience import sight
+from audience.subjects import sight
 from kit import rights
 from kit.audit import asker
 from kit.undo import offer

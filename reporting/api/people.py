@@ -13,8 +13,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import sight
 from audience.models import Account, Contract, Person
+from audience.subjects import sight
 from campaigns.models import Campaign, Enrollment
 from kit.api.filtering import PAGING
 from kit.api.paging import CursorPages

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET
 
-from audience import sight
+from audience.subjects import sight
 from campaigns.models import Campaign, Enrollment
 from kit import exports, pages
 from kit.sql import rows, sql

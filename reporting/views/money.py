@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 from django_filters import FilterSet
 
-from audience import sight
 from audience.models import Account, Contract, Person
+from audience.subjects import sight
 from kit import audit, exports, installation, money, pages, rights
 from kit.sql import rows, sql
 from reporting import concentration as concentrations

@@ -16,7 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django_filters import FilterSet
 
-from audience import forms, segments, sight
+from audience import segments
+from audience.importing import forms
+from audience.subjects import sight
 from audience.views.conditions import counted
 from kit import pages, rights, writing
 from kit.audit import asker

@@ -12,7 +12,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience import live, sight
+from audience import live
+from audience.subjects import sight
 from kit.api import etags
 from kit.api.problems import Problem
 from kit.api.serializers import Instant, Row

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from audience import sight
+from audience.subjects import sight
 from kit import pages, progress, rights
 from kit.audit import asker
 from kit.models import Job

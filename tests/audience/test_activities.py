@@ -9,8 +9,9 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from audience import activities, people
+from audience.activity import activities
 from audience.models import Activity, ActivityKind, FieldChange, Person
+from audience.subjects import people
 from kit.models import AuditEntry, User
 from kit.sql import Sql, sql
 from tests.factories import NOW, account, days_ago, person

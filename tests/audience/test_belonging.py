@@ -6,9 +6,10 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from audience import domains, erasure, people, roles
+from audience.belonging import domains, roles
 from audience.models import AccountRole, FieldChange, Person
-from audience.people import BadValue
+from audience.subjects import erasure, people
+from audience.subjects.people import BadValue
 from kit import holding, installation
 from kit.models import AuditEntry, User
 from tests.audience.importing.bringing import bring, counts

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from audience import cases
+from audience.commerce import cases
 from audience.conditions import compile, tree
 from audience.models import Case
 from kit.models import AuditEntry, User

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audience import consent
 from audience.models import ConsentRecord, Person, Suppression, Topic
-from audience.people import BadValue
+from audience.subjects.people import BadValue
 from kit import holding
 from kit.models import AuditEntry, Setting
 from kit.sql import Sql, rows, sql

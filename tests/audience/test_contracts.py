@@ -6,9 +6,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from audience import contracts, holdings
+from audience.belonging import holdings
+from audience.commerce import contracts
 from audience.models import Contract, Product
-from audience.people import BadValue
+from audience.subjects.people import BadValue
 from kit.models import AuditEntry, User
 from tests.factories import NOW, account, days_ago, person, purchase
 

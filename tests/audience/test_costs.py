@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 from django.urls import reverse
 
-from audience import channels, costs
+from audience.activity import channels
+from audience.commerce import costs
 from audience.models import Cost
 from kit.models import AuditEntry, User
 from tests.asking import Api

@@ -8,8 +8,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from audience import accounts, custom, people
 from audience.models import Field, Person
+from audience.subjects import accounts, custom, people
 from kit.models import AuditEntry, User
 from tests.asking import Api
 from tests.factories import account, person

@@ -6,10 +6,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from audience import deals
+from audience.commerce import deals
 from audience.conditions import compile, tree
 from audience.models import Deal, DealStageChange
-from audience.people import BadValue
+from audience.subjects.people import BadValue
 from kit.models import AuditEntry, User
 from kit.sql import rows
 from tests.factories import NOW, account, days_ago, person

@@ -8,8 +8,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from audience import people
 from audience.models import Account, Field, FieldChange, Person
+from audience.subjects import people
 from kit import installation
 from kit.models import AuditEntry, User
 from tests.factories import NOW, account, person

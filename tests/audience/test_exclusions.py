@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from audience import exclusions
 from audience.models import FieldChange, Person
+from audience.subjects import exclusions
 from kit import installation
 from tests import factories
 from tests.factories import NOW, days_ago

@@ -7,9 +7,11 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 
-from audience import accounts, contracts, families
+from audience.belonging import families
+from audience.commerce import contracts
 from audience.models import Account
-from audience.people import BadValue
+from audience.subjects import accounts
+from audience.subjects.people import BadValue
 from kit.models import User
 from kit.sql import rows
 from tests.audience.importing.bringing import bring, counts

@@ -6,7 +6,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from audience import activities, channels, kinds, live, segments
+from audience import live, segments
+from audience.activity import activities, channels, kinds
 from audience.conditions import compile, describe, tree
 from audience.models import Activity, ActivityKind, Channel, Dirty, SegmentMember
 from kit.models import AuditEntry, User

@@ -11,10 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from audience import accounts, custom, erasure, segments
+from audience import segments
 from audience.likeness import asking, checking, customers, profile, ranking, traits
 from audience.models import Contract, ContractAmendment, Segment
 from audience.readiness import completeness, measures
+from audience.subjects import accounts, custom, erasure
 from kit.models import AuditEntry, User
 from kit.sql import rows, sql
 from kit.statistics import Difference, Share

@@ -5,8 +5,9 @@ import threading
 import pytest
 from django.db import connection, transaction
 
-from audience import accounts, live, people
+from audience import live
 from audience.models import AccountRole, Case, Contract, DealRole, Dirty, Purchase
+from audience.subjects import accounts, people
 from kit.sql import Sql, rows
 from tests.factories import NOW, account, activity, days_ago, deal, person, purchase
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from audience import agents, arrivals, channels, origins
+from audience.activity import agents, arrivals, channels, origins
 from audience.models import Activity
 from kit.models import User
 from tests import factories

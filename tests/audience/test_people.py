@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
-from audience import accounts, people
 from audience.models import Account, Field, FieldChange, Identity, Person
+from audience.subjects import accounts, people
 from kit.models import AuditEntry, User
 
 NOW = datetime(2025, 6, 15, 10, 0, tzinfo=UTC)

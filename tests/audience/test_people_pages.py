@@ -9,7 +9,6 @@ from django.core.cache import cache
 from django.db import connection
 from django.urls import reverse
 
-from audience import querysets
 from audience.models import (
     Account,
     AccountRole,
@@ -22,6 +21,7 @@ from audience.models import (
     Person,
     Product,
 )
+from audience.subjects import querysets
 from kit import installation, notes, work
 from kit.models import User
 from lifecycle import stages

@@ -10,9 +10,9 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from audience import deals, pipelines
+from audience.commerce import deals, pipelines
 from audience.models import Deal, DealRole, Pipeline, PipelineStage, Product
-from audience.people import BadValue
+from audience.subjects.people import BadValue
 from kit.models import AuditEntry, User
 from tests.audience.importing.bringing import bring, shared
 from tests.factories import NOW, account, days_ago, deal, person

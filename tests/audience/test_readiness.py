@@ -6,9 +6,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from audience import custom, people, segments
+from audience import segments
 from audience.models import Completeness, Contract, Person, Segment
 from audience.readiness import abilities, completeness, gaps, measures, origins
+from audience.subjects import custom, people
 from kit.models import AuditEntry, User
 from kit.statistics import Share, wilson
 from tests.asking import Api

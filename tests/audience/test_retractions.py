@@ -9,9 +9,11 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 
-from audience import activities, importing, live, querysets, retractions, segments, timeline
+from audience import importing, live, segments
+from audience.activity import activities, retractions, timeline
 from audience.conditions import compile, tree
 from audience.models import Activity, Retraction, SegmentMember
+from audience.subjects import querysets
 from campaigns import counts, plans, responses
 from campaigns.models import Enrollment
 from kit import jobs
@@ -266,19 +268,19 @@ def test_two_at_once_take_it_back_once():
 
 # Every module that reads activities, or answers to mails, and why a reversed one does no harm there.
 KNOWN = {
-    "audience/activities.py": "writes them",
+    "audience/activity/activities.py": "writes them",
     "audience/api/activities.py": "gives the ledger; `stands` those that count",
-    "audience/channels.py": "spellings, of reversed ones too",
+    "audience/activity/channels.py": "spellings, of reversed ones too",
     "audience/conditions/scan.py": "a reader",
-    "audience/holders.py": "all of somebody's rows, whatever they say",
+    "audience/subjects/holders.py": "all of somebody's rows, whatever they say",
     "audience/importing/kinds/activities.py": "writes them",
     "audience/importing/rollback.py": "reverses them",
-    "audience/kinds.py": "whether any there is, reversed ones too: they stay in the ledger",
+    "audience/activity/kinds.py": "whether any there is, reversed ones too: they stay in the ledger",
     "audience/likeness/traits.py": "a reader",
-    "audience/offers.py": "values on offer",
-    "audience/querysets.py": "a reader",
-    "audience/retractions.py": "reverses them",
-    "audience/timeline.py": "a reader",
+    "audience/asked/offers.py": "values on offer",
+    "audience/subjects/querysets.py": "a reader",
+    "audience/activity/retractions.py": "reverses them",
+    "audience/activity/timeline.py": "a reader",
     "audience/views/recording.py": "takes one back",
     "audience/views/retractions.py": "a reader",
     "campaigns/counts.py": "a reader",

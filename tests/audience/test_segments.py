@@ -11,11 +11,12 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audience import live, people, segments
+from audience import live, segments
 from audience.conditions import compile, tree
 from audience.conditions.tree import ConditionError
 from audience.models import Dirty, Person, Segment, SegmentMember
 from audience.segments import comparing, filling
+from audience.subjects import people
 from kit import jobs, reading
 from kit.models import AuditEntry, Job
 from kit.sql import Sql, rows, sql

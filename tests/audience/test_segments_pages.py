@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from audience import live, people, segments
+from audience import live, segments
 from audience.models import Segment, SegmentMember
+from audience.subjects import people
 from kit.models import User
 from kit.sql import sql
 from tests.factories import account, activity, person
@@ -149,7 +150,7 @@ def test_history_tells_who_entered_and_left_and_how_many_each_day(ada):
 
 
 def segments_days(segment, today):
-    from audience import stays
+    from audience.segments import stays
 
     return stays.days(segment, today - timedelta(days=5), today)
 

@@ -5,8 +5,8 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.http import Http404
 
-from audience import sight
 from audience.models import Account, Deal, DealRole, Person
+from audience.subjects import sight
 from kit.models import Note, Team, User
 from kit.sql import Sql, rows, run, sql
 from tests.factories import NOW, account, deal, person

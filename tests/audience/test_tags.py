@@ -10,9 +10,9 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audience import inbulk, owners, people, tags
 from audience.conditions import compile, describe, tree
 from audience.models import Account, FieldChange, Person, Tag, Tagged
+from audience.subjects import inbulk, owners, people, tags
 from kit import bulk, jobs
 from kit.models import AuditEntry, Job, User
 from kit.sql import Sql, rows, sql

@@ -7,9 +7,9 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audience import timeline
+from audience.activity import timeline
+from audience.activity.timeline import Cursor, Wanted
 from audience.models import Activity, ActivityKind, Case, DealRole
-from audience.timeline import Cursor, Wanted
 from kit.models import User
 from tests.factories import NOW, account, activity, days_ago, deal, person, purchase
 

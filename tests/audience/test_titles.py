@@ -3,8 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from audience import people, titles
 from audience.models import FieldChange, Person, TitleRules
+from audience.subjects import people, titles
 from kit import jobs
 from kit.models import AuditEntry, Job, User
 from tests.factories import NOW, days_ago

@@ -13,8 +13,10 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from audience import consent, erasure, visitors
+from audience import consent
+from audience.activity import visitors
 from audience.models import Activity, PageView, Person, Visitor
+from audience.subjects import erasure
 from campaigns import tracking
 from kit import installation
 from kit.models import AuditEntry

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from audience import activities, tags
+from audience.activity import activities
 from audience.models import Account, AccountRole, Case, Contract, Deal, FieldChange, Identity, Person
+from audience.subjects import tags
 from kit import notes, work
 from kit.models import User
 from kit.sql import sql

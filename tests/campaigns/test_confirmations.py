@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from audience import erasure
 from audience.models import ConsentRecord, Person
+from audience.subjects import erasure
 from campaigns import letters, sending
 from campaigns.models import Letter, Message
 from kit.models import User

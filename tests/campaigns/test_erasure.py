@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audience import erasure
+from audience.subjects import erasure
 from campaigns import channels, sending
 from campaigns.channels import Outcome
 from campaigns.models import Letter, Message, MessageAttempt

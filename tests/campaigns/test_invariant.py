@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from audience import live as engine
-from audience import people
+from audience.subjects import people
 from campaigns import entry, invariant, journeys, plans
 from campaigns.models import Campaign, Enrollment, Message, StepRun
 from kit.sql import sql

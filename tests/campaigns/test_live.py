@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from audience import exclusions, people, segments
 from audience import live as engine
+from audience import segments
 from audience.models import Field, Person, SegmentMember
+from audience.subjects import exclusions, people
 from campaigns import entry, journeys, live, plans
 from campaigns.models import Campaign, Enrollment, Message
 from kit import jobs, reading

@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from audience import consent, live, timeline
+from audience import consent, live
+from audience.activity import timeline
 from audience.conditions import explain, tree
 from audience.models import Activity, ActivityKind, Dirty, Person
 from campaigns import plans, responses

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from audience import exclusions, people
 from audience import live as engine
 from audience.models import Person
+from audience.subjects import exclusions, people
 from campaigns import entry, journeys, plans, tracing
 from campaigns.models import Campaign, Enrollment, Message, MessageAttempt, Response
 from kit.sql import sql

@@ -11,8 +11,8 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from audience import tags
 from audience.models import Account, Activity, Person, Tag
+from audience.subjects import tags
 from integrations import feed
 from integrations.models import Change
 from kit.sql import rows, run, sql

@@ -7,8 +7,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from audience import listing
 from audience.models import DealRole
+from audience.subjects import listing
 from kit import installation, jobs, pages
 from kit.models import User
 from lifecycle import board, moving, stages

@@ -9,8 +9,10 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from audience import duplicates, merging, people
+from audience import merging
+from audience.merging import duplicates
 from audience.models import Duplicate, Identity, Person, PhoneNumber
+from audience.subjects import people
 from kit.models import User
 from kit.sql import Sql, run, value
 from tests import factories

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from audience import merging, tags
+from audience import merging
 from audience.models import Account, AccountRole
+from audience.subjects import tags
 from kit.sql import sql
 from tests import factories
 from tests.factories import NOW

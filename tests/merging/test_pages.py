@@ -8,9 +8,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from audience import duplicates, erasure, merging, people
+from audience import merging
 from audience.importing import rollback
+from audience.merging import duplicates
 from audience.models import Duplicate, Import, Merge, Person
+from audience.subjects import erasure, people
 from integrations.models import Change
 from kit import jobs, notes
 from kit.models import AuditEntry, User

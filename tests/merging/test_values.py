@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from audience import accounts, merging, people, tags
+from audience import merging
 from audience.conditions import compile, tree
 from audience.models import Account, Activity, Field, FieldChange, Identity, Person
+from audience.subjects import accounts, people, tags
 from kit.sql import rows, sql
 from tests import factories
 from tests.audience.importing.bringing import bring

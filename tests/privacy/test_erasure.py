@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from audience import consent, erasure, importing, live
+from audience import consent, importing, live
 from audience.models import Activity, ConsentRecord, Deal, FieldChange, Import, Person, Purchase, SegmentMember
+from audience.subjects import erasure
 from campaigns import sending
 from campaigns.models import Enrollment, Letter, Message, Response
 from kit import holding, jobs, notes

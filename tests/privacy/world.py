@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from audience import activities, consent, deals, people, tags
+from audience import consent
+from audience.activity import activities
+from audience.commerce import deals
 from audience.models import (
     AccountRole,
     Case,
@@ -22,6 +24,7 @@ from audience.models import (
     Reject,
     Visitor,
 )
+from audience.subjects import people, tags
 from audience.webforms import submitting
 from campaigns.models import Letter, MessageAttempt, Response, StepRun
 from kit import jobs, notes, work

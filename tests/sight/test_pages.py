@@ -6,8 +6,9 @@ import pytest
 from django.core.cache import cache
 from django.urls import reverse
 
-from audience import consent, people
+from audience import consent
 from audience.models import Account, Person, Tagged
+from audience.subjects import people
 from kit import work
 from kit.models import Team, User
 from lifecycle import stages

@@ -12,7 +12,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from audience import activities, channels, consent, costs, custom, kinds, merging, retractions
+from audience import consent, merging
+from audience.activity import activities, channels, kinds, retractions
+from audience.commerce import costs
 from audience.importing import saved, schedules
 from audience.models import (
     AccountRole,
@@ -31,6 +33,7 @@ from audience.models import (
     Reject,
     Suppression,
 )
+from audience.subjects import custom
 from audience.webforms import submitting
 from campaigns.models import Letter
 from kit import jobs, notes, work

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience import families, history, people
+from audience.belonging import families
 from audience.importing import planning, references, subjects
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Kind, Need, Target
 from audience.importing.values import CURRENCY, INSTANT, INTEGER, MONEY, SITE
 from audience.models import Account
+from audience.subjects import history, people
 from kit.sql import Sql, join, name, run, sql
 
 TARGETS = (

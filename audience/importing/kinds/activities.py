@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience import arrivals, channels
+from audience.activity import arrivals, channels
 from audience.importing import references, sourced
 from audience.importing.run import Run
 from audience.importing.targets import PROPERTIES, Check, Derived, Kind, Need, Target

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience import history, people, titles
 from audience.importing import planning, references, subjects
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Kind, Need, Target
 from audience.importing.values import EMAIL_ADDRESS, INSTANT, is_email
 from audience.models import Person
+from audience.subjects import history, people, titles
 from kit.sql import Sql, join, name, run, sql
 
 TARGETS = (

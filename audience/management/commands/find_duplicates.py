@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from audience import duplicates
+from audience.merging import duplicates
 from audience.models import Duplicate
 
 

@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from audience import people
 from audience.models import Activity, ActivityKind, Dirty, Identity, Person
+from audience.subjects import people
 from kit import installation
 from kit.models import User
 from tests.asking import Api, secret_of, user

@@ -10,8 +10,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from audience import accounts, consent, people, segments
+from audience import consent, segments
 from audience.models import ConsentRecord, Field, FieldChange, Identity, Person
+from audience.subjects import accounts, people
 from kit.models import AuditEntry, User
 from scoring.models import Score, ScoringModel
 from tests.asking import Api, secret_of, user

@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.db import InternalError, connection, transaction
 from django.utils import timezone
 
-from audience.builder import ConditionField
+from audience.asked.builder import ConditionField
 from audience.conditions import compile, offering, tree, trial
 from audience.models import Field, Person
 from kit import reading

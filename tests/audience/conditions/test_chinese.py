@@ -20,8 +20,8 @@ from audience.conditions import describe, tree
 pytestmark = pytest.mark.django_db
 
 CATALOGUE = Path(settings.BASE_DIR, "locale/zh_Hans/LC_MESSAGES")
-SPOKEN = ("audience/conditions/*.py", "audience/fields.py", "audience/agreed.py", "audience/related.py",
-          "audience/tagged.py", "lifecycle/fields.py", "scoring/fields.py", "campaigns/fields.py")  # fmt: skip
+SPOKEN = ("audience/conditions/*.py", "audience/asked/fields.py", "audience/asked/agreed.py", "audience/asked/related.py",
+          "audience/asked/tagged.py", "lifecycle/fields.py", "scoring/fields.py", "campaigns/fields.py")  # fmt: skip
 NAMED = re.compile(r"%\(\w+\)s")
 WORDS: dict[str, Any] = {
     "_": None,

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from audience import live, people, segments
+from audience import live, segments
 from audience.conditions import compile, describe, explain, tree
 from audience.conditions.tree import ConditionError
 from audience.models import ConsentRecord, Contract, ContractAmendment, Segment, Topic
 from audience.segments import editing
+from audience.subjects import people
 from kit.sql import rows
 from tests import factories
 from tests.factories import NOW, days_ago

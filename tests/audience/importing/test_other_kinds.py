@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from django.db.models import Count, Sum
 
-from audience import querysets
 from audience.models import (
     Account,
     Activity,
@@ -24,6 +23,7 @@ from audience.models import (
     Product,
     Purchase,
 )  # fmt: skip
+from audience.subjects import querysets
 from tests.audience.importing.bringing import NOW, bring, counts, rejects, shared
 
 pytestmark = pytest.mark.django_db

@@ -10,9 +10,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from audience import importing, live, people
+from audience import importing, live
 from audience.importing import rollback
 from audience.models import Import, Person
+from audience.subjects import people
 from kit import jobs, notes
 from kit.models import AuditEntry, Job, User
 from kit.sql import dicts, name, sql

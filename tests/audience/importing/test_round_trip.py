@@ -10,8 +10,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from audience import custom, importing
+from audience import importing
 from audience.models import Account, FieldChange, Import, Person
+from audience.subjects import custom
 from kit import jobs
 from kit.models import User
 from tests.audience.importing.bringing import NOW, bring, counts

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from audience import erasure, importing
+from audience import importing
 from audience.importing import formats, said
 from audience.importing.headers import Column
 from audience.models import Account, Deal, Import, Person, Product
+from audience.subjects import erasure
 from kit import jobs
 from kit.models import User
 from tests.audience.importing.bringing import NOW, bring, counts, rejects

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from audience import consent, erasure, people
+from audience import consent
 from audience.models import (
     Activity,
     ConsentRecord,
@@ -23,6 +23,7 @@ from audience.models import (
     Suppression,
     Visitor,
 )
+from audience.subjects import erasure, people
 from audience.views.hosted import BEGAN, COOKIE, LATEST
 from audience.webforms import submitting
 from audience.webforms.asking import Question

@@ -1,0 +1,1 @@
+"""What conditions may ask of the audience, and the field in which people build them."""

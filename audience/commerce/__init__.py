@@ -1,0 +1,1 @@
+"""What is sold and agreed: deals in their pipelines, contracts, service cases, and what channels cost."""

@@ -1,0 +1,1 @@
+"""People and accounts: how they come into being, change, are found, shown, owned, left out and forgotten."""
