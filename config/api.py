@@ -38,6 +38,7 @@ from kit.api.jobs import Jobs
 from kit.api.views import Resource
 from lifecycle.api.lifecycles import Lifecycles, Stages, Versions
 from lifecycle.api.memberships import Memberships, Movements
+from lifecycle.api.partners import Applications, PartnerSteps
 from reporting.api.funnel import FunnelReport, HandOffReport, LoopReport
 from reporting.api.ledger import LedgerReport
 from reporting.api.money import ConcentrationReport, LiftReport, RetentionReport
@@ -84,6 +85,8 @@ RESOURCES: dict[str, type[Resource]] = {
     "lifecycles/<slug:lifecycle>/stages": Stages,
     "memberships": Memberships,
     "movements": Movements,
+    "partner-applications": Applications,
+    "partner-steps": PartnerSteps,
     "scoring-models": ScoringModels,
     "scoring-models/<slug:model>/versions": ScoringVersions,
     "scores": Scores,

@@ -12,7 +12,7 @@ class LifecycleConfig(AppConfig):
         from audience.conditions import uses
         from kit import audit, jobs, navigation
         from kit.api import problems
-        from kit.registry import ending, import_kind, joining, panel
+        from kit.registry import defaults, ending, import_kind, joining, panel
         from lifecycle import (
             fields,
             holders,
@@ -28,6 +28,8 @@ class LifecycleConfig(AppConfig):
             undo,
             versions,
         )
+        from lifecycle.partners import applications, kinds
+        from lifecycle.views import partners
 
         problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))
         problems.register(undo.UndoRefused, problems.refusal(409, "undo_refused"))
@@ -48,5 +50,11 @@ class LifecycleConfig(AppConfig):
         ending(stages.erase)
         joining(merges.join, merges.part)
         importing.register()
+        defaults(kinds.ensure_defaults)
+        problems.register(applications.Refused, problems.refusal(409, "application_refused"))
+        ending(applications.end)
+        panel("account", _("Partner"), "lifecycle/_partner_panel.html", partners.panel, order=12)
+        panel("urgent", "", "lifecycle/_applications_waiting.html", partners.waiting_panel, order=60)
         panel("start", _("Publish a lifecycle"), "lifecycle/_first_step.html", versions.first_step, order=20)
         navigation.register(area="main", label=_("Lifecycles"), url_name="lifecycles", icon="route", order=20)
+        navigation.register(area="main", label=_("Partners"), url_name="partners", icon="handshake", order=22)

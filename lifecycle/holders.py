@@ -5,6 +5,7 @@ from lifecycle import importing, models
 
 OF_MEMBERSHIP = "SELECT t.id, m.subject_id FROM {} t JOIN lifecycle_membership m ON m.id = t.membership_id"
 # A reason that others were moved for too is a category, which figures count by, and no remark about somebody.
+STEPS_OF = "SELECT id, account_id AS subject_id FROM lifecycle_checklistitem"
 SHARED = """held.kind = 'erasure' OR held.transition_id IS NOT NULL OR EXISTS (
     SELECT FROM lifecycle_movement other
     WHERE other.reason = held.reason AND other.membership_id <> held.membership_id)"""
@@ -23,4 +24,14 @@ def register_all() -> None:
     registry.holder(
         models.BulkMember, "moves of many", personal=("why",), whose=OF_MEMBERSHIP.format("lifecycle_bulkmember")
     )
+    # Whoever asked; which account became a partner is no word about a person.
+    registry.holder(
+        models.Application,
+        "partner applications",
+        personal=("reason",),
+        whose="SELECT id, person_id AS subject_id FROM lifecycle_application",
+    )
+    same_step = "theirs.step_id = ours.step_id"
+    registry.holder(models.ChecklistItem, "steps of partners", whose=STEPS_OF, same=same_step)
+    registry.spare(models.Programme, models.ProgrammeStep)
     registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition)

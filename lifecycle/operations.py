@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from kit import deadletters
+from kit import deadletters, periodic
 from kit.deadletters import DeadLetter
 from kit.models import User
 from kit.sql import Sql, rows, sql
 from lifecycle import live
 from lifecycle.models import Version
+from lifecycle.partners import applications, checklist
 
 
 def stopped_rules(limit: int, key: str | None) -> Sequence[DeadLetter]:
@@ -59,3 +60,16 @@ STOPPED_RULES = deadletters.Kind(
 def register_all() -> None:
     """Name what lifecycles have to tell; `AppConfig.ready` calls it."""
     deadletters.register(STOPPED_RULES)
+    periodic.register(
+        "take_in_partners",
+        _("Partners"),
+        _("Forms by which partners apply become applications, and steps of which it has happened are done."),
+        task="lifecycle.tasks.take_in_partners",
+        every=timedelta(minutes=1),
+        run=_take_in,
+    )
+
+
+def _take_in(now: datetime) -> None:
+    applications.take_in(now)
+    checklist.notice(now)

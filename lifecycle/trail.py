@@ -13,4 +13,11 @@ ACTIONS = {
     "lifecycle.resume": _("Rules of a lifecycle run again"),
     "lifecycle.stop": _("Rules of a lifecycle stopped"),
     "lifecycle.undo": _("Move taken back"),
+    "partner.approve": _("Partner approved"),
+    "partner.certify": _("Partner certified"),
+    "partner.decline": _("Partner declined"),
+    "partner.programme": _("Partner programme set up"),
+    "partner.reconsider": _("Decision about a partner taken back"),
+    "partner.step_done": _("Step of a partner done"),
+    "partner.step_open": _("Step of a partner to be done again"),
 }

@@ -2,9 +2,19 @@
 
 from django.urls import path
 
-from lifecycle.views import board, lifecycles, memberships
+from lifecycle.views import board, lifecycles, memberships, partners
 
 urlpatterns = [
+    path("partners/", partners.Partners.as_view(), name="partners"),
+    path("partners/applications/", partners.Applications.as_view(), name="partner_applications"),
+    path("partners/applications/<int:pk>/", partners.application, name="partner_application"),
+    path("partners/applications/<int:pk>/approve/", partners.approve, name="partner_approve"),
+    path("partners/applications/<int:pk>/decline/", partners.decline, name="partner_decline"),
+    path("partners/applications/<int:pk>/reconsider/", partners.reconsider, name="partner_reconsider"),
+    path("partners/programmes/", partners.programmes_page, name="partner_programmes"),
+    path("partners/programmes/<slug:slug>/", partners.programme, name="partner_programme"),
+    path("partners/steps/<int:pk>/", partners.step, name="partner_step"),
+    path("accounts/<int:pk>/certificate/", partners.certify, name="partner_certify"),
     path("lifecycles/", lifecycles.lifecycles, name="lifecycles"),
     path("lifecycles/start/", lifecycles.start, name="lifecycle_start"),
     path("lifecycles/moves/<int:pk>/", board.BulkMoved.as_view(), name="bulk_move"),

@@ -1,0 +1,47 @@
+"""The kinds of activities that tell of partners, and the rows of them as reports and pages read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from audience.activity import activities, kinds
+from audience.models import Activity
+from kit.sql import Sql, sql
+
+SOURCE = "partners"
+APPLIED = "partner_application"
+APPROVED = "application_approved"
+DECLINED = "application_declined"
+CERTIFIED = "partner_certified"
+REGISTERED = "deal_registered"
+CHANNEL = "partner"
+
+
+def ensure_defaults(now: datetime) -> None:
+    """What these kinds are called. Safe to repeat."""
+    inbound, outbound = Activity.Direction.INBOUND.value, Activity.Direction.OUTBOUND.value
+    for slug, label, direction in (
+        (APPLIED, _("Partner application"), inbound),
+        (APPROVED, _("Application approved"), outbound),
+        (DECLINED, _("Application declined"), outbound),
+        (CERTIFIED, _("Partner certified"), inbound),
+        (REGISTERED, _("Deal registered"), inbound),
+    ):
+        is_theirs = direction == inbound
+        kinds.ensure(
+            slug, label, channel=CHANNEL, direction=direction, is_response=is_theirs, is_engagement=is_theirs, now=now
+        )
+
+
+def told(kind: str, accounts: Sql) -> Sql:
+    """The activities of a kind that stand now, of the accounts of a statement: id, account_id, occurred_at, properties."""
+    return sql(
+        """SELECT x.id, x.account_id, x.occurred_at, x.properties FROM audience_activity x
+           WHERE x.kind_id = (SELECT k.id FROM audience_activitykind k WHERE k.slug = {}) AND x.account_id IS NOT NULL
+             AND x.reversal_of_id IS NULL AND NOT {} AND x.account_id IN ({})""",
+        kind,
+        activities.is_reversed("x"),
+        accounts,
+    )

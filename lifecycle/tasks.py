@@ -1,0 +1,12 @@
+"""Tasks of lifecycles: each reads the clock and calls one verb."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from kit import periodic
+
+
+@shared_task
+def take_in_partners() -> None:
+    """Every minute: who has applied, and which steps were taken."""
+    periodic.turn("take_in_partners", timezone.now())
