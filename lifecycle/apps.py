@@ -57,4 +57,4 @@ class LifecycleConfig(AppConfig):
         panel("urgent", "", "lifecycle/_applications_waiting.html", partners.waiting_panel, order=60)
         panel("start", _("Publish a lifecycle"), "lifecycle/_first_step.html", versions.first_step, order=20)
         navigation.register(area="main", label=_("Lifecycles"), url_name="lifecycles", icon="route", order=20)
-        navigation.register(area="main", label=_("Partners"), url_name="partners", icon="handshake", order=22)
+        navigation.register(area="main", label=_("Partners"), url_name="partners", icon="network", order=22)

@@ -77,7 +77,7 @@ class ApplicationFilters(django_filters.FilterSet):
 class Applications(Listed, Shown):
     """Who asked to become a partner."""
 
-    scope = "memberships"
+    scope = "lifecycles"
     right = "people"
     queryset = Application.objects.select_related(
         "programme__lifecycle", "submission", "person", "account", "decided_by"
@@ -162,7 +162,7 @@ class StepFilters(django_filters.FilterSet):
 class PartnerSteps(Listed, Shown):
     """What partners have to do and have done."""
 
-    scope = "memberships"
+    scope = "lifecycles"
     right = "people"
     queryset = ChecklistItem.objects.select_related("step__programme__lifecycle", "account")
     serializer_class = PartnerStepRow

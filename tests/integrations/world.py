@@ -17,7 +17,7 @@ Parts = dict[str, dict[str, Any]]
 
 # Each row of these is somebody's: a salesperson sees their own alone.
 OF_SUBJECTS = (
-    "people", "accounts", "account-roles", "activities", "deals", "purchases", "contracts", "cases", "memberships",
+    "partner-applications", "partner-steps", "people", "accounts", "account-roles", "activities", "deals", "purchases", "contracts", "cases", "memberships",
     "movements", "scores", "enrollments", "messages", "duplicates", "merges",
 )  # fmt: skip
 
@@ -61,6 +61,8 @@ def _of(things: Things) -> Parts:
         "deals": things.deal.pk,
         "purchases": Purchase.objects.get(person=things.person).pk,
         "contracts": Contract.objects.get(account=things.account).pk,
+        "partner-applications": things.application.pk,
+        "partner-steps": things.partner_step.pk,
         "cases": Case.objects.get(person=things.person).pk,
         "memberships": things.membership.pk,
         "movements": things.movement.pk,

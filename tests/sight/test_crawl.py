@@ -35,11 +35,11 @@ NO_PAGE = {
     "task_remove", "task_restore", "person_tags", "account_tags", "person_owner", "account_owner", "conditions_check",
     "activity_take_back", "consent_take_back", "movement_undo", "bulk_undo", "suppression_find", "message_resend",
     "report_note", "report_note_remove", "report_pars", "ledger_check", "readiness_measure", "readiness_segment",
-    "best_customers_segment", "look_alikes_segment",
+    "partner_approve", "partner_decline", "partner_reconsider", "partner_step", "best_customers_segment", "look_alikes_segment",
 }  # fmt: skip
 # Where somebody who sees everybody is told of those whom the salesperson does not see: else this would find nothing.
 NAMING = {
-    "people", "accounts", "account", "account_people", "account_timeline", "account_choose", "search", "activities", "cases",
+    "partner_applications", "people", "accounts", "account", "account_people", "account_timeline", "account_choose", "search", "activities", "cases",
     "segment", "segment_members", "segment_history", "lifecycle_members", "lifecycle_board", "lifecycle_board_column",
     "bulk_move", "scoring_model", "scoring_scores", "scoring_crossings", "report_people", "report_customers",
     "report_lift_people", "ledger", "campaign_people", "outbox", "mailbox", "work", "content_people", "content_version",

@@ -34,11 +34,15 @@ ABOUT = {
     **dict.fromkeys(
         ("account", "account_people", "account_timeline", "account_edit", "account_tags", "account_owner",
          "account_deal", "account_record", "account_contract", "account_roles", "account_claim", "account_case",
-         "account_merge"), "account"
+         "account_merge", "partner_certify"), "account"
     ),
     **dict.fromkeys(("deal", "deal_edit", "deal_roles"), "deal"),
     **dict.fromkeys(("contract", "contract_edit", "contract_amend"), "contract"),
     "case": "case", "case_edit": "case",
+    **dict.fromkeys(
+        ("partner_application", "partner_approve", "partner_decline", "partner_reconsider"), "application"
+    ),
+    "partner_step": "partner_step",
     "activity_take_back": "activity", "consent_take_back": "consent",
     "membership_move": "membership", "movement_undo": "movement", "bulk_undo": "bulk",
     "duplicate_two": "pair", "merge": "merge", "merge_part": "merge",

@@ -39,7 +39,8 @@ from campaigns.models import Letter
 from kit import jobs, notes, work
 from kit.models import AuditEntry, Team, User
 from lifecycle import moving, stages
-from lifecycle.models import Membership
+from lifecycle.models import Application, ChecklistItem, Lifecycle, Membership
+from lifecycle.partners import applications, checklist, programmes
 from reporting import filling
 from reporting.models import ChartNote, LedgerCheck
 from scoring import documents
@@ -76,6 +77,8 @@ class Things:
     message: Any = None
     letter: Any = None
     pair: Any = None
+    application: Any = None
+    partner_step: Any = None
     merge: Any = None
 
 
@@ -123,6 +126,19 @@ def _sent(trio: list[Things]) -> None:
     RefusedSubmission.objects.create(
         form=form, reason="trap", answers={"email": f"a@{UNOWNED}.example"}, occurred_at=NOW
     )
+    _partners(trio, form)
+
+
+def _partners(trio: list[Things], form: Any) -> None:
+    """Each of the three applied by that form, and each account has a step to take."""
+    allies = Lifecycle.objects.create(slug="allies", name="Allies", species="partner", of="account", created_at=NOW)
+    steps = [programmes.Step("Sign the terms", 7)]
+    programme = programmes.set_up(allies, form=form, certified_months=12, steps=steps, by=None, now=NOW)
+    applications.take_in(NOW)
+    for each in trio:
+        checklist.begin(programme, each.account, now=NOW)
+        each.application = Application.objects.get(person=each.person)
+        each.partner_step = ChecklistItem.objects.get(account=each.account)
 
 
 def _known(things: Things, author: User) -> None:
