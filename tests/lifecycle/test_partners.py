@@ -246,17 +246,17 @@ def test_a_program_decides_and_ticks_steps():
     made = programme()
     application = applied(made)
     api = Api(user(), "lifecycles:read", "lifecycles:write")
-    [row] = api.pages("partner-applications/?state=waiting")
+    [row] = api.pages("/partner-applications/?state=waiting")
     assert (row["id"], row["answers"]["email"]) == (application.pk, "ann@acme.example")
-    api.refused("POST", f"partner-applications/{application.pk}/approve/", {}, 400, "required")
-    told = api.post(f"partner-applications/{application.pk}/approve/", {"new": "Acme"})
+    api.refused("post", f"/partner-applications/{application.pk}/approve/", {}, 400, "required")
+    told = api.post(f"/partner-applications/{application.pk}/approve/", {"new": "Acme"})
     assert told["state"] == "approved"
-    api.refused("POST", f"partner-applications/{application.pk}/decline/", {"reason": "No"}, 409, "decided")
-    steps = api.pages(f"partner-steps/?account={told['account']}&is_open=true")
+    api.refused("post", f"/partner-applications/{application.pk}/decline/", {"reason": "No"}, 409, "decided")
+    steps = api.pages(f"/partner-steps/?account={told['account']}&is_open=true")
     assert [each["step"] for each in steps] == [each.name for each in STEPS]
-    assert api.post(f"partner-steps/{steps[0]['id']}/done/")["done_at"]
-    assert api.post(f"partner-steps/{steps[0]['id']}/reopen/")["done_at"] is None
-    assert api.post(f"partner-applications/{application.pk}/reconsider/")["state"] == "waiting"
+    assert api.post(f"/partner-steps/{steps[0]['id']}/done/")["done_at"]
+    assert api.post(f"/partner-steps/{steps[0]['id']}/reopen/")["done_at"] is None
+    assert api.post(f"/partner-applications/{application.pk}/reconsider/")["state"] == "waiting"
 
 
 def test_whoever_is_erased_asks_for_nothing_any_more_and_salespeople_see_their_own(client):
