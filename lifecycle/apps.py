@@ -14,6 +14,7 @@ class LifecycleConfig(AppConfig):
         from kit.api import problems
         from kit.registry import ending, import_kind, joining, panel
         from lifecycle import (
+            backtests,
             fields,
             holders,
             importing,
@@ -39,6 +40,8 @@ class LifecycleConfig(AppConfig):
         supporting.register_all()
         engine.register(engine.Judge("stages", 20, live.judge, live.clock))
         uses.register(versions.kept)
+        problems.register(backtests.BacktestRefused, problems.refusal(409, "backtest_refused"))
+        jobs.register(backtests.KIND, backtests.work, tidy=backtests.tidy, counts="days")
         jobs.register("replay", versions.replay_job, counts="days")
         jobs.register("preview", versions.preview_job, counts="days")
         jobs.register("bulk_move", moving.move_job)

@@ -23,4 +23,5 @@ def register_all() -> None:
     registry.holder(
         models.BulkMember, "moves of many", personal=("why",), whose=OF_MEMBERSHIP.format("lifecycle_bulkmember")
     )
-    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition)
+    registry.holder(models.Reached, "backtests", goes=True, follows="true", merge=registry.ASIDE)
+    registry.spare(models.Backtest, models.Lifecycle, models.Version, models.Stage, models.Transition)

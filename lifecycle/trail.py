@@ -3,6 +3,9 @@
 from django.utils.translation import gettext_lazy as _
 
 ACTIONS = {
+    "lifecycle.backtest": _("Backtest of a lifecycle version asked for"),
+    "lifecycle.backtest_remove": _("Backtest removed"),
+    "lifecycle.draft_number": _("Number in a rule of a draft changed"),
     "lifecycle.bulk_move": _("Many moved to a stage"),
     "lifecycle.bulk_undo": _("Move of many taken back"),
     "lifecycle.discard": _("Lifecycle draft discarded"),

@@ -1,7 +1,19 @@
-"""The tables of lifecycles: the model of stages, and the ledger."""
+"""The tables of lifecycles: the model of stages, the ledger, and what was tried on the past."""
 
+from lifecycle.models.backtest import Backtest, Reached
 from lifecycle.models.bulk import BulkMember, BulkMove
 from lifecycle.models.ledger import Membership, Movement
 from lifecycle.models.plan import Lifecycle, Stage, Transition, Version
 
-__all__ = ["BulkMember", "BulkMove", "Lifecycle", "Membership", "Movement", "Stage", "Transition", "Version"]
+__all__ = [
+    "Backtest",
+    "BulkMember",
+    "BulkMove",
+    "Lifecycle",
+    "Membership",
+    "Movement",
+    "Reached",
+    "Stage",
+    "Transition",
+    "Version",
+]
