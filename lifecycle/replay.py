@@ -48,7 +48,8 @@ def run(
 
     Each local day is one pass at the midnight that ends it, over the subjects to whom something happened that day or
     for whom time alone changed something, in a transaction of its own; then one pass for the day that is not over.
-    `after` resumes behind a day that is done already; `asked` are other rules than the version's. Equal to passes run live at each of those midnights.
+    `after` resumes behind a day that is done already; `asked` are other rules than the version's.
+    Equal to passes run live at each of those midnights.
     """
     asked = asked or rules.read(version)
     end = until or now + timedelta(microseconds=1)

@@ -17,6 +17,7 @@ from kit.sql import Sql, join, name, rows, run, sql
 from lifecycle import ledgers, stages
 from lifecycle.models import Movement, Version
 
+TAKEN_FOR_GRANTED = 1000  # rows of a table that was never counted, about
 ENTRY = 0  # how the entry condition is named among the ids of transitions
 
 # Facts that have a date of their own, which stands even when it lies before the subject's arrival in the stage: a deal
@@ -109,7 +110,8 @@ def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, ki
             return 0
         if not _ask(rules, at, among is not None):
             return 0
-        _respect_undo(rules, at)
+        if kind != Movement.Kind.REPLAY:  # it comes before anything that could be taken back
+            _respect_undo(rules, at)
         if steps := _walk(rules):
             _date(rules, at)
         if rules.watch:
@@ -119,10 +121,16 @@ def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, ki
         return stages.move_many(_moves(rules), stages.Ledgering(rules.version, kind, _("rules"), now))
 
 
+def _counted(table: str, rows_in_it: int) -> int:
+    """The number, and the planner knows of it where it is more than it takes for granted of a new table."""
+    if rows_in_it > TAKEN_FOR_GRANTED:
+        run(sql("ANALYZE {}", name(table)))
+    return rows_in_it
+
+
 def _note_subjects(among: Sql) -> int:
     found = run(sql("INSERT INTO pass_subject SELECT DISTINCT subject_id FROM ({}) among", among))
-    run(Sql("ANALYZE pass_subject"))
-    return found
+    return _counted("pass_subject", found)
 
 
 def _ask(rules: Rules, at: datetime, some: bool) -> int:
@@ -142,8 +150,7 @@ def _ask(rules: Rules, at: datetime, some: bool) -> int:
             any_held,
         )
     )
-    run(Sql("ANALYZE pass_truth"))
-    return found
+    return _counted("pass_truth", found)
 
 
 def _respect_undo(rules: Rules, at: datetime) -> None:
@@ -262,8 +269,7 @@ def _walk(rules: Rules) -> int:
             rules.length,
         )
     )
-    run(Sql("ANALYZE pass_step"))
-    return found
+    return _counted("pass_step", found)
 
 
 def _date(rules: Rules, at: datetime) -> None:

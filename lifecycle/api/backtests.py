@@ -45,14 +45,14 @@ class BacktestRow(Row):
         read_only=True,
         allow_null=True,
         help_text="“sides” has the figures of each version, “differ” how many only one of them brings to the stage, "
-        "“points” those of each value that was tried.",
+        "“points” those of each value tried.",
     )
 
     class Meta:
         model = Backtest
         fields: tuple[str, ...] = (
-            "id", "version", "against", "begins_on", "ends_on", "stage", "outcome_stage", "outcome", "horizon", "points",
-            "created_at", "created_by", "job", "result",
+            "id", "version", "against", "begins_on", "ends_on", "stage", "outcome_stage", "outcome", "horizon",
+            "points", "created_at", "created_by", "job", "result",
         )  # fmt: skip
         read_only_fields = fields
 

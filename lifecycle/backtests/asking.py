@@ -109,8 +109,10 @@ def take(backtest: Backtest, point: int, *, by: User | None, now: datetime) -> T
     version = Version.objects.select_for_update().get(pk=backtest.version_id)
     if version.state != Version.State.DRAFT:
         raise BacktestRefused(_("%(version)s is not a draft any more.") % {"version": version})
-    rule = Transition.objects.select_for_update(of=("self",)).select_related("version__lifecycle").get(
-        pk=backtest.swept_id
+    rule = (
+        Transition.objects.select_for_update(of=("self",))
+        .select_related("version__lifecycle")
+        .get(pk=backtest.swept_id)
     )
     there = {each.place: each.value for each in numbers.of_rule(rule, version.lifecycle.of)}
     place = tuple(backtest.place)

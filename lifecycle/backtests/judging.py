@@ -1,4 +1,4 @@
-"""The figures of a backtest: flows of either side, who differs, and how well the stage tells who reaches the outcome."""
+"""The figures of a backtest: flows of either side, who differs, how well the stage tells who reaches the outcome."""
 
 from __future__ import annotations
 
@@ -240,7 +240,8 @@ class Judged:
             sql(
                 """
                 SELECT stage.slug, stage.name, stage.path,
-                       count(*) FILTER (WHERE comes AND at < {}) - count(*) FILTER (WHERE NOT comes AND at < {}) AS before,
+                       count(*) FILTER (WHERE comes AND at < {})
+                           - count(*) FILTER (WHERE NOT comes AND at < {}) AS before,
                        count(*) FILTER (WHERE comes AND at >= {}) AS came,
                        count(*) FILTER (WHERE NOT comes AND at >= {}) AS "left",
                        count(*) FILTER (WHERE comes) - count(*) FILTER (WHERE NOT comes) AS after

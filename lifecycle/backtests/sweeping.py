@@ -2,8 +2,8 @@
 
 The version is walked without the rule. Up to the moment at which the rule would first move a subject, that is the very
 way which the subject takes by the version with the rule, whatever the number is. So each pass asks the rule's condition
-at every value at once, of the same facts, and notes whom it would have moved for the first time at which value. Subjects
-whose conditions ask for the stages of others are the exception: the others stand where they stand without the rule.
+at every value at once, of the same facts, and notes whom it would have moved for the first time at which value.
+Conditions that ask for the stages of others are the exception: those stand where they stand without the rule.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class Watch:
         In the stage from which the rule leads, before the pass or on the way through it, unless a rule that comes
         first leads on from there.
         """
-        source = sql("= {}", self.rule.from_stage_id) if self.rule.from_stage_id else sql("<> {}", self.rule.to_stage_id)
+        rule = self.rule
+        source = sql("= {}", rule.from_stage_id) if rule.from_stage_id else sql("<> {}", rule.to_stage_id)
         return sql(
             """
             SELECT DISTINCT ON (place.subject_id, held.key) place.subject_id, held.key, place.step, place.arrived

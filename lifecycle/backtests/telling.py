@@ -25,7 +25,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Point:
-    """One value of a sweep, with its place in the drawing: x from 0 to 100, heights from 0 to 100, None for no figure."""
+    """One line of a sweep's table."""
 
     value: int
     is_present: bool
@@ -95,9 +95,9 @@ def share(answer: Share) -> Told:
         "low": writing.percent(answer.interval.low),
         "high": writing.percent(answer.interval.high),
     }
-    return Told(span, _("few: %(rate)s, %(base)s") % {"rate": rate, "base": base}) if answer.few else Told(
-        rate, _("%(base)s; %(span)s") % {"base": base, "span": span}
-    )  # fmt: skip
+    if answer.few:
+        return Told(span, _("few: %(rate)s, %(base)s") % {"rate": rate, "base": base})
+    return Told(rate, _("%(base)s; %(span)s") % {"base": base, "span": span})
 
 
 def summary(backtest: Backtest) -> dict[str, Any]:
@@ -161,7 +161,8 @@ def _differ(backtest: Backtest, found: dict[str, int]) -> list[dict[str, Any]]:
     }
     if not backtest.against_id:
         words = {"tried_only": _("by this version")}
-    return [{"key": key, "label": label, "count": found[key], "url": f"{url}?who={key}"} for key, label in words.items()]
+    doors = {key: f"{url}?who={key}" for key in words}
+    return [{"key": key, "label": words[key], "count": found[key], "url": doors[key]} for key in words]
 
 
 def _by_time(sides: dict[str, Any]) -> list[dict[str, Any]]:
@@ -170,9 +171,9 @@ def _by_time(sides: dict[str, Any]) -> list[dict[str, Any]]:
     for name in ("tried", "live"):
         for each in sides.get(name, {}).get("by_time", ()):
             line = found.setdefault(each["from"], {"from": each["from"], "tried": None, "live": None})
-            line[name] = share(Share(each["hits"], each["of"])) if each["of"] else Told(
-                writing.NOTHING, _("%(n)s not over yet") % {"n": writing.number(each["unfinished"])}
-            )  # fmt: skip
+            unfinished = _("%(n)s not over yet") % {"n": writing.number(each["unfinished"])}
+            counted = Share(each["hits"], each["of"])
+            line[name] = share(counted) if counted.of else Told(writing.NOTHING, unfinished)
     return [found[day] for day in sorted(found)]
 
 

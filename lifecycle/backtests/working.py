@@ -1,7 +1,7 @@
 """The work of a backtest: the rules of either side walked through history beside the ledger, then judged.
 
-Everything is written into tables on the side, day by day with the job's cursor, so that a killed worker's successor goes
-on where it stood. When the figures are there the tables go; what stays is the result, and who came to the stage.
+Everything is written into tables on the side, day by day with the job's cursor, so that a killed worker's successor
+goes on where it stood. When the figures are there the tables go; what stays is the result, and who came to the stage.
 """
 
 from __future__ import annotations

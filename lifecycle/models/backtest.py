@@ -1,4 +1,4 @@
-"""What trying a version on the past has shown: what was asked, the figures, and who came to the stage that was judged."""
+"""What trying a version on the past has shown: what was asked, the figures, who came to the stage that was judged."""
 
 from datetime import datetime
 

@@ -103,7 +103,13 @@ def test_nothing_of_it_is_in_the_ledger_and_nothing_stays_on_the_side():
 def test_a_draft_tried_beside_nothing_is_what_publishing_it_would_write():
     some_history(5, days=40)
     version = draft(now=NOW)
-    asked = {"begins_on": date(2025, 1, 20), "ends_on": date(2025, 3, 1), "stage": "lead", "outcome_stage": "won", "outcome": None}
+    asked = {
+        "begins_on": date(2025, 1, 20),
+        "ends_on": date(2025, 3, 1),
+        "stage": "lead",
+        "outcome_stage": "won",
+        "outcome": None,
+    }
     found = made(version, **asked)
     replay.run(version, now=NOW, until=datetime(2025, 5, 1, tzinfo=UTC))
     within = Movement.objects.filter(occurred_at__lt=on(60, 0))
@@ -125,9 +131,17 @@ def test_a_sweep_tells_of_each_value_what_a_backtest_of_it_would(rule, values):
     """Of a rule into a gate, whose values leave some behind, and of one that time alone fulfils, so that they go round."""
     some_history(11, people=12, days=30)
     version = draft(now=NOW)
-    number = next(each for each in numbers.of_version(version) if each.rule.priority == rule and each.place[-1] == "value")
+    number = next(
+        each for each in numbers.of_version(version) if each.rule.priority == rule and each.place[-1] == "value"
+    )
     target = number.rule.to_stage.slug
-    asked = {"begins_on": date(2025, 1, 1), "ends_on": date(2025, 2, 5), "stage": target, "outcome": {"not": WON}, "horizon": 5}
+    asked = {
+        "begins_on": date(2025, 1, 1),
+        "ends_on": date(2025, 2, 5),
+        "stage": target,
+        "outcome": {"not": WON},
+        "horizon": 5,
+    }
     swept = made(version, **asked, number=number.key, least=values[0], most=values[1])
     told = {point.pop("value"): point for point in swept.result["points"]}
     assert set(told) >= set(values) and len({point["entered"] for point in told.values()}) > 1
@@ -192,7 +206,14 @@ def test_it_is_asked_for_on_a_page_and_its_people_are_kept_as_a_segment(admin):
     someone, _other = visitor(10, 20), visitor(10)
     url = f"/lifecycles/sales/v{version.number}/backtest/"
     assert "deal is won" in admin.get(url).content.decode()
-    told = {"begins_on": "2025-01-01", "ends_on": "2025-02-01", "beside": "live", "stage": "mql", "outcome": "deal", "horizon": "30"}
+    told = {
+        "begins_on": "2025-01-01",
+        "ends_on": "2025-02-01",
+        "beside": "live",
+        "stage": "mql",
+        "outcome": "deal",
+        "horizon": "30",
+    }
     for wrong in ({"ends_on": "2024-01-01"}, {"ends_on": "2999-01-01"}, {"horizon": "0"}, {"stage": "x\x00"},
                   {"outcome": "segment:gone"}, {"number": "1:value"}, {"horizon": "9" * 40}):  # fmt: skip
         assert admin.post(url, told | wrong).status_code == 400, wrong

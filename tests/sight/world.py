@@ -269,7 +269,10 @@ def _tried(trio: list[Things], version: Any) -> Backtest:
     counted = {"entered": 3, "already": 0, "unfinished": 1, "of": 40, "hits": 12, "found": 9, "outcomes": 20}
     counted |= {"usual_of": 90, "usual_hits": 15}
     stages_told = [{"slug": "lead", "name": "Lead", "path": "success", "before": 1, "came": 3, "left": 1, "after": 3}]
-    by_time = [{"from": "2025-01-01", "hits": 12, "of": 40, "unfinished": 0}, {"from": "2025-02-01", "hits": 0, "of": 0, "unfinished": 1}]
+    by_time = [
+        {"from": "2025-01-01", "hits": 12, "of": 40, "unfinished": 0},
+        {"from": "2025-02-01", "hits": 0, "of": 0, "unfinished": 1},
+    ]
     side = {"version": str(version), "stages": stages_told, "by_time": by_time, **counted}
     differ = {"tried_only": 1, "live_only": 0, "both": 2, "sooner": 1, "later": 0}
     rule = version.transitions.get(priority=3)
