@@ -16,7 +16,7 @@ from audience.subjects.querysets import find_accounts, find_people
 from kit import installation
 from kit.api.filtering import Moment, TrueOrFalse, Whole
 from kit.models import User
-from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Stage, Version
+from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Proposal, Stage, Version
 from lifecycle.models import Reached as ReachedRow
 
 
@@ -284,4 +284,15 @@ class Reached(django_filters.FilterSet):
 
     class Meta:
         model = ReachedRow
+        fields: list[str] = []
+
+
+class Proposals(django_filters.FilterSet):
+    """Proposed starting points by stage, evidence, and whether they were accepted."""
+
+    stage = django_filters.CharFilter("stage__slug", label=_("Stage"))
+    evidence = django_filters.ChoiceFilter(choices=Proposal.Evidence.choices, label=_("Because"))
+
+    class Meta:
+        model = Proposal
         fields: list[str] = []

@@ -24,4 +24,7 @@ def register_all() -> None:
         models.BulkMember, "moves of many", personal=("why",), whose=OF_MEMBERSHIP.format("lifecycle_bulkmember")
     )
     registry.holder(models.Reached, "backtests", goes=True, follows="true", merge=registry.ASIDE)
-    registry.spare(models.Backtest, models.Lifecycle, models.Version, models.Stage, models.Transition)
+    registry.holder(models.Proposal, "starting points", goes=True, follows="true", merge=registry.ASIDE)
+    registry.spare(
+        models.Backtest, models.PlacementRound, models.Lifecycle, models.Version, models.Stage, models.Transition
+    )

@@ -11,6 +11,8 @@ ACTIONS = {
     "lifecycle.discard": _("Lifecycle draft discarded"),
     "lifecycle.draft": _("Lifecycle drafted"),
     "lifecycle.move": _("Moved to a stage"),
+    "lifecycle.place": _("Starting points accepted"),
+    "lifecycle.placing": _("Starting points looked for"),
     "lifecycle.preview": _("Preview of a lifecycle draft asked for"),
     "lifecycle.publish": _("Lifecycle published"),
     "lifecycle.resume": _("Rules of a lifecycle run again"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from lifecycle.views import backtests, board, lifecycles, memberships
+from lifecycle.views import backtests, board, lifecycles, memberships, placing
 
 urlpatterns = [
     path("lifecycles/", lifecycles.lifecycles, name="lifecycles"),
@@ -29,6 +29,9 @@ urlpatterns = [
     path("backtests/<int:pk>/segment/", backtests.segment, name="backtest_segment"),
     path("backtests/<int:pk>/take/", backtests.take, name="backtest_take"),
     path("backtests/<int:pk>/remove/", backtests.remove, name="backtest_remove"),
+    path("lifecycles/<slug:slug>/starting-points/", placing.page, name="lifecycle_placing"),
+    path("lifecycles/<slug:slug>/starting-points/people/", placing.People.as_view(), name="lifecycle_placing_people"),
+    path("lifecycles/<slug:slug>/starting-points/accept/", placing.accept, name="lifecycle_placing_accept"),
     path("memberships/<int:pk>/move/", memberships.move, name="membership_move"),
     path("movements/<int:pk>/undo/", memberships.take_back, name="movement_undo"),
 ]

@@ -1,4 +1,4 @@
-"""What trying a version on the past has shown, and who came to the stage that was judged."""
+"""What trying a version on the past has shown, and where subjects are proposed to start."""
 
 import django.db.models.deletion
 import django.db.models.functions.comparison
@@ -38,6 +38,33 @@ class Migration(migrations.Migration):
                 ('swept', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='lifecycle.transition', verbose_name='rule')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='backtests', to='lifecycle.version')),
             ],
+        ),
+        migrations.CreateModel(
+            name='PlacementRound',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('created_at', models.DateTimeField(verbose_name='asked for')),
+                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('job', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='kit.job')),
+                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='placement_rounds', to='lifecycle.version')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Proposal',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('subject_id', models.GeneratedField(db_persist=True, expression=django.db.models.functions.comparison.Coalesce(models.F('person_id'), models.F('account_id')), output_field=models.BigIntegerField())),
+                ('evidence', models.CharField(choices=[('deal_won', 'a deal was won'), ('contract', 'a contract is in force'), ('purchase', 'something was bought'), ('deal_open', 'a deal is open'), ('rule', 'a rule holds now'), ('rule_past', 'a rule held within a year'), ('little', 'not enough data')], max_length=10, verbose_name='because')),
+                ('evidence_at', models.DateTimeField(null=True, verbose_name='since')),
+                ('account', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='audience.account')),
+                ('bulk', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='lifecycle.bulkmove')),
+                ('person', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, to='audience.person')),
+                ('round', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='proposals', to='lifecycle.placementround')),
+                ('stage', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='lifecycle.stage')),
+            ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(django.db.models.lookups.IsNull(models.F('person'), True), django.db.models.lookups.IsNull(models.F('account'), False)), models.Q(django.db.models.lookups.IsNull(models.F('person'), False), django.db.models.lookups.IsNull(models.F('account'), True)), _connector='OR'), name='proposal_one_subject'), models.UniqueConstraint(fields=('round', 'subject_id'), name='proposal_once')],
+            },
         ),
         migrations.CreateModel(
             name='Reached',

@@ -3,6 +3,7 @@
 from lifecycle.models.backtest import Backtest, Reached
 from lifecycle.models.bulk import BulkMember, BulkMove
 from lifecycle.models.ledger import Membership, Movement
+from lifecycle.models.placing import PlacementRound, Proposal
 from lifecycle.models.plan import Lifecycle, Stage, Transition, Version
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "Lifecycle",
     "Membership",
     "Movement",
+    "PlacementRound",
+    "Proposal",
     "Reached",
     "Stage",
     "Transition",
