@@ -104,7 +104,7 @@ def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, ki
     it left in this pass. A movement occurs when its condition came to hold, if that was on the local day before
     `at`; else, as for what time alone changes and for facts that arrive late, at `at`.
     """
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         run(Sql(TABLES))
         if among is not None and not _note_subjects(among):
             return 0

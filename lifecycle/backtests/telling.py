@@ -55,8 +55,8 @@ def question(backtest: Backtest) -> str:
     """What was asked, in one sentence."""
     beside = _("beside %(live)s") % {"live": backtest.against} if backtest.against else _("beside nothing")
     return _(
-        "%(version)s %(beside)s, %(from)s to %(until)s: who comes to “%(stage)s”, and of them %(outcome)s within "
-        "%(days)s days."
+        "%(version)s %(beside)s, %(from)s to %(until)s: who comes to “%(stage)s”, and how many of them %(outcome)s "
+        "within %(days)s days."
     ) % {
         "version": backtest.version,
         "beside": beside,
@@ -71,12 +71,12 @@ def question(backtest: Backtest) -> str:
 def outcome(backtest: Backtest) -> str:
     """What the stage is judged by."""
     if backtest.outcome_stage:
-        return _("those who come to “%(stage)s”") % {"stage": stage_name(backtest, backtest.outcome_stage)}
+        return _("come to “%(stage)s”") % {"stage": stage_name(backtest, backtest.outcome_stage)}
     try:
         asked = describe.sentence(tree.parse(backtest.outcome, of=backtest.version.lifecycle.of))
     except tree.ConditionError as error:  # a field that was asked for has been removed since
         asked = str(error)
-    return _("those of whom it holds: %(condition)s") % {"condition": asked}
+    return _("fulfil “%(condition)s”") % {"condition": asked}
 
 
 def stage_name(backtest: Backtest, slug: str) -> str:
