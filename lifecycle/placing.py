@@ -146,7 +146,6 @@ def work(held: jobs.Held) -> dict[str, Any]:
         table = sql("work.{}", name(f"placing_{found.pk}"))
         run(sql("DROP TABLE IF EXISTS {}", table))
         run(sql("CREATE TABLE {} AS {}", table, _left(found.version, held.now)))
-        held.progress(rows_done=0, rows_total=len(evidence))
         for number, (kind, stage, node, at) in enumerate(evidence, 1):
             _propose(found, table, kind, stage, node, at, held.now)
             held.show(rows_done=number, rows_total=len(evidence))

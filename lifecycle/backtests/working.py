@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience import live
 from audience.conditions import compile, tree
 from kit import installation, jobs
 from kit.models import Job
@@ -156,7 +155,7 @@ def _walk_outcomes(table: Sql, node: tree.Node, backtest: Backtest, span: Span, 
     days = (span.known.astimezone(zone).date() - first).days
     for number in range((walk.day - first).days + 1 if walk.day else 0, days):
         day = first + timedelta(days=number)
-        with transaction.atomic(), live.without_marks():
+        with transaction.atomic():
             _note_outcomes(table, node, of, installation.midnight(day, zone), day, zone)
             walk.reached(day, number + 1, days)
 
