@@ -81,11 +81,11 @@ transitions:
   - {from: any, to: customer, when: {field: contract.count, op: at_least, value: 1}}
   - {from: customer, to: gone, when: {field: contract.count, op: equals, value: 0}}
   - {from: known, to: warm, when: {field: score.lead, op: at_least, value: 10}}
-  - {from: warm, to: cold, when: {field: score.lead, op: at_most, value: 4}}
+  - {from: among_friends, to: cold, when: {field: score.lead, op: at_most, value: 15}}
   - from: warm
     to: among_friends
     when: {field: account.people, op: at_least, value: 2, who: {field: activity.count, days: 20, op: at_least, value: 1}}
-  - {from: cold, to: warm, when: {field: score.lead, op: at_least, value: 12}}
+  - {from: cold, to: warm, when: {field: score.lead, op: at_least, value: 20}}
 """
 WIDER_SCORE = """
 model: lead
@@ -114,7 +114,7 @@ def test_replay_equals_living_by_rules_about_scores_contracts_and_an_account_s_p
         if number % 2:
             begins = (seen + timedelta(days=chance.randrange(10, 40))).date()
             Contract.objects.create(
-                account=firm, name="Support", starts_on=begins, ended_on=begins + timedelta(days=40), recorded_at=seen,
+                account=firm, name="Support", starts_on=begins, ends_on=begins + timedelta(days=40), recorded_at=seen,
                 source="tests", external_id=str(number),
             )  # fmt: skip
     scoring.published(WIDER_SCORE, NOW)
