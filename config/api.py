@@ -36,6 +36,7 @@ from campaigns.api.messages import Messages
 from integrations.api import Changes
 from kit.api.jobs import Jobs
 from kit.api.views import Resource
+from lifecycle.api.backtests import Backtests
 from lifecycle.api.lifecycles import Lifecycles, Stages, Versions
 from lifecycle.api.memberships import Memberships, Movements
 from lifecycle.api.partners import Applications, PartnerSteps
@@ -83,6 +84,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "lifecycles": Lifecycles,
     "lifecycles/<slug:lifecycle>/versions": Versions,
     "lifecycles/<slug:lifecycle>/stages": Stages,
+    "lifecycles/<slug:lifecycle>/backtests": Backtests,
     "memberships": Memberships,
     "movements": Movements,
     "partner-applications": Applications,

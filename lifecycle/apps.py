@@ -14,6 +14,7 @@ class LifecycleConfig(AppConfig):
         from kit.api import problems
         from kit.registry import defaults, ending, import_kind, joining, panel
         from lifecycle import (
+            backtests,
             fields,
             holders,
             importing,
@@ -22,6 +23,7 @@ class LifecycleConfig(AppConfig):
             moving,
             operations,
             panels,
+            placing,
             stages,
             supporting,
             trail,
@@ -33,6 +35,7 @@ class LifecycleConfig(AppConfig):
 
         problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))
         problems.register(undo.UndoRefused, problems.refusal(409, "undo_refused"))
+        problems.register(placing.PlacingRefused, problems.refusal(409, "placing_refused"))
         problems.register(versions.PublishRefused, problems.refusals(409, "version_refused"))
         audit.named(trail.ACTIONS)
         fields.register_all()
@@ -41,6 +44,9 @@ class LifecycleConfig(AppConfig):
         supporting.register_all()
         engine.register(engine.Judge("stages", 20, live.judge, live.clock))
         uses.register(versions.kept)
+        problems.register(backtests.BacktestRefused, problems.refusal(409, "backtest_refused"))
+        jobs.register(backtests.KIND, backtests.work, tidy=backtests.tidy, counts="days")
+        jobs.register(placing.KIND, placing.work, counts="steps")
         jobs.register("replay", versions.replay_job, counts="days")
         jobs.register("preview", versions.preview_job, counts="days")
         jobs.register("bulk_move", moving.move_job)

@@ -11,6 +11,7 @@ from audience.conditions.moment import Span
 from audience.conditions.operators import fold
 from audience.conditions.registry import Ask, Field, Relation, register_family
 from kit.sql import Sql, sql
+from lifecycle import ledgers
 from lifecycle.models import Lifecycle, Stage
 
 
@@ -76,7 +77,7 @@ def _here(slug: str, ask: Ask) -> Sql:
     """
     mine = sql("{}{}", _passes(slug), ask.only("m.subject_id"))
     if ask.moment.known is not None:
-        return _last_move(_written("lifecycle_membership", mine, ask))
+        return _last_move(_written(ledgers.of(slug).memberships, mine, ask, slug))
     still = sql("o.ended_at IS NULL AND o.entered_at < {}", ask.moment.at)
     settled = sql("GREATEST(m.entered_at, m.ended_at) < {}", ask.moment.at)
     told = sql(
@@ -85,30 +86,35 @@ def _here(slug: str, ask: Ask) -> Sql:
     )
     return sql(
         """SELECT o.subject_id, g.slug AS value, o.entered_at AS evidence
-           FROM lifecycle_membership o LEFT JOIN lifecycle_stage g ON g.id = o.stage_id WHERE {}{} AND {}
+           FROM {} o LEFT JOIN lifecycle_stage g ON g.id = o.stage_id WHERE {}{} AND {}
            UNION ALL (
                WITH others AS MATERIALIZED (
                    SELECT m.id, m.subject_id, m.pass_number, m.seq, m.stage_id, m.entered_at, m.ended_at
-                   FROM lifecycle_membership m
+                   FROM {} m
                    WHERE {} AND (m.ended_at IS NOT NULL OR m.entered_at >= {}) AND NOT EXISTS (
-                       SELECT FROM lifecycle_membership o
+                       SELECT FROM {} o
                        WHERE o.lifecycle_id = m.lifecycle_id AND o.subject_id = m.subject_id AND {}))
                {})""",
+        ledgers.of(slug).memberships,
         _passes(slug, "o"),
         ask.only("o.subject_id"),
         still,
+        ledgers.of(slug).memberships,
         mine,
         ask.moment.at,
+        ledgers.of(slug).memberships,
         still,
-        _last_move(sql("{} UNION ALL {}", told, _written("others", sql("NOT {}", settled), ask))),
+        _last_move(sql("{} UNION ALL {}", told, _written(Sql("others"), sql("NOT {}", settled), ask, slug))),
     )
 
 
-def _written(passes: str, which: Sql, ask: Ask) -> Sql:
+def _written(passes: Sql, which: Sql, ask: Ask, slug: str) -> Sql:
     """The moves that the ledger has of some passes m."""
     return sql(
-        f"SELECT m.subject_id, m.pass_number, v.seq, v.to_stage_id AS stage_id, v.occurred_at FROM {passes} m "
-        "JOIN lifecycle_movement v ON v.membership_id = m.id WHERE {} AND {}",
+        "SELECT m.subject_id, m.pass_number, v.seq, v.to_stage_id AS stage_id, v.occurred_at FROM {} m "
+        "JOIN {} v ON v.membership_id = m.id WHERE {} AND {}",
+        passes,
+        ledgers.of(slug).movements,
         which,
         ask.moment.counts("v"),
     )
@@ -129,10 +135,12 @@ def _ever(slug: str, ask: Ask) -> Sql:
     wanted = ask.operand if isinstance(ask.operand, tuple) else (ask.operand,)
     return sql(
         """SELECT m.subject_id, array_agg(DISTINCT g.slug::text) AS value, min(v.occurred_at) AS evidence
-           FROM lifecycle_membership m
-           JOIN lifecycle_movement v ON v.membership_id = m.id
+           FROM {} m
+           JOIN {} v ON v.membership_id = m.id
            JOIN lifecycle_stage g ON g.id = v.to_stage_id
            WHERE {}{} AND {} AND g.slug = ANY ({}) GROUP BY m.subject_id""",
+        ledgers.of(slug).memberships,
+        ledgers.of(slug).movements,
         _passes(slug),
         ask.only("m.subject_id"),
         ask.moment.counts("v"),
@@ -160,9 +168,11 @@ def _aged(slug: str, ask: Ask, span: Span) -> list[Sql]:
 def _with_movement(slug: str, when: Sql) -> Sql:
     """The subjects with a movement of that time, by the index on version and time."""
     return sql(
-        "SELECT m.subject_id FROM lifecycle_movement v JOIN lifecycle_membership m ON m.id = v.membership_id "
+        "SELECT m.subject_id FROM {} v JOIN {} m ON m.id = v.membership_id "
         "WHERE {} AND v.version_id IN (SELECT e.id FROM lifecycle_version e JOIN lifecycle_lifecycle c "
         "ON c.id = e.lifecycle_id WHERE c.slug = {})",
+        ledgers.of(slug).movements,
+        ledgers.of(slug).memberships,
         when,
         slug,
     )

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import django_filters
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import TruncDate
 from django.utils.translation import gettext_lazy as _
 
 from audience.models import Account, Deal, DealRole, Field, Person
 from audience.subjects.filters import EMPTY, NUMBER, LeftOut, OneOf, ValueFilter
 from audience.subjects.querysets import find_accounts, find_people
+from kit import installation
 from kit.api.filtering import Moment, TrueOrFalse, Whole
 from kit.models import User
-from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Stage, Version
+from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Proposal, Stage, Version
+from lifecycle.models import Reached as ReachedRow
 
 
 def _stages_asked_for(request: object) -> QuerySet[Stage]:
@@ -246,4 +249,50 @@ class BulkMembers(django_filters.FilterSet):
 
     class Meta:
         model = BulkMember
+        fields: list[str] = []
+
+
+class Reached(django_filters.FilterSet):
+    """Those whom a backtest saw come to the stage: by which side, how much sooner or later, with the outcome or not."""
+
+    SIDES = (
+        ("tried_only", _("only by this version")),
+        ("live_only", _("only by the live version")),
+        ("both", _("by both")),
+        ("sooner", _("by both, sooner by this version")),
+        ("later", _("by both, later by this version")),
+    )
+    who = django_filters.ChoiceFilter(choices=SIDES, method="of_side", label=_("Came to the stage"))
+    outcome = django_filters.ChoiceFilter(
+        choices=(("yes", _("yes")), ("no", _("no"))), method="of_outcome", label=_("Reached the outcome")
+    )
+
+    def of_side(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        zone = installation.zone()
+        days = {"tried_on": TruncDate("tried_at", tzinfo=zone), "live_on": TruncDate("live_at", tzinfo=zone)}
+        asked = {
+            "tried_only": Q(live_at=None),
+            "live_only": Q(tried_at=None),
+            "both": Q(tried_at__isnull=False, live_at__isnull=False),
+            "sooner": Q(tried_on__lt=F("live_on")),
+            "later": Q(tried_on__gt=F("live_on")),
+        }
+        return rows.alias(**days).filter(asked[value])
+
+    def of_outcome(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(outcome_at__isnull=value == "no")
+
+    class Meta:
+        model = ReachedRow
+        fields: list[str] = []
+
+
+class Proposals(django_filters.FilterSet):
+    """Proposed starting points by stage, evidence, and whether they were accepted."""
+
+    stage = django_filters.CharFilter("stage__slug", label=_("Stage"))
+    evidence = django_filters.ChoiceFilter(choices=Proposal.Evidence.choices, label=_("Because"))
+
+    class Meta:
+        model = Proposal
         fields: list[str] = []

@@ -1,11 +1,18 @@
 """Forms of the lifecycle pages."""
 
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
-from kit import yamlfiles
-from lifecycle import documents
+from kit import installation, yamlfiles
+from lifecycle import backtests, documents, stages
+from lifecycle.backtests import numbers, outcomes
+from lifecycle.models import Stage, Version
 
 
 class Start(forms.Form):
@@ -40,3 +47,60 @@ class Start(forms.Form):
         except documents.DocumentError as error:
             self.add_error("file", str(error))
         return None
+
+
+class Backtest(forms.Form):
+    """What a version is to be tried on, and what its stage is judged by."""
+
+    begins_on = forms.DateField(label=_("From"), widget=forms.DateInput({"type": "date"}))
+    ends_on = forms.DateField(
+        label=_("Until"), widget=forms.DateInput({"type": "date"}), help_text=_("This day is not in it any more.")
+    )
+    beside = forms.ChoiceField(label=_("Beside"))
+    stage = forms.ChoiceField(label=_("Stage that is judged"))
+    outcome = forms.ChoiceField(label=_("A success is"))
+    horizon = forms.IntegerField(
+        label=_("Within so many days"),
+        min_value=1,
+        max_value=backtests.MOST_DAYS,
+        initial=90,
+        help_text=_("Only those whose days are over are judged."),
+    )
+    number = forms.ChoiceField(
+        label=_("Try a number at many values"),
+        required=False,
+        help_text=_("One walk through the past tries up to 15 values between the first and the last."),
+    )
+    least = forms.IntegerField(label=_("First value"), required=False, min_value=0, max_value=numbers.LARGEST)
+    most = forms.IntegerField(label=_("Last value"), required=False, min_value=0, max_value=numbers.LARGEST)
+
+    def __init__(self, *args: Any, version: Version, now: datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.version = version
+        ends = now.astimezone(installation.zone()).date()
+        self.fields["ends_on"].initial = ends
+        self.fields["begins_on"].initial = ends - timedelta(days=365)
+        there = list(version.stages.order_by("order"))
+        live = stages.live_version(version.lifecycle)
+        beside = [("live", str(live))] if live and live != version else []
+        self._choices("beside", [*beside, ("nothing", _("nothing: this version alone"))])
+        self._choices("stage", [(each.slug, each.name) for each in there])
+        self.fields["stage"].initial = there[min(2, len(there) - 1)].slug if there else None
+        self._choices("outcome", [*outcomes.offered(version.lifecycle.of), *self._later(there)])
+        tried = [(each.key, f"{each.rule}: {each.words}") for each in numbers.of_version(version)]
+        self._choices("number", [("", _("no, only as it is drafted")), *tried])
+
+    def asked(self) -> backtests.Asked:
+        """What the verb takes."""
+        told = dict(self.cleaned_data)
+        outcome = told.pop("outcome")
+        kind, _colon, slug = outcome.partition(":")
+        judged = {"outcome_stage": slug} if kind == "stage" else {"outcome": outcomes.condition(outcome)}
+        beside_live = told.pop("beside") == "live"
+        return backtests.Asked(**told, **judged, beside_live=beside_live)
+
+    def _choices(self, field: str, choices: list[tuple[str, Any]]) -> None:
+        self.fields[field].choices = choices  # type: ignore[attr-defined]
+
+    def _later(self, there: list[Stage]) -> list[tuple[str, Any]]:
+        return [(f"stage:{each.slug}", _("comes to “%(stage)s”") % {"stage": each}) for each in there[1:]]

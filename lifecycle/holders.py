@@ -35,3 +35,8 @@ def register_all() -> None:
     registry.holder(models.ChecklistItem, "steps of partners", whose=STEPS_OF, same=same_step)
     registry.spare(models.Programme, models.ProgrammeStep)
     registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition)
+    registry.holder(models.Reached, "backtests", goes=True, follows="true", merge=registry.ASIDE)
+    registry.holder(models.Proposal, "starting points", goes=True, follows="true", merge=registry.ASIDE)
+    registry.spare(
+        models.Backtest, models.PlacementRound, models.Lifecycle, models.Version, models.Stage, models.Transition
+    )

@@ -8,7 +8,7 @@ from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Su
 from django.db.models.functions import Coalesce
 
 from audience.models import Account, Person
-from lifecycle.models import Lifecycle, Membership, Stage, Version
+from lifecycle.models import Backtest, Lifecycle, Membership, Stage, Version
 
 LIVE = [Version.State.PUBLISHING, Version.State.PUBLISHED]
 
@@ -61,3 +61,8 @@ def counted(stages: Iterable[Stage]) -> list[Stage]:
 def members(lifecycle: Lifecycle) -> QuerySet[Membership]:
     """Everybody's passes through a lifecycle, with what a list shows of them."""
     return Membership.objects.filter(lifecycle=lifecycle).select_related("person", "account", "stage")
+
+
+def backtests() -> QuerySet[Backtest]:
+    """Backtests with what their pages show of them."""
+    return Backtest.objects.select_related("version__lifecycle", "against__lifecycle", "swept", "job", "created_by")

@@ -13,7 +13,7 @@ from audience import live
 from audience.conditions import compile
 from kit import installation
 from kit.sql import Sql, dicts, name, sql, value
-from lifecycle import rules
+from lifecycle import ledgers, rules
 from lifecycle.models import Movement, Version
 
 LONGEST_STRIDE = 512  # days
@@ -42,14 +42,16 @@ def run(
     among: Sql | None = None,
     until: datetime | None = None,
     progress: Progress | None = None,
+    asked: rules.Rules | None = None,
 ) -> int:
     """Walk the rules over history up to `until` (default now); the number of movements written.
 
     Each local day is one pass at the midnight that ends it, over the subjects to whom something happened that day or
     for whom time alone changed something, in a transaction of its own; then one pass for the day that is not over.
-    `after` resumes behind a day that is done already. Equal to passes run live at each of those midnights.
+    `after` resumes behind a day that is done already; `asked` are other rules than the version's.
+    Equal to passes run live at each of those midnights.
     """
-    asked = rules.read(version)
+    asked = asked or rules.read(version)
     end = until or now + timedelta(microseconds=1)
     first = _first_day(asked, among)
     if first is None:
@@ -74,15 +76,20 @@ def run(
             if progress:
                 progress(Day(day, (day - first).days + 1, (last - first).days + 1, moved))
         if moved > 4 * counted + 1000:
-            rules.count_ledger()
+            asked.ledger.count()
             counted = moved
         day, stride = day + timedelta(days=1), 1 if moves else 2
     return moved
 
 
 def preview(version: Version, *, now: datetime, progress: Progress | None = None) -> dict[str, Any]:
-    """What a replay would do, by doing it and taking it back: movements, and per stage how many came, are in, left."""
-    with transaction.atomic():
+    """What a replay would do, by doing it and taking it back: movements, and per stage how many came, are in, left.
+
+    Beside the ledger, so that it tells the same whether or not another version is live.
+    """
+    ledger = ledgers.aside(f"lifecycle_preview_{version.pk}")
+    with transaction.atomic(), ledgers.instead(version.lifecycle.slug, ledger):
+        ledgers.make(ledger)
         moved = run(version, now=now, progress=progress)
         summary = {"movements": moved, "subjects": _subjects(version), "stages": _stages(version)}
         transaction.set_rollback(True)
@@ -106,11 +113,13 @@ def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | 
     touched = sql(
         """
         {} UNION
-        SELECT membership.subject_id FROM lifecycle_movement movement
-        JOIN lifecycle_membership membership ON membership.id = movement.membership_id
+        SELECT membership.subject_id FROM {} movement
+        JOIN {} membership ON membership.id = movement.membership_id
         WHERE movement.version_id = {} AND movement.occurred_at >= {} AND movement.occurred_at <= {}
         """,
         compile.touched(asked.questions.values(), of=asked.of, since=begins, until=ends, rising=True),
+        asked.ledger.movements,
+        asked.ledger.memberships,
         asked.version.pk,
         installation.midnight(installation.day_before(begins, asked.zone), asked.zone),
         begins,
@@ -121,7 +130,7 @@ def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | 
 
 
 def _subjects(version: Version) -> int:
-    return version.membership_set.count()
+    return value(sql("SELECT count(*) FROM {}", ledgers.of(version.lifecycle.slug).memberships))
 
 
 def _stages(version: Version) -> list[dict[str, Any]]:
@@ -134,10 +143,11 @@ def _stages(version: Version) -> list[dict[str, Any]]:
                    count(*) FILTER (WHERE movement.to_stage_id = stage.id)
                        - count(*) FILTER (WHERE movement.from_stage_id = stage.id) AS are_in
             FROM lifecycle_stage stage
-            LEFT JOIN lifecycle_movement movement
+            LEFT JOIN {} movement
                 ON movement.version_id = stage.version_id AND stage.id IN (movement.from_stage_id, movement.to_stage_id)
             WHERE stage.version_id = {} GROUP BY stage.id ORDER BY stage."order"
             """,
+            ledgers.of(version.lifecycle.slug).movements,
             version.pk,
         )
     )

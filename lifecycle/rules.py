@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -13,9 +14,10 @@ from audience.conditions import compile, scan, tree
 from audience.conditions.registry import Aggregate
 from kit import installation
 from kit.sql import Sql, join, name, rows, run, sql
-from lifecycle import stages
+from lifecycle import ledgers, stages
 from lifecycle.models import Movement, Version
 
+TAKEN_FOR_GRANTED = 1000  # rows of a table that was never counted, about
 ENTRY = 0  # how the entry condition is named among the ids of transitions
 
 # Facts that have a date of their own, which stands even when it lies before the subject's arrival in the stage: a deal
@@ -47,10 +49,15 @@ class Rules:
     first_stage: int
     length: int
     zone: ZoneInfo
+    watch: Callable[[Rules, datetime], None] | None = None  # looks at a pass before its moves are written
 
     @property
     def of(self) -> str:
         return self.version.lifecycle.of
+
+    @property
+    def ledger(self) -> ledgers.Ledger:
+        return ledgers.of(self.version.lifecycle.slug)
 
 
 def read(version: Version) -> Rules:
@@ -70,11 +77,6 @@ def read(version: Version) -> Rules:
         length=version.stages.count(),
         zone=installation.zone(),
     )
-
-
-def count_ledger() -> None:
-    """Tell the planner how many are in the ledger by now; its last count may be from before a replay filled it."""
-    run(Sql("ANALYZE lifecycle_membership, lifecycle_movement"))
 
 
 def _has_own_date(node: tree.Node) -> bool:
@@ -102,23 +104,33 @@ def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, ki
     it left in this pass. A movement occurs when its condition came to hold, if that was on the local day before
     `at`; else, as for what time alone changes and for facts that arrive late, at `at`.
     """
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         run(Sql(TABLES))
         if among is not None and not _note_subjects(among):
             return 0
         if not _ask(rules, at, among is not None):
             return 0
-        _respect_undo(rules, at)
-        if not _walk(rules):
+        if kind != Movement.Kind.REPLAY:  # it comes before anything that could be taken back
+            _respect_undo(rules, at)
+        if steps := _walk(rules):
+            _date(rules, at)
+        if rules.watch:
+            rules.watch(rules, at)
+        if not steps:
             return 0
-        _date(rules, at)
         return stages.move_many(_moves(rules), stages.Ledgering(rules.version, kind, _("rules"), now))
+
+
+def _counted(table: str, rows_in_it: int) -> int:
+    """The number, and the planner knows of it where it is more than it takes for granted of a new table."""
+    if rows_in_it > TAKEN_FOR_GRANTED:
+        run(sql("ANALYZE {}", name(table)))
+    return rows_in_it
 
 
 def _note_subjects(among: Sql) -> int:
     found = run(sql("INSERT INTO pass_subject SELECT DISTINCT subject_id FROM ({}) among", among))
-    run(Sql("ANALYZE pass_subject"))
-    return found
+    return _counted("pass_subject", found)
 
 
 def _ask(rules: Rules, at: datetime, some: bool) -> int:
@@ -138,8 +150,7 @@ def _ask(rules: Rules, at: datetime, some: bool) -> int:
             any_held,
         )
     )
-    run(Sql("ANALYZE pass_truth"))
-    return found
+    return _counted("pass_truth", found)
 
 
 def _respect_undo(rules: Rules, at: datetime) -> None:
@@ -151,11 +162,13 @@ def _respect_undo(rules: Rules, at: datetime) -> None:
     taken_back = sql(
         """
         SELECT truth.subject_id, undo.transition_id, undo.occurred_at, undo.recorded_at
-        FROM lifecycle_movement undo
-        JOIN lifecycle_membership membership ON membership.id = undo.membership_id AND membership.seq = undo.seq
+        FROM {} undo
+        JOIN {} membership ON membership.id = undo.membership_id AND membership.seq = undo.seq
         JOIN pass_truth truth ON truth.subject_id = membership.subject_id AND undo.transition_id = ANY (truth.held)
         WHERE undo.kind = 'undo' AND membership.version_id = {} AND NOT undo.transition_id = ANY ({})
         """,
+        rules.ledger.movements,
+        rules.ledger.memberships,
         rules.version.pk,
         list(rules.by_stay),
     )
@@ -214,11 +227,11 @@ def _walk(rules: Rules) -> int:
                        NULL::bigint AS transition_id,
                        ARRAY[coalesce(membership.stage_id, {})] AS been
                 FROM pass_truth truth
-                LEFT JOIN lifecycle_membership membership
+                LEFT JOIN {} membership
                     ON membership.lifecycle_id = {} AND membership.subject_id = truth.subject_id
                     AND membership.ended_at IS NULL
                 CROSS JOIN LATERAL (
-                    SELECT count(*)::int AS passes FROM lifecycle_membership ended
+                    SELECT count(*)::int AS passes FROM {} ended
                     WHERE ended.lifecycle_id = {} AND ended.subject_id = truth.subject_id
                 ) earlier
                 WHERE membership.version_id = {}
@@ -244,7 +257,9 @@ def _walk(rules: Rules) -> int:
             """,
             rules.first_stage,
             rules.first_stage,
+            rules.ledger.memberships,
             lifecycle,
+            rules.ledger.memberships,
             lifecycle,
             rules.version.pk,
             ENTRY,
@@ -254,8 +269,7 @@ def _walk(rules: Rules) -> int:
             rules.length,
         )
     )
-    run(Sql("ANALYZE pass_step"))
-    return found
+    return _counted("pass_step", found)
 
 
 def _date(rules: Rules, at: datetime) -> None:
@@ -333,12 +347,13 @@ def _drop_stale_reentries(rules: Rules) -> None:
             """
             DELETE FROM pass_step WHERE subject_id IN (
                 SELECT step.subject_id FROM pass_step step
-                JOIN lifecycle_membership ended
+                JOIN {} ended
                   ON ended.lifecycle_id = {} AND ended.subject_id = step.subject_id
                 WHERE step.membership_id IS NULL AND step.step = 1
                 GROUP BY step.subject_id, step.evidence_at
                 HAVING step.evidence_at IS NULL OR step.evidence_at <= max(ended.ended_at))
             """,
+            rules.ledger.memberships,
             rules.version.lifecycle_id,
         )
     )

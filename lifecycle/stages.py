@@ -12,7 +12,7 @@ from kit import audit
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, run, sql
-from lifecycle import sla
+from lifecycle import ledgers, sla
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 
 
@@ -46,6 +46,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
     undo opens again; in an SLA stage the membership is due when the stage's limit of working hours is over.
     """
     lifecycle = writing.version.lifecycle
+    ledger = ledgers.of(lifecycle.slug)
     person = lifecycle.of == "person"
     return run(
         sql(
@@ -55,7 +56,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                 SELECT asked.*,
                        GREATEST(max(asked.occurred_at) OVER (PARTITION BY asked.subject_id ORDER BY step),
                                 membership.entered_at) AS moved_at
-                FROM asked LEFT JOIN lifecycle_membership membership ON membership.id = asked.membership_id
+                FROM asked LEFT JOIN {} membership ON membership.id = asked.membership_id
             ),
             arrived AS MATERIALIZED (
                 SELECT DISTINCT ON (subject_id) dated.*,
@@ -74,7 +75,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                 SELECT arrived.*, CASE WHEN hours IS NOT NULL THEN (SELECT {} FROM calendar) END AS due_at FROM arrived
             ),
             opened AS (
-                INSERT INTO lifecycle_membership
+                INSERT INTO {}
                     (lifecycle_id, version_id, person_id, account_id, pass_number, stage_id, seq, entered_at, ended_at,
                      due_at)
                 SELECT {}, {}, CASE WHEN {} THEN subject_id END, CASE WHEN {} THEN subject_id END,
@@ -84,7 +85,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                 RETURNING id, subject_id
             ),
             advanced AS (
-                UPDATE lifecycle_membership membership
+                UPDATE {} membership
                 SET stage_id = last.to_stage, version_id = {}, seq = last.seq + last.step,
                     entered_at = last.moved_at, ended_at = last.ended_at, due_at = last.due_at
                 FROM last
@@ -93,7 +94,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                 RETURNING membership.id, membership.subject_id
             ),
             won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced)
-            INSERT INTO lifecycle_movement
+            INSERT INTO {}
                 (membership_id, seq, version_id, from_stage_id, to_stage_id, occurred_at, evidence_at, recorded_at,
                  kind, transition_id, reason, actor)
             SELECT won.id, dated.seq + dated.step, {}, dated.from_stage, dated.to_stage, dated.moved_at,
@@ -102,14 +103,18 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             ORDER BY dated.moved_at, won.id, dated.step
             """,
             relation,
+            ledger.memberships,
             sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
             sla.due(Sql("arrived.moved_at"), Sql("arrived.hours")),
+            ledger.memberships,
             lifecycle.pk,
             writing.version.pk,
             person,
             not person,
+            ledger.memberships,
             writing.version.pk,
             writing.kind == Movement.Kind.UNDO,
+            ledger.movements,
             writing.version.pk,
             Sql("dated.recorded_at") if writing.recorded else sql("{}", writing.now),
             writing.kind,

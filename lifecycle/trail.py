@@ -3,11 +3,16 @@
 from django.utils.translation import gettext_lazy as _
 
 ACTIONS = {
+    "lifecycle.backtest": _("Backtest of a lifecycle version asked for"),
+    "lifecycle.backtest_remove": _("Backtest removed"),
+    "lifecycle.draft_number": _("Number in a rule of a draft changed"),
     "lifecycle.bulk_move": _("Many moved to a stage"),
     "lifecycle.bulk_undo": _("Move of many taken back"),
     "lifecycle.discard": _("Lifecycle draft discarded"),
     "lifecycle.draft": _("Lifecycle drafted"),
     "lifecycle.move": _("Moved to a stage"),
+    "lifecycle.place": _("Starting points accepted"),
+    "lifecycle.placing": _("Starting points looked for"),
     "lifecycle.preview": _("Preview of a lifecycle draft asked for"),
     "lifecycle.publish": _("Lifecycle published"),
     "lifecycle.resume": _("Rules of a lifecycle run again"),

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from lifecycle.views import board, lifecycles, memberships, partners
+from lifecycle.views import backtests, board, lifecycles, memberships, placing
 
 urlpatterns = [
     path("partners/", partners.Partners.as_view(), name="partners"),
@@ -32,6 +33,16 @@ urlpatterns = [
     path("lifecycles/<slug:slug>/v<int:number>/resume/", lifecycles.resume, name="lifecycle_resume"),
     path("lifecycles/<slug:slug>/v<int:number>/discard/", lifecycles.discard, name="lifecycle_discard"),
     path("lifecycles/<slug:slug>/v<int:number>/lifecycle.yaml", lifecycles.document, name="lifecycle_document"),
+    path("lifecycles/<slug:slug>/v<int:number>/backtest/", backtests.new, name="backtest_new"),
+    path("lifecycles/<slug:slug>/backtests/", backtests.of_lifecycle, name="backtests"),
+    path("backtests/<int:pk>/", backtests.shown, name="backtest"),
+    path("backtests/<int:pk>/people/", backtests.People.as_view(), name="backtest_people"),
+    path("backtests/<int:pk>/segment/", backtests.segment, name="backtest_segment"),
+    path("backtests/<int:pk>/take/", backtests.take, name="backtest_take"),
+    path("backtests/<int:pk>/remove/", backtests.remove, name="backtest_remove"),
+    path("lifecycles/<slug:slug>/starting-points/", placing.page, name="lifecycle_placing"),
+    path("lifecycles/<slug:slug>/starting-points/people/", placing.People.as_view(), name="lifecycle_placing_people"),
+    path("lifecycles/<slug:slug>/starting-points/accept/", placing.accept, name="lifecycle_placing_accept"),
     path("memberships/<int:pk>/move/", memberships.move, name="membership_move"),
     path("movements/<int:pk>/undo/", memberships.take_back, name="movement_undo"),
 ]

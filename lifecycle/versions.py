@@ -246,10 +246,15 @@ def _page(version: Version) -> str:
 def discard(version: Version, *, by: User | None, now: datetime) -> None:
     """Throw a draft away, and its lifecycle with it when nothing else is left of that.
 
-    Raises PublishRefused when it is no draft, or a preview of it is being made.
+    What it was tried on goes too. Raises PublishRefused when it is no draft, or a preview or backtest of it is being
+    made.
     """
     _refuse_unless_idle_draft(version)
+    tried = version.backtests.all()
+    if tried.filter(job__state__in=jobs.OPEN).exists():
+        raise PublishRefused([_("A backtest of this draft is being made; cancel it first.")])
     audit.record("lifecycle.discard", str(version), by=by, now=now)
+    tried.delete()
     version.transitions.all().delete()
     version.stages.all().delete()
     lifecycle = version.lifecycle

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from reporting.views import funnel, handoffs, ledger, lift, loops, money, notes, people
+from reporting.views import funnel, handoffs, leaks, ledger, lift, loops, money, notes, people
 
 urlpatterns = [
     path("reports/funnel/", funnel.funnel, name="report_funnel"),
     path("reports/hand-offs/", handoffs.page, name="report_handoffs"),
+    path("reports/leaks/", leaks.page, name="report_leaks"),
     path("reports/loops/", loops.page, name="report_loops"),
     path("reports/lift/", lift.overview, name="report_lift"),
     path("reports/lift/<slug:slug>/", lift.campaign, name="report_lift_campaign"),

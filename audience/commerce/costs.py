@@ -125,6 +125,21 @@ def monthly(since: date, until: date) -> list[Monthly]:
     return [Monthly(*row) for row in rows(found)]
 
 
+def spent(since: date, until: date) -> dict[str, int]:
+    """What was spent in all in `[since, until)`, by currency, in minor units; each cost by the days that lie in it."""
+    found = sql(
+        """
+        SELECT cost.currency, sum(round(cost.amount
+                   * (least({}::date, cost.ends_on) - greatest({}::date, cost.starts_on))::numeric
+                   / (cost.ends_on - cost.starts_on)))::bigint
+        FROM audience_cost cost
+        WHERE cost.starts_on < {} AND cost.ends_on > {} AND cost.ends_on > cost.starts_on
+        GROUP BY 1 ORDER BY 1""",
+        until, since, until, since,
+    )  # fmt: skip
+    return dict(rows(found))
+
+
 def month_of(text: str) -> tuple[date, date] | None:
     """A month such as 2025-03 as `[first day, first of the next)`; None for what is none."""
     found = MONTH.fullmatch(text)

@@ -1,5 +1,6 @@
-"""The tables of lifecycles: the model of stages, and the ledger."""
+"""The tables of lifecycles: the model of stages, the ledger, and what was tried on the past."""
 
+from lifecycle.models.backtest import Backtest, Reached
 from lifecycle.models.bulk import BulkMember, BulkMove
 from lifecycle.models.ledger import Membership, Movement
 from lifecycle.models.partners import Application, ChecklistItem, Programme, ProgrammeStep
@@ -9,3 +10,20 @@ __all__ = [
     "Application", "BulkMember", "BulkMove", "ChecklistItem", "Lifecycle", "Membership", "Movement", "Programme",
     "ProgrammeStep", "Stage", "Transition", "Version",
 ]  # fmt: skip
+from lifecycle.models.placing import PlacementRound, Proposal
+from lifecycle.models.plan import Lifecycle, Stage, Transition, Version
+
+__all__ = [
+    "Backtest",
+    "BulkMember",
+    "BulkMove",
+    "Lifecycle",
+    "Membership",
+    "Movement",
+    "PlacementRound",
+    "Proposal",
+    "Reached",
+    "Stage",
+    "Transition",
+    "Version",
+]

@@ -92,6 +92,7 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "preview": _preview_of(found),
         "circles": live.circles(found, now) if found.state == Version.State.PUBLISHED else [],
         "panels": panels.draw("lifecycle", found.lifecycle, request, now),
+        "backtests": querysets.backtests().filter(version__lifecycle=found.lifecycle).count(),
         "cases": cases.run(found, now=now) if found.state == Version.State.DRAFT else [],
     }
     return render(request, "lifecycle/lifecycle_version.html", context)

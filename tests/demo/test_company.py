@@ -196,6 +196,9 @@ def test_line_7_the_leak_of_the_utilities(visitor: Client) -> None:
     for industry, (engaged, mql) in table.items():
         assert page.figure("cohort_conversion", stage="known", target="engaged", bucket=industry) == engaged
         assert page.figure("cohort_conversion", stage="known", target="mql", bucket=industry) == mql
+    leaks = of(visitor, "report_leaks", split="account.industry")
+    assert "Utilities, from “Engaged” to “MQL”" in leaks.text
+    assert leaks.figure("cohort_conversion", stage="engaged", target="mql", bucket="Utilities") == 74
 
 
 def test_line_8_hand_offs(visitor: Client) -> None:

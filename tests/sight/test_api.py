@@ -42,7 +42,8 @@ OF_EVERYBODY = {
     "best-customers",
     *(f"reports/{each}" for each in (
         "funnel", "hand-offs", "loops", "retention", "concentration", "lift", "ledger")),
-    "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages", "scoring-models",
+    "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages",
+    "lifecycles/<slug:lifecycle>/backtests", "scoring-models",
     "scoring-models/<slug:model>/versions", "campaigns", "campaigns/<slug:campaign>/versions",
 }  # fmt: skip
 WITHIN = {"lifecycle": "small", "form": "newsletter", "model": "lead", "campaign": "nurture", "slug": "nurture", "segment": "chosen",

@@ -38,9 +38,11 @@ from audience.webforms import submitting
 from campaigns.models import Letter
 from kit import jobs, notes, work
 from kit.models import AuditEntry, Team, User
+from lifecycle import documents as lifecycle_documents
 from lifecycle import moving, stages
 from lifecycle.models import Application, ChecklistItem, Lifecycle, Membership
 from lifecycle.partners import applications, checklist, programmes
+from lifecycle.models import Backtest, Membership, Reached
 from reporting import filling
 from reporting.models import ChartNote, LedgerCheck
 from scoring import documents
@@ -258,7 +260,7 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
         findings=findings,
     )  # fmt: skip
     held = Suppression.objects.get()
-    numbers = {"bulk_move": trio[1].bulk.pk}
+    numbers = {"bulk_move": trio[1].bulk.pk, "backtest": _tried(trio, version).pk}
     written = AuditEntry.objects.latest("pk")
     field = custom.define("Plan", of="person", type="choice", choices=["free", "pro"], by=None, now=NOW)
     kind = kinds.define({"label": "Fair visited"}, by=None, now=NOW)
@@ -277,3 +279,26 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
         | {"import": brought.pk, "job": brought.job_id or 0, "suppression": held.pk, "chart_note": chart.pk}
         | {"field": field.pk, "import_mapping": kept.pk, "import_schedule": regular.pk}
     )
+
+
+def _tried(trio: list[Things], version: Any) -> Backtest:
+    """A backtest that is done, by which each of the three came to the stage."""
+    counted = {"entered": 3, "already": 0, "unfinished": 1, "of": 40, "hits": 12, "found": 9, "outcomes": 20}
+    counted |= {"usual_of": 90, "usual_hits": 15}
+    stages_told = [{"slug": "lead", "name": "Lead", "path": "success", "before": 1, "came": 3, "left": 1, "after": 3}]
+    by_time = [
+        {"from": "2025-01-01", "hits": 12, "of": 40, "unfinished": 0},
+        {"from": "2025-02-01", "hits": 0, "of": 0, "unfinished": 1},
+    ]
+    side = {"version": str(version), "stages": stages_told, "by_time": by_time, **counted}
+    differ = {"tried_only": 1, "live_only": 0, "both": 2, "sooner": 1, "later": 0}
+    rule = version.transitions.get(priority=3)
+    made = Backtest.objects.create(
+        version=version, against=version, begins_on=date(2025, 1, 1), ends_on=date(2025, 3, 1), stage="lead", outcome_stage="won",
+        horizon=30, swept=rule, place=["value"], points=[2, 3], document=lifecycle_documents.dump(version), created_at=NOW,
+        result={"sides": {"tried": side, "live": side}, "differ": differ, "spent": {"EUR": 100_000},
+                "points": [{"value": 2, **counted, "entered": 5}, {"value": 3, **counted}]},
+    )  # fmt: skip
+    for each in trio:
+        Reached.objects.create(backtest=made, person=each.person, tried_at=NOW, live_at=days_ago(3))
+    return made

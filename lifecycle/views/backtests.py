@@ -1,0 +1,190 @@
+"""Pages of backtests: asking for one, its figures, whom the two sides treat differently, and all of a lifecycle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.views.decorators.http import require_GET, require_POST
+
+from audience import segments
+from audience.importing.forms import SegmentName
+from audience.subjects import sight
+from audience.views.conditions import counted
+from kit import pages, progress, rights
+from kit.audit import asker
+from kit.sql import Sql, sql
+from lifecycle import backtests, filters, forms, querysets
+from lifecycle.backtests import telling
+from lifecycle.models import Backtest, Lifecycle, Reached, Version
+
+Crumbs = list[tuple[Any, str]]
+
+
+def _crumbs(lifecycle: Lifecycle, *more: tuple[Any, str]) -> Crumbs:
+    above = [(_("Lifecycles"), reverse("lifecycles")), (str(lifecycle), reverse("lifecycle", args=[lifecycle.slug]))]
+    return [*above, (_("Backtests"), reverse("backtests", args=[lifecycle.slug])), *more]
+
+
+def _backtest(pk: int) -> Backtest:
+    return get_object_or_404(querysets.backtests(), pk=pk)
+
+
+@require_GET
+def of_lifecycle(request: HttpRequest, slug: str) -> HttpResponse:
+    """All results of one lifecycle beside each other."""
+    lifecycle = get_object_or_404(Lifecycle, slug=slug)
+    found = querysets.backtests().filter(version__lifecycle=lifecycle).order_by("-pk")
+    context = {
+        "lifecycle": lifecycle,
+        "crumbs": _crumbs(lifecycle)[:-1] + [(_("Backtests"), "")],
+        "results": [telling.summary(each) for each in found],
+        "newest": lifecycle.versions.order_by("-number").first(),
+    }
+    return render(request, "lifecycle/backtests.html", context)
+
+
+@rights.needs("edit")
+def new(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """What a version is to be tried on."""
+    found = get_object_or_404(Version.objects.select_related("lifecycle"), lifecycle__slug=slug, number=number)
+    now = timezone.now()
+    form = forms.Backtest(request.POST or None, version=found, now=now)
+    if form.is_valid():
+        try:
+            made = backtests.ask(found, form.asked(), by=asker(request), now=now)
+            return redirect(made)
+        except backtests.BacktestRefused as refused:
+            form.add_error(refused.field if refused.field in form.fields else None, str(refused))
+    context = {"version": found, "form": form, "crumbs": _crumbs(found.lifecycle, (str(found), ""))}
+    return render(request, "lifecycle/backtest_new.html", context, status=400 if form.is_bound else 200)
+
+
+@require_GET
+def shown(request: HttpRequest, pk: int) -> HttpResponse:
+    """One backtest: how far it is, or its figures."""
+    found = _backtest(pk)
+    context = {
+        "backtest": found,
+        "version": found.version,
+        "lifecycle": found.version.lifecycle,
+        "crumbs": _crumbs(found.version.lifecycle, (_("Backtest %(n)s") % {"n": found.pk}, "")),
+        "question": telling.question(found),
+        "job": found.job,
+        "progress": progress.of(found.job, timezone.now()) if found.job else None,
+        "told": telling.whole(found) if found.result else None,
+        "changed": backtests.changed_since(found),
+        "is_draft": found.version.state == Version.State.DRAFT,
+    }
+    return render(request, "lifecycle/backtest.html", context)
+
+
+@require_POST
+@rights.needs("edit")
+def take(request: HttpRequest, pk: int) -> HttpResponse:
+    """Write a value that was tried into the draft."""
+    found = _backtest(pk)
+    text = request.POST.get("point", "")
+    point = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
+    try:
+        rule = backtests.take(found, point, by=asker(request), now=timezone.now())
+    except backtests.BacktestRefused as refused:
+        messages.error(request, str(refused))
+        return redirect(found)
+    messages.success(request, _("“%(rule)s” asks for %(point)s now.") % {"rule": rule, "point": point})
+    return redirect(reverse("lifecycle_version", args=[found.version.lifecycle.slug, found.version.number]) + "#rules")
+
+
+@require_POST
+@rights.needs("edit")
+def remove(request: HttpRequest, pk: int) -> HttpResponse:
+    """Throw a result away."""
+    found = _backtest(pk)
+    try:
+        backtests.remove(found, by=asker(request), now=timezone.now())
+    except backtests.BacktestRefused as refused:
+        messages.error(request, str(refused))
+        return redirect(found)
+    messages.success(request, _("The backtest is gone."))
+    return redirect("backtests", found.version.lifecycle.slug)
+
+
+class People(pages.ListPage):
+    """Who came to the stage that was judged, by which side when."""
+
+    queryset = Reached.objects.all()
+    filterset_class = filters.Reached
+    columns = (
+        pages.Column("subject", gettext_lazy("Who"), template="lifecycle/_member.html", value="subject"),
+        pages.Column("tried_at", gettext_lazy("By this version"), sort="tried_at", desc_first=True),
+        pages.Column("live_at", gettext_lazy("By the live version"), sort="live_at", desc_first=True),
+        pages.Column("outcome_at", gettext_lazy("Outcome reached"), sort="outcome_at", desc_first=True),
+    )
+    counted = ngettext_lazy("%(shown)s subject", "%(shown)s subjects", "count")
+    file_name = "backtest"
+    default_sort = "-tried_at"
+    empty_title = gettext_lazy("Nobody here")
+    empty_text = gettext_lazy("Neither side brought anybody to this stage in the time span.")
+    empty_icon = "users"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self.backtest = _backtest(kwargs["pk"])
+        return super().dispatch(request, *args, **kwargs)
+
+    def rows(self) -> QuerySet[Reached]:
+        return self.backtest.reached.select_related("person__account", "account")
+
+    def seen(self, rows: QuerySet[Reached]) -> QuerySet[Reached]:
+        return sight.subjects(rows, self.request.user)
+
+    def tools(self) -> list[dict[str, Any]]:
+        if not rights.may(self.request.user, "edit"):
+            return []
+        url = f"{reverse('backtest_segment', args=[self.backtest.pk])}?{self.request.GET.urlencode()}"
+        return [{"label": _("Save as segment"), "icon": "users-round", "url": url}]
+
+    def get_title(self) -> str:
+        return _("Who came to “%(stage)s”") % {"stage": telling.stage_name(self.backtest, self.backtest.stage)}
+
+    def context(self) -> dict[str, Any]:
+        return {"purpose": telling.question(self.backtest)}
+
+    def get_crumbs(self) -> Crumbs:
+        here = (_("Backtest %(n)s") % {"n": self.backtest.pk}, self.backtest.get_absolute_url())
+        return _crumbs(self.backtest.version.lifecycle, here, (self.get_title(), ""))
+
+
+@rights.needs("edit")
+def segment(request: HttpRequest, pk: int) -> HttpResponse:
+    """A fixed list of those whom the list of a backtest shows."""
+    page = People()
+    page.setup(request, pk=pk)
+    page.backtest = _backtest(pk)
+    filterset = page._filterset()
+    assert filterset is not None
+    there = filterset.qs.order_by().values("subject_id")
+    number, of = there.count(), page.backtest.version.lifecycle.of
+    form = SegmentName(request.POST or None)
+    if form.is_valid() and number:
+        members = sql("SELECT listed.id AS subject_id FROM ({}) listed (id)", Sql(*there.query.sql_with_params()))
+        name = form.cleaned_data["name"]
+        made = segments.create_list(name, of=of, members=members, by=asker(request), now=timezone.now())
+        messages.success(request, _("“%(segment)s” is kept.") % {"segment": made})
+        return redirect(made)
+    context = {
+        "form": form,
+        "number": number,
+        "counted": counted(number, of),
+        "scope": page.get_title(),
+        "chips": page._chips(filterset),
+        "list_url": f"{reverse('backtest_people', args=[pk])}?{request.GET.urlencode()}",
+        "crumbs": page.get_crumbs(),
+    }
+    return render(request, "audience/segment_of_list.html", context, status=400 if form.is_bound else 200)
