@@ -1,8 +1,11 @@
 """What happened, in one order: every source, every place to go on from, what is left out by a filter."""
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -240,3 +243,26 @@ def test_a_page_takes_two_queries_wherever_it_begins(django_assert_num_queries):
         assert len(page.items) == size
         cursor = page.older
     assert cursor is None
+
+
+@pytest.mark.parametrize("wanted", [Wanted(), Wanted(kind="page_visited"), Wanted(channel="web")])
+def test_a_page_of_somebody_with_a_long_history_walks_the_index_no_further_than_it_needs(wanted):
+    someone, other = person(), person()
+    kind = activity(someone, days_ago(1), kind="page_visited").kind
+    Activity.objects.bulk_create(
+        Activity(
+            person=(someone, other)[number % 2], kind=kind, channel="web", source="t", external_id=f"long {number}",
+            occurred_at=days_ago(2) - timedelta(minutes=number), recorded_at=NOW,
+        )
+        for number in range(6000)
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE audience_activity")
+    for before in (None, Cursor(days_ago(2) - timedelta(minutes=3000), 0, 1)):
+        with CaptureQueriesContext(connection) as asked:
+            timeline.page(someone, wanted, before)
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN (ANALYZE, TIMING off, COSTS off) " + asked[0]["sql"])
+            plan = "\n".join(line for (line,) in cursor)
+        read = re.search(r"using activity_of_person on audience_activity \(actual rows=(\d+)", plan)
+        assert read and int(read[1]) < 2 * timeline.SIZE, plan
