@@ -25,7 +25,10 @@ def number(work: Run, column: str, next_id: Sql) -> int:
 
     Apart from the plan's own query, because one that draws from a sequence runs in a single process.
     """
-    return run(sql("UPDATE {} SET {} = {} WHERE action = 'create'", work.table("plan"), name(column), next_id))
+    new = run(sql("UPDATE {} SET {} = {} WHERE action = 'create'", work.table("plan"), name(column), next_id))
+    if new:
+        run(sql("ANALYZE {}", work.table("plan")))
+    return new
 
 
 def ready(work: Run) -> None:

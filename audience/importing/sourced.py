@@ -201,10 +201,10 @@ def currency_of(work: Run, amount: str) -> Sql:
 def count(work: Run, after: int, last: int, created: int | None = None) -> Counter[str]:
     """The counts of a range; what others wrote meanwhile (fewer created than planned) is there already: unchanged."""
     counts = planning.counted(work, after, last)
-    return counts if created is None else but_for(counts, created)
+    return counts if created is None else as_written(counts, created)
 
 
-def but_for(planned: Counter[str], created: int) -> Counter[str]:
+def as_written(planned: Counter[str], created: int) -> Counter[str]:
     """The planned counts, less what others wrote meanwhile: so many were created, the rest is there already."""
     others = planned["created"] - created
     return planned + Counter(unchanged=others) - Counter(created=others)

@@ -158,7 +158,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
         kinds = sql("{} LEFT JOIN {} meant ON meant.value = r.channel", kinds, work.table("channels"))
     if arrives:
         kinds = sql("{} LEFT JOIN {} come ON come.said = {}", kinds, work.table("arrivals"), _arrival(work))
-    return sourced.but_for(planned, sourced.insert(work, TABLE, after, last, columns, kinds))
+    return sourced.as_written(planned, sourced.insert(work, TABLE, after, last, columns, kinds))
 
 
 # ---- how it came about ----
