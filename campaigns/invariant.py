@@ -103,7 +103,7 @@ def _counted(campaign: Campaign, ids: list[int]) -> list[tuple[int, str, int]]:
     return rows(
         sql(
             """
-            WITH mine AS MATERIALIZED (
+            WITH mine AS NOT MATERIALIZED (
                 SELECT e.id, e.version_id, e.state, e.step_id FROM campaigns_enrollment e
                 WHERE e.campaign_id = {} AND e.state <> 'holdout'
             ),
@@ -125,8 +125,9 @@ def _counted(campaign: Campaign, ids: list[int]) -> list[tuple[int, str, int]]:
                                               ELSE 'cancelled' END, count(*)
             FROM before WHERE before.step_id = ANY ({}) GROUP BY 1, 2
             UNION ALL
-            SELECT message.step_id, CASE WHEN message.state = ANY ({}) THEN 'pending' ELSE message.state END, count(*)
-            FROM campaigns_message message WHERE message.step_id = ANY ({}) GROUP BY 1, 2
+            SELECT step_id, CASE WHEN state = ANY ({}) THEN 'pending' ELSE state END, number
+            FROM (SELECT step_id, state, count(*) AS number FROM campaigns_message
+                  WHERE step_id = ANY ({}) GROUP BY 1, 2) message
             UNION ALL
             SELECT run.step_id, 'passed', count(*) FROM campaigns_steprun run
             JOIN campaigns_step step ON step.id = run.step_id AND step.kind <> 'send'

@@ -13,11 +13,15 @@ from reporting.questions import Question
 
 @dataclass
 class Flows:
-    """Moves from stage to stage: how many before the window, and how many in it."""
+    """Moves from stage to stage: how many before the window, and how many in it.
+
+    Read out of the entries, `ended` has the stays that ended in the window, as stage left, entered, days and how often.
+    """
 
     plan: Plan
     before: dict[tuple[str, str], int] = field(default_factory=dict)
     within: dict[tuple[str, str], int] = field(default_factory=dict)
+    ended: list[tuple[str, str, int, int]] = field(default_factory=list)
 
     def in_before(self, stage: str) -> int:
         return sum(n for (_, target), n in self.before.items() if target == stage)
@@ -41,29 +45,39 @@ class Flows:
 def by_bucket(question: Question) -> dict[str, Flows]:
     """The flows of each bucket; of everybody, under "", when nobody is parted. Never raw movements."""
     found: dict[str, Flows] = defaultdict(lambda: Flows(question.plan))
-    for bucket, source, target, before, within in rows(_statement(question)):
-        found[bucket].before[source, target] = int(before)
-        found[bucket].within[source, target] = int(within)
+    for bucket, source, target, days, before, within in rows(
+        _of_everybody(question) if question.rolled_up else _of_buckets(question)
+    ):
+        flow, pair = found[bucket], (source, target)
+        flow.before[pair] = flow.before.get(pair, 0) + int(before)
+        flow.within[pair] = flow.within.get(pair, 0) + int(within)
+        if days is not None:
+            flow.ended.append((source, target, days, within))
     return found
 
 
-def _statement(question: Question) -> Sql:
-    start, end = question.window.start, question.window.end
-    if question.rolled_up:
-        return sql(
-            """SELECT '', from_stage, to_stage, COALESCE(sum(count) FILTER (WHERE day < {}), 0),
-                      COALESCE(sum(count) FILTER (WHERE day >= {}), 0)
-               FROM reporting_dailyflow WHERE lifecycle_id = {} AND day < {} GROUP BY from_stage, to_stage""",
-            start,
-            start,
-            question.plan.lifecycle.pk,
-            end,
-        )
+def _of_everybody(question: Question) -> Sql:
+    start = question.window.start
     return sql(
-        """SELECT {}, entry.from_stage, entry.to_stage, count(*) FILTER (WHERE entry.day < {}),
-                  count(*) FILTER (WHERE entry.day >= {})
-           FROM {} GROUP BY 1, 2, 3""",
+        """SELECT '', from_stage, to_stage, NULL, COALESCE(sum(count) FILTER (WHERE day < {}), 0),
+                  COALESCE(sum(count) FILTER (WHERE day >= {}), 0)
+           FROM reporting_dailyflow WHERE lifecycle_id = {} AND day < {} GROUP BY from_stage, to_stage""",
+        start,
+        start,
+        question.plan.lifecycle.pk,
+        question.window.end,
+    )
+
+
+def _of_buckets(question: Question) -> Sql:
+    """Parted by the days of the stay that ended as well: all entries are read once for both."""
+    start = question.window.start
+    return sql(
+        """SELECT {}, entry.from_stage, entry.to_stage, CASE WHEN entry.day >= {} THEN entry.stay_days END,
+                  count(*) FILTER (WHERE entry.day < {}), count(*) FILTER (WHERE entry.day >= {})
+           FROM {} GROUP BY 1, 2, 3, 4""",
         question.bucket_column,
+        start,
         start,
         start,
         question.entries(day_before=True),

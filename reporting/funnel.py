@@ -186,10 +186,11 @@ def _buckets(question: Question, split: Split) -> tuple[Bucket, ...]:
 
 def _bodies(question: Question) -> dict[str, Body]:
     plan = question.plan
-    moved = flows.by_bucket(question)
-    cohorts = cohort_conversion.by_bucket(question)
-    stays = time_in_stage.by_bucket(question)
-    speeds = velocity.by_bucket(question)
+    with question.in_order():
+        moved = flows.by_bucket(question)
+        cohorts = cohort_conversion.by_bucket(question)
+        stays = time_in_stage.by_bucket(question, moved)
+        speeds = velocity.by_bucket(question)
     return {
         bucket: _body(plan, moved.get(bucket), cohorts.get(bucket), stays.get(bucket), speeds.get(bucket, {}))
         for bucket in moved.keys() | cohorts.keys()

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from campaigns.models import Campaign
+from campaigns.models import Campaign, Enrollment
 from kit import installation
 from kit.sql import rows, sql
 from lifecycle.models import Lifecycle, Version
@@ -74,14 +74,14 @@ def _shown(plan: Plan, there: dict[str, int]) -> list[Place]:
 
 def lift(campaign: Campaign, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
     """What a campaign led to; None while nobody was assigned to it."""
-    answer = lifts.answer(campaigns.ask([campaign], funnel.today(now))[0])
+    question, url = campaigns.ask([campaign], funnel.today(now))[0], campaigns.page(campaign)
+    if question.obstacle:  # nothing is counted of which nothing can be told
+        assigned = Enrollment.objects.filter(campaign=campaign).exists()
+        return {"headline": [], "words": question.obstacle, "url": url} if assigned else None
+    answer = lifts.answer(question)
     if not answer.assigned:
         return None
-    return {
-        "headline": lift_figures.headline(answer) if not answer.question.obstacle else [],
-        "words": lift_figures.in_a_sentence(answer) or answer.question.obstacle,
-        "url": campaigns.page(campaign),
-    }
+    return {"headline": lift_figures.headline(answer), "words": lift_figures.in_a_sentence(answer), "url": url}
 
 
 Counts = dict[int, dict[str, int]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -144,13 +144,9 @@ def page(subject: Person | Account, wanted: Wanted, before: Cursor | None = None
 
 def choices(subject: Person | Account) -> Choices:
     """What to choose among, out of the newest activities of the subject."""
-    newest = [_next(branch, None, FACETS_FROM) for branch in _activities(subject, Wanted(), None, FACETS_FROM)]
-    pairs = rows(
-        sql(
-            "SELECT DISTINCT kind_id, channel FROM audience_activity WHERE id IN (SELECT id FROM ({}) told)",
-            join(" UNION ALL ", newest),
-        )
-    )
+    branches = _activities(subject, Wanted(), None, FACETS_FROM, beside=("kind_id", "channel"))
+    newest = join(" UNION ALL ", (_next(branch, None, FACETS_FROM) for branch in branches))
+    pairs = rows(sql("SELECT DISTINCT kind_id, channel FROM ({}) told", newest))
     happened = ActivityKind.objects.in_bulk({kind for kind, _channel in pairs})
     channels = {channel or happened[kind].channel for kind, channel in pairs}
     named = sorted((kinds.name(kind), kind.slug) for kind in happened.values())
@@ -180,8 +176,12 @@ def _branches(subject: Person | Account, wanted: Wanted, before: Cursor | None, 
         yield _dated("audience_deal", "closed_at", DEAL_CLOSED, _deals(subject))
 
 
-def _activities(subject: Person | Account, wanted: Wanted, before: Cursor | None, size: int) -> Iterable[Sql]:
-    told = "SELECT occurred_at AS at, 0 AS rank, id FROM audience_activity WHERE reversal_of_id IS NULL"
+def _activities(
+    subject: Person | Account, wanted: Wanted, before: Cursor | None, size: int, beside: Sequence[str] = ()
+) -> Iterable[Sql]:
+    """The branches of activities; `beside` are columns that are told as well."""
+    columns = ", ".join(("occurred_at AS at", "0 AS rank", "id", *beside))
+    told = f"SELECT {columns} FROM audience_activity WHERE reversal_of_id IS NULL"
     asked = _asked_of_activities(wanted)
     if isinstance(subject, Person):
         yield sql(f"{told} AND person_id = {{}}{{}}", subject.pk, asked)
@@ -189,7 +189,7 @@ def _activities(subject: Person | Account, wanted: Wanted, before: Cursor | None
     yield sql(f"{told} AND account_id = {{}}{{}}", subject.pk, asked)
     # The newest few of each of its people, so that each is a range of the index however many people there are.
     yield sql(
-        """SELECT theirs.at, theirs.rank, theirs.id FROM audience_person person CROSS JOIN LATERAL ({}) theirs
+        """SELECT theirs.* FROM audience_person person CROSS JOIN LATERAL ({}) theirs
            WHERE person.account_id = {}""",
         _next(sql(f"{told} AND person_id = person.id AND account_id IS NULL{{}}", asked), before, size),
         subject.pk,

@@ -20,6 +20,17 @@ def make(work: Run, query: Sql) -> None:
     work.create("plan", query)
 
 
+def number(work: Run, column: str, next_id: Sql) -> int:
+    """Give the new their ids; how many they are.
+
+    Apart from the plan's own query, because one that draws from a sequence runs in a single process.
+    """
+    new = run(sql("UPDATE {} SET {} = {} WHERE action = 'create'", work.table("plan"), name(column), next_id))
+    if new:
+        run(sql("ANALYZE {}", work.table("plan")))
+    return new
+
+
 def ready(work: Run) -> None:
     """The plan stands: where there is something to write, make its ranges quick to find."""
     if writes(work):
@@ -51,7 +62,11 @@ def last_counts(work: Run, column: str) -> None:
 
 def last_counts_of(work: Run, column: str) -> None:
     """Of rows with one value in this column of `plan` only the last counts."""
-    _repeat(work, sql("p.{}", name(column)), Sql(""))
+    key = sql("p.{}", name(column))
+    often = sql("SELECT {} AS mark FROM {} p GROUP BY 1 HAVING count(*) > 1", key, work.table("plan"))
+    if work.create("repeated", often):
+        _repeat(work, key, sql("JOIN {} often ON often.mark = {}", work.table("repeated"), key))
+    work.drop("repeated")
 
 
 def _repeat(work: Run, key: Sql, only: Sql) -> None:

@@ -304,7 +304,9 @@ def _name(work: Run, table: str, kind: str) -> None:
 
 
 def see(work: Run) -> None:
-    """A person or account that the file saw before we first did was seen then."""
+    """A person or account that the file saw before we first did was seen then; by parts of a second nobody was, for
+    files have seconds.
+    """
     columns = {derived.name for derived in work.kind.derive(work)}
     for column, table, model, plan in (
         ("person_key", "people", "audience_person", "person"),
@@ -317,7 +319,8 @@ def see(work: Run) -> None:
                     UPDATE {} s SET first_seen_at = k.first_seen, updated_at = {} FROM (
                         SELECT id, min(seen) AS first_seen FROM {} WHERE NOT fresh
                         AND id IN (SELECT {} FROM {} WHERE action IN ('create', 'update')) GROUP BY id
-                    ) k WHERE s.id = k.id AND k.first_seen < s.first_seen_at AND s.erased_at IS NULL
+                    ) k WHERE s.id = k.id AND s.erased_at IS NULL
+                    AND k.first_seen < date_trunc('second', s.first_seen_at)
                     """,
                     name(model), work.now, work.table(table), name(plan), work.table("plan"),
                 )

@@ -188,6 +188,7 @@ class Run:
             cursor.execute(
                 "SELECT set_config('TimeZone', %s, true), set_config('jit', 'off', true), "
                 "set_config('work_mem', '64MB', true), set_config('default_statistics_target', '20', true), "
+                "set_config('parallel_tuple_cost', '0.01', true), "
                 "set_config('perennial.import', %s, true), pg_advisory_xact_lock_shared(hashtext(%s))",
                 [self.zone, str(self.imported.pk) if self.imported.traced else "", TURN],
             )

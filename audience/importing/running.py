@@ -40,6 +40,7 @@ JOB = "import"
 WRITTEN_AT_ONCE = 20_000  # rows; each such range is a transaction
 SAMPLE = 500  # rows by which columns are guessed
 ALWAYS = ("created", "updated", "unchanged", "skipped", "repeated")  # counts that are told even when they are 0
+LEFT = ("unchanged", "skipped", "repeated")  # counts of rows of which nothing was written
 WORTH_COUNTING = 1_000  # rows in the file, above which the planner must know of them before anybody asks
 ROLLED_BACK = gettext_noop("This import was rolled back. Upload the file again to bring it in once more.")
 BREATH = 0.5  # seconds that an import leaves to one that is rolled back, before it matches its rows again
@@ -388,7 +389,7 @@ def _read(work: Run, progress: Progress) -> None:
     batches = reading.batches(
         work.path, work.layout, after=progress.cursor["read"], pick=work.picked, rows=reading.BATCH_ROWS
     )
-    for batch in batches:
+    for batch in reading.ahead(batches):
         with work.step():
             refused += staging.take(work, batch)
             if work.imported.dry_run:
@@ -472,9 +473,10 @@ def _finish(work: Run, progress: Progress) -> None:
         if not imported.dry_run:
             made = Counter(cursor.get("counts", {})) + work.kind.conclude(work)
             cursor = {**cursor, "counts": dict(made)}
-            if work.kind.touches_people:
+            written = made.total() - sum(made[name] for name in LEFT)
+            if written and work.kind.touches_people:
                 exclusions.refresh(work.now)
-            if cursor.get("last", 0) > WORTH_COUNTING:
+            if written and cursor.get("last", 0) > WORTH_COUNTING:
                 work.tell_planner()
         answer = _answer(cursor)
         imported.counts, imported.finished_at = answer, work.now

@@ -201,10 +201,13 @@ def currency_of(work: Run, amount: str) -> Sql:
 def count(work: Run, after: int, last: int, created: int | None = None) -> Counter[str]:
     """The counts of a range; what others wrote meanwhile (fewer created than planned) is there already: unchanged."""
     counts = planning.counted(work, after, last)
-    if created is not None and created < counts["created"]:
-        counts["unchanged"] += counts["created"] - created
-        counts["created"] = created
-    return counts
+    return counts if created is None else as_written(counts, created)
+
+
+def as_written(planned: Counter[str], created: int) -> Counter[str]:
+    """The planned counts, less what others wrote meanwhile: so many were created, the rest is there already."""
+    others = planned["created"] - created
+    return planned + Counter(unchanged=others) - Counter(created=others)
 
 
 def _tell_alike_apart(work: Run) -> None:

@@ -130,20 +130,22 @@ def _month(group: int) -> Sql:
 
 def _is_date(text: Sql) -> Sql:
     """Most dates are plain and early in their month, which a few comparisons tell; a regular expression costs more."""
+    shape = sql("translate({}, '123456789', '000000000')", text)
     day = sql(
         """substr({}, 9, 2) COLLATE "C" BETWEEN '01' AND '28' AND substr({}, 6, 2) COLLATE "C" BETWEEN '01' AND '12'
-           AND left({}, 1) IN ('1', '2') AND octet_length(replace({}, '-', '')) = octet_length({}) - 2""",
-        *[text] * 5,
+           AND left({}, 1) IN ('1', '2')""",
+        *[text] * 3,
     )
     clock = sql(
-        """octet_length(replace({}, ':', '')) = 17 AND substr({}, 12, 2) COLLATE "C" <= '23'
-           AND substr({}, 15, 2) COLLATE "C" <= '59' AND substr({}, 18, 2) COLLATE "C" <= '59'""",
-        *[text] * 4,
+        """substr({}, 12, 2) COLLATE "C" <= '23' AND substr({}, 15, 1) COLLATE "C" <= '5'
+           AND substr({}, 18, 1) COLLATE "C" <= '5'""",
+        *[text] * 3,
     )
     plain = sql(
-        """CASE octet_length({}) WHEN 10 THEN {} LIKE '____-__-__' AND {} !~ '[^0-9-]' AND {}
-             WHEN 19 THEN {} LIKE '____-__-__ __:__:__' AND {} !~ '[^0-9 :-]' AND {} AND {} ELSE false END""",
-        *[text, text, text, day, text, text, day, clock],
+        """CASE octet_length({}) WHEN 10 THEN {} = '0000-00-00' AND {}
+             WHEN 19 THEN {} IN ('0000-00-00 00:00:00', '0000-00-00T00:00:00') AND {} AND {}
+             WHEN 20 THEN {} IN ('0000-00-00T00:00:00Z', '0000-00-00 00:00:00Z') AND {} AND {} ELSE false END""",
+        *[text, shape, day, shape, day, clock, shape, day, clock],
     )
     year = sql("left({}, 4)::int", text)
     leap = sql("({} %% 4 = 0 AND ({} %% 100 <> 0 OR {} %% 400 = 0))", year, year, year)
@@ -179,10 +181,11 @@ def _date(text: Sql) -> Sql:
 
 def skipped_by_clocks(text: Sql, value: Sql, zone: str) -> Sql:
     """True for a local time that does not exist in its zone, because the clocks went forward over it."""
-    local = sql("length({}) > 11 AND {} !~ {}", text, text, HAS_OFFSET)
+    local = sql("{} AT TIME ZONE {} <> {}::timestamp AND {} !~ {}", value, zone, text, text, HAS_OFFSET)
     return sql(
-        "CASE WHEN {} IS NOT NULL AND {} THEN {} AT TIME ZONE {} <> {}::timestamp ELSE false END",
-        value, local, value, zone, text,
+        """CASE WHEN {} IS NULL OR length({}) <= 11 OR {} NOT LIKE '____-%%' OR right({}, 1) = 'Z' THEN false
+             ELSE {} END""",
+        value, text, text, text, local,
     )  # fmt: skip
 
 

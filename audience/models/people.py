@@ -64,6 +64,7 @@ class Account(Subject):
             models.Index(fields=["first_seen_at"], name="account_by_first_seen"),  # replays, clocks, lists
             models.Index(first_filled(*ACCOUNT_NAMES), "id", name="account_in_order"),  # the list by name
             GinIndex(Words(*ACCOUNT_WORDS), name="account_by_word"),  # search
+            models.Index(fields=["id"], name="account_left_out", condition=Q(is_excluded=True)),  # reports, boards
         ]
 
     def __str__(self) -> str:
@@ -100,6 +101,7 @@ class Person(Subject):
             models.Index(fields=["first_seen_at"], name="person_by_first_seen"),  # replays, clocks, lists
             models.Index(first_filled(*PERSON_NAMES), "id", name="person_in_order"),  # the list by name
             GinIndex(Words(*PERSON_WORDS), name="person_by_word"),  # search
+            models.Index(fields=["id"], name="person_left_out", condition=Q(is_excluded=True)),  # reports, boards
         ]
 
     def __str__(self) -> str:

@@ -162,9 +162,11 @@ def cannot(fault: Exception) -> str:
 
 
 def _sample(found: Segment, user: Any) -> list[Person | Account]:
-    newest = sight.subjects(stays.in_it_now(found), user).order_by("-entered_at", "-subject_id")
-    newest = newest.select_related("person__account", "account")
-    return [each.person or each.account for each in newest[: trial.SAMPLE]]  # type: ignore[misc]
+    order = ("-entered_at", "-subject_id")
+    newest = sight.subjects(stays.in_it_now(found), user).order_by(*order).values_list("pk", flat=True)
+    # Those few are told by name, after: joined before they are chosen, all members would be.
+    told = SegmentMember.objects.filter(pk__in=list(newest[: trial.SAMPLE])).order_by(*order)
+    return [each.person or each.account for each in told.select_related("person__account", "account")]  # type: ignore[misc]
 
 
 def _crumbs(found: Segment, *more: tuple[Any, str]) -> list[tuple[Any, str]]:

@@ -80,16 +80,20 @@ def by_bucket(question: Question) -> dict[str, Cohorts]:
 
 
 def _of_everybody(question: Question) -> Sql:
-    within = sql("days.days <= {}", question.within) if question.within is not None else Sql("true")
+    """Each cohort is summed by itself, up to the days it is given (they ascend): grouping all its days costs thrice."""
+    mature, within = _mature(question, "day"), Sql("counts")
+    if question.within is not None:
+        within = sql("CASE WHEN {} THEN counts[1:width_bucket({}::int, days)] ELSE counts END", mature, question.within)
     return sql(
-        """SELECT kind, origin, target, COALESCE(sum(n) FILTER (WHERE {} AND {}), 0),
-                  COALESCE(sum(n) FILTER (WHERE NOT {}), 0)
-           FROM reporting_dailycohort cohort, unnest(cohort.days, cohort.counts) days(days, n)
-           WHERE lifecycle_id = {} AND kind IN ('entered', 'reached', 'strict') AND day >= {} AND day < {}
+        """SELECT kind, origin, target, COALESCE(sum(members) FILTER (WHERE {}), 0),
+                  COALESCE(sum(members) FILTER (WHERE NOT {}), 0)
+           FROM (SELECT kind, origin, target, day, (SELECT sum(n) FROM unnest({}) n) AS members
+                 FROM reporting_dailycohort
+                 WHERE lifecycle_id = {} AND kind IN ('entered', 'reached', 'strict') AND day >= {} AND day < {}) cohort
            GROUP BY 1, 2, 3""",
-        _mature(question, "day"),
+        mature,
+        mature,
         within,
-        _mature(question, "day"),
         question.plan.lifecycle.pk,
         question.window.start,
         question.window.end,

@@ -20,9 +20,9 @@ def people(question: Question, part: str = FIGURE) -> Sql:
     """The ids of the memberships left out."""
     return sql(
         """SELECT membership.id FROM lifecycle_membership membership
-           LEFT JOIN audience_person person ON person.id = membership.person_id
-           LEFT JOIN audience_account account ON account.id = membership.account_id
-           WHERE membership.lifecycle_id = {} AND (person.is_excluded OR account.is_excluded)""",
+           WHERE membership.lifecycle_id = {} AND membership.subject_id IN (
+               SELECT id FROM audience_person WHERE is_excluded
+               UNION ALL SELECT id FROM audience_account WHERE is_excluded)""",
         question.plan.lifecycle.pk,
     )
 

@@ -36,6 +36,8 @@ def relation(questions: Sequence[CampaignQuestion]) -> Sql:
         for q in questions
     ]
     first = questions[0]
+    # Named, so that the memberships of other lifecycles are not looked through; without an outcome none are.
+    lifecycles = [q.campaign.lifecycle_id for q in questions if q.outcome]
     return sql(
         """
         WITH asked(campaign_id, lifecycle_id, outcome, days) AS (VALUES {}),
@@ -53,19 +55,21 @@ def relation(questions: Sequence[CampaignQuestion]) -> Sql:
                 AND entry.lifecycle_id = assigned.lifecycle_id AND entry.to_stage = ANY(assigned.outcome)
                 AND NOT entry.from_stage = ANY(assigned.outcome) AND entry.occurred_at >= assigned.entered_at
                 AND entry.day <= assigned.assigned_on + assigned.days
+            WHERE membership.lifecycle_id = ANY({}::bigint[])
             GROUP BY 1
         )
         SELECT assigned.id, assigned.campaign_id, assigned.held, assigned.assigned_on, reached.reached_on,
                assigned.assigned_on + assigned.days AS until, assigned.assigned_on + assigned.days < {} AS mature,
-               COALESCE(person.is_excluded, account.is_excluded) AS excluded,
+               COALESCE(person.id, account.id) IS NOT NULL AS excluded,
                COALESCE((lifecycle.of = 'account') <> (assigned.person_id IS NULL), false) AS other
         FROM assigned LEFT JOIN reached USING (id)
-        LEFT JOIN audience_person person ON person.id = assigned.person_id
-        LEFT JOIN audience_account account ON account.id = assigned.account_id
+        LEFT JOIN audience_person person ON person.id = assigned.person_id AND person.is_excluded
+        LEFT JOIN audience_account account ON account.id = assigned.account_id AND account.is_excluded
         LEFT JOIN lifecycle_lifecycle lifecycle ON lifecycle.id = assigned.lifecycle_id
         """,
         join(", ", asked),
         first.zone,
+        lifecycles,
         first.today,
     )
 

@@ -7,12 +7,15 @@ of entering; it stays in and is flagged.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, rows, sql
 from kit.statistics import Counts
+from reporting import flows
+from reporting.flows import Flows
 from reporting.metrics import out_flow
 from reporting.metrics.metric import FIGURE, Metric
 from reporting.plans import Direction, Plan
@@ -42,11 +45,19 @@ class Stays:
         )
 
 
-def by_bucket(question: Question) -> dict[str, Stays]:
-    """The stays that ended in the window, for each bucket: one statement, over the daily histograms unless split."""
+def by_bucket(question: Question, moved: Mapping[str, Flows] | None = None) -> dict[str, Stays]:
+    """The stays that ended in the window, for each bucket: over the daily histograms by one statement, unless split.
+
+    Split, they are told by the flows (`moved`, where they are at hand already), which read the same entries.
+    """
     found: dict[str, Stays] = defaultdict(lambda: Stays(question.plan))
-    for bucket, source, target, days, count in rows(_statement(question)):
-        found[bucket].add(source, target, days, int(count))
+    if not question.rolled_up:
+        for bucket, flow in (moved if moved is not None else flows.by_bucket(question)).items():
+            for stay in flow.ended:
+                found[bucket].add(*stay)
+        return found
+    for source, target, days, count in rows(_of_everybody(question)):
+        found[""].add(source, target, days, int(count))
     return found
 
 
@@ -56,21 +67,14 @@ def people(question: Question, part: str = FIGURE) -> Sql:
     return sql("{} AND entry.stay_days < 0", ended) if part == NEGATIVE else ended
 
 
-def _statement(question: Question) -> Sql:
-    if question.rolled_up:
-        return sql(
-            """SELECT '', from_stage, to_stage, stay.days, sum(stay.times)
-               FROM reporting_dailyflow, unnest(stay_days, stay_counts) stay(days, times)
-               WHERE lifecycle_id = {} AND day >= {} AND day < {} GROUP BY 1, 2, 3, 4""",
-            question.plan.lifecycle.pk,
-            question.window.start,
-            question.window.end,
-        )
+def _of_everybody(question: Question) -> Sql:
     return sql(
-        """SELECT {}, entry.from_stage, entry.to_stage, entry.stay_days, count(*)
-           FROM {} AND entry.stay_days IS NOT NULL GROUP BY 1, 2, 3, 4""",
-        question.bucket_column,
-        question.entries(),
+        """SELECT from_stage, to_stage, days, sum(times)
+           FROM (SELECT from_stage, to_stage, unnest(stay_days) AS days, unnest(stay_counts) AS times
+                 FROM reporting_dailyflow WHERE lifecycle_id = {} AND day >= {} AND day < {}) told GROUP BY 1, 2, 3""",
+        question.plan.lifecycle.pk,
+        question.window.start,
+        question.window.end,
     )
 
 

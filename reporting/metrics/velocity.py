@@ -35,9 +35,10 @@ Speed = tuple[str, str, str, int, int]  # bucket, stage, target, days, how often
 def _of_everybody(question: Question) -> list[Speed]:
     return rows(
         sql(
-            """SELECT '', origin, target, days.days, sum(days.n)
-               FROM reporting_dailycohort cohort, unnest(cohort.days, cohort.counts) days(days, n)
-               WHERE lifecycle_id = {} AND kind = 'velocity' AND day >= {} AND day < {} GROUP BY 1, 2, 3, 4""",
+            """SELECT '', origin, target, days, sum(n)
+               FROM (SELECT origin, target, unnest(days) AS days, unnest(counts) AS n FROM reporting_dailycohort
+                     WHERE lifecycle_id = {} AND kind = 'velocity' AND day >= {} AND day < {}) told
+               GROUP BY 1, 2, 3, 4""",
             question.plan.lifecycle.pk,
             question.window.start,
             question.window.end,

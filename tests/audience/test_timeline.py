@@ -1,8 +1,11 @@
 """What happened, in one order: every source, every place to go on from, what is left out by a filter."""
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -240,3 +243,26 @@ def test_a_page_takes_two_queries_wherever_it_begins(django_assert_num_queries):
         assert len(page.items) == size
         cursor = page.older
     assert cursor is None
+
+
+@pytest.mark.parametrize("wanted", [Wanted(), Wanted(kind="page_visited"), Wanted(channel="web")])
+def test_a_page_walks_along_somebodys_own_index_and_unfiltered_no_further_than_it_needs(wanted):
+    someone, other = person(), person()
+    kind = activity(someone, days_ago(1), kind="page_visited").kind
+    Activity.objects.bulk_create(
+        Activity(
+            person=other if number % 20 else someone, kind=kind, channel="web", source="t", external_id=f"long {number}",
+            occurred_at=days_ago(2) - timedelta(minutes=number), recorded_at=NOW,
+        )
+        for number in range(2000)
+    )  # fmt: skip
+    with connection.cursor() as cursor:  # so small a table is read whole, and sorted, unless it is forbidden
+        cursor.execute("ANALYZE audience_activity; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+    for before in (None, Cursor(days_ago(2) - timedelta(minutes=500), 0, 1)):
+        with CaptureQueriesContext(connection) as asked:
+            timeline.page(someone, wanted, before)
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN (ANALYZE, TIMING off, COSTS off) " + asked[0]["sql"])
+            plan = "\n".join(line for (line,) in cursor)
+        read = re.search(r"using activity_of_person on audience_activity \(actual rows=(\d+)", plan)
+        assert read and (wanted.is_narrowed or int(read[1]) < 2 * timeline.SIZE), plan

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from audience.activity import arrivals, channels
-from audience.importing import references, sourced
+from audience.importing import planning, references, sourced
 from audience.importing.run import Run
 from audience.importing.targets import PROPERTIES, Check, Derived, Kind, Need, Target
 from audience.importing.values import INSTANT, NUMBER
@@ -96,27 +96,39 @@ def match(work: Run) -> None:
 
 def prepare(work: Run) -> Counter[str]:
     made = references.make(work)
-    made["kinds_created"] = run(
-        sql(
-            """
-            INSERT INTO audience_activitykind (slug, label, channel, direction, is_response)
-            SELECT slug, min(said), '', '', false FROM {} WHERE said IN (
-                SELECT r.kind FROM {} p JOIN {} r USING (row) WHERE p.action = 'create')
-            GROUP BY slug ORDER BY slug ON CONFLICT (slug) DO NOTHING
-            """,
-            work.table("kinds"),
-            work.table("plan"),
-            work.table("rows"),
-        )
-    )
+    made["kinds_created"] = _make_kinds(work)
     references.see(work)
     return made
 
 
+def _make_kinds(work: Run) -> int:
+    """Enter the kinds of rows to be written into the catalogue, as far as they are not in it."""
+    unknown = sql(
+        "SELECT said, slug FROM {} k WHERE NOT EXISTS (SELECT FROM audience_activitykind a WHERE a.slug = k.slug)",
+        work.table("kinds"),
+    )
+    if not value(sql("SELECT EXISTS ({})", unknown)):
+        return 0
+    return run(
+        sql(
+            """
+            INSERT INTO audience_activitykind (slug, label, channel, direction, is_response)
+            SELECT slug, min(said), '', '', false FROM ({}) unknown WHERE said IN (
+                SELECT r.kind FROM {} p JOIN {} r USING (row) WHERE p.action = 'create')
+            GROUP BY slug ORDER BY slug ON CONFLICT (slug) DO NOTHING
+            """,
+            unknown,
+            work.table("plan"),
+            work.table("rows"),
+        )
+    )
+
+
 def write(work: Run, after: int, last: int) -> Counter[str]:
     """Write the new ones of the rows `(after, last]`. A kind's channel and direction hold where the row says none."""
-    if not sourced.count(work, after, last)["created"]:
-        return sourced.count(work, after, last)
+    planned = planning.counted(work, after, last)
+    if not planned["created"]:
+        return planned
     properties = Sql("r.properties") if work.properties else Sql("'{}'::jsonb")
     if work.has("campaign"):
         properties = sql(
@@ -146,7 +158,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
         kinds = sql("{} LEFT JOIN {} meant ON meant.value = r.channel", kinds, work.table("channels"))
     if arrives:
         kinds = sql("{} LEFT JOIN {} come ON come.said = {}", kinds, work.table("arrivals"), _arrival(work))
-    return sourced.count(work, after, last, sourced.insert(work, TABLE, after, last, columns, kinds))
+    return sourced.as_written(planned, sourced.insert(work, TABLE, after, last, columns, kinds))
 
 
 # ---- how it came about ----

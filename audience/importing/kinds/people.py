@@ -91,7 +91,7 @@ def match(work: Run) -> None:
     subject = "s" if named else "e"
     query = sql(
         """
-        SELECT r.row, coalesce({}.id, nextval('audience_subject_seq')) AS person, {} AS account, {} AS owner,
+        SELECT r.row, {}.id AS person, {} AS account, {} AS owner,
                CASE WHEN {} THEN 'no_email' WHEN {} THEN 'taken' WHEN {}.id IS NULL THEN {}
                     WHEN {}.erased_at IS NOT NULL THEN 'skip'
                     WHEN {} THEN {} ELSE {} END AS action
@@ -109,6 +109,10 @@ def match(work: Run) -> None:
     planning.make(work, query)
     for action, reason in (("no_email", EMAIL_ADDRESS.wrong), ("taken", TAKEN)):
         planning.refuse(work, action, "email", reason)
+    new = planning.number(work, "person", Sql("nextval('audience_subject_seq')"))
+    if not new and not named:
+        planning.last_counts_of(work, "person")  # whoever is there has one email, and numbers group faster
+        return
     for target in ("external_id", "email"):
         if work.has(target):
             planning.last_counts(work, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from typing import Any
 
@@ -145,6 +146,34 @@ def test_sixty_four_upserts_of_one_email_make_one_person_and_no_failure() -> Non
     assert sorted(status for status, _pk in told) == [200] * 63 + [201]
     assert {pk for _status, pk in told} == {Person.objects.get().pk}
     assert Identity.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sixty_four_connections_that_bring_the_same_hundred_emails_make_a_hundred_people() -> None:
+    headers = {"Authorization": f"Bearer {secret_of(ops())}"}
+    emails = [f"person{number}@example.com" for number in range(100)]
+    together = threading.Barrier(64)
+    told: list[int] = []
+    made: list[int] = []
+
+    def send(number: int) -> None:
+        rows = [{"email": email, "city": f"{number}"} for email in random.Random(number).sample(emails, 100)]
+        try:
+            together.wait()
+            answer = Client(headers=headers).post("/api/v1/people/bulk/", {"people": rows}, "application/json")
+            told.append(answer.status_code)
+            made.append(answer.json().get("created", 0))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=send, args=[number]) for number in range(64)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert told == [200] * 64
+    assert sum(made) == 100
+    assert sorted(Person.objects.values_list("email", flat=True)) == sorted(emails)
 
 
 # ---- many at once ----

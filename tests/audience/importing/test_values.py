@@ -37,6 +37,10 @@ def read(of_type: values.Type, text: str, zone: str = "Europe/Berlin") -> object
         ("2024-1--02", None),
         ("2024-01-02 1:-10:00", None),
         ("2024-01-02 ::10:0000", None),
+        ("2024-01-02 1 :00:00", None),
+        ("2024-01-02T23:59:59", "2024-01-02 23:59:59+01"),
+        ("2024-01-02T23:59:59Z", "2024-01-03 00:59:59+01"),
+        ("2024-01-02T23:60:59Z", None),
         ("2024-01-0 ", None),
         ("2024-04-31", None),
         ("2024-13-01", None),
@@ -88,6 +92,7 @@ def test_a_time_that_the_clocks_skipped_is_found() -> None:
     assert skipped("2021-03-28 02:30:00Z") is False
     assert skipped("2021-03-28 03:30:00") is False
     assert skipped("2021-03-28") is False
+    assert skipped("2021-03-28 02:30:00+02:00") is False
 
 
 @pytest.mark.parametrize(
