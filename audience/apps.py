@@ -77,6 +77,7 @@ class AudienceConfig(AppConfig):
             ("data", _("Activities"), "activities", "activity", 20),
             ("data", _("Service cases"), "cases", "life-buoy", 22),
             ("data", _("Costs"), "costs", "coins", 24),
+            ("data", _("Exchange rates"), "exchange_rates", "arrow-left-right", 26),
             ("data", _("Duplicates"), "duplicates", "copy", 30),
             ("data", _("Readiness"), "readiness", "gauge", 40),
             ("data", _("Best customers"), "best_customers", "trophy", 42),

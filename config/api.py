@@ -24,6 +24,7 @@ from audience.api.people import People
 from audience.api.pipelines import Pipelines
 from audience.api.products import Products
 from audience.api.purchases import Purchases
+from audience.api.rates import Rates
 from audience.api.readiness import Readiness
 from audience.api.retractions import Retractions
 from audience.api.roles import Roles
@@ -68,6 +69,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "contracts": Contracts,
     "cases": Cases,
     "costs": Costs,
+    "exchange-rates": Rates,
     "segments": Segments,
     "segments/<slug:segment>/members": Members,
     "conditions": Conditions,

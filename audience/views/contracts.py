@@ -9,7 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience.commerce import contracts
+from audience.commerce import contracts, rates
 from audience.models import Account, Contract, Person, Product
 from audience.subjects import filters, names, sight
 from audience.subjects.byhand import LARGEST
@@ -108,15 +108,14 @@ class Contracts(pages.ListPage):
         """What renews within each window, as the reader sees it: how many, and what they are worth a year."""
         today = timezone.localdate()
         there = self._seen()
-        return {"windows": [_window(there, today, days) for days in contracts.WINDOWS]}
+        windows = [_window(there, today, days) for days in contracts.WINDOWS]
+        return {"windows": windows, "converted": windows[-1]["amounts"].words()}
 
 
 def _window(rows: QuerySet[Contract], today: date, days: int) -> dict[str, Any]:
-    soon = rows.filter(contracts.renewing(today, days)).order_by("currency").values("currency")
-    found = list(soon.annotate(n=Count("pk"), sum=Sum("value")))
-    sums = {row["currency"]: row["sum"] for row in found if row["sum"] is not None}
-    count = sum(row["n"] for row in found)
-    return {"days": days, "count": count, "sums": sums, "url": f"{reverse('contracts')}?renews={days}"}
+    soon = rates.added(contracts.amounts(rows.filter(contracts.renewing(today, days)), today), rates.own())
+    url = f"{reverse('contracts')}?renews={days}"
+    return {"days": days, "count": soon.count, "sums": soon.sums, "amounts": soon, "url": url}
 
 
 def _stated(rows: list[Any]) -> list[Any]:

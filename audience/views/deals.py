@@ -74,13 +74,15 @@ class DealForm(forms.Form):
     def in_use(self) -> list[tuple[str, list[str]]]:
         """What is planned, and what other deals have there."""
         planned = {
-            "pipeline": Pipeline.objects.values_list("name", flat=True),
-            "stage": PipelineStage.objects.order_by("pipeline", "position").values_list("name", flat=True),
+            "pipeline": Pipeline.objects.values_list("name", "retired_at"),
+            "stage": PipelineStage.objects.order_by("pipeline__position", "position").values_list("name", "retired_at"),
         }
-        return [
-            (f"in-use-{name}", list(dict.fromkeys([*there, *querysets.values_in_use(Deal, name)])))
-            for name, there in planned.items()
-        ]
+        offered = []
+        for name, there in planned.items():
+            retired = {each for each, retired_at in there if retired_at}
+            names = dict.fromkeys([*(each for each, _retired in there), *querysets.values_in_use(Deal, name)])
+            offered.append((f"in-use-{name}", [each for each in names if each not in retired]))
+        return offered
 
     def clean_currency(self) -> str:
         """Codes are kept in capitals."""
@@ -202,7 +204,7 @@ def board(request: HttpRequest) -> HttpResponse:
     zone = installation.zone()
     since = installation.midnight(first, zone) if first else None
     until = installation.midnight(last + timedelta(days=1), zone) if last else None
-    drawn = pipelines.board(pipeline, rows)
+    drawn = pipelines.board(pipeline, rows, timezone.localdate(now))
     open_ones = rows.filter(pipelines.within(pipeline), status=Deal.Status.OPEN).select_related("account", "owner")
     columns = [
         {
@@ -213,12 +215,14 @@ def board(request: HttpRequest) -> HttpResponse:
         for each in drawn.columns
     ]
     window = {"closed_from": first, "closed_to": last, "owner": owner}
+    closed = pipelines.closed(rows.filter(pipelines.within(pipeline)), since, until)
     context = {
         "form": form,
         "pipeline": pipeline,
         "board": drawn,
         "columns": columns,
-        "closed": pipelines.closed(rows.filter(pipelines.within(pipeline)), since, until),
+        "closed": closed,
+        "converted": [*drawn.amounts.words(), *closed.amounts.words()],
         "open_url": _door(pipeline, status="open", owner=owner),
         "won_url": _door(pipeline, status="won", **window),
         "lost_url": _door(pipeline, status="lost", **window),

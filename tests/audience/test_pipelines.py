@@ -87,7 +87,7 @@ def test_amounts_of_two_currencies_are_never_added_and_weighted_by_their_stage(s
         deal(firm, NOW, stage=stage, amount=amount, currency=currency)
     deal(firm, days_ago(9), days_ago(3), amount=1_00, currency="EUR")
     deal(firm, days_ago(9), days_ago(2), status="lost", amount=5_00, currency="EUR")
-    board = pipelines.board(sales, Deal.objects.all())
+    board = pipelines.board(sales, Deal.objects.all(), NOW.date())
     assert (board.count, board.sums) == (5, {"EUR": 307_00, "USD": 51})
     assert board.weighted == {"EUR": 200_00, "USD": 26} and board.unweighted == 1  # 50 % of 0.51 is 0.26
     closed = pipelines.closed(Deal.objects.all(), days_ago(4), NOW)
@@ -220,3 +220,54 @@ def test_a_pipeline_that_files_name_is_planned_out_of_its_deals(client, ada, sal
         ("Talks", "open", None), ("Signed", "won", 100),
     ]  # fmt: skip
     assert client.get(reverse("pipeline_new"), {"of": "\x00" * 9}).status_code == 200
+
+
+# ---- renaming, ordering, retiring ----
+
+
+def test_a_renamed_stage_takes_its_deals_and_their_history_along_and_its_old_name_still_leads_to_it(sales):
+    firm = account(name="Acme")
+    made = deals.open({"name": "Fleet", "stage": "Demo"}, account=firm, source="crm", by=None, now=days_ago(9))
+    deals.change(made, {"stage": "Proposal"}, at=days_ago(5), by=None, now=days_ago(5))
+    other = Pipeline.objects.create(name="Partners", position=1)
+    elsewhere = deal(firm, NOW, pipeline="Partners", stage="Proposal")
+    planned = pipelines.planned_of(sales)
+    for each, called in zip(planned[1:3], ("Proposal", "Offer"), strict=True):  # Demo is Proposal, Proposal is Offer
+        each["name"] = called
+    assert pipelines.change(sales, planned, by=None, now=NOW)
+    assert not pipelines.change(sales, pipelines.planned_of(sales), by=None, now=NOW)
+    made.refresh_from_db()
+    assert [stay.stage for stay in deals.stays(made, NOW)] == ["Proposal", "Offer"] and made.stage == "Offer"
+    elsewhere.refresh_from_db()
+    assert elsewhere.stage == "Proposal"  # of another pipeline
+    entry = AuditEntry.objects.get(action="pipeline.change")
+    assert entry.after["renamed"] == {"Demo": "Proposal", "Proposal": "Offer"} and entry.after["deals"] == 1
+    # “Proposal” is a stage of its own now, so it means that one; “Demo” is nobody's, so it means what it was.
+    told = bring(b"id,name,stage,created\nA,One,DEMO,2025-01-01\nB,Two,Proposal,2025-01-01\n", "deals")
+    assert told.counts["created"] == 2
+    assert set(Deal.objects.filter(source="crm", name__in=("One", "Two")).values_list("stage", flat=True)) == {
+        "Proposal"
+    }
+    deals.change(made, {"stage": "demo"}, at=NOW, by=None, now=NOW)
+    assert made.stage == "Proposal" and not pipelines.unplanned()[1:]
+    pipelines.change(other, stages(("Demo", 1, "open")), named="Resellers", by=None, now=NOW)
+    elsewhere.refresh_from_db()
+    assert elsewhere.pipeline == "Resellers"
+    bring(b"id,pipeline,stage\nC,partners,Demo\n", "deals")
+    assert Deal.objects.filter(pipeline="Resellers", stage="Demo").count() == 1
+
+
+def test_conditions_that_name_a_former_stage_find_who_is_in_it_now(sales):
+    firm = account(name="Acme")
+    deal(firm, days_ago(9), stage="Demo")
+    planned = pipelines.planned_of(sales)
+    planned[1]["name"] = "Trial"
+    pipelines.change(sales, planned, by=None, now=NOW)
+    for said in ("Demo", "demo", "Trial"):
+        asked = {"field": "deal.count", "where": {"stage": said}, "op": "at_least", "value": 1}
+        assert ids(asked) == {firm.pk}, said
+
+
+def ids(asked):
+    condition = conditions.parse(asked, of="account")
+    return {pk for (pk,) in rows(sql("SELECT subject_id FROM ({}) found", conditions.matching(condition, NOW)))}

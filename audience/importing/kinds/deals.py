@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
+from audience.commerce import pipelines
 from audience.importing import planning, references, sourced
 from audience.importing.run import Run
 from audience.importing.targets import Check, Derived, Kind, Target
@@ -123,8 +125,8 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
 
 def _given(work: Run) -> dict[str, Sql]:
     """What a row says of a deal, by column; NULL where it says nothing."""
-    columns = ("name", "amount", "currency", "pipeline", "stage", "reason")
-    given = {column: work.value(column) for column in columns if work.has(column)}
+    columns = ("name", "amount", "currency", "reason")
+    given = {column: work.value(column) for column in columns if work.has(column)} | _named_today(work)
     if work.has("status", "stage"):
         given |= {"status": Sql("r.state"), "closed_at": Sql("r.over_at")}
     if work.has("expected_close", "closed"):
@@ -141,6 +143,22 @@ def _given(work: Run) -> dict[str, Sql]:
         if there:
             given[column] = Sql(value)
     return given or {"pipeline": Sql("NULL::text")}
+
+
+def _named_today(work: Run) -> dict[str, Sql]:
+    """Pipeline and stage by their names of today, where the row says a former one."""
+    told, known = {}, pipelines.renamed()
+    if work.has("pipeline"):
+        told["pipeline"] = work.value("pipeline")
+        if known.pipelines:
+            now = sql("{}::jsonb ->> lower(r.pipeline)", json.dumps(known.pipelines))
+            told["pipeline"] = sql("coalesce({}, r.pipeline)", now)
+    if work.has("stage"):
+        told["stage"] = work.value("stage")
+        if known.stages:
+            key = sql("lower(coalesce({}, '') || chr(10) || r.stage)", work.value("pipeline"))
+            told["stage"] = sql("coalesce({}::jsonb ->> {}, r.stage)", json.dumps(known.stages), key)
+    return told
 
 
 def _news(work: Run) -> dict[str, Sql]:
