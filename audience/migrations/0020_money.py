@@ -9,6 +9,16 @@ CREATE TRIGGER trace_insert AFTER INSERT ON audience_exchangerate REFERENCING NE
     FOR EACH STATEMENT EXECUTE FUNCTION trace_import('');
 """
 NO_TRACE = "DROP TRIGGER trace_insert ON audience_exchangerate"
+# What a cell of a file says of properties: NULL for what is no object, and for what no database takes.
+OBJECT = """
+CREATE FUNCTION json_object_or_null(said text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+    RETURN CASE WHEN jsonb_typeof(said::jsonb) = 'object' THEN said::jsonb END;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END $$;
+"""
+NO_OBJECT = "DROP FUNCTION json_object_or_null(text)"
 
 
 class Migration(migrations.Migration):
@@ -68,4 +78,5 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(('currency', models.F('into')), _negated=True), name='exchange_rate_of_another'),
         ),
         migrations.RunSQL(TRACE, NO_TRACE),
+        migrations.RunSQL(OBJECT, NO_OBJECT),
     ]

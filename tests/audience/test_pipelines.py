@@ -11,9 +11,11 @@ import pytest
 from django.urls import reverse
 
 from audience.commerce import deals, pipelines
+from audience.conditions import compile, tree
 from audience.models import Deal, DealRole, Pipeline, PipelineStage, Product
 from audience.subjects.people import BadValue
 from kit.models import AuditEntry, User
+from kit.sql import rows
 from tests.audience.importing.bringing import bring, shared
 from tests.factories import NOW, account, days_ago, deal, person
 
@@ -269,5 +271,54 @@ def test_conditions_that_name_a_former_stage_find_who_is_in_it_now(sales):
 
 
 def ids(asked):
-    condition = conditions.parse(asked, of="account")
-    return {pk for (pk,) in rows(sql("SELECT subject_id FROM ({}) found", conditions.matching(condition, NOW)))}
+    return {pk for (pk,) in rows(compile.members(tree.parse(asked, of="account"), of="account", at=NOW))}
+
+
+def test_a_retired_stage_keeps_its_deals_and_takes_no_new_ones(client, ada, sales):
+    made = deal(account(name="Acme"), NOW, stage="Demo", amount=100_00, currency="EUR")
+    planned = pipelines.planned_of(sales)
+    planned[1]["retired"] = True
+    assert pipelines.change(sales, planned, by=None, now=NOW)
+    column = pipelines.board(sales, Deal.objects.all(), NOW.date()).columns[1]
+    assert (column.name, column.weighted, column.stage.retired_at) == ("Demo", {"EUR": 25_00}, NOW)
+    offered = dict(client.get(reverse("deal_edit", args=[made.pk])).context["form"].in_use)["in-use-stage"]
+    assert "Demo" not in offered and "Proposal" in offered
+    made.stage = "Proposal"
+    made.save()
+    assert "Demo" not in [each.name for each in pipelines.board(sales, Deal.objects.all(), NOW.date()).columns]
+    for each in planned:
+        each["retired"] = True
+    with pytest.raises(BadValue):  # somewhere deals must begin
+        pipelines.change(sales, planned, by=None, now=NOW)
+
+
+def test_another_first_pipeline_takes_no_deal_away_from_the_one_that_was_first(client, ada, sales):
+    made = deal(account(name="Acme"), NOW, stage="Demo")
+    other = pipelines.define("Partners", stages(("Talks", 1, "open")), by=None, now=NOW)
+    assert client.post(reverse("pipeline_earlier", args=[other.pk])).status_code == 302
+    made.refresh_from_db()
+    assert (pipelines.first(), made.pipeline) == (other, "New business")
+    client.post(reverse("pipeline_earlier", args=[other.pk]))  # further up than the first is nowhere
+    assert pipelines.first() == other and AuditEntry.objects.filter(action="pipeline.order").count() == 1
+    with pytest.raises(BadValue):
+        pipelines.change(other, retired=True, by=None, now=NOW)
+    pipelines.change(sales, retired=True, by=None, now=NOW)
+    client.post(reverse("pipeline_earlier", args=[sales.pk]))
+    assert pipelines.first() == other  # a retired one cannot be the first
+
+
+def test_a_pipeline_and_its_stages_are_renamed_and_retired_on_the_page(client, ada, sales):
+    url = sales.get_absolute_url()
+    page = client.get(url)
+    rows = page.context["stages"]
+    data = {f"form-{name}": value for name, value in rows.management_form.initial.items()} | {"name": "Direct sales"}
+    for row in rows:
+        data |= {row.add_prefix(name): row.initial.get(name) or "" for name in row.fields}
+        data[row.add_prefix("kind")] = row.initial.get("kind", "open")
+    assert client.post(url, data | {"form-1-name": "Trial", "form-1-retired": "on"}).status_code == 302
+    sales.refresh_from_db()
+    stage = sales.stages.get(name="Trial")
+    assert (sales.name, sales.aliases, stage.aliases) == ("Direct sales", ["new business"], ["demo"])
+    assert stage.retired_at
+    for bad in ({"form-1-id": "9" * 30}, {"form-1-id": "7777777"}, {"name": ""}, {"name": "a\x00"}):
+        assert client.post(url, data | bad).status_code == 400, bad

@@ -21,6 +21,7 @@ NULL = Sql("NULL::text")
 JUDGED = 5000  # ways of arriving that are judged at once
 TARGETS = (
     Target("external_id", _("external id of the activity"), aliases=("id", "activity id", "event id", "fivetran id")),
+    references.OWN_SYSTEM,
     *sourced.PERSON,
     *references.ACCOUNT,
     Target(
@@ -117,7 +118,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
     """Write the new ones of the rows `(after, last]`. A kind's channel and direction hold where the row says none."""
     if not sourced.count(work, after, last)["created"]:
         return sourced.count(work, after, last)
-    properties = Sql("r.properties") if work.properties else Sql("'{}'::jsonb")
+    properties = Sql("r.properties") if work.tells_properties else Sql("'{}'::jsonb")
     if work.has("campaign"):
         properties = sql(
             "{} || jsonb_strip_nulls(jsonb_build_object('campaign', {}))", properties, work.value("campaign")

@@ -19,6 +19,7 @@ TARGETS = (
     Target("external_id", _("external id of the purchase"), aliases=(
         "id", "order id", "purchase id", "transaction id", "invoice id",
     )),
+    references.OWN_SYSTEM,
     *sourced.PERSON,
     *references.ACCOUNT,
     *sourced.PRODUCT,
@@ -85,7 +86,7 @@ def _given(work: Run) -> dict[str, Sql]:
         given["quantity"] = Sql("round(r.quantity, 4)")
     if references.product_key(work):
         given["product_id"] = Sql("pr.id")
-    if work.properties:
+    if work.tells_properties:
         given["properties"] = Sql("r.properties")
     return given
 
