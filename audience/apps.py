@@ -75,6 +75,8 @@ class AudienceConfig(AppConfig):
             ("data", _("Imports"), "imports", "upload", 10),
             ("data", _("Schedules"), "import_schedules", "calendar-clock", 12),
             ("data", _("Activities"), "activities", "activity", 20),
+            ("data", _("Products"), "products", "package", 16),
+            ("data", _("Purchases"), "purchases", "shopping-cart", 18),
             ("data", _("Service cases"), "cases", "life-buoy", 22),
             ("data", _("Costs"), "costs", "coins", 24),
             ("data", _("Exchange rates"), "exchange_rates", "arrow-left-right", 26),

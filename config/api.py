@@ -43,6 +43,7 @@ from reporting.api.funnel import FunnelReport, HandOffReport, LoopReport
 from reporting.api.ledger import LedgerReport
 from reporting.api.money import ConcentrationReport, LiftReport, RetentionReport
 from reporting.api.people import Customers, FigurePeople, LiftPeople
+from reporting.api.pipeline import PipelineReport
 from scoring.api.models import ScoringModels, ScoringVersions
 from scoring.api.scores import ScoreChanges, Scores
 
@@ -97,6 +98,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "reports/funnel": FunnelReport,
     "reports/hand-offs": HandOffReport,
     "reports/loops": LoopReport,
+    "reports/pipeline": PipelineReport,
     "reports/retention": RetentionReport,
     "reports/concentration": ConcentrationReport,
     "reports/lift": LiftReport,

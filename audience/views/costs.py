@@ -24,6 +24,7 @@ from audience.commerce import costs
 from audience.models import Cost
 from audience.subjects.filters import OneOf
 from audience.subjects.people import BadValue
+from audience.views import returning
 from kit import audit, installation, money, pages, rights, writing
 from kit.forms import Day
 
@@ -103,8 +104,19 @@ def _channels_of_costs() -> list[tuple[str, str]]:
     return sorted(((each, known.get(each, each)) for each in used), key=lambda each: each[1].casefold())
 
 
-class Costs(pages.ListPage):
+class Costs(returning.Returning):
     """Every cost that was written down."""
+
+    returned = (
+        *returning.ROW,
+        pages.Column("channel", gettext_lazy("Channel"), sort="channel"),
+        pages.Column("campaign", gettext_lazy("Campaign"), sort="campaign"),
+        pages.Column("starts_on", gettext_lazy("First day"), sort="starts_on"),
+        pages.Column("last_on", gettext_lazy("Last day"), value=lambda row: row.ends_on - DAY),
+        pages.Column("amount", gettext_lazy("Amount"), value=lambda row: money.major(row.amount, row.currency)),
+        pages.Column("currency", gettext_lazy("Currency")),
+    )
+    about = ()
 
     queryset = Cost.objects.all()
     filterset_class = Filters
@@ -133,7 +145,7 @@ class Costs(pages.ListPage):
     empty_text = gettext_lazy("Write down what a channel cost in a month, and each month tells its share.")
     empty_icon = "coins"
 
-    def prepare(self, rows: list[Cost]) -> list[Cost]:
+    def shown(self, rows: list[Cost]) -> list[Cost]:
         known, twice = channels.labels(), costs.overlaps([row.pk for row in rows])
         for row in rows:
             row.channel_name = known.get(row.channel, row.channel)  # type: ignore[attr-defined]

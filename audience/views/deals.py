@@ -27,6 +27,7 @@ from audience.models import Account, Deal, DealRole, Person, Pipeline, PipelineS
 from audience.subjects import filters, names, querysets, sight
 from audience.subjects.byhand import CHOOSER, LARGEST, AccountField, PersonField, written_person
 from audience.subjects.people import BY_HAND, BadValue
+from audience.views import returning
 from audience.views.people import day
 from kit import audit, installation, money, pages, rights, users
 from kit.forms import Day
@@ -117,34 +118,31 @@ COLUMNS = (
     ),
 )  # fmt: skip
 EXPORTED = (
-    pages.Column("id", _("Number")),
-    pages.Column("external_id", _("External id")),
+    *returning.ROW,
     pages.Column("name", _("Name")),
-    pages.Column("account", _("Account name"), value="account.name"),
-    pages.Column("product", _("Product"), value="product.name"),
-    pages.Column("partner", _("Partner"), value="partner.name"),
+    *returning.ACCOUNT,
+    pages.Column("contacts", _("Contact roles"), value="contacts"),
+    *returning.PRODUCT,
+    *returning.PARTNER,
     pages.Column("status", _("Status")),
     pages.Column("pipeline", _("Pipeline")),
     pages.Column("stage", _("Pipeline stage")),
-    pages.Column("amount", _("Amount"), value=lambda row: _major(row)),
+    pages.Column("amount", _("Amount"), value=lambda row: returning.major(row.amount, row.currency)),
     pages.Column("currency", _("Currency")),
     pages.Column("reason", _("Won or lost because")),
     pages.Column("owner", _("Owner"), value="owner.email"),
-    pages.Column("opened_at", _("Created"), sort="opened_at"),
+    pages.Column("opened_at", _("Created"), sort="opened_at", value=lambda row: returning.exact(row.opened_at)),
     pages.Column("expected_close_on", _("Expected close")),
-    pages.Column("closed_at", _("Closed")),
+    pages.Column("closed_at", _("Closed"), value=lambda row: returning.exact(row.closed_at)),
+    returning.PROPERTIES,
 )  # fmt: skip
-
-
-def _major(row: Deal) -> Any:
-    return None if row.amount is None else money.major(row.amount, row.currency)
 
 
 CARDS = 20  # deals that a column of the board draws
 PEOPLE = 200  # of the account that a form offers
 
 
-class Deals(pages.ListPage):
+class Deals(returning.Returning):
     """Every possible sale."""
 
     queryset = Deal.objects.all()
@@ -163,15 +161,33 @@ class Deals(pages.ListPage):
     empty_text = _("Deals come with a file, from another system, or are opened on the page of a person or an account.")
     empty_icon = "handshake"
 
-    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        super().setup(request, *args, **kwargs)
-        self.columns = EXPORTED if request.GET.get("export") else COLUMNS
+    returned = EXPORTED
+    about = ("account", "partner")
+
+    def prepare(self, rows: list[Any]) -> list[Any]:
+        return _with_contacts(super().prepare(rows), self.request.user) if self.leaves else rows
 
     def rows(self) -> QuerySet[Deal]:
         return Deal.objects.select_related("account", "owner", "product", "partner")
 
     def seen(self, rows: QuerySet[Deal]) -> QuerySet[Deal]:
         return sight.deals(rows, self.request.user)
+
+
+def _with_contacts(rows: list[Any], user: Any) -> list[Any]:
+    """The deals with those who take part, as far as the reader sees them: “ann@acme.example: champion; …”."""
+    taking = DealRole.objects.filter(deal__in=[row.pk for row in rows], person__erased_at=None)
+    taking = sight.people(taking.select_related("person"), user, "person_id")
+    parts = list(taking)
+    names = returning.first_names({each.person_id for each in parts if not each.person.email})
+    told: dict[int, list[str]] = {}
+    for each in parts:
+        called = each.person.email or "|".join(names.get(each.person_id, ()))
+        if called:
+            told.setdefault(each.deal_id, []).append(f"{called}: {each.role}" if each.role else called)
+    for row in rows:
+        row.contacts = "; ".join(sorted(told.get(row.pk, ())))
+    return rows
 
 
 class Period(forms.Form):

@@ -19,8 +19,10 @@ from reporting.metrics import (
     in_flow,
     lift,
     lift_in_money,
+    open_pipeline,
     out_flow,
     period_conversion,
+    pipeline_velocity,
     recorded_late,
     recurring,
     recycled,
@@ -29,8 +31,9 @@ from reporting.metrics import (
     time_to_accept,
     time_until_return,
     velocity,
+    win_rate,
 )
-from reporting.metrics.metric import CampaignMetric, CustomerMetric, Metric
+from reporting.metrics.metric import CampaignMetric, CustomerMetric, DealMetric, Metric
 
 ALL: dict[str, Metric] = {
     module.METRIC.name: module.METRIC
@@ -63,11 +66,18 @@ CUSTOMERS: dict[str, CustomerMetric] = {
 CAMPAIGNS: dict[str, CampaignMetric] = {module.METRIC.name: module.METRIC for module in (lift, lift_in_money)}
 
 
-def find(name: str) -> Metric | CustomerMetric | CampaignMetric:
+DEALS: dict[str, DealMetric] = {
+    module.METRIC.name: module.METRIC for module in (open_pipeline, win_rate, pipeline_velocity)
+}
+
+
+def find(name: str) -> Metric | CustomerMetric | CampaignMetric | DealMetric:
     """A metric by its name. Raises KeyError."""
     if name in ALL:
         return ALL[name]
+    if name in DEALS:
+        return DEALS[name]
     return CUSTOMERS[name] if name in CUSTOMERS else CAMPAIGNS[name]
 
 
-__all__ = ["ALL", "CAMPAIGNS", "CUSTOMERS", "CampaignMetric", "CustomerMetric", "Metric", "find"]
+__all__ = ["ALL", "CAMPAIGNS", "CUSTOMERS", "DEALS", "CampaignMetric", "CustomerMetric", "DealMetric", "Metric", "find"]

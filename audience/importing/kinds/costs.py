@@ -23,7 +23,8 @@ TARGETS = (
     )),
     Target("campaign", _("campaign"), aliases=("campaign name", "utm campaign", "campaign id")),
     Target("starts_on", _("first day"), DATE, aliases=(
-        "date", "day", "from", "start", "start date", "starts", "date day", "month", "week", "period start",
+        "date", "day", "first day", "from", "start", "start date", "starts", "date day", "month", "week",
+        "period start",
     )),
     Target("last_day", _("last day"), DATE, aliases=("to", "until", "end", "end date", "period end")),
     Target("amount", _("amount"), MONEY, aliases=(

@@ -28,7 +28,7 @@ TARGETS = (
         "total", "total price", "price", "order total", "value", "revenue", "subtotal price",
     )),
     Target("cost", _("what it cost us"), MONEY, aliases=(
-        "cost", "cost of goods", "cogs", "cost price", "total cost", "purchase cost",
+        "cost", "what it cost us", "cost of goods", "cogs", "cost price", "total cost", "purchase cost",
     )),
     Target("currency", _("currency"), CURRENCY, aliases=("currency code",)),
     Target(
@@ -37,7 +37,7 @@ TARGETS = (
         INSTANT,
         aliases=(
             "date", "order date", "purchase date", "created at", "processed at", "purchased at", "created",
-            "invoice date", "timestamp",
+            "invoice date", "timestamp", "when",
         ),
     ),
 )  # fmt: skip
