@@ -39,7 +39,7 @@ from kit.api.jobs import Jobs
 from kit.api.views import Resource
 from lifecycle.api.lifecycles import Lifecycles, Stages, Versions
 from lifecycle.api.memberships import Memberships, Movements
-from reporting.api.funnel import FunnelReport, HandOffReport, LoopReport
+from reporting.api.funnel import CostReport, FunnelReport, HandOffReport, LoopReport
 from reporting.api.ledger import LedgerReport
 from reporting.api.money import ConcentrationReport, LiftReport, RetentionReport
 from reporting.api.people import Customers, FigurePeople, LiftPeople
@@ -98,6 +98,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "reports/funnel": FunnelReport,
     "reports/hand-offs": HandOffReport,
     "reports/loops": LoopReport,
+    "reports/costs": CostReport,
     "reports/pipeline": PipelineReport,
     "reports/retention": RetentionReport,
     "reports/concentration": ConcentrationReport,

@@ -81,7 +81,7 @@ def _without_cost(question: MoneyQuestion) -> int:
            WHERE cost IS NULL AND amount IS NOT NULL AND {} AND {}
              AND occurred_at >= {}::date::timestamp AT TIME ZONE {}
              AND occurred_at < {}::date::timestamp AT TIME ZONE {}""",
-        rates.is_known(Sql("purchase.currency"), metric.bought_on(question), question.currency),
+        rates.is_known(Sql("purchase.currency"), metric.bought_on(zone), question.currency),
         question.counted(question.customer("purchase")),
         question.window.start,
         zone,

@@ -164,8 +164,8 @@ def _stages(open_ones: QuerySet[Deal], question: PipelineQuestion, currency: str
     first = pipelines.first()
     chosen = Sql(*open_ones.order_by().values("pk").query.sql_with_params())
     relation = sql(
-        """SELECT coalesce(nullif(deal.pipeline, ''), {}) || chr(10) || deal.stage AS bucket, deal.amount, deal.currency,
-                  {}::date AS day FROM audience_deal deal WHERE deal.id IN ({})""",
+        """SELECT coalesce(nullif(deal.pipeline, ''), {}) || chr(10) || deal.stage AS bucket, deal.amount,
+                  deal.currency, {}::date AS day FROM audience_deal deal WHERE deal.id IN ({})""",
         first.name if first else "", question.today, chosen,
     )  # fmt: skip
     told = rates.added(relation, currency)

@@ -109,7 +109,12 @@ class Pipelines(Listed, Shown):
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Rename it, plan other stages, retire it, or give it another place. Old names still lead to it."""
         held, given = self.locked(), self.given(PipelineChange)
-        told = {"named": given.get("name"), "retired": given.get("retired"), "by": self.by, "now": self.now}
+        told: dict[str, Any] = {
+            "named": given.get("name"),
+            "retired": given.get("retired"),
+            "by": self.by,
+            "now": self.now,
+        }
         pipelines.change(held, given.get("stages"), **told)
         if "position" in given:
             order = [pk for pk in Pipeline.objects.values_list("pk", flat=True) if pk != held.pk]

@@ -27,15 +27,15 @@ GIVEN: dict[str, Any] = {"currency": "USD", "day": "2025-03-03", "rate": "0.92"}
 class RateRow(Row):
     """What one unit of a currency was worth on a day, in the installation's; the last that was told of that day."""
 
-    rate = serializers.SerializerMethodField()
+    rate = serializers.SerializerMethodField(help_text="Null where the day was taken back, which only the feed tells.")
 
     class Meta:
         model = ExchangeRate
         fields = ("id", "currency", "into", "day", "rate", "source", "recorded_at")
         read_only_fields = fields
 
-    def get_rate(self, row: ExchangeRate) -> str:
-        return f"{row.rate.normalize():f}" if row.rate is not None else ""
+    def get_rate(self, row: ExchangeRate) -> str | None:
+        return f"{row.rate.normalize():f}" if row.rate is not None else None
 
 
 @example(GIVEN | {"source": "ecb"})

@@ -27,6 +27,7 @@ from kit.sql import Sql, rows, run, sql
 
 LARGEST, SMALLEST = Decimal(10) ** 6, Decimal(1).scaleb(-9)
 MOST = 9 * 10**18  # what an amount may come to; beyond that it has no amount here
+SUMS = (4, 6, 8)  # of the columns of `added`, which the database adds up as numbers of any size
 DIGITS = 12  # of a rate behind the point
 
 
@@ -214,9 +215,8 @@ def added(relation: Sql, into: str, known: datetime | None = None) -> Sum:
             _times(Sql("told.amount"), Sql("held.factor")),
         )
     )  # fmt: skip
-    return Sum(
-        into, [Added(*row[:4], int(row[4]), row[5], int(row[6]), row[7], int(row[8]), *row[9:]) for row in found]
-    )
+    told: list[list[Any]] = [[int(each) if place in SUMS else each for place, each in enumerate(row)] for row in found]
+    return Sum(into, [Added(*row) for row in told])
 
 
 def _times(amount: Sql, factor: Sql) -> Sql:
@@ -235,16 +235,15 @@ def _words(currency: str, into: str, parts: Sequence[Added]) -> list[str]:
             "Of this, %(amount)s in %(n)s rows were converted, at rates of %(rates)s (%(days)s).",
             number,
         )
-        used = [each for each in parts if each.converted]
-        rates = {min(each.lowest for each in used), max(each.highest for each in used)}  # type: ignore[type-var]
-        days = {min(each.first for each in used), max(each.last for each in used)}  # type: ignore[type-var]
+        rates = {rate for each in parts for rate in (each.lowest, each.highest) if rate is not None}
+        days = {day for each in parts for day in (each.first, each.last) if day is not None}
         told.append(
             words
             % {
                 "amount": money.written(sum(each.original for each in parts), currency),
                 "n": writing.number(number),
-                "rates": _(" to ").join(written(each) for each in sorted(rates)),  # type: ignore[type-var, arg-type]
-                "days": _(" to ").join(str(writing.day(each)) for each in sorted(days)),  # type: ignore[type-var, arg-type]
+                "rates": _(" to ").join(written(each) for each in sorted({min(rates), max(rates)})),
+                "days": _(" to ").join(str(writing.day(each)) for each in sorted({min(days), max(days)})),
             }
         )
     if currency != into and (number := sum(each.apart for each in parts)):

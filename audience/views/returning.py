@@ -7,7 +7,7 @@ whoever is named is named by all that an import may know them by. Whom the reade
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,12 +20,17 @@ from audience.models import Account, Identity, Person
 from audience.subjects import sight
 from kit import money, pages
 
+
+def _named_by(path: str, name: str) -> Callable[[Any], str]:
+    return lambda row: _of(row, path, name)
+
+
 ROW = (pages.Column("external_id", _("External id")), pages.Column("source", _("Source system")))
 PROPERTIES = pages.Column("properties", _("Properties"), value=lambda row: told(row.properties))
 PERSON = (
-    pages.Column("person_external_id", _("Person: external id"), value=lambda row: _of(row, "person", "external_id")),
-    pages.Column("person_system", _("Person: source system"), value=lambda row: _of(row, "person", "system")),
-    pages.Column("person_email", _("Person: email"), value=lambda row: _of(row, "person", "email")),
+    pages.Column("person_external_id", _("Person: external id"), value=_named_by("person", "external_id")),
+    pages.Column("person_system", _("Person: source system"), value=_named_by("person", "system")),
+    pages.Column("person_email", _("Person: email"), value=_named_by("person", "email")),
 )
 PRODUCT = (
     pages.Column("product_external_id", _("Product: external id"), value="product.external_id"),
@@ -36,7 +41,7 @@ PRODUCT = (
 
 def _account(path: str, *headings: Any) -> tuple[pages.Column, ...]:
     return tuple(
-        pages.Column(f"{path}_{name}", heading, value=lambda row, name=name: _of(row, path, name))
+        pages.Column(f"{path}_{name}", heading, value=_named_by(path, name))
         for name, heading in zip(("external_id", "system", "domain", "name"), headings, strict=True)
     )
 

@@ -13,6 +13,7 @@ from reporting.metrics import (
     balance,
     cohort_conversion,
     concentration,
+    cost_per_stage,
     detoured_wins,
     excluded,
     first_and_repeat,
@@ -54,6 +55,7 @@ ALL: dict[str, Metric] = {
         detoured_wins,
         first_and_repeat,
         recorded_late,
+        cost_per_stage,
         excluded,
     )
 }

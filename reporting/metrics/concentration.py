@@ -35,15 +35,16 @@ def relation(question: MoneyQuestion) -> Sql:
     )
 
 
-def bought_on(question: MoneyQuestion) -> Sql:
+def bought_on(zone: str) -> Sql:
     """The local day of a purchase, by whose exchange rate it is converted."""
-    return sql("(purchase.occurred_at AT TIME ZONE {})::date", question.zone)
+    return sql("(purchase.occurred_at AT TIME ZONE {})::date", zone)
 
 
 def amounts(question: MoneyQuestion) -> Sql:
     """The relation of the amounts behind the figures, for `rates.added`."""
     if question.basis == Basis.RECURRING:
         return agreed(question)
+    zone = question.zone
     return sql(
         """
         SELECT '' AS bucket, {} AS amount, purchase.currency, {} AS day
@@ -51,8 +52,8 @@ def amounts(question: MoneyQuestion) -> Sql:
         WHERE purchase.amount IS NOT NULL AND purchase.occurred_at >= {}::date::timestamp AT TIME ZONE {}
           AND purchase.occurred_at < {}::date::timestamp AT TIME ZONE {} AND {}
         """,
-        _amount(question), bought_on(question), question.window.start, question.zone, question.window.end,
-        question.zone, question.counted(question.customer("purchase")),
+        _amount(question), bought_on(zone), question.window.start, zone, question.window.end, zone,
+        question.counted(question.customer("purchase")),
     )  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def _amount(question: MoneyQuestion) -> Sql:
 
 
 def _bought(question: MoneyQuestion) -> Sql:
-    amount = _amount(question)
+    amount, zone = _amount(question), question.zone
     return sql(
         """
         SELECT customer AS id, sum(amount)::bigint AS amount FROM (
@@ -74,11 +75,11 @@ def _bought(question: MoneyQuestion) -> Sql:
         ) purchases WHERE amount IS NOT NULL AND {} GROUP BY customer
         """,
         question.customer("purchase"),
-        rates.converted(amount, Sql("purchase.currency"), bought_on(question), question.currency),
+        rates.converted(amount, Sql("purchase.currency"), bought_on(zone), question.currency),
         question.window.start,
-        question.zone,
+        zone,
         question.window.end,
-        question.zone,
+        zone,
         question.counted(Sql("customer")),
     )
 

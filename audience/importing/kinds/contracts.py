@@ -34,7 +34,9 @@ TARGETS = (
     Target("ends_on", _("ended"), DATE, aliases=(
         "end", "end date", "ends", "ended at", "cancelled at", "canceled at", "cancel date",
     )),
-    Target("auto_renew", _("renews by itself"), YES_NO, aliases=("auto renew", "auto renewal", "autorenew")),
+    Target("auto_renew", _("renews by itself"), YES_NO, aliases=(
+        "renews by itself", "auto renew", "auto renewal", "autorenew",
+    )),
     Target("annual_value", _("annual value"), MONEY, aliases=(
         "acv", "arr", "annual contract value", "value", "amount",
     )),

@@ -34,11 +34,11 @@ TARGETS = (
         "stage",
         _("pipeline stage"),
         length=100,
-        aliases=("deal stage", "dealstage", "stage name", "stagename", "deal pipeline stage id"),
+        aliases=("pipeline stage", "deal stage", "dealstage", "stage name", "stagename", "deal pipeline stage id"),
     ),
     Target("status", _("status (won, lost or open)"), length=100, aliases=("deal status", "outcome", "result")),
     Target("reason", _("won or lost because"), length=300, aliases=(
-        "loss reason", "lost reason", "closed lost reason",
+        "won or lost because", "loss reason", "lost reason", "closed lost reason",
     )),
     Target(
         "created",
