@@ -8,7 +8,7 @@ import pytest
 from audience.activity import channels
 from audience.commerce import costs as spending
 from audience.commerce import rates
-from reporting import costs, plans
+from reporting import costs, filling, plans
 from reporting.figures import costs as figures
 from reporting.questions import ask
 from reporting.windows import Window
@@ -48,6 +48,7 @@ def sales():
     spent("", date(2025, 1, 10), date(2025, 1, 11), 30, campaign="Content")
     spent("paid_search", date(2024, 12, 1), date(2025, 1, 1), 999)
     rates.tell("USD", date(2025, 1, 9), Decimal("0.9"), by=None, now=NOW)
+    filling.fill(made, now=NOW)
     return made
 
 
@@ -55,8 +56,7 @@ def asked(of, stage="mql", window=JANUARY):
     return costs.answer(ask(plans.read(of), window, TODAY).about(stage=stage))
 
 
-def test_the_cost_of_each_is_as_counted_by_hand(sales, visitor):  # noqa: F811
-    page(visitor, "report_costs")  # fills
+def test_the_cost_of_each_is_as_counted_by_hand(sales):
     found = {each.slug: (each.cost.total, each.reached, each.each, each.lag) for each in asked(sales).channels}
     assert found == {
         "paid_search": (310_00, 2, 155_00, 6),
@@ -72,7 +72,6 @@ def test_the_cost_of_each_is_as_counted_by_hand(sales, visitor):  # noqa: F811
 
 
 def test_every_figure_opens_as_many_rows_as_it_counts(sales, visitor):  # noqa: F811
-    page(visitor, "report_costs")
     sheet = figures.sheet(asked(sales))
     lines = [*sheet.sections[0].table.lines, sheet.sections[0].table.sum]
     opened = [each for line in lines for each in line.figures if each.url]
