@@ -130,4 +130,7 @@ def as_rows(answer: Costs) -> tuple[list[str], list[list[Any]]]:
         each = None if channel.each is None else money.major(round(channel.each), answer.currency)
         return [called, cost, channel.reached, each, channel.lag]
 
-    return heads, [*(line(answer.called(each), each) for each in answer.channels), line(_("All"), answer.whole)]
+    return heads, [
+        *(line(answer.called(each) or _("(none known)"), each) for each in answer.channels),
+        line(_("All"), answer.whole),
+    ]

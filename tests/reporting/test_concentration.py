@@ -152,5 +152,5 @@ def test_what_was_bought_in_another_currency_counts_by_the_rate_of_its_day_and_t
 def test_the_statements_of_the_page_are_counted(visitor, django_assert_num_queries):  # noqa: F811
     year()
     page(visitor, "report_concentration", **SPAN)
-    with django_assert_num_queries(20):
+    with django_assert_num_queries(19):
         page(visitor, "report_concentration", **SPAN)
