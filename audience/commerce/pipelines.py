@@ -290,7 +290,10 @@ def renamed() -> Renamed:
 
 def as_named(values: Mapping[str, Any], present: str = "") -> dict[str, Any]:
     """The values of a deal with `pipeline` and `stage` by their names of today; `present` is its pipeline so far."""
-    told, known = dict(values), renamed()
+    told = dict(values)
+    if not told.get("pipeline") and not told.get("stage"):
+        return told
+    known = renamed()
     if told.get("pipeline"):
         told["pipeline"] = known.pipeline(told["pipeline"])
     if told.get("stage"):
