@@ -160,7 +160,8 @@ def change(
         held.aliases = _aliases(held, called)
         held.name = called
         _is_no_alias(called, Pipeline.objects.exclude(pk=held.pk))
-    held.save(update_fields=["name", "aliases", "retired_at"])
+    if _told(held) != before:
+        held.save(update_fields=["name", "aliases", "retired_at"])
     moved = {}
     if stages is not None:
         moved = _replan(held, _checked(stages), now)
@@ -388,6 +389,11 @@ def _told(pipeline: Pipeline) -> dict[str, Any]:
 
 def _replan(pipeline: Pipeline, planned: list[dict[str, Any]], now: datetime) -> dict[str, str]:
     """Let these be the stages of a pipeline; which were renamed, and what they are called now. Raises BadValue."""
+    as_it_is = [{key: value for key, value in each.items() if key != "id"} for each in planned_of(pipeline)]
+    if [{key: value for key, value in each.items() if key != "id"} for each in planned] == as_it_is and all(
+        each["id"] in (None, held["id"]) for each, held in zip(planned, planned_of(pipeline), strict=True)
+    ):
+        return {}
     there = {each.pk: each for each in pipeline.stages.all()}
     claimed = {each["id"] for each in planned if each["id"]}
     if not claimed <= set(there):
