@@ -24,6 +24,7 @@ from audience.api.people import People
 from audience.api.pipelines import Pipelines
 from audience.api.products import Products
 from audience.api.purchases import Purchases
+from audience.api.rates import Rates
 from audience.api.readiness import Readiness
 from audience.api.retractions import Retractions
 from audience.api.roles import Roles
@@ -41,9 +42,11 @@ from lifecycle.api.lifecycles import Lifecycles, Stages, Versions
 from lifecycle.api.memberships import Memberships, Movements
 from lifecycle.api.partners import Applications, PartnerSteps
 from reporting.api.funnel import FunnelReport, HandOffReport, LoopReport
+from reporting.api.funnel import CostReport, FunnelReport, HandOffReport, LoopReport
 from reporting.api.ledger import LedgerReport
 from reporting.api.money import ConcentrationReport, LiftReport, RetentionReport
 from reporting.api.people import Customers, FigurePeople, LiftPeople
+from reporting.api.pipeline import PipelineReport
 from scoring.api.models import ScoringModels, ScoringVersions
 from scoring.api.scores import ScoreChanges, Scores
 
@@ -70,6 +73,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "contracts": Contracts,
     "cases": Cases,
     "costs": Costs,
+    "exchange-rates": Rates,
     "segments": Segments,
     "segments/<slug:segment>/members": Members,
     "conditions": Conditions,
@@ -100,6 +104,8 @@ RESOURCES: dict[str, type[Resource]] = {
     "reports/funnel": FunnelReport,
     "reports/hand-offs": HandOffReport,
     "reports/loops": LoopReport,
+    "reports/costs": CostReport,
+    "reports/pipeline": PipelineReport,
     "reports/retention": RetentionReport,
     "reports/concentration": ConcentrationReport,
     "reports/lift": LiftReport,

@@ -1,7 +1,6 @@
 """The whole company out of a seed and an end date, part by part.
 
-Left out, because the product cannot hold it yet: costs by channel, service cases (a severe one is an activity), merges
-and erasures.
+Left out: service cases (a severe one is an activity), merges and erasures.
 Where the company's story does not fit together, its totals are kept: nobody who engaged is at one of the 9 % of firms
 without an industry; the 22 whom sales takes up again go from Recycled to SAL, so that no MQL is counted twice;
 the nine late moves to SAL are among those that became no SQL; 91 % and 22 % of deadlines met are of those that fell.

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from demo import company as parts
+from demo import spending
 from demo.company import Act, Agreement, Bought, Company, Contact, Firm, Member, Sale, Step
 from demo.net_new import HORIZON
 
@@ -35,6 +36,7 @@ def write(company: Company, into: Path) -> None:
     _write(into / "deals.csv", DEAL, (_sale(sale, written) for sale in company.sales))
     _write(into / "contracts.csv", CONTRACT, (_agreement(each, day) for each in company.agreements))
     _write(into / "purchases.csv", PURCHASE, (_bought(each, written) for each in company.bought))
+    _write(into / "costs.csv", spending.COST, spending.costs(company.calendar))
     _write(into / "stages.csv", STAGE, (_step(step, written) for step in company.steps))
     _write(into / "members.csv", MEMBER, (_member(each, written) for each in company.members))
     (into / COMPLETE).touch()

@@ -113,6 +113,7 @@ FILES = (
     File("deals", "deals", {"partner": "properties.partner", "credit": "properties.credit"}),
     File("contracts", "contracts"),
     File("purchases", "purchases"),
+    File("costs", "costs"),
 )
 HISTORY = File("stages", "stage_movements")
 MEMBERS = File("members", "campaign_members")

@@ -1,4 +1,4 @@
-"""Kinds of rows of the change feed: each with the resource that shows it, and two that are shown nowhere else."""
+"""Kinds of rows of the change feed: each with the resource that shows it, and some that are shown nowhere else."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from audience.api.contracts import Contracts
 from audience.api.deals import Deals
 from audience.api.merging import Merges
 from audience.api.people import People
+from audience.api.pipelines import Pipelines
 from audience.api.purchases import Purchases
-from audience.models import ConsentRecord, SegmentMember
+from audience.api.rates import Rates
+from audience.api.roles import Roles
+from audience.api.titles import RuleShown
+from audience.models import ConsentRecord, ExchangeRate, SegmentMember, TitleRules
 from audience.subjects import sight
 from kit.api.schema import example
 from kit.api.serializers import Row
@@ -83,11 +87,45 @@ class ConsentActs(Listed):
         return sight.subjects(super().get_queryset(), self.by)
 
 
+@example({
+    "id": 3, "rules": [{"of": "seniority", "value": "vp", "words": ["vp"], "unless": []}],
+    "created_at": "2025-06-02T11:00:00Z", "applied_at": "2025-06-02T11:30:01Z",
+})  # fmt: skip
+class TitleRulesEditionRow(Row):
+    """One edition of the rules that read job titles; the last that was applied is in force, null is a draft."""
+
+    rules = RuleShown(many=True, read_only=True)
+
+    class Meta:
+        model = TitleRules
+        fields = ("id", "rules", "created_at", "applied_at")
+        read_only_fields = fields
+
+
+class TitleRulesEditions(Listed):
+    """Every edition of the rules of job titles."""
+
+    scope = "people"
+    queryset = TitleRules.objects.all()
+    serializer_class = TitleRulesEditionRow
+
+
+class RatesTold(Rates):
+    """Every time that a rate was told: of one currency and day the last counts, and none takes the day back."""
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return ExchangeRate.objects.all()
+
+
 # Those to which others point come first, so that whoever reads from the beginning has them already.
 KINDS: dict[str, type[Listed]] = {
     "account": Accounts,
     "person": People,
     "merge": Merges,
+    "account_role": Roles,
+    "title_rules": TitleRulesEditions,
+    "exchange_rate": RatesTold,
+    "pipeline": Pipelines,
     "consent": ConsentActs,
     "activity": Activities,
     "deal": Deals,

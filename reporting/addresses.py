@@ -26,6 +26,7 @@ LONGEST_WITHIN = 3650
 PARAMETERS = (
     "lifecycle", "window", "was", "from", "to", "within", "split", "bucket", "bucket_empty",
     "metric", "part", "stage", "target", "order", "moment", "direction", "reason", "reason_empty", "speed", "known",
+    "channel", "channel_empty",
 )  # fmt: skip
 
 
@@ -107,6 +108,7 @@ def read_figure(
         directions=tuple(Direction(name) for name in [_one_of(reading, "direction", Direction.values)] if name),
         bucket=_bucket(reading, asked.question.split),
         reason=reason(given),
+        channel=channel(given),
         speed=_one_of(reading, "speed", Speed.values),
     )
     _refuse_incomplete(metric, question)
@@ -127,6 +129,8 @@ def people(question: Question, metric: str, part: str = FIGURE) -> str:
         "reason": question.reason or "",
         "reason_empty": "1" if question.reason == "" else "",
         "speed": question.speed,
+        "channel": question.channel or "",
+        "channel_empty": "1" if question.channel == "" else "",
     }
     if question.split and question.bucket is not None:
         # An empty value would be lost from an address, and "(empty)" may be somebody's word.
@@ -213,6 +217,13 @@ def reason(given: Mapping[str, str]) -> str | None:
     if given.get("reason_empty"):
         return ""
     return given.get("reason", "").replace("\x00", "") or None
+
+
+def channel(given: Mapping[str, str]) -> str | None:
+    """The channel of entry to which an address narrows; empty for members of whom none is known, None for all."""
+    if given.get("channel_empty"):
+        return ""
+    return given.get("channel", "").replace("\x00", "") or None
 
 
 def _stage(reading: _Reading, plan: Plan, name: str) -> str:

@@ -28,6 +28,8 @@ class ReportingConfig(AppConfig):
             (_("Leaks"), "report_leaks", "droplets", 25),
             (_("Loops"), "report_loops", "refresh-cw", 30),
             (_("Lift"), "report_lift", "trending-up", 35),
+            (_("Cost per stage"), "report_costs", "coins", 36),
+            (_("Pipeline"), "report_pipeline", "columns-3", 38),
             (_("Retention"), "report_retention", "repeat", 40),
             (_("Concentration"), "report_concentration", "chart-pie", 50),
         ):

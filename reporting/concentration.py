@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from kit.sql import rows, sql, value
+from audience.commerce import rates
+from kit.sql import Sql, rows, sql, value
 from reporting import metrics
 from reporting.metrics import concentration as metric
 from reporting.money import TOPS, Basis, MoneyQuestion
@@ -21,7 +22,7 @@ class Concentration:
     amounts: tuple[int, ...]
     sums: dict[str, tuple[int, int]]
     without_cost: int  # purchases of the window that do not say what they cost
-    other_currencies: int
+    converted: rates.Sum  # by what exchange rates, and what has none
 
     @property
     def total(self) -> int:
@@ -66,9 +67,8 @@ def answer(question: MoneyQuestion) -> Concentration:
     told = metrics.CUSTOMERS["concentration"]
     statement = sql("SELECT amount FROM ({}) told WHERE amount >= 0 ORDER BY amount DESC", told.relation(question))
     amounts = tuple(amount for (amount,) in rows(statement))
-    table = "audience_contract" if question.basis == Basis.RECURRING else "audience_purchase"
-    others = value(sql(f"SELECT count(*) FROM {table} WHERE currency NOT IN ('', {{}})", question.currency))
-    return Concentration(question, amounts, told.sums(question), _without_cost(question), others)
+    converted = rates.added(metric.amounts(question), question.currency)
+    return Concentration(question, amounts, told.sums(question), _without_cost(question), converted)
 
 
 def _without_cost(question: MoneyQuestion) -> int:
@@ -78,10 +78,10 @@ def _without_cost(question: MoneyQuestion) -> int:
     statement = sql(
         """SELECT count(*) FROM audience_purchase purchase
            LEFT JOIN audience_person buyer ON buyer.id = purchase.person_id
-           WHERE cost IS NULL AND currency = {} AND {}
+           WHERE cost IS NULL AND amount IS NOT NULL AND {} AND {}
              AND occurred_at >= {}::date::timestamp AT TIME ZONE {}
              AND occurred_at < {}::date::timestamp AT TIME ZONE {}""",
-        question.currency,
+        rates.is_known(Sql("purchase.currency"), metric.bought_on(zone), question.currency),
         question.counted(question.customer("purchase")),
         question.window.start,
         zone,

@@ -1,7 +1,8 @@
 """What reports about customers and money are asked: which days, whose money, in which currency, counted by what.
 
 A customer is an account, with the contracts and purchases of its people; or a person who belongs to no account. Amounts
-in another currency than the one asked for are in no figure, and their number is shown.
+in another currency than the one asked for are converted at the exchange rate of their own day; those without one are in
+no figure, and their number is shown.
 """
 
 from __future__ import annotations

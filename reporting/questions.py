@@ -22,7 +22,8 @@ class Question:
 
     `today` is the local day on which it is asked; `within` the days a cohort is given (None: any time since);
     `bucket` one value of `split` (empty: the unknown; None: everybody). `reason` keeps to moves made for that reason
-    (empty: none given; None: whatever the reason), `speed` to hand-offs accepted so fast. `now` is the instant of
+    (empty: none given; None: whatever the reason), `speed` to hand-offs accepted so fast, `channel` to members who
+    came in by it (empty: by none that is known; None: by any). `now` is the instant of
     asking, for what may be late. `table` holds the entries: as known now, or as they were known at `known`. Made by
     `ask`.
     """
@@ -41,6 +42,7 @@ class Question:
     directions: tuple[Direction, ...] = ()
     reason: str | None = None
     speed: str = ""
+    channel: str | None = None
     now: datetime | None = None
     known: date | None = None
     table: Sql = Sql("reporting_stageentry")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audience.commerce import rates
 from kit import installation
-from kit.sql import sql, value
 from kit.statistics import Share
 from reporting import metrics
 from reporting.metrics import recurring, renewals
@@ -21,7 +21,7 @@ class Retention:
     question: MoneyQuestion
     recurring: Sums
     renewals: Sums
-    other_currencies: int  # contracts in them, which are in no figure
+    converted: rates.Sum  # by what exchange rates, and which contracts have none
     pars: tuple[float, float]  # of GRR and NRR, as shares of one
 
     @property
@@ -57,12 +57,11 @@ class Retention:
 
 def answer(question: MoneyQuestion) -> Retention:
     """The retention that a question asks for."""
-    others = sql("SELECT count(*) FROM audience_contract WHERE currency NOT IN ('', {})", question.currency)
     pars = (installation.get("grr_par") / 100, installation.get("nrr_par") / 100)
     return Retention(
         question,
         metrics.CUSTOMERS["recurring"].sums(question),
         metrics.CUSTOMERS["renewals"].sums(question),
-        value(others),
+        rates.added(recurring.agreed(question, since=question.window.start), question.currency),
         pars,
     )

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from reporting.views import funnel, handoffs, leaks, ledger, lift, loops, money, notes, people
+from reporting.views import costs, funnel, handoffs, ledger, lift, loops, money, notes, people, pipeline
 
 urlpatterns = [
     path("reports/funnel/", funnel.funnel, name="report_funnel"),
@@ -14,6 +15,8 @@ urlpatterns = [
     path("reports/lift/<slug:slug>/people/", lift.Assigned.as_view(), name="report_lift_people"),
     path("reports/notes/", notes.add, name="report_note"),
     path("reports/notes/<int:pk>/remove/", notes.remove, name="report_note_remove"),
+    path("reports/costs/", costs.page, name="report_costs"),
+    path("reports/pipeline/", pipeline.pipeline, name="report_pipeline"),
     path("reports/retention/", money.retention, name="report_retention"),
     path("reports/retention/pars/", money.pars, name="report_pars"),
     path("reports/concentration/", money.concentration, name="report_concentration"),

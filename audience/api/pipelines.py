@@ -1,4 +1,4 @@
-"""Pipelines over the API: their stages in order, planned as a whole."""
+"""Pipelines over the API: their stages in order, planned as a whole, renamed and retired."""
 
 from __future__ import annotations
 
@@ -24,45 +24,69 @@ STAGES: list[dict[str, Any]] = [
 
 
 class PipelineStageRow(serializers.Serializer[Any]):
-    """One stage: deals name it by its name."""
+    """One stage: deals name it by its name, or by one of its former names."""
 
+    id = serializers.IntegerField()
     name = serializers.CharField()
+    aliases = serializers.ListField(child=serializers.CharField(), help_text="What it was called before.")
     probability = serializers.IntegerField(allow_null=True)
     kind = serializers.ChoiceField(choices=PipelineStage.Kind.choices)
+    retired = serializers.SerializerMethodField(help_text="It takes no new deals.")
+
+    def get_retired(self, stage: PipelineStage) -> bool:
+        return stage.retired_at is not None
 
 
-@example({"id": 2, "name": "Renewals", "position": 1, "stages": STAGES})
+@example({
+    "id": 2, "name": "Renewals", "position": 1, "aliases": ["extensions"], "retired": False,
+    "stages": [{"id": 9, "aliases": ["proposal"], "retired": False} | STAGES[0]],
+})  # fmt: skip
 class PipelineRow(Row):
     """A pipeline. Deals that name none are in the first one."""
 
     stages = PipelineStageRow(many=True, read_only=True)
+    aliases = serializers.ListField(
+        child=serializers.CharField(), read_only=True, help_text="What it was called before."
+    )
+    retired = serializers.SerializerMethodField(help_text="It is offered for no new deal.")
 
     class Meta:
         model = Pipeline
-        fields = ("id", "name", "position", "stages")
+        fields = ("id", "name", "position", "aliases", "retired", "stages")
         read_only_fields = fields
+
+    def get_retired(self, pipeline: Pipeline) -> bool:
+        return pipeline.retired_at is not None
 
 
 class StageGiven(Strict):
-    """One stage."""
+    """One stage. With the `id` of one that is there and another name it is renamed, and its deals with it."""
 
+    id = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=1, max_value=2**63 - 1)
     name = serializers.CharField(max_length=100)
     probability = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=0, max_value=100)
     kind = serializers.ChoiceField(choices=PipelineStage.Kind.choices, required=False, default="open")
+    retired = serializers.BooleanField(required=False, default=False)
 
 
-@example({"stages": STAGES})
+@example({"name": "Extensions", "stages": [{"id": 9, "name": "Quote", "probability": 50, "kind": "open"}, *STAGES[1:]]})
 class PipelineChange(Strict):
-    """All stages, in their order; a stage that is left out goes, its deals stay."""
+    """Another name, all stages in their order, or another place. A stage that is left out goes, its deals stay."""
 
-    stages = StageGiven(many=True)
+    name = serializers.CharField(required=False, max_length=100)
+    stages = StageGiven(many=True, required=False)
+    retired = serializers.BooleanField(required=False)
+    position = serializers.IntegerField(
+        required=False, min_value=0, max_value=pipelines.MOST, help_text="Its place; 0 takes deals that name none."
+    )
 
 
 @example({"name": "Partner sales", "stages": STAGES})
-class PipelineNew(PipelineChange):
-    """A new pipeline. Its name stays: deals name it."""
+class PipelineNew(Strict):
+    """A new pipeline."""
 
     name = serializers.CharField(max_length=100)
+    stages = StageGiven(many=True)
 
 
 class Pipelines(Listed, Shown):
@@ -83,9 +107,20 @@ class Pipelines(Listed, Shown):
     @extend_schema(request=PipelineChange)
     @transaction.atomic
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Plan other stages. Deals stay in the stages that they name."""
-        held = self.locked()
-        pipelines.change(held, self.given(PipelineChange)["stages"], by=self.by, now=self.now)
+        """Rename it, plan other stages, retire it, or give it another place. Old names still lead to it."""
+        held, given = self.locked(), self.given(PipelineChange)
+        told: dict[str, Any] = {
+            "named": given.get("name"),
+            "retired": given.get("retired"),
+            "by": self.by,
+            "now": self.now,
+        }
+        pipelines.change(held, given.get("stages"), **told)
+        if "position" in given:
+            order = [pk for pk in Pipeline.objects.values_list("pk", flat=True) if pk != held.pk]
+            order.insert(given["position"], held.pk)
+            pipelines.put_in_order(order, by=self.by, now=self.now)
+        held.refresh_from_db()
         return self.answer(held)
 
     @extend_schema(responses={204: None})

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext_lazy
 
 from audience.activity import kinds
 from audience.asked import agreed, related
+from audience.commerce import pipelines
 from audience.conditions import facts
 from audience.conditions.moment import Span
 from audience.conditions.registry import (
@@ -21,6 +22,7 @@ from audience.conditions.registry import (
     Column,
     Field,
     Relation,
+    Where,
     register,
     register_family,
     register_kinds,
@@ -305,7 +307,7 @@ def _deals(ask: Ask, figure: str) -> Sql:
         "properties": "d.properties",
     }
     rows = [sql("d.status_then IS NOT NULL{}", ask.in_window("d.fact_at"))]
-    rows += facts.product(ask, "d.product_id") + facts.narrowing(ask.where, columns)
+    rows += facts.product(ask, "d.product_id") + facts.narrowing(_named_today(ask.where), columns)
     if figure.startswith("sum"):
         rows += facts.one_currency(ask, "d.currency")
     if ask.of == "person":
@@ -316,6 +318,18 @@ def _deals(ask: Ask, figure: str) -> Sql:
         return _figures(ask, Sql("w.person_id"), source, rows, figure, "d.fact_at")
     rows.append(Sql("d.account_id IS NOT NULL"))
     return _figures(ask, Sql("d.account_id"), sql("({}) d", _deals_then(ask)), rows, figure, "d.fact_at")
+
+
+def _named_today(where: Where) -> Where:
+    """Pipelines and stages by the names that they have today: deals go by these, whatever they were called before."""
+    if not {"pipeline", "stage"} & {key for key, _wanted in where}:
+        return where
+    known = pipelines.renamed()
+    means = {"pipeline": lambda said: {known.pipeline(said)}, "stage": known.stages_called}
+    return tuple(
+        (key, tuple(sorted({name for said in wanted for name in means[key](said)})) if key in means else wanted)
+        for key, wanted in where
+    )
 
 
 def _deals_then(ask: Ask) -> Sql:

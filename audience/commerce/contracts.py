@@ -18,6 +18,7 @@ from audience.models import Account, Contract, ContractAmendment, Person
 from audience.subjects.people import BadValue
 from kit import audit
 from kit.models import User
+from kit.sql import Sql, sql
 
 FIELDS = (
     "name", "product", "starts_on", "renews_on", "notice_on", "ends_on", "auto_renew", "annual_value", "currency",
@@ -107,6 +108,25 @@ def worth(rows: QuerySet[Contract], on: date) -> QuerySet[Any]:
     """With `value`: what each is worth a year on a day; and `state`, one of STATES, is told by `state_of`."""
     amended = ContractAmendment.objects.filter(contract=OuterRef("pk"), valid_from__lte=on).order_by("-valid_from")
     return rows.annotate(value=Coalesce(Subquery(amended.values("annual_value")[:1]), F("annual_value")))
+
+
+def amounts(rows: QuerySet[Contract], on: date) -> Sql:
+    """The relation of what contracts are worth a year on a day that `rates.added` takes.
+
+    A value is of the day from which it was agreed: the contract's start, or its amendment. So an exchange rate that
+    moves makes nothing of a contract that stays as it is.
+    """
+    chosen = rows.order_by().values("pk").query.sql_with_params()
+    return sql(
+        """SELECT '' AS bucket, coalesce(amended.annual_value, contract.annual_value) AS amount, contract.currency,
+                  coalesce(amended.valid_from, contract.starts_on) AS day
+           FROM audience_contract contract LEFT JOIN LATERAL (
+               SELECT amendment.annual_value, amendment.valid_from FROM audience_contractamendment amendment
+               WHERE amendment.contract_id = contract.id AND amendment.valid_from <= {}
+               ORDER BY amendment.valid_from DESC LIMIT 1) amended ON true
+           WHERE contract.id IN ({})""",
+        on, Sql(*chosen),
+    )  # fmt: skip
 
 
 def in_state(state: str, on: date) -> Q:

@@ -140,6 +140,13 @@ def spent(since: date, until: date) -> dict[str, int]:
     return dict(rows(found))
 
 
+def spellings(channel: str) -> list[str]:
+    """The channels of costs that mean this one."""
+    used = list(Cost.objects.exclude(channel="").order_by("channel").values_list("channel", flat=True).distinct())
+    means = channels.normals(used)
+    return [each for each in used if means.get(each, each) == channel]
+
+
 def month_of(text: str) -> tuple[date, date] | None:
     """A month such as 2025-03 as `[first day, first of the next)`; None for what is none."""
     found = MONTH.fullmatch(text)

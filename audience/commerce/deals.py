@@ -43,6 +43,7 @@ def open(
     A source tells a deal once.
     """
     _check(values)
+    values = pipelines.as_named(values)
     if account is None and not roles:
         raise BadValue("account", _("A deal belongs to an account or to a person."), "required")
     first = {name: value for name, value in values.items() if name not in ("status", "reason")}
@@ -75,6 +76,7 @@ def change(deal: Deal, values: Mapping[str, Any], *, at: datetime, by: User | No
     """
     _check(values)
     held = Deal.objects.select_for_update(no_key=True).get(pk=deal.pk)
+    values = pipelines.as_named(values, held.pipeline)
     told = {name: value for name, value in values.items() if getattr(held, name) != value}
     if not told:
         return False

@@ -19,10 +19,13 @@ from audience.importing.values import SITE, is_email
 from audience.subjects import people
 from kit.sql import Sql, join, name, run, sql
 
+SYSTEM = "source_system"
+OWN_SYSTEM = Target(SYSTEM, gettext_noop("source system (whose external id it is)"), length=64)
 ACCOUNT = (
     Target("account_external_id", gettext_noop("account: external id"), aliases=(
         "company id", "account id", "accountid", "organization id", "associatedcompanyid",
     )),
+    Target("account_system", gettext_noop("account: source system"), length=64, aliases=("account source system",)),
     Target("account_domain", gettext_noop("account: domain"), SITE, 253, aliases=(
         "company domain", "website", "web site", "company website", "domain",
     )),
@@ -32,41 +35,87 @@ ACCOUNT = (
     )),
 )  # fmt: skip
 
+PARTNER = (
+    Target("partner_external_id", gettext_noop("partner: external id"), aliases=("partner id", "partner account id")),
+    Target("partner_system", gettext_noop("partner: source system"), length=64, aliases=("partner source system",)),
+    Target("partner_domain", gettext_noop("partner: domain"), SITE, 253),
+    Target("partner_name", gettext_noop("partner: name"), length=300, aliases=(
+        "partner", "partner account", "reseller", "partner account name",
+    )),
+)  # fmt: skip
 NEVER = Sql("NULL::timestamptz")
+
+
+def source(work: Run, target: str = SYSTEM, alias: str = "r") -> Sql:
+    """The system whose external id it is: the one that the row (alias r) names, else the import's."""
+    return (
+        sql("coalesce({}, {})", work.value(target, alias), work.source) if work.has(target) else sql("{}", work.source)
+    )
 
 
 def account_key(work: Run, prefix: str = "account_") -> list[Derived]:
     """The column `account_key` for rows that name an account by external id, domain or name."""
-    return _key(work, "account_key", [("x", f"{prefix}external_id"), ("d", f"{prefix}domain"), ("n", f"{prefix}name")])
+    ways = [("x", f"{prefix}external_id"), ("d", f"{prefix}domain"), ("n", f"{prefix}name")]
+    return _key(work, "partner_key" if prefix == "partner_" else "account_key", ways, _system(prefix))
+
+
+def _one_of(work: Run, column: Sql, *targets: str) -> Sql:
+    """The system of several rows that are about one: as they name it in a column, else the import's."""
+    said = sql("max({}), ", column) if work.has(*targets) else Sql("")
+    return sql("coalesce({}{}::text)", said, work.source)
+
+
+def partner_key(work: Run) -> list[Derived]:
+    """The column `partner_key` for rows that name a partner as they name an account."""
+    return account_key(work, "partner_")
+
+
+def _system(prefix: str) -> str:
+    return f"{prefix}system" if prefix else SYSTEM
 
 
 def person_key(work: Run) -> list[Derived]:
     """The column `person_key` for rows that name a person by external id or email."""
-    return _key(work, "person_key", [("x", "person_external_id"), ("e", "person_email")])
+    return _key(work, "person_key", [("x", "person_external_id"), ("e", "person_email")], "person_system")
 
 
 def product_key(work: Run, external: str = "product_external_id", called: str = "product") -> list[Derived]:
     """The column `product_key` for rows that name a product by external id or name."""
-    return _key(work, "product_key", [("x", external), ("n", called)])
+    return _key(work, "product_key", [("x", external), ("n", called)], _system_of_product(external))
+
+
+def _system_of_product(external: str) -> str:
+    return "product_system" if external == "product_external_id" else SYSTEM
 
 
 def find_accounts(work: Run, seen: Sql = NEVER, prefix: str = "account_", *, new: Sql | None = None) -> None:
     """Fill `accounts`, if the file names any. `seen` is when a row (alias r) proves to have seen its account, and `new`
     (else `seen`) when an account that is to be made was first seen.
     """
-    if not account_key(work, prefix):
+    named = [each for each in (prefix, "partner_") if account_key(work, each)]
+    if not named:
         return
-    external, domain, called = (work.value(f"{prefix}{each}") for each in ("external_id", "domain", "name"))
+    said = [
+        sql(
+            """SELECT r.{} AS key, {} AS external_id, {} AS system, {} AS domain, {} AS name, {} AS seen, {} AS new
+               FROM {} r WHERE r.problem IS NULL AND r.{} IS NOT NULL""",
+            name(account_key(work, each)[0].name), work.value(f"{each}external_id"), work.value(_system(each)),
+            work.value(f"{each}domain"), work.value(f"{each}name"), seen, new or seen, work.table("rows"),
+            name(account_key(work, each)[0].name),
+        )
+        for each in named
+    ]  # fmt: skip
     work.create(
         "accounts",
         sql(
             """
             SELECT k.*, coalesce(i.account_id, d.id, n.id) AS id, false AS fresh FROM (
-                SELECT r.account_key AS key, max({}) AS external_id, max({}) AS domain, max({}) AS name,
-                       min({}) AS seen, min({}) AS first_seen
-                FROM {} r WHERE r.problem IS NULL AND r.account_key IS NOT NULL GROUP BY 1
+                SELECT key, max(external_id) AS external_id, {} AS system, max(domain) AS domain,
+                       max(name) AS name, min(seen) AS seen, min(new) AS first_seen
+                FROM ({}) said GROUP BY 1
             ) k
-            LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'account' AND i.external_id = k.external_id
+            LEFT JOIN audience_identity i ON i.system = k.system AND i.kind = 'account'
+                AND i.external_id = k.external_id
             LEFT JOIN LATERAL (
                 SELECT coalesce(min(a.id), (
                     SELECT f.account_id FROM audience_identity f
@@ -80,8 +129,8 @@ def find_accounts(work: Run, seen: Sql = NEVER, prefix: str = "account_", *, new
                 AND (k.domain IS NULL OR a.domain = '') AND a.erased_at IS NULL AND {}
             ) n ON i.account_id IS NULL AND d.id IS NULL AND k.name IS NOT NULL
             """,
-            external, domain, called, seen, new or seen, work.table("rows"), work.source,
-            people.FORMERLY, _unnamed(work), _unnamed(work),
+            _one_of(work, Sql("system"), *(_system(each) for each in named)), join(" UNION ALL ", said),
+            people.FORMERLY, UNNAMED, UNNAMED,
         ),
         "key",
     )  # fmt: skip
@@ -89,13 +138,11 @@ def find_accounts(work: Run, seen: Sql = NEVER, prefix: str = "account_", *, new
     _number(work, "accounts", [("x", ""), ("d", "domain"), ("n", folded)], "nextval('audience_subject_seq')")
 
 
-def _unnamed(work: Run) -> Sql:
-    """An account that this source knows by another id is another account, whatever its name."""
-    return sql(
-        """(k.external_id IS NULL OR NOT EXISTS (
-            SELECT FROM audience_identity o WHERE o.account_id = a.id AND o.system = {} AND o.kind = 'account'))""",
-        work.source,
-    )
+# An account that this source knows by another id is another account, whatever its name.
+UNNAMED = Sql(
+    """(k.external_id IS NULL OR NOT EXISTS (
+        SELECT FROM audience_identity o WHERE o.account_id = a.id AND o.system = k.system AND o.kind = 'account'))"""
+)
 
 
 def find_people(work: Run, seen: Sql = NEVER, *, new: Sql | None = None) -> None:
@@ -113,15 +160,16 @@ def find_people(work: Run, seen: Sql = NEVER, *, new: Sql | None = None) -> None
             SELECT k.*, coalesce(i.person_id, e.id) AS id, false AS fresh,
                    coalesce(k.email IS NOT NULL AND e.id IS NULL AND NOT {}, false) AS no_email
             FROM (
-                SELECT r.person_key AS key, max({}) AS external_id, max({}) AS email,
+                SELECT r.person_key AS key, max({}) AS external_id, {} AS system, max({}) AS email,
                        min({}) AS seen, min({}) AS first_seen
                 FROM {} r WHERE r.problem IS NULL AND r.person_key IS NOT NULL GROUP BY 1
             ) k
-            LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'person' AND i.external_id = k.external_id
+            LEFT JOIN audience_identity i ON i.system = k.system AND i.kind = 'person' AND i.external_id = k.external_id
             {}
             """,
-            is_email(Sql("k.email")), external, email, seen, new or seen, work.table("rows"), work.source,
-            people.by_address(Sql("k.email")),
+            is_email(Sql("k.email")), external, _one_of(work, work.value("person_system"), "person_system"), email,
+            seen, new or seen,
+            work.table("rows"), people.by_address(Sql("k.email")),
         ),
         "key",
     )  # fmt: skip
@@ -147,22 +195,24 @@ def find_products(work: Run, external: str = "product_external_id", called: str 
     """Fill `products`, if the file names any."""
     if not product_key(work, external, called):
         return
+    system = _system_of_product(external)
     work.create(
         "products",
         sql(
             """
             SELECT k.*, coalesce(x.id, n.id) AS id, false AS fresh FROM (
-                SELECT r.product_key AS key, max({}) AS external_id, max({}) AS name
+                SELECT r.product_key AS key, max({}) AS external_id, {} AS system, max({}) AS name
                 FROM {} r WHERE r.problem IS NULL AND r.product_key IS NOT NULL GROUP BY 1
             ) k
-            LEFT JOIN audience_product x ON x.source = {} AND x.external_id = k.external_id
+            LEFT JOIN audience_product x ON x.source = k.system AND x.external_id = k.external_id
             LEFT JOIN LATERAL (
                 SELECT min(p.id) AS id FROM audience_product p
                 WHERE lower(p.name COLLATE "C") = lower(k.name COLLATE "C")
-                AND (k.external_id IS NULL OR p.source <> {})
+                AND (k.external_id IS NULL OR p.source <> k.system)
             ) n ON x.id IS NULL AND k.name IS NOT NULL
             """,
-            work.value(external), work.value(called), work.table("rows"), work.source, work.source,
+            work.value(external), _one_of(work, work.value(system), system), work.value(called),
+            work.table("rows"),
         ),
         "key",
     )  # fmt: skip
@@ -191,6 +241,7 @@ def joins(work: Run) -> Sql:
     columns = {derived.name for derived in work.kind.derive(work)}
     for column, table, alias in (
         ("account_key", "accounts", "aa"),
+        ("partner_key", "accounts", "pa"),
         ("person_key", "people", "pp"),
         ("product_key", "products", "pr"),
     ):
@@ -211,6 +262,7 @@ def links(work: Run) -> dict[str, Sql]:
         "account": Sql("aa.id") if "account_key" in columns else Sql("NULL::bigint"),
         "product": Sql("pr.id") if "product_key" in columns else Sql("NULL::bigint"),
         "owner": Sql("oo.id") if work.has("owner") else Sql("NULL::bigint"),
+        "partner": Sql("pa.id") if "partner_key" in columns else Sql("NULL::bigint"),
     }
     return found
 
@@ -219,7 +271,7 @@ def make(work: Run) -> Counter[str]:
     """Write the accounts, people and products that rows to be written refer to and that are not there yet."""
     columns = {derived.name for derived in work.kind.derive(work)}
     made: Counter[str] = Counter()
-    if "account_key" in columns:
+    if {"account_key", "partner_key"} & columns:
         made["accounts_created"] = _make_accounts(work)
     if "person_key" in columns:
         made["people_created"] = _make_people(work)
@@ -236,7 +288,7 @@ def _make_accounts(work: Run) -> int:
             SELECT id, coalesce(max(name), ''), coalesce(max(domain), ''), coalesce(min(first_seen), {}), {}, {}, {}
             FROM {} WHERE {} GROUP BY id ORDER BY id
             """,
-            work.now, work.now, work.source, work.now, work.table("accounts"), _needed(work, "account"),
+            work.now, work.now, work.source, work.now, work.table("accounts"), _needed_accounts(work),
         )
     )  # fmt: skip
     _name(work, "accounts", "account")
@@ -274,13 +326,18 @@ def _make_products(work: Run) -> int:
         sql(
             """
             INSERT INTO audience_product (id, name, family, currency, source, external_id, recorded_at)
-            SELECT id, coalesce(max(name), max(external_id)), '', '', {},
+            SELECT id, coalesce(max(name), max(external_id)), '', '', max(system),
                    coalesce(max(external_id), left('name:' || max(lower(name COLLATE "C")), 200)), {}
             FROM {} WHERE {} GROUP BY id ORDER BY id
             """,
-            work.source, work.now, work.table("products"), _needed(work, "product"),
+            work.now, work.table("products"), _needed(work, "product"),
         )
     )  # fmt: skip
+
+
+def _needed_accounts(work: Run) -> Sql:
+    named = [sql("({})", _needed(work, "account"))]
+    return join(" OR ", [*named, *([sql("({})", _needed(work, "partner"))] if partner_key(work) else [])])
 
 
 def _needed(work: Run, column: str) -> Sql:
@@ -295,10 +352,11 @@ def _name(work: Run, table: str, kind: str) -> None:
         sql(
             """
             INSERT INTO audience_identity ({}, system, kind, external_id, created_at)
-            SELECT id, {}, {}, external_id, {} FROM {} WHERE external_id IS NOT NULL AND {}
+            SELECT id, system, {}, external_id, {} FROM {} WHERE external_id IS NOT NULL AND ({})
             ON CONFLICT DO NOTHING
             """,
-            name(f"{kind}_id"), work.source, kind, work.now, work.table(table), _needed(work, kind),
+            name(f"{kind}_id"), kind, work.now, work.table(table),
+            _needed_accounts(work) if kind == "account" else _needed(work, kind),
         )
     )  # fmt: skip
 
@@ -327,12 +385,14 @@ def see(work: Run) -> None:
             )  # fmt: skip
 
 
-def _key(work: Run, column: str, ways: Sequence[tuple[str, str]]) -> list[Derived]:
+def _key(work: Run, column: str, ways: Sequence[tuple[str, str]], system: str) -> list[Derived]:
     cases = []
     for mark, target in ways:
         if work.has(target):
             said = sql("r.{}", name(target))
             text = sql('lower({} COLLATE "C")', said) if mark == "n" else said
+            if mark == "x" and work.has(system):
+                text = sql("coalesce(nullif({}, {}) || chr(31), '') || {}", work.value(system), work.source, said)
             cases.append(sql("WHEN {} IS NOT NULL THEN {} || {}", said, mark, text))
     return [Derived(column, "text", sql("CASE {} END", join(" ", cases)))] if cases else []
 

@@ -680,6 +680,7 @@ FACTS = (
     _way("audience_dealrole", gettext_lazy("Roles in deals"), _beside, ("deal_id", "audience_deal")),
     _way("audience_case", gettext_lazy("Cases"), _sourced),
     _way("audience_cost", gettext_lazy("Costs"), _sourced),
+    _way("audience_exchangerate", gettext_lazy("Exchange rates"), _beside),
     _way("audience_consentrecord", gettext_lazy("Consents"), _beside, take=_unsay),
     _way("audience_suppression", gettext_lazy("Addresses not to be used"), _sourced),
 )

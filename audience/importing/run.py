@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from audience.belonging import domains
 from audience.importing import reading, values, workbooks
 from audience.importing.reading import Layout
-from audience.importing.targets import CUSTOM, PROPERTIES, Kind, Target
+from audience.importing.targets import ALL_PROPERTIES, CUSTOM, PROPERTIES, Kind, Target
 from audience.importing.values import Type
 from audience.models import Import
 from kit import installation
@@ -119,6 +119,11 @@ class Run:
     def properties(self) -> list[Mapped]:
         return [each for each in self.mapped if each.target.startswith(PROPERTIES)]
 
+    @property
+    def tells_properties(self) -> bool:
+        """Whether rows say anything that becomes properties."""
+        return bool(self.properties) or self.has(ALL_PROPERTIES)
+
     @cached_property
     def picked(self) -> list[int] | None:
         """In a wide file the columns that are staged; None for all of them."""
@@ -210,4 +215,10 @@ TABLES = (
     "digests",
     "repeated",
     "said",
+    "channels",
+    "arrivals",
+    "rows_domains",
+    "people_domains",
+    "contacts",
+    "amendments",
 )

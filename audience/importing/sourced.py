@@ -28,6 +28,7 @@ PERSON = (
             "who id", "whoid", "contactid", "recipient id", "member id",
         ),
     ),
+    Target("person_system", gettext_noop("person: source system"), length=64, aliases=("person source system",)),
     Target(
         "person_email",
         gettext_noop("person: email"),
@@ -42,6 +43,7 @@ PRODUCT = (
         gettext_noop("product: external id"),
         aliases=("product id", "productid", "sku", "item id", "variant id"),
     ),
+    Target("product_system", gettext_noop("product: source system"), length=64, aliases=("product source system",)),
 )
 RECORDED = Target(
     "recorded",
@@ -78,6 +80,7 @@ def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_
     query = sql(
         """
         SELECT r.row, x.external_id, s.id AS known, {} AS person, {} AS account, {} AS product, {} AS owner,
+               {} AS partner, {} AS key,
                CASE WHEN {} THEN 'no_email' WHEN {} THEN 'nobody' WHEN s.id IS NULL THEN {}
                     WHEN {} THEN {} ELSE {} END AS action
         FROM {} r {} {} CROSS JOIN LATERAL (SELECT {} AS external_id) x
@@ -89,6 +92,8 @@ def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_
         links["account"],
         links["product"],
         links["owner"],
+        links["partner"],
+        sql("{} || chr(31) || x.external_id", references.source(work)),
         Sql("pp.no_email") if named else Sql("false"),
         nobody,
         "create" if work.creates else "skip",
@@ -100,13 +105,15 @@ def match(work: Run, table: str, given: Mapping[str, Sql], *, changed: Sql, may_
         sql("LEFT JOIN {} dd ON dd.row = r.row", work.table("digests")) if work.kind.digest else Sql(""),
         external_id(work),
         name(table),
-        work.source,
+        references.source(work),
         join(", ", (sql("{} AS {}", value, name(column)) for column, value in given.items())),
     )
     planning.make(work, query)
     planning.refuse(work, "nobody", "person_external_id", NOBODY)
     planning.refuse(work, "no_email", "person_email", EMAIL_ADDRESS.wrong)
-    if work.has("external_id"):
+    if work.has(references.SYSTEM):
+        planning.last_counts_of(work, "key")
+    elif work.has("external_id"):
         planning.last_counts(work, "external_id")
 
 
@@ -125,7 +132,7 @@ def insert(work: Run, table: str, after: int, last: int, columns: Mapping[str, S
             """,
             name(table),
             join(", ", (name(column) for column in columns)),
-            work.source,
+            references.source(work),
             join(", ", columns.values()),
             work.table("plan"),
             work.table("rows"),
@@ -184,6 +191,7 @@ def differs(new: Mapping[str, Sql]) -> Sql:
 def planned(value: Mapping[str, Sql]) -> dict[str, Sql]:
     """The same values with references taken out of the plan: for writing, when the references need no looking up."""
     known = {"aa.id": Sql("p.account"), "pp.id": Sql("p.person"), "pr.id": Sql("p.product"), "oo.id": Sql("p.owner")}
+    known["pa.id"] = Sql("p.partner")
     return {column: known.get(each.text, each) for column, each in value.items()}
 
 

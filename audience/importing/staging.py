@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 from audience.importing import values
 from audience.importing.reading import Bad, Batch
 from audience.importing.run import Mapped, Run
+from audience.importing.targets import ALL_PROPERTIES
 from kit import addresses, copying
 from kit.sql import Sql, join, name, rows, run, sql
 
@@ -95,9 +96,10 @@ def column_of(work: Run, *targets: str) -> str:
 
 def _columns(work: Run) -> list[tuple[str, str]]:
     """The columns of typed rows with their types, but for the row's number and its problem."""
-    columns = [(each.target, "bigint" if _is_money(each) else each.type.column) for each in work.named.values()]
+    plain = [each for each in work.named.values() if each.target != ALL_PROPERTIES]
+    columns = [(each.target, "bigint" if _is_money(each) else each.type.column) for each in plain]
     columns += [("custom", "jsonb")] if work.custom else []
-    columns += [("properties", "jsonb")] if work.properties else []
+    columns += [("properties", "jsonb")] if work.tells_properties else []
     columns += [("digest", "text")] if work.kind.digest else []
     return columns + [(each.name, each.column) for each in work.kind.derive(work)]
 
@@ -175,12 +177,17 @@ def _named(work: Run) -> list[Sql]:
     place = {each.target: i for i, each in enumerate(work.mapped)}
     columns = []
     for each in work.named.values():
+        if each.target == ALL_PROPERTIES:
+            continue
         plain = Sql(f"v{place[each.target]}")
         columns.append(sql("{} AS {}", _minor(work, plain, place) if _is_money(each) else plain, name(each.target)))
     for which, several in (("custom", work.custom), ("properties", work.properties)):
-        if several:
-            pairs = [(each.target.partition(".")[2], _as_json(work, each, place)) for each in several]
-            columns.append(sql("{} AS {}", _object(pairs), Sql(which)))
+        pairs = [(each.target.partition(".")[2], _as_json(work, each, place)) for each in several]
+        parts = [_object(pairs)] if pairs else []
+        if which == "properties" and ALL_PROPERTIES in place:
+            parts.insert(0, sql("coalesce({}, '{{}}')", Sql(f"v{place[ALL_PROPERTIES]}")))
+        if parts:
+            columns.append(sql("({}) AS {}", join(" || ", parts), Sql(which)))
     return columns
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from audience.importing import planning
+from audience.importing import planning, references
 from audience.importing.run import Run
 from audience.models import Account, Person
 from audience.subjects import history
@@ -65,7 +65,7 @@ def _name(work: Run, model: type[Person] | type[Account], after: int, last: int)
             """,
             name(f"{of}_id"),
             name(of),
-            work.source,
+            references.source(work),
             of,
             work.now,
             work.table("plan"),

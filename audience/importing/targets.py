@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 from audience.importing import values
 from audience.importing.values import Type
@@ -20,6 +21,7 @@ Text = str | Promise
 
 CUSTOM = "custom."
 PROPERTIES = "properties."
+ALL_PROPERTIES = "all_properties"  # the field of a column that has them all, as one object
 
 
 @dataclass(frozen=True)
@@ -92,4 +94,8 @@ class Kind:
     by_name: dict[str, Target] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
+        if self.properties:
+            label = gettext_lazy("all properties (as JSON)")
+            told = Target(ALL_PROPERTIES, label, values.OBJECT, aliases=("properties", "properties json"))
+            object.__setattr__(self, "targets", (*self.targets, told))
         self.by_name.update({target.name: target for target in self.targets})

@@ -265,6 +265,13 @@ MONEY = Type("money", "numeric", _("is no amount of money, or too large a one"),
 CURRENCY = Type("currency", "text", _("is no currency code of three letters"), _lower, _currency)
 YES_NO = Type("yes_no", "boolean", _("is neither yes nor no"), _lower, _yes_no)
 INSTANT = Type("instant", "timestamptz", _("is no date or time"), _written_date("mdy"), _instant)
+OBJECT = Type(
+    "object",
+    "jsonb",
+    _('is no object of JSON, such as {"color": "red"}'),
+    _as_it_is,
+    lambda text: sql("json_object_or_null({})", text),
+)
 DATE = Type("date", "date", _("is no date"), _written_date("mdy"), _date)
 
 SKIPPED = _("is a time that does not exist: the clocks went forward over it")

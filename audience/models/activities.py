@@ -81,6 +81,9 @@ class Activity(models.Model):
             # Whom a day or a window's end touches, whatever the order in which a file brought them.
             models.Index(fields=["occurred_at"], name="activity_by_time"),
             models.Index(fields=["reversal_of"], name="activity_reversed", condition=Q(reversal_of__isnull=False)),
+            models.Index(
+                fields=["channel"], name="activity_by_channel", condition=~Q(channel="") & Q(reversal_of__isnull=True)
+            ),  # channels.unknown
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """What is sold, to whom, by which deal, under which contract, and at what cost. Money is in minor units."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -84,7 +85,17 @@ class Deal(Sourced):
         return reverse("deal", args=[self.pk])
 
 
-class Pipeline(models.Model):
+class Renamed(models.Model):
+    """What has a name that others say, and what it was called before: in small letters, the last name last."""
+
+    aliases = ArrayField(models.CharField(max_length=100), default=list, db_default=[])
+    retired_at = models.DateTimeField(_("retired"), null=True)
+
+    class Meta:
+        abstract = True
+
+
+class Pipeline(Renamed):
     """One row is one way of selling, from the first talk to won or lost. Deals that name none are in the first."""
 
     name = models.CharField(_("name"), max_length=100, unique=True)
@@ -100,8 +111,11 @@ class Pipeline(models.Model):
         return reverse("pipeline", args=[self.pk])
 
 
-class PipelineStage(models.Model):
-    """One row is one stage of a pipeline. Deals name it by its name, so that files may name stages nobody planned."""
+class PipelineStage(Renamed):
+    """One row is one stage of a pipeline. Deals name it by its name, so that files may name stages nobody planned.
+
+    A retired stage takes no new deals; those that are in it stay, and count as before.
+    """
 
     class Kind(models.TextChoices):
         OPEN = "open", _("open")
@@ -245,3 +259,31 @@ class Cost(Sourced):
 
     def __str__(self) -> str:
         return f"{self.channel or self.campaign} {self.starts_on}"
+
+
+class ExchangeRate(models.Model):
+    """One row is what one unit of a currency was worth on a day, in another (`into`), as somebody told it.
+
+    Told again, the later row counts; one without a rate takes the day back. `factor` is the same between the smallest
+    units of the two.
+    """
+
+    currency = models.CharField(_("currency"), max_length=3)
+    into = models.CharField(_("in"), max_length=3)
+    day = models.DateField(_("day"))
+    rate = models.DecimalField(_("rate"), max_digits=24, decimal_places=12, null=True)
+    factor = models.DecimalField(max_digits=30, decimal_places=18, null=True)
+    source = models.CharField(_("source"), max_length=64)
+    recorded_at = models.DateTimeField(_("recorded"))
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="exchange_rate_positive", condition=Q(rate__gt=0) | Q(rate=None)),
+            models.CheckConstraint(name="exchange_rate_of_another", condition=~Q(currency=models.F("into"))),
+        ]
+        indexes = [
+            models.Index(fields=["currency", "into", "-day", "-recorded_at", "-id"], name="exchange_rate_on"),  # on
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.currency} {self.day}"

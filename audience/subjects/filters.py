@@ -27,6 +27,7 @@ from audience.models import (
     Person,
     Pipeline,
     Product,
+    Purchase,
     Segment,
     SegmentMember,
     Tag,
@@ -37,6 +38,7 @@ from kit import installation, users
 from kit.forms import Day
 
 EMPTY = "(empty)"  # in the address: the bucket of the missing value
+COUNTS = Q(account=None) | Q(account__is_excluded=False)
 NUMBER = re.compile(r"#?(\d{1,18})", re.ASCII)
 
 
@@ -113,6 +115,15 @@ class LeftOut(django_filters.ChoiceFilter):
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
         return qs.filter(**{str(self.field_name): value == "yes"}) if value else qs
+
+
+class LeftOutAccount(LeftOut):
+    """Whether rows of test, internal and competitor accounts are among the rows; what has no account counts."""
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return qs
+        return qs.filter(account__is_excluded=True) if value == "yes" else qs.filter(COUNTS)
 
 
 class OwnerFilter(OneOf):
@@ -266,8 +277,25 @@ class DayFilter(django_filters.DateFilter):
     field_class = Day
 
 
+class Since(DayFilter):
+    """An instant is on a local day or later."""
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        return (
+            qs.filter(**{f"{self.field_name}__gte": installation.midnight(value, installation.zone())}) if value else qs
+        )
+
+
+class Until(DayFilter):
+    """An instant is on a local day or earlier."""
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        end = value and installation.midnight(value + timedelta(days=1), installation.zone())
+        return qs.filter(**{f"{self.field_name}__lt": end}) if value else qs
+
+
 class Deals(django_filters.FilterSet):
-    """Deals by word, status, pipeline and stage, owner, product, and the local days on which they were closed."""
+    """Deals by word, status, pipeline and stage, owner, product, and the local days of their opening and closing."""
 
     q = django_filters.CharFilter(method="with_words", label=_("Search"), help_text=_("Name, account or id"))
     status = django_filters.ChoiceFilter(choices=Deal.Status.choices, label=_("Status"), empty_label=_("Any"))
@@ -276,8 +304,11 @@ class Deals(django_filters.FilterSet):
     owner = OwnerFilter()
     product = ValueFilter("product__name", Product, "name", label=_("Product"))
     within = Within("account_id")
-    closed_from = DayFilter(method="since", label=_("Closed from"))
-    closed_to = DayFilter(method="until", label=_("Closed to, that day included"))
+    left_out = LeftOutAccount()
+    opened_from = Since("opened_at", label=_("Opened from"))
+    opened_to = Until("opened_at", label=_("Opened to, that day included"))
+    closed_from = Since("closed_at", label=_("Closed from"))
+    closed_to = Until("closed_at", label=_("Closed to, that day included"))
 
     class Meta:
         model = Deal
@@ -287,12 +318,6 @@ class Deals(django_filters.FilterSet):
         text = value.replace("\x00", "").strip()
         by_account = Q(account__in=querysets.find_accounts(Account.objects.all(), text).values("pk"))
         return rows.filter(Q(name__icontains=text) | Q(external_id=text) | by_account) if text else rows
-
-    def since(self, rows: QuerySet[Deal], name: str, value: Any) -> QuerySet[Deal]:
-        return rows.filter(closed_at__gte=installation.midnight(value, installation.zone()))
-
-    def until(self, rows: QuerySet[Deal], name: str, value: Any) -> QuerySet[Deal]:
-        return rows.filter(closed_at__lt=installation.midnight(value + timedelta(days=1), installation.zone()))
 
 
 class Contracts(django_filters.FilterSet):
@@ -312,6 +337,8 @@ class Contracts(django_filters.FilterSet):
         empty_label=_("Any"),
     )  # fmt: skip
     within = Within("account_id")
+    renews_from = DayFilter("renews_on", lookup_expr="gte", label=_("Renews from"))
+    renews_to = DayFilter("renews_on", lookup_expr="lte", label=_("Renews to, that day included"))
 
     class Meta:
         model = Contract
@@ -337,6 +364,39 @@ class Contracts(django_filters.FilterSet):
             return rows.filter(account__owner=None, person__owner=None)
         number = self.request.user.pk if value == OwnerFilter.ME else int(value)
         return rows.filter(Q(account__owner=number) | Q(person__owner=number))
+
+
+class Products(django_filters.FilterSet):
+    """Products by word, family and source."""
+
+    q = django_filters.CharFilter(field_name="name", lookup_expr="icontains", label=_("Search"), help_text=_("Name"))
+    family = ValueFilter("family", Product, "family", label=_("Family"))
+    source = ValueFilter("source", Product, "source", label=_("Source"))
+
+    class Meta:
+        model = Product
+        fields: list[str] = []
+
+
+class Purchases(django_filters.FilterSet):
+    """Purchases by buyer, product, source and local day."""
+
+    q = django_filters.CharFilter(method="with_words", label=_("Search"), help_text=_("Buyer, or id"))
+    product = ValueFilter("product__name", Product, "name", label=_("Product"))
+    family = ValueFilter("product__family", Product, "family", label=_("Family"))
+    source = ValueFilter("source", Purchase, "source", label=_("Source"))
+    since = Since("occurred_at", label=_("From"))
+    until = Until("occurred_at", label=_("To, that day included"))
+
+    class Meta:
+        model = Purchase
+        fields: list[str] = []
+
+    def with_words(self, rows: QuerySet[Purchase], name: str, value: str) -> QuerySet[Purchase]:
+        text = value.replace("\x00", "").strip()
+        accounts = querysets.find_accounts(Account.objects.all(), text).values("pk")
+        people = querysets.find_people(Person.objects.all(), text).values("pk")
+        return rows.filter(Q(external_id=text) | Q(account__in=accounts) | Q(person__in=people)) if text else rows
 
 
 class Segments(django_filters.FilterSet):

@@ -232,10 +232,13 @@ def begins_email(word: str) -> Q:
     return ~Q(email="") & begins(word, "email")
 
 
-def external_id(of: str) -> Subquery:
-    """The first name under which another system knows the subject: what to call somebody without name and email."""
+def external_id(of: str, column: str = "external_id") -> Subquery:
+    """The first name under which another system knows the subject: what to call somebody without name and email.
+
+    With `column` another one of the same row, such as its system.
+    """
     whose = Identity.objects.filter(subject_id=OuterRef("pk"), **{f"{of}__isnull": False})
-    return Subquery(whose.order_by("pk").values("external_id")[:1])
+    return Subquery(whose.order_by("pk").values(column)[:1])
 
 
 # ---- what a filter offers ----
@@ -255,7 +258,7 @@ def values_in_use(model: type[Model], column: str) -> list[str]:
 def _listed(rows: QuerySet[Any], of: str) -> QuerySet[Any]:
     """With what lists show beside the columns: the external id, and what other apps add."""
     tagged = Tagged.objects.filter(subject_id=OuterRef("pk")).order_by("tag__name").values("tag__name")
-    rows = rows.annotate(external_id=external_id(of), tag_names=ArraySubquery(tagged))
+    rows = rows.annotate(external_id=external_id(of), system=external_id(of, "system"), tag_names=ArraySubquery(tagged))
     for extra in listing.extras(of):
         rows = rows.annotate(**extra.annotations())
     return rows

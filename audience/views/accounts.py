@@ -50,6 +50,7 @@ DATES = (
 EXPORTED = (
     pages.Column("id", _("Number"), sort="pk"),
     pages.Column("external_id", _("External id")),
+    pages.Column("system", _("Source system")),
     pages.Column("name", _("Account name"), sort="by_name"),
     pages.Column("domain", _("Domain")),
     pages.Column("industry", _("Industry"), sort="by_industry"),

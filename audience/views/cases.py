@@ -20,8 +20,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 from audience.commerce import cases
 from audience.models import Account, Case, Person
 from audience.subjects import names, querysets, sight
-from audience.subjects.filters import ValueFilter
+from audience.subjects.filters import Since, Until, ValueFilter
 from audience.subjects.people import BY_HAND, BadValue
+from audience.views import returning
 from kit import audit, pages, rights
 from kit.forms import Instant
 
@@ -87,6 +88,8 @@ class Filters(django_filters.FilterSet):
         choices=[("open", gettext_lazy("open")), ("closed", gettext_lazy("closed"))],
     )  # fmt: skip
     severity = ValueFilter("severity", Case, "severity", label=gettext_lazy("Severity"))
+    opened_from = Since("opened_at", label=gettext_lazy("Opened from"))
+    opened_to = Until("opened_at", label=gettext_lazy("Opened to, that day included"))
 
     def of_status(self, rows: QuerySet[Case], name: str, value: str) -> QuerySet[Case]:
         return rows.filter(closed_at__isnull=value == "open")
@@ -96,7 +99,21 @@ def _whose(case: Case) -> Any:
     return case.person or case.account
 
 
-class Cases(pages.ListPage):
+EXPORTED = (
+    *returning.ROW,
+    pages.Column("title", gettext_lazy("Title")),
+    pages.Column("severity", gettext_lazy("Severity")),
+    *returning.PERSON,
+    *returning.ACCOUNT,
+    pages.Column("status", gettext_lazy("Status"), value=lambda row: _("closed") if row.closed_at else _("open")),
+    pages.Column("opened_at", gettext_lazy("Opened"), sort="opened_at",
+                 value=lambda row: returning.exact(row.opened_at)),
+    pages.Column("closed_at", gettext_lazy("Closed"), value=lambda row: returning.exact(row.closed_at)),
+    returning.PROPERTIES,
+)  # fmt: skip
+
+
+class Cases(returning.Returning):
     """Every service matter."""
 
     queryset = Case.objects.select_related("person", "account")
@@ -125,6 +142,11 @@ class Cases(pages.ListPage):
         "Open one on the profile of a person or an account, or have your help desk tell them over the API."
     )
     empty_icon = "life-buoy"
+
+    returned = EXPORTED
+
+    def rows(self) -> QuerySet[Case]:
+        return returning.of_somebody(self.queryset.all()) if self.leaves else self.queryset.all()
 
     def seen(self, rows: QuerySet[Case]) -> QuerySet[Case]:
         return sight.subjects(rows, self.request.user)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -19,21 +19,18 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audience.commerce import contracts
-from audience.models import Account, Contract, Person, Product
+from audience.commerce import contracts, rates
+from audience.models import Account, Contract, ContractAmendment, Person, Product
 from audience.subjects import filters, names, sight
 from audience.subjects.byhand import LARGEST
 from audience.subjects.people import BY_HAND, BadValue
+from audience.views import returning
 from kit import audit, installation, money, pages, rights
 from kit.forms import Day
 
 
 def _money(row: Any) -> str:
     return money.written(row.value, row.currency)
-
-
-def _major(row: Any) -> Any:
-    return None if row.value is None else money.major(row.value, row.currency)
 
 
 def _state(row: Any) -> str:
@@ -56,24 +53,27 @@ COLUMNS = (
     pages.Column("ends_on", _("Ended"), sort="ends_on", desc_first=True),
 )
 EXPORTED = (
-    pages.Column("external_id", _("Contract id")),
+    *returning.ROW,
     pages.Column("name", _("Name")),
-    pages.Column("account", _("Account"), value="account.name"),
-    pages.Column("person", _("Person: email"), value="person.email"),
-    pages.Column("product", _("Product"), value="product.name"),
+    *returning.ACCOUNT,
+    *returning.PERSON,
+    *returning.PRODUCT,
     pages.Column("state", _("State"), value=_state),
     pages.Column("starts_on", _("Starts"), sort="starts_on"),
     pages.Column("renews_on", _("Renewal date"), sort="renews_on"),
     pages.Column("notice_on", _("Notice date"), sort="notice_on"),
     pages.Column("ends_on", _("End date"), sort="ends_on"),
     pages.Column("auto_renew", _("Renews by itself")),
-    pages.Column("annual_value", _("Annual value today"), value=_major),
+    pages.Column("annual_value", _("Annual value"), value=lambda row: returning.major(row.annual_value, row.currency)),
     pages.Column("currency", _("Currency")),
+    pages.Column("amendments", _("Amendments"), value="amendments_told"),
+    pages.Column("value", _("A year today"), value=lambda row: returning.major(row.value, row.currency)),
     pages.Column("owner", _("Owner"), value=lambda row: getattr(_owner(row), "email", "")),
+    returning.PROPERTIES,
 )
 
 
-class Contracts(pages.ListPage):
+class Contracts(returning.Returning):
     """Every agreement, with what renews soon."""
 
     queryset = Contract.objects.all()
@@ -89,9 +89,7 @@ class Contracts(pages.ListPage):
     empty_text = _("Contracts come with a file, from another system, or are added on the page of an account.")
     empty_icon = "file-text"
 
-    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        super().setup(request, *args, **kwargs)
-        self.columns = EXPORTED if request.GET.get("export") else COLUMNS
+    returned = EXPORTED
 
     def rows(self) -> QuerySet[Contract]:
         known = Contract.objects.filter(Q(account__erased_at=None), Q(person__erased_at=None))
@@ -102,21 +100,32 @@ class Contracts(pages.ListPage):
         return sight.subjects(rows, self.request.user)
 
     def prepare(self, rows: list[Any]) -> list[Any]:
-        return _stated(rows)
+        return _amended(super().prepare(rows)) if self.leaves else _stated(rows)
 
     def context(self) -> dict[str, Any]:
         """What renews within each window, as the reader sees it: how many, and what they are worth a year."""
         today = timezone.localdate()
         there = self._seen()
-        return {"windows": [_window(there, today, days) for days in contracts.WINDOWS]}
+        windows = [_window(there, today, days) for days in contracts.WINDOWS]
+        return {"windows": windows, "converted": windows[-1]["amounts"].words()}
 
 
 def _window(rows: QuerySet[Contract], today: date, days: int) -> dict[str, Any]:
-    soon = rows.filter(contracts.renewing(today, days)).order_by("currency").values("currency")
-    found = list(soon.annotate(n=Count("pk"), sum=Sum("value")))
-    sums = {row["currency"]: row["sum"] for row in found if row["sum"] is not None}
-    count = sum(row["n"] for row in found)
-    return {"days": days, "count": count, "sums": sums, "url": f"{reverse('contracts')}?renews={days}"}
+    soon = rates.added(contracts.amounts(rows.filter(contracts.renewing(today, days)), today), rates.own())
+    url = f"{reverse('contracts')}?renews={days}"
+    return {"days": days, "count": soon.count, "sums": soon.sums, "amounts": soon, "url": url}
+
+
+def _amended(rows: list[Any]) -> list[Any]:
+    """The contracts with what they are worth from which day on: “2025-01-01: 1200.00; …”."""
+    told: dict[int, list[str]] = {}
+    currencies = {row.pk: row.currency for row in rows}
+    for each in ContractAmendment.objects.filter(contract__in=currencies).order_by("valid_from"):
+        amount = money.major(each.annual_value, currencies[each.contract_id])
+        told.setdefault(each.contract_id, []).append(f"{each.valid_from.isoformat()}: {amount}")
+    for row in rows:
+        row.amendments_told = "; ".join(told.get(row.pk, ()))
+    return rows
 
 
 def _stated(rows: list[Any]) -> list[Any]:

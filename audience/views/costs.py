@@ -22,8 +22,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from audience.activity import channels
 from audience.commerce import costs
 from audience.models import Cost
-from audience.subjects.filters import OneOf
+from audience.subjects.filters import DayFilter, OneOf
 from audience.subjects.people import BadValue
+from audience.views import returning
 from kit import audit, installation, money, pages, rights, writing
 from kit.forms import Day
 
@@ -64,6 +65,11 @@ class Filters(django_filters.FilterSet):
     channel = OneOf(lambda: [(EMPTY, _("(none)")), *_channels_of_costs()], label=gettext_lazy("Channel"))
     campaign = django_filters.CharFilter("campaign", lookup_expr="icontains", label=gettext_lazy("Campaign"))
     month = django_filters.CharFilter(method="in_month", label=gettext_lazy("Month"))
+    since = DayFilter(method="unread", label=gettext_lazy("Of days from"))
+    until = DayFilter(method="unread", label=gettext_lazy("Of days to, that day included"))
+    means = django_filters.CharFilter(
+        method="unread", label=gettext_lazy("Channel, whatever its spelling"), max_length=channels.LONGEST
+    )
     currency = OneOf(
         lambda: [
             (each, each) for each in Cost.objects.order_by("currency").values_list("currency", flat=True).distinct()
@@ -86,7 +92,17 @@ class Filters(django_filters.FilterSet):
             queryset = queryset.filter(currency=told["currency"])
         if span := costs.month_of(told.get("month") or ""):
             queryset = queryset.filter(costs.touching(*span))
+        if told.get("since"):
+            queryset = queryset.filter(ends_on__gt=told["since"])
+        if told.get("until"):
+            queryset = queryset.filter(starts_on__lte=told["until"])
+        if means := told.get("means"):
+            queryset = queryset.filter(channel__in=[""] if means == EMPTY else costs.spellings(means))
         return queryset
+
+    def unread(self, rows: QuerySet[Cost], name: str, value: Any) -> QuerySet[Cost]:
+        """All are read together, in `filter_queryset`."""
+        return rows
 
     def in_month(self, rows: QuerySet[Cost], name: str, value: str) -> QuerySet[Cost]:
         return rows
@@ -103,8 +119,19 @@ def _channels_of_costs() -> list[tuple[str, str]]:
     return sorted(((each, known.get(each, each)) for each in used), key=lambda each: each[1].casefold())
 
 
-class Costs(pages.ListPage):
+class Costs(returning.Returning):
     """Every cost that was written down."""
+
+    returned = (
+        *returning.ROW,
+        pages.Column("channel", gettext_lazy("Channel"), sort="channel"),
+        pages.Column("campaign", gettext_lazy("Campaign"), sort="campaign"),
+        pages.Column("starts_on", gettext_lazy("First day"), sort="starts_on"),
+        pages.Column("last_on", gettext_lazy("Last day"), value=lambda row: row.ends_on - DAY),
+        pages.Column("amount", gettext_lazy("Amount"), value=lambda row: money.major(row.amount, row.currency)),
+        pages.Column("currency", gettext_lazy("Currency")),
+    )
+    about = ()
 
     queryset = Cost.objects.all()
     filterset_class = Filters
@@ -133,7 +160,7 @@ class Costs(pages.ListPage):
     empty_text = gettext_lazy("Write down what a channel cost in a month, and each month tells its share.")
     empty_icon = "coins"
 
-    def prepare(self, rows: list[Cost]) -> list[Cost]:
+    def shown(self, rows: list[Cost]) -> list[Cost]:
         known, twice = channels.labels(), costs.overlaps([row.pk for row in rows])
         for row in rows:
             row.channel_name = known.get(row.channel, row.channel)  # type: ignore[attr-defined]

@@ -27,6 +27,7 @@ from audience.models import Account, Deal, DealRole, Person, Pipeline, PipelineS
 from audience.subjects import filters, names, querysets, sight
 from audience.subjects.byhand import CHOOSER, LARGEST, AccountField, PersonField, written_person
 from audience.subjects.people import BY_HAND, BadValue
+from audience.views import returning
 from audience.views.people import day
 from kit import audit, installation, money, pages, rights, users
 from kit.forms import Day
@@ -74,13 +75,15 @@ class DealForm(forms.Form):
     def in_use(self) -> list[tuple[str, list[str]]]:
         """What is planned, and what other deals have there."""
         planned = {
-            "pipeline": Pipeline.objects.values_list("name", flat=True),
-            "stage": PipelineStage.objects.order_by("pipeline", "position").values_list("name", flat=True),
+            "pipeline": Pipeline.objects.values_list("name", "retired_at"),
+            "stage": PipelineStage.objects.order_by("pipeline__position", "position").values_list("name", "retired_at"),
         }
-        return [
-            (f"in-use-{name}", list(dict.fromkeys([*there, *querysets.values_in_use(Deal, name)])))
-            for name, there in planned.items()
-        ]
+        offered = []
+        for name, there in planned.items():
+            retired = {each for each, retired_at in there if retired_at}
+            names = dict.fromkeys([*(each for each, _retired in there), *querysets.values_in_use(Deal, name)])
+            offered.append((f"in-use-{name}", [each for each in names if each not in retired]))
+        return offered
 
     def clean_currency(self) -> str:
         """Codes are kept in capitals."""
@@ -115,34 +118,31 @@ COLUMNS = (
     ),
 )  # fmt: skip
 EXPORTED = (
-    pages.Column("id", _("Number")),
-    pages.Column("external_id", _("External id")),
+    *returning.ROW,
     pages.Column("name", _("Name")),
-    pages.Column("account", _("Account name"), value="account.name"),
-    pages.Column("product", _("Product"), value="product.name"),
-    pages.Column("partner", _("Partner"), value="partner.name"),
+    *returning.ACCOUNT,
+    pages.Column("contacts", _("Contact roles"), value="contacts"),
+    *returning.PRODUCT,
+    *returning.PARTNER,
     pages.Column("status", _("Status")),
     pages.Column("pipeline", _("Pipeline")),
     pages.Column("stage", _("Pipeline stage")),
-    pages.Column("amount", _("Amount"), value=lambda row: _major(row)),
+    pages.Column("amount", _("Amount"), value=lambda row: returning.major(row.amount, row.currency)),
     pages.Column("currency", _("Currency")),
     pages.Column("reason", _("Won or lost because")),
     pages.Column("owner", _("Owner"), value="owner.email"),
-    pages.Column("opened_at", _("Created"), sort="opened_at"),
+    pages.Column("opened_at", _("Created"), sort="opened_at", value=lambda row: returning.exact(row.opened_at)),
     pages.Column("expected_close_on", _("Expected close")),
-    pages.Column("closed_at", _("Closed")),
+    pages.Column("closed_at", _("Closed"), value=lambda row: returning.exact(row.closed_at)),
+    returning.PROPERTIES,
 )  # fmt: skip
-
-
-def _major(row: Deal) -> Any:
-    return None if row.amount is None else money.major(row.amount, row.currency)
 
 
 CARDS = 20  # deals that a column of the board draws
 PEOPLE = 200  # of the account that a form offers
 
 
-class Deals(pages.ListPage):
+class Deals(returning.Returning):
     """Every possible sale."""
 
     queryset = Deal.objects.all()
@@ -161,15 +161,33 @@ class Deals(pages.ListPage):
     empty_text = _("Deals come with a file, from another system, or are opened on the page of a person or an account.")
     empty_icon = "handshake"
 
-    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        super().setup(request, *args, **kwargs)
-        self.columns = EXPORTED if request.GET.get("export") else COLUMNS
+    returned = EXPORTED
+    about = ("account", "partner")
+
+    def prepare(self, rows: list[Any]) -> list[Any]:
+        return _with_contacts(super().prepare(rows), self.request.user) if self.leaves else rows
 
     def rows(self) -> QuerySet[Deal]:
         return Deal.objects.select_related("account", "owner", "product", "partner")
 
     def seen(self, rows: QuerySet[Deal]) -> QuerySet[Deal]:
         return sight.deals(rows, self.request.user)
+
+
+def _with_contacts(rows: list[Any], user: Any) -> list[Any]:
+    """The deals with those who take part, as far as the reader sees them: “ann@acme.example: champion; …”."""
+    taking = DealRole.objects.filter(deal__in=[row.pk for row in rows], person__erased_at=None)
+    taking = sight.people(taking.select_related("person"), user, "person_id")
+    parts = list(taking)
+    names = returning.first_names({each.person_id for each in parts if not each.person.email})
+    told: dict[int, list[str]] = {}
+    for each in parts:
+        called = each.person.email or "|".join(names.get(each.person_id, ()))
+        if called:
+            told.setdefault(each.deal_id, []).append(f"{called}: {each.role}" if each.role else called)
+    for row in rows:
+        row.contacts = "; ".join(sorted(told.get(row.pk, ())))
+    return rows
 
 
 class Period(forms.Form):
@@ -202,7 +220,7 @@ def board(request: HttpRequest) -> HttpResponse:
     zone = installation.zone()
     since = installation.midnight(first, zone) if first else None
     until = installation.midnight(last + timedelta(days=1), zone) if last else None
-    drawn = pipelines.board(pipeline, rows)
+    drawn = pipelines.board(pipeline, rows, timezone.localdate(now))
     open_ones = rows.filter(pipelines.within(pipeline), status=Deal.Status.OPEN).select_related("account", "owner")
     columns = [
         {
@@ -213,12 +231,14 @@ def board(request: HttpRequest) -> HttpResponse:
         for each in drawn.columns
     ]
     window = {"closed_from": first, "closed_to": last, "owner": owner}
+    closed = pipelines.closed(rows.filter(pipelines.within(pipeline)), since, until)
     context = {
         "form": form,
         "pipeline": pipeline,
         "board": drawn,
         "columns": columns,
-        "closed": pipelines.closed(rows.filter(pipelines.within(pipeline)), since, until),
+        "closed": closed,
+        "converted": [*drawn.amounts.words(), *closed.amounts.words()],
         "open_url": _door(pipeline, status="open", owner=owner),
         "won_url": _door(pipeline, status="won", **window),
         "lost_url": _door(pipeline, status="lost", **window),

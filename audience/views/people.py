@@ -52,6 +52,7 @@ DATES = (
 EXPORTED = (
     pages.Column("id", _("Number"), sort="pk"),
     pages.Column("external_id", _("External id")),
+    pages.Column("system", _("Source system")),
     pages.Column("email", _("Email")),
     pages.Column("first_name", _("First name"), sort="by_name"),
     pages.Column("last_name", _("Last name")),

@@ -23,23 +23,31 @@ MORE = 3  # empty rows of the form, for further stages
 
 
 class Stage(forms.Form):
-    """One stage: where it stands, what it is called, how likely a deal in it is won."""
+    """One stage: where it stands, what it is called, how likely a deal in it is won, whether it takes no more deals."""
 
+    id = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
     place = forms.IntegerField(label=gettext_lazy("Place"), required=False, min_value=1, max_value=10_000)
     name = forms.CharField(label=gettext_lazy("Stage"), required=False, max_length=100)
     probability = forms.IntegerField(label=gettext_lazy("Probability"), required=False, min_value=0, max_value=100)
     kind = forms.ChoiceField(label=gettext_lazy("Deals in it are"), choices=PipelineStage.Kind.choices)
+    retired = forms.BooleanField(label=gettext_lazy("Retired"), required=False)
 
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
-        for each in self.fields.values():
-            each.widget.attrs["class"] = "input"
+        for name, each in self.fields.items():
+            if name != "retired":
+                each.widget.attrs["class"] = "input"
 
 
 class Name(forms.Form):
-    """What a pipeline is called."""
+    """What a pipeline is called, and whether it is used no more."""
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=100)
+    retired = forms.BooleanField(
+        label=gettext_lazy("Retired"),
+        required=False,
+        help_text=gettext_lazy("It is offered for no new deal; those that are in it stay, and reports count them."),
+    )
 
 
 Stages = forms.formset_factory(Stage, extra=MORE, max_num=pipelines.MOST + MORE, absolute_max=pipelines.MOST + MORE)
@@ -91,19 +99,38 @@ def new(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @rights.needs("edit")
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """Other stages of a pipeline."""
+    """Other stages of a pipeline, other names, and what is retired."""
     found = get_object_or_404(Pipeline, pk=pk)
-    name = Name({"name": found.name})
+    shown = {"name": found.name, "retired": found.retired_at is not None}
+    name = Name(request.POST or None, initial=shown)
     stages = Stages(request.POST or None, initial=_placed(pipelines.planned_of(found)))
-    if request.method == "POST" and stages.is_valid():
+    if request.method == "POST" and name.is_valid() and stages.is_valid():
+        told: dict[str, Any] = {"named": name.cleaned_data["name"], "retired": name.cleaned_data["retired"]}
+        given: dict[str, Any] = {"by": audit.asker(request), "now": timezone.now()}
         try:
-            changed = pipelines.change(found, _told(stages), by=audit.asker(request), now=timezone.now())
+            changed = pipelines.change(found, _told(stages), **told, **given)
         except BadValue as bad:
-            name.add_error(None, bad.message)
+            name.add_error(bad.field if bad.field in name.fields else None, bad.message)
         else:
             messages.success(request, _("Saved.") if changed else _("Nothing was different."))
             return redirect("pipelines")
     return _page(request, name, stages, found)
+
+
+@require_POST
+@rights.needs("edit")
+def earlier(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a pipeline stand one place further up."""
+    found = get_object_or_404(Pipeline, pk=pk)
+    order = list(Pipeline.objects.values_list("pk", flat=True))
+    place = order.index(found.pk)
+    if place:
+        order[place - 1 : place + 1] = reversed(order[place - 1 : place + 1])
+    try:
+        pipelines.put_in_order(order, by=audit.asker(request), now=timezone.now())
+    except BadValue as bad:
+        messages.error(request, bad.message)
+    return redirect("pipelines")
 
 
 @require_POST
@@ -151,7 +178,7 @@ def _told(stages: Any) -> list[dict[str, Any]]:
     told = [each.cleaned_data for each in stages if each.cleaned_data.get("name", "").strip()]
     last = 10_001
     ordered = sorted(told, key=lambda each: each.get("place") or last)
-    return [{"name": each["name"], "probability": each["probability"], "kind": each["kind"]} for each in ordered]
+    return [{key: value for key, value in each.items() if key != "place"} for each in ordered]
 
 
 def _page(request: HttpRequest, name: Name, stages: Any, found: Pipeline | None) -> HttpResponse:
@@ -160,6 +187,7 @@ def _page(request: HttpRequest, name: Name, stages: Any, found: Pipeline | None)
         "stages": stages,
         "pipeline": found,
         "title": found.name if found else _("New pipeline"),
+        "heads": [each for name, each in Stage.base_fields.items() if name != "id"],
     }
     bad = request.method == "POST"
     return render(request, "audience/pipeline.html", context, status=400 if bad else 200)

@@ -21,6 +21,7 @@ from audience.activity import channels, kinds, retractions
 from audience.models import Activity, ActivityKind, Retraction, Segment
 from audience.subjects import names, querysets, sight
 from audience.subjects.filters import AnyOneOf, OneOf
+from audience.views import returning
 from kit import audit, pages, panels, rights, writing
 from kit.forms import Instant
 
@@ -104,7 +105,24 @@ class Why(forms.Form):
     sure = forms.IntegerField(widget=forms.HiddenInput, min_value=0, max_value=2**31)
 
 
-class Activities(pages.ListPage):
+EXPORTED = (
+    *returning.ROW,
+    pages.Column("occurred_at", gettext_lazy("When"), sort="occurred_at",
+                 value=lambda row: returning.exact(row.occurred_at)),
+    pages.Column("recorded_at", gettext_lazy("Recorded at"), value=lambda row: returning.exact(row.recorded_at)),
+    pages.Column("kind", gettext_lazy("Kind"), value="kind.slug"),
+    *returning.PERSON,
+    *returning.ACCOUNT,
+    pages.Column("channel", gettext_lazy("Channel")),
+    pages.Column("platform", gettext_lazy("Platform")),
+    pages.Column("direction", gettext_lazy("Direction")),
+    pages.Column("actor", gettext_lazy("Actor")),
+    pages.Column("value", gettext_lazy("Value"), value=lambda row: row.value and f"{row.value.normalize():f}"),
+    returning.PROPERTIES,
+)  # fmt: skip
+
+
+class Activities(returning.Returning):
     """Everything that happened with anybody, but what was taken back."""
 
     queryset = Activity.objects.select_related("kind", "person", "account")
@@ -133,15 +151,18 @@ class Activities(pages.ListPage):
     empty_text = gettext_lazy("Visits, mails, calls and purchases come here, by import or as they happen.")
     empty_icon = "activity"
 
+    returned = EXPORTED
+
     def rows(self) -> QuerySet[Activity]:
-        return querysets.standing(self.queryset.all())
+        standing = querysets.standing(self.queryset.all())
+        return returning.of_somebody(standing) if self.leaves else standing
 
     def seen(self, rows: QuerySet[Activity]) -> QuerySet[Activity]:
         if sight.everything(self.request.user):
             return rows
         return sight.subjects(rows.annotate(whose=Coalesce("person_id", "account_id")), self.request.user, "whose")
 
-    def prepare(self, rows: list[Activity]) -> list[Activity]:
+    def shown(self, rows: list[Activity]) -> list[Activity]:
         known = channels.labels()
         for row in rows:
             row.channel_name = known.get(row.channel, row.channel)  # type: ignore[attr-defined]

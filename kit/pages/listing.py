@@ -86,6 +86,10 @@ class ListPage(View):
         """The rows of one screenful before they are drawn: the place for one more query for all of them."""
         return rows
 
+    def for_file(self, rows: QuerySet[Any], sort: str) -> QuerySet[Any]:
+        """The rows in the order in which a file has them."""
+        return ordered(rows, sort)
+
     def context(self) -> dict[str, Any]:
         """More variables for the template."""
         return {}
@@ -276,7 +280,7 @@ class ListPage(View):
         columns = [column for column in self.columns if column.exported]
 
         def cells() -> Iterator[list[Any]]:
-            found = ordered(rows, wish.sort).iterator(chunk_size=CHUNK)
+            found = self.for_file(rows, wish.sort).iterator(chunk_size=CHUNK)
             while some := list(itertools.islice(found, CHUNK)):
                 for row in self.prepare(some):
                     yield [column.of(row) for column in columns]

@@ -15,7 +15,7 @@ from kit.api import etags
 from kit.api.problems import Problem
 from kit.api.serializers import Instant
 from lifecycle.models import Lifecycle
-from reporting import addresses, freshness, handoffs, known, loops, notes, plans, windows
+from reporting import addresses, costs, freshness, handoffs, known, loops, notes, plans, windows
 from reporting import funnel as funnels
 from reporting.api.figures import (
     COUNT,
@@ -30,6 +30,7 @@ from reporting.api.figures import (
     labelled,
     remarked,
 )
+from reporting.figures import costs as cost_figures
 from reporting.figures import counted
 from reporting.figures import funnel as figures
 from reporting.figures import handoffs as handoff_figures
@@ -262,4 +263,23 @@ class LoopReport(LifecycleReport):
         with known.entries(question) as then:
             answer = replace(loops.answer(then, cuts), question=question)
         told = self.about(question) | {"stage": stage.slug} | self.told(loop_figures.sheet(answer))
+        return etags.answer(request, told)
+
+
+class CostReport(LifecycleReport):
+    """What it cost, channel by channel, to bring somebody to a stage."""
+
+    known = ("lifecycle", "stage", "window", "from", "to")
+
+    @extend_schema(responses=StageSheet, parameters=[LIFECYCLE, STAGE, *WINDOW])
+    def list(self, request: Request) -> Response:
+        """Read what a stage cost by channel of entry. Amounts are minor units of the installation's currency."""
+        given = self.asked()
+        found = [(each, plan) for each in plans.readable() if (plan := plans.read(each)) and plan.success]
+        plan = self.plan(given, found)
+        stage, unknown = addresses.stage_of(given, plan.success[1:] or plan.success)
+        self.understood(unknown)
+        question = self.question(given, plan).about(stage=stage.slug, split=None)
+        about = self.about(question)
+        told = about | {"stage": stage.slug} | self.told(cost_figures.sheet(costs.answer(question)))
         return etags.answer(request, told)

@@ -74,13 +74,7 @@ def _footnotes(answer: Concentration) -> list[str]:
             answer.without_cost,
         )
         notes.append(words % {"n": writing.number(answer.without_cost)})
-    if answer.other_currencies:
-        words = ngettext(
-            "%(n)s row in another currency is in none of these figures.",
-            "%(n)s rows in other currencies are in none of these figures.",
-            answer.other_currencies,
-        )
-        notes.append(words % {"n": writing.number(answer.other_currencies)})
+    notes += answer.converted.words()
     return notes
 
 

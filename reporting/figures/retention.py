@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from kit import money, writing
 from reporting.figures import Figure, Line, Table
@@ -30,15 +29,7 @@ def sheet(answer: Retention) -> Sheet:
         )
         title = _("No contract was in force in this time span")
         return Sheet((), (), (), METRICS, title, text % {"currency": answer.question.currency})
-    notes = []
-    if answer.other_currencies:
-        words = ngettext(
-            "%(n)s contract in another currency is in none of these figures.",
-            "%(n)s contracts in other currencies are in none of these figures.",
-            answer.other_currencies,
-        )
-        notes.append(words % {"n": writing.number(answer.other_currencies)})
-    return Sheet(_headline(answer), _sections(answer), metrics=METRICS, footnotes=notes)
+    return Sheet(_headline(answer), _sections(answer), metrics=METRICS, footnotes=answer.converted.words())
 
 
 def _headline(answer: Retention) -> list[tuple[str, Figure]]:

@@ -13,14 +13,17 @@ from reporting.metrics import (
     balance,
     cohort_conversion,
     concentration,
+    cost_per_stage,
     detoured_wins,
     excluded,
     first_and_repeat,
     in_flow,
     lift,
     lift_in_money,
+    open_pipeline,
     out_flow,
     period_conversion,
+    pipeline_velocity,
     recorded_late,
     recurring,
     recycled,
@@ -29,8 +32,9 @@ from reporting.metrics import (
     time_to_accept,
     time_until_return,
     velocity,
+    win_rate,
 )
-from reporting.metrics.metric import CampaignMetric, CustomerMetric, Metric
+from reporting.metrics.metric import CampaignMetric, CustomerMetric, DealMetric, Metric
 
 ALL: dict[str, Metric] = {
     module.METRIC.name: module.METRIC
@@ -51,6 +55,7 @@ ALL: dict[str, Metric] = {
         detoured_wins,
         first_and_repeat,
         recorded_late,
+        cost_per_stage,
         excluded,
     )
 }
@@ -63,11 +68,18 @@ CUSTOMERS: dict[str, CustomerMetric] = {
 CAMPAIGNS: dict[str, CampaignMetric] = {module.METRIC.name: module.METRIC for module in (lift, lift_in_money)}
 
 
-def find(name: str) -> Metric | CustomerMetric | CampaignMetric:
+DEALS: dict[str, DealMetric] = {
+    module.METRIC.name: module.METRIC for module in (open_pipeline, win_rate, pipeline_velocity)
+}
+
+
+def find(name: str) -> Metric | CustomerMetric | CampaignMetric | DealMetric:
     """A metric by its name. Raises KeyError."""
     if name in ALL:
         return ALL[name]
+    if name in DEALS:
+        return DEALS[name]
     return CUSTOMERS[name] if name in CUSTOMERS else CAMPAIGNS[name]
 
 
-__all__ = ["ALL", "CAMPAIGNS", "CUSTOMERS", "CampaignMetric", "CustomerMetric", "Metric", "find"]
+__all__ = ["ALL", "CAMPAIGNS", "CUSTOMERS", "DEALS", "CampaignMetric", "CustomerMetric", "DealMetric", "Metric", "find"]

@@ -4,14 +4,15 @@ up.
 By margin, which is the amount of each purchase less its cost; a purchase without a known cost counts with its amount.
 By revenue where no cost is known at all, or by the annual value of contracts in force at the end of the window.
 Customers with a negative sum are apart, in neither the share nor the curve. Gini: 0 when all are equally large, near 1
-when one has all.
+when one has all. Amounts in other currencies are converted at the exchange rate of their own day.
 """
 
 from django.utils.translation import gettext_lazy as _
 
+from audience.commerce import rates
 from kit.sql import Sql, sql
 from reporting.metrics.metric import Column, CustomerMetric, Part
-from reporting.metrics.recurring import worth
+from reporting.metrics.recurring import agreed, counts, worth
 from reporting.money import Basis, MoneyQuestion
 
 TOP, ACTIVE, NEGATIVE = "top", "active", "negative"
@@ -34,27 +35,51 @@ def relation(question: MoneyQuestion) -> Sql:
     )
 
 
+def bought_on(zone: str) -> Sql:
+    """The local day of a purchase, by whose exchange rate it is converted."""
+    return sql("(purchase.occurred_at AT TIME ZONE {})::date", zone)
+
+
+def amounts(question: MoneyQuestion) -> Sql:
+    """The relation of the amounts behind the figures, for `rates.added`."""
+    if question.basis == Basis.RECURRING:
+        return agreed(question)
+    zone = question.zone
+    return sql(
+        """
+        SELECT '' AS bucket, {} AS amount, purchase.currency, {} AS day
+        FROM audience_purchase purchase LEFT JOIN audience_person buyer ON buyer.id = purchase.person_id
+        WHERE purchase.amount IS NOT NULL AND purchase.occurred_at >= {}::date::timestamp AT TIME ZONE {}
+          AND purchase.occurred_at < {}::date::timestamp AT TIME ZONE {} AND {}
+        """,
+        _amount(question), bought_on(zone), question.window.start, zone, question.window.end, zone,
+        question.counted(question.customer("purchase")),
+    )  # fmt: skip
+
+
+def _amount(question: MoneyQuestion) -> Sql:
+    margin = "(purchase.amount - COALESCE(purchase.cost, 0))"
+    return Sql(margin if question.basis == Basis.MARGIN else "purchase.amount")
+
+
 def _bought(question: MoneyQuestion) -> Sql:
-    amount = Sql(
-        "purchase.amount - COALESCE(purchase.cost, 0)" if question.basis == Basis.MARGIN else "purchase.amount"
-    )
+    amount, zone = _amount(question), question.zone
     return sql(
         """
         SELECT customer AS id, sum(amount)::bigint AS amount FROM (
             SELECT {} AS customer, {} AS amount
             FROM audience_purchase purchase LEFT JOIN audience_person buyer ON buyer.id = purchase.person_id
-            WHERE purchase.currency = {} AND purchase.amount IS NOT NULL
+            WHERE purchase.amount IS NOT NULL
               AND purchase.occurred_at >= {}::date::timestamp AT TIME ZONE {}
               AND purchase.occurred_at < {}::date::timestamp AT TIME ZONE {}
-        ) purchases WHERE {} GROUP BY customer
+        ) purchases WHERE amount IS NOT NULL AND {} GROUP BY customer
         """,
         question.customer("purchase"),
-        amount,
-        question.currency,
+        rates.converted(amount, Sql("purchase.currency"), bought_on(zone), question.currency),
         question.window.start,
-        question.zone,
+        zone,
         question.window.end,
-        question.zone,
+        zone,
         question.counted(Sql("customer")),
     )
 
@@ -66,12 +91,12 @@ def _recurring(question: MoneyQuestion) -> Sql:
         SELECT customer AS id, sum(amount)::bigint AS amount FROM (
             SELECT {} AS customer, {} AS amount
             FROM audience_contract contract LEFT JOIN audience_person buyer ON buyer.id = contract.person_id
-            WHERE contract.currency = {}
+            WHERE {}
         ) contracts WHERE amount > 0 AND {} GROUP BY customer
         """,
         question.customer("contract"),
-        worth(end),
-        question.currency,
+        worth(end, question.currency),
+        counts(question.currency),
         question.counted(Sql("customer")),
     )
 
@@ -84,7 +109,8 @@ METRIC = CustomerMetric(
         "rounded up. By margin, which is the amount of each purchase less its cost; a purchase without a known cost "
         "counts with its amount. By revenue where no cost is known at all, or by the annual value of contracts in "
         "force at the end of the window. Customers with a negative sum are apart, in neither the share nor the curve. "
-        "Gini: 0 when all are equally large, near 1 when one has all."
+        "Gini: 0 when all are equally large, near 1 when one has all. Amounts in other currencies are converted at the "
+        "exchange rate of their own day."
     ),
     relation=relation,
     parts={

@@ -105,6 +105,18 @@ class CustomerMetric:
         return {name: (row[2 * i], int(row[2 * i + 1])) for i, name in enumerate(self.parts)}
 
 
+# ---- figures about deals ----
+
+
+@dataclass(frozen=True)
+class DealMetric:
+    """A figure about deals: what it means. The rows behind it are the list of deals, narrowed by its address."""
+
+    name: str
+    label: Text
+    definition: Text
+
+
 # ---- figures about campaigns ----
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, sql
 from reporting.metrics.metric import Column, CustomerMetric, Part
-from reporting.metrics.recurring import worth
+from reporting.metrics.recurring import counts, worth
 from reporting.money import MoneyQuestion
 
 DUE, RENEWED, LOST, OPEN, DECIDED = "due", "renewed", "lost", "open", "decided"
@@ -37,18 +37,18 @@ def relation(question: MoneyQuestion) -> Sql:
                 FROM generate_series(0, CASE WHEN contract.renews_on IS NULL THEN 0 ELSE
                     extract(year FROM contract.renews_on)::int - extract(year FROM contract.starts_on)::int END) back
             ) due
-            WHERE contract.currency = {} AND due.day >= {} AND due.day < {} AND due.day > contract.starts_on
+            WHERE {} AND due.day >= {} AND due.day < {} AND due.day > contract.starts_on
               AND (contract.ends_on IS NULL OR contract.ends_on >= due.day)
             ORDER BY contract.id, due.day DESC
         ) contracts WHERE {}
         """,
-        worth(Sql("due.day")),
-        worth(sql("(due.day + {})", GRACE + 1)),
+        worth(Sql("due.day"), question.currency),
+        worth(sql("(due.day + {})", GRACE + 1), question.currency),
         GRACE,
         GRACE,
         question.today,
         question.customer("contract"),
-        question.currency,
+        counts(question.currency),
         question.window.start,
         question.window.end,
         question.counted(Sql("customer")),

@@ -11,9 +11,11 @@ import pytest
 from django.urls import reverse
 
 from audience.commerce import deals, pipelines
+from audience.conditions import compile, tree
 from audience.models import Deal, DealRole, Pipeline, PipelineStage, Product
 from audience.subjects.people import BadValue
 from kit.models import AuditEntry, User
+from kit.sql import rows
 from tests.audience.importing.bringing import bring, shared
 from tests.factories import NOW, account, days_ago, deal, person
 
@@ -62,6 +64,9 @@ def test_mavens_win_rate_and_open_pipeline_equal_a_count_by_hand_on_the_page(cli
     assert f"{n['Won']:,} won" in page and f"{n['Lost']:,} lost" in page
     of_may = client.get(reverse("deal_board"), {"closed_from": "2017-05-01", "closed_to": "2017-05-31"})
     assert figure(of_may.content.decode(), "win_rate") == f"{may['Won'] / (may['Won'] + may['Lost']):.2%}"
+    report = client.get(reverse("report_pipeline"), {"window": "all"}).content.decode()
+    for told in ('data-count="2089"', "63.15%", f"{won:,}", f"{n['Won']:,} of {n['Won'] + n['Lost']:,}"):
+        assert told in report, told
     # The doors lead to as many deals as the figures say.
     for url, count in ((of_may.context["won_url"], may["Won"]), (of_may.context["open_url"], 2089)):
         assert client.get(url).context["total"].count == count
@@ -87,7 +92,7 @@ def test_amounts_of_two_currencies_are_never_added_and_weighted_by_their_stage(s
         deal(firm, NOW, stage=stage, amount=amount, currency=currency)
     deal(firm, days_ago(9), days_ago(3), amount=1_00, currency="EUR")
     deal(firm, days_ago(9), days_ago(2), status="lost", amount=5_00, currency="EUR")
-    board = pipelines.board(sales, Deal.objects.all())
+    board = pipelines.board(sales, Deal.objects.all(), NOW.date())
     assert (board.count, board.sums) == (5, {"EUR": 307_00, "USD": 51})
     assert board.weighted == {"EUR": 200_00, "USD": 26} and board.unweighted == 1  # 50 % of 0.51 is 0.26
     closed = pipelines.closed(Deal.objects.all(), days_ago(4), NOW)
@@ -220,3 +225,103 @@ def test_a_pipeline_that_files_name_is_planned_out_of_its_deals(client, ada, sal
         ("Talks", "open", None), ("Signed", "won", 100),
     ]  # fmt: skip
     assert client.get(reverse("pipeline_new"), {"of": "\x00" * 9}).status_code == 200
+
+
+# ---- renaming, ordering, retiring ----
+
+
+def test_a_renamed_stage_takes_its_deals_and_their_history_along_and_its_old_name_still_leads_to_it(sales):
+    firm = account(name="Acme")
+    made = deals.open({"name": "Fleet", "stage": "Demo"}, account=firm, source="crm", by=None, now=days_ago(9))
+    deals.change(made, {"stage": "Proposal"}, at=days_ago(5), by=None, now=days_ago(5))
+    other = Pipeline.objects.create(name="Partners", position=1)
+    elsewhere = deal(firm, NOW, pipeline="Partners", stage="Proposal")
+    planned = pipelines.planned_of(sales)
+    for each, called in zip(planned[1:3], ("Proposal", "Offer"), strict=True):  # Demo is Proposal, Proposal is Offer
+        each["name"] = called
+    assert pipelines.change(sales, planned, by=None, now=NOW)
+    assert not pipelines.change(sales, pipelines.planned_of(sales), by=None, now=NOW)
+    made.refresh_from_db()
+    assert [stay.stage for stay in deals.stays(made, NOW)] == ["Proposal", "Offer"] and made.stage == "Offer"
+    elsewhere.refresh_from_db()
+    assert elsewhere.stage == "Proposal"  # of another pipeline
+    entry = AuditEntry.objects.get(action="pipeline.change")
+    assert entry.after["renamed"] == {"Demo": "Proposal", "Proposal": "Offer"} and entry.after["deals"] == 1
+    # “Proposal” is a stage of its own now, so it means that one; “Demo” is nobody's, so it means what it was.
+    told = bring(b"id,name,stage,created\nA,One,DEMO,2025-01-01\nB,Two,Proposal,2025-01-01\n", "deals")
+    assert told.counts["created"] == 2
+    assert set(Deal.objects.filter(source="crm", name__in=("One", "Two")).values_list("stage", flat=True)) == {
+        "Proposal"
+    }
+    deals.change(made, {"stage": "demo"}, at=NOW, by=None, now=NOW)
+    assert made.stage == "Proposal" and not pipelines.unplanned()[1:]
+    pipelines.change(other, stages(("Demo", 1, "open")), named="Resellers", by=None, now=NOW)
+    elsewhere.refresh_from_db()
+    assert elsewhere.pipeline == "Resellers"
+    bring(b"id,pipeline,stage\nC,partners,Demo\n", "deals")
+    assert Deal.objects.filter(pipeline="Resellers", stage="Demo").count() == 1
+
+
+def test_conditions_that_name_a_former_stage_find_who_is_in_it_now(sales):
+    firm = account(name="Acme")
+    deal(firm, days_ago(9), stage="Demo")
+    planned = pipelines.planned_of(sales)
+    planned[1]["name"] = "Trial"
+    pipelines.change(sales, planned, by=None, now=NOW)
+    for said in ("Demo", "demo", "Trial"):
+        asked = {"field": "deal.count", "where": {"stage": said}, "op": "at_least", "value": 1}
+        assert ids(asked) == {firm.pk}, said
+
+
+def ids(asked):
+    return {pk for (pk,) in rows(compile.members(tree.parse(asked, of="account"), of="account", at=NOW))}
+
+
+def test_a_retired_stage_keeps_its_deals_and_takes_no_new_ones(client, ada, sales):
+    made = deal(account(name="Acme"), NOW, stage="Demo", amount=100_00, currency="EUR")
+    planned = pipelines.planned_of(sales)
+    planned[1]["retired"] = True
+    assert pipelines.change(sales, planned, by=None, now=NOW)
+    column = pipelines.board(sales, Deal.objects.all(), NOW.date()).columns[1]
+    assert (column.name, column.weighted, column.stage.retired_at) == ("Demo", {"EUR": 25_00}, NOW)
+    offered = dict(client.get(reverse("deal_edit", args=[made.pk])).context["form"].in_use)["in-use-stage"]
+    assert "Demo" not in offered and "Proposal" in offered
+    made.stage = "Proposal"
+    made.save()
+    assert "Demo" not in [each.name for each in pipelines.board(sales, Deal.objects.all(), NOW.date()).columns]
+    for each in planned:
+        each["retired"] = True
+    with pytest.raises(BadValue):  # somewhere deals must begin
+        pipelines.change(sales, planned, by=None, now=NOW)
+
+
+def test_another_first_pipeline_takes_no_deal_away_from_the_one_that_was_first(client, ada, sales):
+    made = deal(account(name="Acme"), NOW, stage="Demo")
+    other = pipelines.define("Partners", stages(("Talks", 1, "open")), by=None, now=NOW)
+    assert client.post(reverse("pipeline_earlier", args=[other.pk])).status_code == 302
+    made.refresh_from_db()
+    assert (pipelines.first(), made.pipeline) == (other, "New business")
+    client.post(reverse("pipeline_earlier", args=[other.pk]))  # further up than the first is nowhere
+    assert pipelines.first() == other and AuditEntry.objects.filter(action="pipeline.order").count() == 1
+    with pytest.raises(BadValue):
+        pipelines.change(other, retired=True, by=None, now=NOW)
+    pipelines.change(sales, retired=True, by=None, now=NOW)
+    client.post(reverse("pipeline_earlier", args=[sales.pk]))
+    assert pipelines.first() == other  # a retired one cannot be the first
+
+
+def test_a_pipeline_and_its_stages_are_renamed_and_retired_on_the_page(client, ada, sales):
+    url = sales.get_absolute_url()
+    page = client.get(url)
+    rows = page.context["stages"]
+    data = {f"form-{name}": value for name, value in rows.management_form.initial.items()} | {"name": "Direct sales"}
+    for row in rows:
+        data |= {row.add_prefix(name): row.initial.get(name) or "" for name in row.fields}
+        data[row.add_prefix("kind")] = row.initial.get("kind", "open")
+    assert client.post(url, data | {"form-1-name": "Trial", "form-1-retired": "on"}).status_code == 302
+    sales.refresh_from_db()
+    stage = sales.stages.get(name="Trial")
+    assert (sales.name, sales.aliases, stage.aliases) == ("Direct sales", ["new business"], ["demo"])
+    assert stage.retired_at
+    for bad in ({"form-1-id": "9" * 30}, {"form-1-id": "7777777"}, {"name": ""}, {"name": "a\x00"}):
+        assert client.post(url, data | bad).status_code == 400, bad

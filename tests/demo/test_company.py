@@ -148,6 +148,24 @@ def test_line_4_by_channel(visitor: Client) -> None:
         assert found == [known, engaged, mql, won], channel
 
 
+def test_line_5_what_an_mql_cost_by_channel(visitor: Client) -> None:
+    lifecycle = Lifecycle.objects.get(slug="net_new")
+    asked = {"lifecycle": lifecycle.slug, "stage": "mql", "window": "all", "export": "csv"}
+    told = [each.split(",") for each in read(visitor.get(reverse("report_costs"), asked)).splitlines()[1:]]
+    cost = {each[0]: (float(each[1] or 0), int(each[2]), float(each[3] or 0)) for each in told}
+    for channel, euros, each in (
+        ("Paid social", 168_000, 2_710),
+        ("Paid search", 140_000, 1_186),
+        ("Organic search", 90_000, 462),
+    ):
+        assert cost[channel][0] == pytest.approx(euros, rel=0.03) and cost[channel][2] == pytest.approx(each, rel=0.03)
+    assert cost["All"][0] == pytest.approx(660_000, rel=0.01) and cost["All"][1] == 590
+
+
+def read(response: Any) -> str:
+    return b"".join(response.streaming_content).decode("utf-8-sig")
+
+
 def test_line_6_webinars_in_explore(visitor: Client) -> None:
     page = of(visitor, split="person.custom.webinar_program")
     for group, (engaged, mql) in {"invited": (800, 360), "held out": (200, 68)}.items():

@@ -19,6 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from audience.models import Person
+from audience.subjects import titles
 from integrations import feed, keys
 from integrations.kinds import KINDS
 from integrations.models import Change
@@ -76,11 +77,13 @@ def test_a_row_is_told_as_its_resource_shows_it(api: Client) -> None:
 ADDRESSES = {
     "account": "accounts", "person": "people", "activity": "activities", "deal": "deals", "purchase": "purchases",
     "contract": "contracts", "case": "cases", "movement": "movements",
+    "account_role": "account-roles", "pipeline": "pipelines", "exchange_rate": "exchange-rates",
 }  # fmt: skip
 
 
 def test_every_kind_is_told_as_its_resource_shows_it_and_to_a_salesperson_only_what_is_theirs(api: Client) -> None:
     there = world.build()
+    titles.write([{"of": "seniority", "value": "vp", "words": ["vp"], "unless": []}], by=None, now=NOW)
     told, _cursor = read(api, kinds=",".join(KINDS))
     assert {each["kind"] for each in told} == set(KINDS)
     for each in told:

@@ -43,6 +43,7 @@ def made() -> tuple[User, Parts, Parts]:
         "activity-kinds": {"pk": there.numbers["kind"]},
         "channels": {"pk": there.numbers["channel"]},
         "costs": {"pk": there.numbers["cost"]},
+        "exchange-rates": {"pk": there.numbers["rate"]},
         "retractions": {"pk": there.numbers["retraction"]},
         "forms": {"slug": "newsletter", "form": "newsletter"},
         "products": {"pk": product.pk},

@@ -2,11 +2,13 @@
 
 import re
 from datetime import date
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audience.commerce import rates
 from kit.sql import rows
 from reporting import concentration, metrics
 from reporting.concentration import lorenz
@@ -46,7 +48,7 @@ def test_the_top_of_the_year_is_as_counted_by_hand():
     assert answer.sums == {"top": (2, 70_000), "active": (6, 100_000), "negative": (1, -8_000)}  # ceil(1.2) are two
     assert answer.share == 0.7
     assert answer.without_cost == 1
-    assert answer.other_currencies == 1
+    assert answer.converted.apart == 1
     assert [answer.top(percent) for percent in (1, 20, 50)] == [(1, 50_000), (2, 70_000), (3, 85_000)]
 
 
@@ -136,8 +138,19 @@ def test_the_usual_basis_follows_what_is_known(visitor):  # noqa: F811
     assert '<option value="margin" selected>' in page(visitor, "report_concentration").content.decode()
 
 
+def test_what_was_bought_in_another_currency_counts_by_the_rate_of_its_day_and_the_page_says_so(visitor):  # noqa: F811
+    year()
+    rates.tell("USD", DAY, Decimal("0.5"), by=None, now=factories.NOW)
+    rates.tell("USD", date(2024, 12, 1), Decimal("9"), by=None, now=factories.NOW)
+    answer = concentration.answer(asked())
+    assert answer.amounts[:2] == (50_000, 50_000) and answer.converted.apart == 0
+    assert "Of this, 1,000.00 USD in 1 row was converted, at a rate of 0.50" in text(
+        page(visitor, "report_concentration", **SPAN)
+    ).replace("\xa0", " ")
+
+
 def test_the_statements_of_the_page_are_counted(visitor, django_assert_num_queries):  # noqa: F811
     year()
     page(visitor, "report_concentration", **SPAN)
-    with django_assert_num_queries(20):
+    with django_assert_num_queries(19):
         page(visitor, "report_concentration", **SPAN)

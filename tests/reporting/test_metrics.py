@@ -17,7 +17,7 @@ from tests.reporting.test_funnel import january
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("name", [*metrics.ALL, *metrics.CUSTOMERS, *metrics.CAMPAIGNS])
+@pytest.mark.parametrize("name", [*metrics.ALL, *metrics.CUSTOMERS, *metrics.DEALS, *metrics.CAMPAIGNS])
 def test_the_definition_on_the_page_is_the_one_in_the_file(name):
     module = importlib.import_module(f"reporting.metrics.{name}")
     assert str(metrics.find(name).definition) == metrics.metric.in_words(inspect.getdoc(module))

@@ -2,10 +2,12 @@
 
 import re
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from django.urls import reverse
 
+from audience.commerce import rates
 from kit import installation
 from kit.models import AuditEntry, User
 from kit.sql import rows
@@ -72,7 +74,18 @@ def test_the_bridge_adds_up_and_the_rates_follow():
     assert answer.grr == pytest.approx((2750 - 350 - 200) / 2750)
     assert answer.nrr == pytest.approx((2750 - 350 - 200 + 360) / 2750)
     assert answer.logo_churn == Share(2, 8)
-    assert answer.other_currencies == 1
+    assert answer.converted.apart == 1
+
+
+def test_a_rate_that_moves_makes_nothing_of_a_contract_that_stays():
+    year()
+    before = {name: total for name, (_count, total) in retention.answer(asked()).recurring.items()}
+    for day, rate in ((date(2022, 1, 1), "0.5"), (date(2023, 6, 1), "0.9")):
+        rates.tell("USD", day, Decimal(rate), by=None, now=factories.NOW)
+    now = retention.answer(asked()).recurring
+    assert {name: total - before[name] for name, (_count, total) in now.items() if total != before[name]} == {
+        "start": 2_500_00, "end": 2_500_00, "kept": 2_500_00,
+    }  # fmt: skip
 
 
 def test_without_a_start_there_is_no_rate():
@@ -152,7 +165,7 @@ def test_the_page_shows_the_bridge_and_what_is_below_par(visitor):  # noqa: F811
     assert "80.0% par 92%" in told
     assert response.content.decode().count("is-bad") == 2
     assert "Churn -350.00" in told
-    assert "1 contract in another currency is in none of these figures" in told
+    assert "1 row in USD, 5,000.00 USD, has no exchange rate of its day or before" in told
     assert exported(page(visitor, "report_retention", export="csv", **SPAN))[1] == ["recurring.start", "8", "2750.00"]
 
 

@@ -37,13 +37,15 @@ ABOUT: dict[str, str | None] = {
 }  # fmt: skip
 # What belongs to nobody in particular, and figures, which are the firm's.
 OF_EVERYBODY = {
-    "activity-kinds", "channels", "costs", "retractions", "fields", "topics", "forms", "products", "pipelines",
+    "activity-kinds", "channels", "costs", "exchange-rates", "retractions", "fields", "topics", "forms", "products", "pipelines",
     "title-rules", "segments", "conditions", "imports", "import-mappings", "import-schedules", "readiness",
     "best-customers",
     *(f"reports/{each}" for each in (
         "funnel", "hand-offs", "loops", "retention", "concentration", "lift", "ledger")),
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages",
     "lifecycles/<slug:lifecycle>/backtests", "scoring-models",
+        "funnel", "hand-offs", "loops", "costs", "pipeline", "retention", "concentration", "lift", "ledger")),
+    "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages", "scoring-models",
     "scoring-models/<slug:model>/versions", "campaigns", "campaigns/<slug:campaign>/versions",
 }  # fmt: skip
 WITHIN = {"lifecycle": "small", "form": "newsletter", "model": "lead", "campaign": "nurture", "slug": "nurture", "segment": "chosen",

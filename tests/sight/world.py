@@ -8,13 +8,14 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 
 from audience import consent, merging
 from audience.activity import activities, channels, kinds, retractions
-from audience.commerce import costs
+from audience.commerce import costs, rates
 from audience.importing import saved, schedules
 from audience.models import (
     AccountRole,
@@ -267,9 +268,16 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
     channel = channels.add({"label": "Fairs"}, by=None, now=NOW)
     spent = {"channel": "fairs", "starts_on": NOW.date(), "ends_on": NOW.date() + timedelta(days=1)}
     cost = costs.add({**spent, "amount": 100, "currency": "EUR"}, by=None, now=NOW)
+    rates.tell("USD", NOW.date(), Decimal("0.9"), by=None, now=NOW)
     scanned = factories.activity(trio[1].person, days_ago(2), kind="scanned")
     told = retractions.begin({"ids": [scanned.pk]}, reason="scanner", by=None, now=NOW)
-    numbers |= {"kind": kind.pk, "channel": channel.pk, "cost": cost.pk, "retraction": told.pk}
+    numbers |= {
+        "kind": kind.pk,
+        "channel": channel.pk,
+        "cost": cost.pk,
+        "rate": rates.current().get().pk,
+        "retraction": told.pk,
+    }
     people = {"user": by.pk, "team": by.team_id or 0, "audit": written.pk}
     pipeline, _made = Pipeline.objects.get_or_create(name="Renewals", defaults={"position": 9})
     return (

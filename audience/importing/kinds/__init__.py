@@ -12,13 +12,14 @@ from audience.importing.kinds import (
     people,
     products,
     purchases,
+    rates,
     roles,
     suppressions,
 )
 
 ALL = (
     *(each.KIND for each in (people, accounts, activities, deals, products, purchases, contracts, amendments)),
-    *(each.KIND for each in (cases, costs, consents, suppressions)),
+    *(each.KIND for each in (cases, costs, rates, consents, suppressions)),
     roles.IN_DEALS,
     roles.IN_ACCOUNTS,
 )

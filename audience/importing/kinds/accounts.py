@@ -24,6 +24,7 @@ TARGETS = (
         length=300,
         aliases=("id", "account id", "company id", "accountnumber", "account number", "customer id", "record id"),
     ),
+    references.OWN_SYSTEM,
     Target(
         "name",
         _("name"),
@@ -94,7 +95,7 @@ def match(work: Run) -> None:
     if work.has("external_id"):
         same = "o.account_id = s.id AND o.system = {} AND o.external_id = r.external_id"
         there = f"SELECT FROM audience_identity o WHERE {same}"
-        changed.append(sql(f"r.external_id IS NOT NULL AND NOT EXISTS ({there})", work.source))
+        changed.append(sql(f"r.external_id IS NOT NULL AND NOT EXISTS ({there})", references.source(work)))
     query = sql(
         """
         SELECT r.row, aa.id AS account, {} AS owner,

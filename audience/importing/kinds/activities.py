@@ -21,6 +21,7 @@ NULL = Sql("NULL::text")
 JUDGED = 5000  # ways of arriving that are judged at once
 TARGETS = (
     Target("external_id", _("external id of the activity"), aliases=("id", "activity id", "event id", "fivetran id")),
+    references.OWN_SYSTEM,
     *sourced.PERSON,
     *references.ACCOUNT,
     Target(
@@ -129,7 +130,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
     planned = planning.counted(work, after, last)
     if not planned["created"]:
         return planned
-    properties = Sql("r.properties") if work.properties else Sql("'{}'::jsonb")
+    properties = Sql("r.properties") if work.tells_properties else Sql("'{}'::jsonb")
     if work.has("campaign"):
         properties = sql(
             "{} || jsonb_strip_nulls(jsonb_build_object('campaign', {}))", properties, work.value("campaign")

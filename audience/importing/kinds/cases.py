@@ -19,6 +19,7 @@ TARGETS = (
     Target("external_id", _("external id of the case"), aliases=(
         "id", "case id", "ticket id", "case number", "ticket number",
     )),
+    references.OWN_SYSTEM,
     Target("title", _("title"), length=300, aliases=(
         "subject", "ticket subject", "case subject", "ticket", "ticket name", "summary",
     )),
@@ -79,7 +80,7 @@ def _given(work: Run) -> dict[str, Sql]:
     given = {"title": Sql("r.title"), "opened_at": Sql("r.opened")}
     given |= {"severity": Sql("r.severity")} if work.has("severity") else {}
     given |= {"closed_at": Sql("r.closed")} if work.has("closed") else {}
-    return given | ({"properties": Sql("r.properties")} if work.properties else {})
+    return given | ({"properties": Sql("r.properties")} if work.tells_properties else {})
 
 
 KIND = Kind(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience.importing import sourced
+from audience.importing import references, sourced
 from audience.importing.run import Run
 from audience.importing.targets import Check, Derived, Kind, Need, Target
 from audience.importing.values import CURRENCY, DATE, MONEY
@@ -17,12 +17,14 @@ from kit.sql import Sql, sql
 TABLE = "audience_cost"
 TARGETS = (
     Target("external_id", _("external id of the cost"), aliases=("cost id", "invoice number", "fivetran id")),
+    references.OWN_SYSTEM,
     Target("channel", _("channel"), length=32, aliases=(
         "medium", "utm medium", "marketing channel", "platform", "source medium", "ad network type",
     )),
     Target("campaign", _("campaign"), aliases=("campaign name", "utm campaign", "campaign id")),
     Target("starts_on", _("first day"), DATE, aliases=(
-        "date", "day", "from", "start", "start date", "starts", "date day", "month", "week", "period start",
+        "date", "day", "first day", "from", "start", "start date", "starts", "date day", "month", "week",
+        "period start",
     )),
     Target("last_day", _("last day"), DATE, aliases=("to", "until", "end", "end date", "period end")),
     Target("amount", _("amount"), MONEY, aliases=(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
+from audience.commerce import pipelines
 from audience.importing import planning, references, sourced
 from audience.importing.run import Run
 from audience.importing.targets import Check, Derived, Kind, Target
 from audience.importing.values import CURRENCY, DATE, INSTANT, MONEY
-from kit.sql import Sql, join, name, run, sql
+from audience.subjects import people
+from kit.sql import Sql, join, name, run, sql, value
 
 TABLE = "audience_deal"
 TARGETS = (
     Target("external_id", _("external id of the deal"), aliases=("id", "deal id", "opportunity id", "dealid")),
+    references.OWN_SYSTEM,
     Target("name", _("name"), length=300, aliases=("deal name", "dealname", "opportunity name", "opportunity")),
     Target(
         "amount",
@@ -30,11 +34,11 @@ TARGETS = (
         "stage",
         _("pipeline stage"),
         length=100,
-        aliases=("deal stage", "dealstage", "stage name", "stagename", "deal pipeline stage id"),
+        aliases=("pipeline stage", "deal stage", "dealstage", "stage name", "stagename", "deal pipeline stage id"),
     ),
     Target("status", _("status (won, lost or open)"), length=100, aliases=("deal status", "outcome", "result")),
     Target("reason", _("won or lost because"), length=300, aliases=(
-        "loss reason", "lost reason", "closed lost reason",
+        "won or lost because", "loss reason", "lost reason", "closed lost reason",
     )),
     Target(
         "created",
@@ -51,7 +55,9 @@ TARGETS = (
     Target("expected_close", _("expected close"), DATE, aliases=("expected close date", "expected closing")),
     *sourced.PERSON,
     Target("role", _("person: role in the deal"), length=100, aliases=("contact role",)),
+    Target("contacts", _("contact roles (email: role; email: role)"), length=20_000, aliases=("contact roles",)),
     *references.ACCOUNT,
+    *references.PARTNER,
     *sourced.PRODUCT,
     Target("owner", _("owner (email or name of a user)"), aliases=(
         "deal owner", "sales agent", "sales rep", "owner email",
@@ -59,6 +65,8 @@ TARGETS = (
 )  # fmt: skip
 WON = r"\y(won|win|signed|gewonnen|success(ful)?)\y|closedwon|closed_won|成交|赢单"
 LOST = r"\y(lost|loss|verloren|abandoned|cancell?ed|dead|disqualified|rejected)\y|closedlost|closed_lost|输单"
+# Between the entries of a list of contacts: a role may have a semicolon of its own.
+ENTRIES = r";\s*(?=[^\s;:]+[@|][^;:]*(?::|;|$))"
 NO_CLOSE = gettext_noop("The deal is won or lost, and the row does not say when.")
 
 
@@ -83,6 +91,7 @@ def derive(work: Run) -> Sequence[Derived]:
         Derived("hoped_on", "date", hope),
         *references.person_key(work),
         *references.account_key(work),
+        *references.partner_key(work),
         *references.product_key(work),
     ]
 
@@ -99,6 +108,7 @@ def match(work: Run) -> None:
     references.find_accounts(work, seen, new=new)
     references.find_products(work)
     references.find_owners(work)
+    _find_contacts(work)
     changed = join(" OR ", [sourced.differs(_news(work)), *_role_is_new(work)])
     sourced.match(work, TABLE, _given(work), changed=changed)
 
@@ -106,6 +116,13 @@ def match(work: Run) -> None:
 def prepare(work: Run) -> Counter[str]:
     made = references.make(work)
     references.see(work)
+    if work.has("contacts"):
+        unknown = sql(
+            """SELECT count(*) FROM {} WHERE person IS NULL
+               AND row IN (SELECT row FROM {} WHERE action IN ('create', 'update'))""",
+            work.table("contacts"), work.table("plan"),
+        )  # fmt: skip
+        made["contacts_unknown"] = value(unknown)
     return made
 
 
@@ -116,31 +133,48 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
         counts = sourced.count(work, after, last, sourced.insert(work, TABLE, after, last, _new(work)))
     if counts["updated"]:
         _change(work, after, last)
-    if references.person_key(work) and (counts["created"] or counts["updated"]):
+    if counts["created"] or counts["updated"]:
         _take_part(work, after, last)
     return counts
 
 
 def _given(work: Run) -> dict[str, Sql]:
     """What a row says of a deal, by column; NULL where it says nothing."""
-    columns = ("name", "amount", "currency", "pipeline", "stage", "reason")
-    given = {column: work.value(column) for column in columns if work.has(column)}
+    columns = ("name", "amount", "currency", "reason")
+    given = {column: work.value(column) for column in columns if work.has(column)} | _named_today(work)
     if work.has("status", "stage"):
         given |= {"status": Sql("r.state"), "closed_at": Sql("r.over_at")}
     if work.has("expected_close", "closed"):
         given["expected_close_on"] = Sql("r.hoped_on")
     if work.has("created"):
         given["opened_at"] = Sql("r.created")
-    if work.properties:
+    if work.tells_properties:
         given["properties"] = Sql("r.properties")
-    for column, there, value in (
+    for column, there, of in (
         ("account_id", references.account_key(work), "aa.id"),
+        ("partner_id", references.partner_key(work), "pa.id"),
         ("product_id", references.product_key(work), "pr.id"),
         ("owner_id", work.has("owner"), "oo.id"),
     ):
         if there:
-            given[column] = Sql(value)
+            given[column] = Sql(of)
     return given or {"pipeline": Sql("NULL::text")}
+
+
+def _named_today(work: Run) -> dict[str, Sql]:
+    """Pipeline and stage by their names of today, where the row says a former one."""
+    told, known = {}, pipelines.renamed()
+    if work.has("pipeline"):
+        told["pipeline"] = work.value("pipeline")
+        if known.pipelines:
+            now = sql("{}::jsonb ->> lower(r.pipeline)", json.dumps(known.pipelines))
+            told["pipeline"] = sql("coalesce({}, r.pipeline)", now)
+    if work.has("stage"):
+        told["stage"] = work.value("stage")
+        if known.stages:
+            key = sql("lower(coalesce({}, '') || chr(10) || r.stage)", work.value("pipeline"))
+            told["stage"] = sql("coalesce({}::jsonb ->> {}, r.stage)", json.dumps(known.stages), key)
+    return told
 
 
 def _news(work: Run) -> dict[str, Sql]:
@@ -200,30 +234,73 @@ def _change(work: Run, after: int, last: int) -> None:
     )
 
 
+def _find_contacts(work: Run) -> None:
+    """Who else takes part, of the column that lists them: each `email: role`, or `system|external id: role`."""
+    if work.has("contacts"):
+        work.create(
+            "contacts",
+            sql(
+                """
+                SELECT said.row, coalesce(i.person_id, e.id) AS person, said.role FROM (
+                    SELECT r.row, lower(btrim(split_part(entry, ':', 1))) AS email,
+                           split_part(btrim(split_part(entry, ':', 1)), '|', 1) AS system,
+                           split_part(btrim(split_part(entry, ':', 1)), '|', 2) AS external_id,
+                           left(CASE WHEN entry LIKE '%%:%%' THEN btrim(substr(entry, strpos(entry, ':') + 1))
+                                ELSE '' END, 100) AS role
+                    FROM {} r CROSS JOIN LATERAL regexp_split_to_table(r.contacts, {}) entry
+                    WHERE r.problem IS NULL AND r.contacts IS NOT NULL AND btrim(entry) <> ''
+                ) said
+                LEFT JOIN audience_identity i ON i.system = said.system AND i.kind = 'person'
+                    AND i.external_id = said.external_id AND said.external_id <> ''
+                {}
+                """,
+                work.table("rows"), ENTRIES, people.by_address(Sql("said.email")),
+            ),
+            "row",
+        )  # fmt: skip
+
+
 def _role_is_new(work: Run) -> list[Sql]:
-    if not references.person_key(work):
-        return []
-    role = sourced.or_else(work.value("role"), "")
-    there = sql("SELECT FROM audience_dealrole o WHERE o.deal_id = s.id AND o.person_id = pp.id AND o.role = {}", role)
-    return [sql("(pp.id IS NOT NULL AND NOT EXISTS ({}))", there)]
+    found = []
+    lacks = "NOT EXISTS (SELECT FROM audience_dealrole o WHERE o.deal_id = s.id AND o.person_id = {} AND o.role = {})"
+    if references.person_key(work):
+        role = sourced.or_else(work.value("role"), "")
+        found.append(sql("(pp.id IS NOT NULL AND {})", sql(lacks, Sql("pp.id"), role)))
+    if work.has("contacts"):
+        new = sql(lacks, Sql("c.person"), Sql("c.role"))
+        found.append(
+            sql(
+                "EXISTS (SELECT FROM {} c WHERE c.row = r.row AND c.person IS NOT NULL AND {})",
+                work.table("contacts"),
+                new,
+            )
+        )
+    return found
 
 
 def _take_part(work: Run, after: int, last: int) -> None:
+    said = []
+    if references.person_key(work):
+        role = sourced.or_else(work.value("role"), "")
+        said.append(sql("SELECT p.person, {} AS role WHERE p.person IS NOT NULL", role))
+    if work.has("contacts"):
+        listed = sql("SELECT c.person, c.role FROM {} c", work.table("contacts"))
+        said.append(sql("{} WHERE c.row = r.row AND c.person IS NOT NULL", listed))
+    if not said:
+        return
     run(
         sql(
             """
             INSERT INTO audience_dealrole (deal_id, person_id, role)
-            SELECT d.id, p.person, {} FROM {} p JOIN {} r ON r.row = p.row
+            SELECT d.id, part.person, part.role FROM {} p JOIN {} r ON r.row = p.row
             JOIN audience_deal d ON d.source = {} AND d.external_id = p.external_id
-            WHERE p.person IS NOT NULL AND p.action IN ('create', 'update') AND {} ON CONFLICT DO NOTHING
+            CROSS JOIN LATERAL ({}) part
+            WHERE p.action IN ('create', 'update') AND {} ON CONFLICT DO NOTHING
             """,
-            sourced.or_else(work.value("role"), ""),
-            work.table("plan"),
-            work.table("rows"),
-            work.source,
+            work.table("plan"), work.table("rows"), references.source(work), join(" UNION ALL ", said),
             planning.between(after, last),
         )
-    )
+    )  # fmt: skip
 
 
 KIND = Kind(
@@ -247,4 +324,5 @@ KIND = Kind(
     properties=True,
     digest=True,
     touches_people=True,
+    words={"contacts_unknown": _("contact roles of people who are not known")},
 )

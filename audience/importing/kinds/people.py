@@ -21,6 +21,7 @@ TARGETS = (
         "id", "mql id", "lead id", "contact id", "customer id", "person id", "prospect id", "user id",
         "person external id", "record id", "vid", "lead number", "member id",
     )),
+    references.OWN_SYSTEM,
     Target("email", _("email"), EMAIL_ADDRESS, aliases=(
         "e-mail", "email address", "e-mail address", "mail", "work email", "business email", "contact email",
     )),
@@ -84,7 +85,7 @@ def match(work: Run) -> None:
     }[named, work.has("email")]  # fmt: skip
     by_id = sql(
         "LEFT JOIN audience_identity i ON i.system = {} AND i.kind = 'person' AND i.external_id = r.external_id",
-        work.source,
+        references.source(work),
     )
     by_email = Sql("LEFT JOIN audience_person e ON lower(e.email COLLATE \"C\") = r.email AND e.email <> ''")
     itself = Sql(f"LEFT JOIN audience_person s ON s.id = {known}") if named else Sql("")
@@ -114,9 +115,9 @@ def match(work: Run) -> None:
         planning.last_counts_of(work, "person")  # whoever is there has one email, and numbers group faster
         return
     for target in ("external_id", "email"):
-        if work.has(target):
+        if work.has(target) and not (target == "external_id" and work.has(references.SYSTEM)):
             planning.last_counts(work, target)
-    if both:
+    if both or work.has(references.SYSTEM):
         planning.last_counts_of(work, "person")
 
 

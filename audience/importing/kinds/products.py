@@ -17,6 +17,7 @@ from kit.sql import Sql, join, name, sql
 TABLE = "audience_product"
 TARGETS = (
     Target("external_id", _("external id"), aliases=("id", "product id", "sku", "product code", "productcode")),
+    references.OWN_SYSTEM,
     Target("name", _("name"), length=300, aliases=("product", "product name", "title", "item")),
     Target("family", _("family"), aliases=("series", "product family", "category", "product type", "line")),
     Target("price", _("price"), MONEY, aliases=("sales price", "list price", "unit price", "amount")),
@@ -69,7 +70,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
 
 def _given(work: Run) -> dict[str, Sql]:
     given = {column: work.value(column) for column in ("name", "family", "price", "currency") if work.has(column)}
-    return given | ({"properties": Sql("r.properties")} if work.properties else {})
+    return given | ({"properties": Sql("r.properties")} if work.tells_properties else {})
 
 
 KIND = Kind(

@@ -19,6 +19,7 @@ TARGETS = (
     Target("external_id", _("external id of the purchase"), aliases=(
         "id", "order id", "purchase id", "transaction id", "invoice id",
     )),
+    references.OWN_SYSTEM,
     *sourced.PERSON,
     *references.ACCOUNT,
     *sourced.PRODUCT,
@@ -27,7 +28,7 @@ TARGETS = (
         "total", "total price", "price", "order total", "value", "revenue", "subtotal price",
     )),
     Target("cost", _("what it cost us"), MONEY, aliases=(
-        "cost", "cost of goods", "cogs", "cost price", "total cost", "purchase cost",
+        "cost", "what it cost us", "cost of goods", "cogs", "cost price", "total cost", "purchase cost",
     )),
     Target("currency", _("currency"), CURRENCY, aliases=("currency code",)),
     Target(
@@ -36,7 +37,7 @@ TARGETS = (
         INSTANT,
         aliases=(
             "date", "order date", "purchase date", "created at", "processed at", "purchased at", "created",
-            "invoice date", "timestamp",
+            "invoice date", "timestamp", "when",
         ),
     ),
 )  # fmt: skip
@@ -85,7 +86,7 @@ def _given(work: Run) -> dict[str, Sql]:
         given["quantity"] = Sql("round(r.quantity, 4)")
     if references.product_key(work):
         given["product_id"] = Sql("pr.id")
-    if work.properties:
+    if work.tells_properties:
         given["properties"] = Sql("r.properties")
     return given
 

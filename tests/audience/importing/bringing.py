@@ -34,7 +34,7 @@ def bring(
     if isinstance(content, str):
         content = content.encode()
     file = BytesIO(content) if isinstance(content, bytes) else content
-    name = "file.csv" if isinstance(content, bytes) else ""
+    name = more.pop("name", "file.csv" if isinstance(content, bytes) else "")
     imported = importing.start(file, kind, mapping=mapping, source=source, by=None, now=now, name=name, **more)
     jobs.run(imported.job_id or 0, now)
     job = Job.objects.get(pk=imported.job_id)
