@@ -113,7 +113,7 @@ class OperatorOf(serializers.Serializer[Any]):
 @example({
     "name": "person.country", "label": "Country", "group": "Person", "type": "text",
     "operators": [{"name": "is", "label": "is", "takes": "text"}], "choices": [], "where": [], "windowed": False,
-    "needs_days": False, "who": "", "offers": True,
+    "needs_days": False, "who": "", "hidden": False, "offers": True,
 })  # fmt: skip
 class ConditionFieldRow(serializers.Serializer[Any]):
     """One thing that conditions can ask."""
@@ -130,6 +130,7 @@ class ConditionFieldRow(serializers.Serializer[Any]):
     who = serializers.CharField(
         allow_blank=True, help_text="Takes `who`, a condition about those others: people or accounts."
     )
+    hidden = serializers.BooleanField(help_text="Not offered by builders; it can be asked all the same.")
     offers = serializers.BooleanField()
 
 
@@ -172,34 +173,51 @@ class Conditions(Resource):
 
 @example({
     "id": 3, "of": "person", "slug": "plan", "label": "Plan", "type": "choice", "choices": ["free", "pro"],
+    "labels": {"pro": "Professional"}, "group": "Contract", "position": 1, "searchable": True, "hidden": False,
 })  # fmt: skip
 class FieldRow(Row):
     """One custom field: its values stand in `custom` under its slug."""
 
     choices = serializers.SerializerMethodField()
+    labels = serializers.SerializerMethodField()
 
     class Meta:
         model = Field
-        fields = ("id", "of", "slug", "label", "type", "choices")
+        fields = (
+            "id", "of", "slug", "label", "type", "choices", "labels", "group", "position", "searchable", "hidden",
+        )  # fmt: skip
         read_only_fields = fields
 
     def get_choices(self, field: Field) -> list[str]:
         return [value for value, _label in field.labelled()]
 
+    def get_labels(self, field: Field) -> dict[str, str]:
+        return {value: label for value, label in field.labelled() if label != value}
+
 
 @example({"label": "Plan", "choices": ["free", "pro", "team"]})
 class FieldChange(Strict):
-    """Another label, other choices."""
+    """Another label, other choices, other names of choices; where it stands, whether it is searchable or hidden."""
 
     label = serializers.CharField(max_length=200)  # type: ignore[assignment]
     choices = serializers.ListField(
         child=serializers.CharField(max_length=200), required=False, max_length=custom.MOST_CHOICES
     )
+    labels = serializers.DictField(
+        child=serializers.CharField(max_length=200), required=False, help_text="What choices are called, by value."
+    )
+    group = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    position = serializers.IntegerField(required=False, min_value=0, max_value=9999)
+    searchable = serializers.BooleanField(required=False)
+    hidden = serializers.BooleanField(required=False)
+    type = serializers.ChoiceField(
+        choices=Field.Type.choices, required=False, help_text="Another only while there are no values and no users."
+    )
 
 
 @example({"of": "person", "label": "Tariff", "type": "choice", "choices": ["free", "pro"]})
 class FieldNew(FieldChange):
-    """A new custom field. Its slug is made of the label; type and slug stay."""
+    """A new custom field. Its slug is made of the label, and stays."""
 
     of = serializers.ChoiceField(choices=Field.Of.choices)
     type = serializers.ChoiceField(choices=Field.Type.choices)
@@ -222,15 +240,14 @@ class Fields(Listed, Shown):
     @extend_schema(request=FieldChange)
     @transaction.atomic
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Rename a custom field, or give it other choices. Whoever has a value that is none any more keeps it."""
+        """Change a custom field. Whoever has a value that is no choice any more keeps it."""
         held, given = self.locked(), self.given(FieldChange, partial=True)
-        told = {"label": held.label, "choices": [value for value, _label in held.labelled()]} | given
-        custom.change(held, **told, by=self.by, now=self.now)
+        custom.change(held, **given, by=self.by, now=self.now)
         return self.answer(held)
 
     @extend_schema(responses={204: None})
     @transaction.atomic
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Remove a custom field. 409 while somebody has a value of it, or had, or a condition asks for it."""
+        """Remove a custom field. 409 while somebody has a value of it, or had, or something asks for it: `users`."""
         custom.remove(self.locked(), by=self.by, now=self.now)
         return Response(status=204)

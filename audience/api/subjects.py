@@ -42,7 +42,7 @@ CUSTOM_SCHEMA = {
     "type": "object",
     "description": "Values of custom fields by slug: texts, numbers, true or false, days as 2025-03-31, money in minor "
     "units. See `/api/v1/fields/`.",
-    "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+    "additionalProperties": {"type": ["string", "number", "boolean", "array", "null"]},
 }
 
 

@@ -26,7 +26,9 @@ COLUMNS = {
 }  # fmt: skip
 SET_ONLY = ("source",)  # what is only ever set
 CUSTOM = "custom."
-TYPES = (Field.Type.TEXT, Field.Type.NUMBER, Field.Type.DATE, Field.Type.CHOICE, Field.Type.YES_NO)
+TYPES = (
+    Field.Type.TEXT, Field.Type.NUMBER, Field.Type.DATE, Field.Type.CHOICE, Field.Type.SEVERAL, Field.Type.YES_NO,
+)  # fmt: skip
 MOST_QUESTIONS = 40
 
 
@@ -106,7 +108,7 @@ def offered() -> dict[str, Offered]:
     """All that a form may ask for, by name."""
     found = [Offered(name, _label(name), None, told) for name, told in COLUMNS.items()]
     found += [Offered(name, _label(name)) for name in SET_ONLY]
-    custom = Field.objects.filter(of=Field.Of.PERSON, type__in=TYPES).order_by("label")
+    custom = Field.objects.filter(of=Field.Of.PERSON, type__in=TYPES, hidden=False).order_by("label")
     found += [Offered(f"{CUSTOM}{each.slug}", each.label, each) for each in custom]
     return {each.name: each for each in found}
 

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
+from audience.conditions import uses
 from audience.models import Form, FormEdition, Topic
 from audience.webforms import asking, filling
 from audience.webforms.asking import ALWAYS, EMAIL, HIDDEN, Asked
@@ -72,6 +73,14 @@ def close(form: Form, *, by: User | None, now: datetime) -> bool:
     if closed:
         audit.record("form.close", form.name, by=by, now=now, after={"form": form.slug})
     return bool(closed)
+
+
+def kept() -> Iterator[uses.Use]:
+    """What each form asks, in its draft and as it is published, for the register of who asks what."""
+    for form in Form.objects.select_related("edition").order_by("name"):
+        some = [form.draft, form.edition.asked if form.edition and form.state == State.PUBLISHED else {}]
+        asked = {f"person.{each.field}" for told in some for each in asking.read(told).questions}
+        yield uses.Use(_("Form"), form.name, form.get_absolute_url(), None, tuple(sorted(asked)))
 
 
 def problems(asked: Asked) -> Iterator[str]:

@@ -65,7 +65,7 @@ class Filled(forms.Form):
     def answers(self) -> dict[str, Any]:
         """What was answered, by field, as it is kept; hidden values among it, whatever was sent in their place."""
         told = {name: _kept(value) for name, value in self.cleaned_data.items() if not name.startswith(TOPIC)}
-        told = {name: value for name, value in told.items() if value not in (None, "")}
+        told = {name: value for name, value in told.items() if value not in (None, "", [])}
         offered = asking.offered()
         for each in self.asked.questions:
             if each.when == HIDDEN and each.field in offered and fits(offered[each.field], each.value):
@@ -117,6 +117,8 @@ def _set(offered: Offered, value: str) -> Any:
 def _to_clean(offered: Offered, value: str) -> Any:
     if offered.custom is not None and offered.custom.type == Field.Type.YES_NO:
         return value.strip().lower() in ("yes", "true", "1", "on")
+    if offered.custom is not None and offered.custom.type == Field.Type.SEVERAL:
+        return [each.strip() for each in value.split(";") if each.strip()]
     return value
 
 
@@ -141,6 +143,8 @@ def _of_column(offered: Offered, told: dict[str, Any]) -> forms.Field:
 def _of_custom(custom: Field, told: dict[str, Any]) -> forms.Field:
     if custom.type == Field.Type.CHOICE:
         return forms.ChoiceField(choices=[("", gettext_lazy("Choose …")), *custom.labelled()], **told)
+    if custom.type == Field.Type.SEVERAL:
+        return forms.MultipleChoiceField(choices=custom.labelled(), widget=forms.CheckboxSelectMultiple, **told)
     if custom.type == Field.Type.YES_NO:
         return forms.BooleanField(**told)
     if custom.type == Field.Type.DATE:

@@ -711,7 +711,7 @@ class Builder {
       "data-k": `${leaf.id}:field`,
       value: field ? field.label : leaf.field,
     });
-    const all = this.catalogues[this.about(leaf.id)].map((each) => ({ value: each.name, label: each.label, group: each.group }));
+    const all = this.catalogues[this.about(leaf.id)].filter((each) => !each.hidden || each.name === leaf.field).map((each) => ({ value: each.name, label: each.label, group: each.group }));
     const combo = new Combobox({
       input,
       called: this.words.choose,
