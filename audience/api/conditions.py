@@ -78,6 +78,10 @@ class Asked(Strict):
 
     of = serializers.ChoiceField(choices=Field.Of.choices, default=Field.Of.PERSON)
     condition = Condition()
+    estimate = serializers.BooleanField(
+        default=False,
+        help_text="An estimate will do, where an exact count takes seconds; `margin` says how good it is.",
+    )
 
 
 class ConditionFault(serializers.Serializer[Any]):
@@ -90,7 +94,7 @@ class ConditionFault(serializers.Serializer[Any]):
 
 @example({
     "sentence": "country is DE and at least 3 activities (kind page_visited) in the last 30 days", "errors": [],
-    "count": 214, "sample": [4711, 4705], "trouble": "",
+    "count": 214, "margin": None, "sample": [4711, 4705], "trouble": "",
 })  # fmt: skip
 class ConditionChecked(serializers.Serializer[Any]):
     """A condition in words, or what is wrong with it; of how many it holds (null when nobody could tell in time)."""
@@ -98,6 +102,9 @@ class ConditionChecked(serializers.Serializer[Any]):
     sentence = serializers.CharField(allow_blank=True)
     errors = ConditionFault(many=True)  # type: ignore[assignment]
     count = serializers.IntegerField(allow_null=True)
+    margin = serializers.IntegerField(
+        allow_null=True, help_text="Of an estimate: with 95 % certainty the count is off by no more. Null: it is exact."
+    )
     sample = serializers.ListField(child=serializers.IntegerField(), help_text="A few of them that you see.")
     trouble = serializers.CharField(allow_blank=True, help_text="Why it could not be counted.")
 
@@ -149,12 +156,12 @@ class Conditions(Resource):
     def check(self, request: Request) -> Response:
         """Try a condition out: what it says, what is wrong with it, of how many it holds. Nothing is kept."""
         given = self.given(Asked)
-        tried = trial.of(given["condition"], of=given["of"], at=self.now + live.INSTANT)
+        tried = trial.of(given["condition"], of=given["of"], at=self.now + live.INSTANT, first=given["estimate"])
         seen = sight.sees(self.by, tried.sample)
         faults = [{"code": each.code, "node": list(each.steps), "detail": each.message} for each in tried.errors]
         return Response({
             "sentence": tried.sentence, "errors": faults, "count": tried.count,
-            "sample": [pk for pk in tried.sample if pk in seen], "trouble": tried.trouble,
+            "margin": tried.margin, "sample": [pk for pk in tried.sample if pk in seen], "trouble": tried.trouble,
         })  # fmt: skip
 
     @extend_schema(

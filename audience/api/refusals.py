@@ -7,6 +7,7 @@ from audience.activity import channels, kinds, retractions
 from audience.conditions.tree import MOST_NODES, ConditionError
 from audience.subjects import custom, erasure, titles
 from audience.subjects.people import BadValue
+from audience.webforms import editing
 from kit.api import problems
 from kit.api.problems import Problem
 
@@ -23,6 +24,7 @@ def register_all() -> None:
     problems.register(segments.Refused, _segment)
     problems.register(importing.Refused, _import)
     problems.register(custom.Refused, _field)
+    problems.register(editing.Refused, problems.refusal(409, "form_refused"))
     problems.register(kinds.Refused, problems.refusal(409, "kind_refused"))
     problems.register(channels.Refused, problems.refusal(409, "channel_refused"))
     problems.register(retractions.Refused, _retraction)

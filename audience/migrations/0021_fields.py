@@ -1,6 +1,13 @@
-"""Custom fields in groups and in order, searchable or hidden, with several choices."""
+"""Custom fields in groups and in order, searchable or hidden, with several choices; what a consent lifted; into whom somebody was merged."""
 
 from django.db import migrations, models
+
+MERGED = """
+UPDATE audience_person s SET merged_into = m.survivor_id FROM audience_merge m
+WHERE m.merged_id = s.id AND m.of = 'person' AND m.undone_at IS NULL;
+UPDATE audience_account s SET merged_into = m.survivor_id FROM audience_merge m
+WHERE m.merged_id = s.id AND m.of = 'account' AND m.undone_at IS NULL;
+"""
 
 
 class Migration(migrations.Migration):
@@ -17,6 +24,10 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "field", "hidden", models.BooleanField(db_default=False, default=False, verbose_name="hidden")
         ),
+        migrations.AddField("person", "merged_into", models.BigIntegerField(null=True)),
+        migrations.AddField("account", "merged_into", models.BigIntegerField(null=True)),
+        migrations.RunSQL(MERGED, migrations.RunSQL.noop),
+        migrations.AddField("consentrecord", "lifted", models.JSONField(null=True)),
         migrations.AlterField(
             "field",
             "type",
