@@ -68,8 +68,9 @@ class Subjects:
         another at the moment: who answers is always among them.
         """
         changed = sql(
-            "ARRAY(SELECT c.subject_id FROM audience_fieldchange c WHERE c.field = {} AND {})",
+            "ARRAY(SELECT c.subject_id FROM audience_fieldchange c WHERE c.field = {} AND {} AND {})",
             column.history,
+            OWN,
             self.moment.later("c"),
         )
         self.narrowed.append(sql(" AND ({} OR s.id = ANY ({}))", found, changed))

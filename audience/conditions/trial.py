@@ -25,7 +25,7 @@ from kit.sql import Sql, name, rows, sql
 PATIENCE = 10  # seconds
 SAMPLE = 10
 MANY = 50_000  # subjects that are counted exactly at once
-ASKED = 5_000  # of more
+ASKED = 3_000  # of more
 
 
 @dataclass(frozen=True)

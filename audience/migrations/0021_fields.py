@@ -28,6 +28,16 @@ class Migration(migrations.Migration):
         migrations.AddField("account", "merged_into", models.BigIntegerField(null=True)),
         migrations.RunSQL(MERGED, migrations.RunSQL.noop),
         migrations.AddField("consentrecord", "lifted", models.JSONField(null=True)),
+        migrations.AddIndex(
+            "activity",
+            models.Index(
+                fields=["person", "occurred_at", "id"],
+                include=["channel"],
+                name="activity_first_channel",
+                condition=models.Q(person__isnull=False, direction="inbound", reversal_of__isnull=True)
+                & ~models.Q(channel=""),
+            ),
+        ),
         migrations.AlterField(
             "field",
             "type",

@@ -12,7 +12,7 @@ only looked whether anything has come since.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -119,7 +119,8 @@ def erase_many(model: type[Subject], pks: Collection[int], *, by: User | None, n
 
     Each lot is one transaction, so that whoever goes on after an interruption finds the rest.
     """
-    done, still = 0, set()
+    done = 0
+    still: set[str] = set()
     numbers = sorted(pks)
     for start in range(0, len(numbers), TOGETHER):
         number, named = _lot(model, numbers[start : start + TOGETHER], by, now)
@@ -198,7 +199,7 @@ def _nothing(model: type[Subject]) -> dict[str, Any]:
 # ---- by what they are known ----
 
 
-def _known(model: type[Subject], held: Collection[Subject]) -> dict[int, Known]:
+def _known(model: type[Subject], held: Sequence[Any]) -> dict[int, Known]:
     """By subject: its addresses and words, of today and of all times, also of those who went into it."""
     said = _said(model, held)
     taken = _taken(model, [each.pk for each in held], said)
@@ -213,7 +214,7 @@ def _known(model: type[Subject], held: Collection[Subject]) -> dict[int, Known]:
     return found
 
 
-def _said(model: type[Subject], held: Collection[Subject]) -> dict[int, dict[str, set[str]]]:
+def _said(model: type[Subject], held: Sequence[Any]) -> dict[int, dict[str, set[str]]]:
     """By subject and column: every value by which it is or was called."""
     columns, pks = NAMED_BY[model], [each.pk for each in held]
     said = {each.pk: {column: {getattr(each, column)} for column in columns} for each in held}

@@ -69,8 +69,8 @@ def bring_up(*, concurrently: bool) -> int:
     """Make what is missing and drop what is spare; how many that were. Raises NotAllowed."""
     missing, spare = _differing()
     beside = Sql("CONCURRENTLY" if concurrently else "")
-    for index, _of in spare:
-        _do(sql("DROP INDEX {} IF EXISTS {}", beside, name(index)))
+    for gone, _of in spare:
+        _do(sql("DROP INDEX {} IF EXISTS {}", beside, name(gone)))
     for field in missing:
         method, expression = indexes.made_of(_stored(field.slug), asked_as(field))
         index, table = name(_called(field)), name(columns.TABLES[field.of])

@@ -248,7 +248,15 @@ def test_roles_end_when_their_holder_leaves_the_account_by_whatever_way(client, 
         return someone
 
     by_hand, by_api, by_file = (there(f"{way}@x.example") for way in ("hand", "api", "file"))
-    client.post(reverse("person_edit", args=[by_hand.pk]), {"email": by_hand.email, "account": f"New #{new.pk}"})
+    client.post(
+        reverse("person_edit", args=[by_hand.pk]),
+        {
+            "email": by_hand.email,
+            "initial-email": by_hand.email,
+            "account": f"New #{new.pk}",
+            "initial-account": f"Old #{old.pk}",
+        },
+    )
     Api(ada, "people:read", "people:write").patch(f"/people/{by_api.pk}/", {"account": {"id": new.pk}})
     imported = bring("email,account\nfile@x.example,New\n", now=NOW)
     for someone in (by_hand, by_api, by_file):

@@ -104,7 +104,7 @@ def test_whoever_was_rolled_back_stands_in_no_figure_of_the_past() -> None:
     roll_back(imported)
     gone = Person.objects.get(erased_at__isnull=False)
     assert gone.is_excluded and "rolled back" in gone.excluded_reason
-    filling.fill(version.lifecycle, now=datetime.now(UTC))
+    filling.fill(version.lifecycle, now=datetime.now(UTC) + timedelta(days=2))
     rolled = sum(flow.count for flow in DailyFlow.objects.filter(from_stage=None))
     assert rolled == Movement.objects.filter(from_stage=None).exclude(membership__person=gone).count() > 0
     assert Movement.objects.count() == before + 1, "the ledger tells it all the same"

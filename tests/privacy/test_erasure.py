@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -509,22 +509,33 @@ def test_erasing_waits_for_who_is_just_sending_and_then_says_so():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_waiting_files_are_read_before_anybody_is_held_and_what_came_meanwhile_is_looked_at_too(settings, tmp_path):
+def test_waiting_files_are_read_before_anybody_is_held_and_what_came_meanwhile_is_looked_at_too(
+    settings, tmp_path, monkeypatch
+):
     settings.UPLOADS = tmp_path
-    someone, pipe = person(email=EMAIL), tmp_path / "slow.csv"
-    os.mkfifo(pipe)
+    someone, read = person(email=EMAIL), Path.open
     told = {"kind": "people", "file_name": "x.csv", "header": ["email"], "source": "crm", "created_at": NOW}
-    Import.objects.create(path=str(pipe), **told)
-    eraser = in_another_connection(lambda: erasure.erase(someone, by=None, now=NOW))
-    with pipe.open("w") as slow:  # the eraser reads by now, and waits for more
+    files = [tmp_path / name for name in ("first.csv", "late.csv", "other.csv")]
+    for file, who in zip(files, (EMAIL, EMAIL, "else@x.example"), strict=True):
+        file.write_text(f"email\n{who}\n")
+    for file in (files[0], files[2]):
+        Import.objects.create(path=str(file), **told)
+    free: list[bool] = []
+
+    def others_can_write() -> None:
         with transaction.atomic():
-            assert Person.objects.select_for_update(nowait=True).get(pk=someone.pk).email == EMAIL
-        late = tmp_path / "late.csv"
-        late.write_text(f"email\n{EMAIL}\n")
-        Import.objects.create(path=str(late), **told)
-        slow.write("email\n")
-    with pipe.open("w") as again:  # something came: it looks once more
-        again.write("email\n")
-    eraser.join(20)
+            free.append(Person.objects.select_for_update(nowait=True).get(pk=someone.pk).email == EMAIL)
+        if not Import.objects.filter(path=str(files[1])).exists():  # comes while the others are read
+            Import.objects.create(path=str(files[1]), **told)
+
+    def opened(path, *args, **given):
+        if path in files:
+            in_another_connection(others_can_write).join()
+        return read(path, *args, **given)
+
+    monkeypatch.setattr(Path, "open", opened)
+    assert erasure.erase(someone, by=None, now=NOW) == []
+    monkeypatch.undo()
     someone.refresh_from_db()
-    assert (someone.email, late.exists(), pipe.exists()) == ("", False, True)
+    assert len(free) > 3 and all(free)
+    assert (someone.email, [each.exists() for each in files]) == ("", [False, False, True])
