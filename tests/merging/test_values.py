@@ -204,8 +204,8 @@ def test_what_came_since_goes_with_the_one_it_names_when_two_are_parted() -> Non
 
     goes = [came("shop"), came("web", email="B@x.de")]
     stays = [came("crm"), came("both"), came("web"), came("web", email="a@x.de")]
-    bought = factories.purchase(ours, NOW, source="shop")
-    Purchase.objects.filter(pk=bought.pk).update(recorded_at=later)
+    bought = factories.purchase(ours, NOW)
+    Purchase.objects.filter(pk=bought.pk).update(recorded_at=later, source="shop")
     assert dict(merging.goes_since(made)) == {"activities": 2, "purchases": 1}
     assert dict(merging.since(made)) == {"activities": 4}
     merging.part(made, by=None, now=later + timedelta(hours=1))

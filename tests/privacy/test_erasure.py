@@ -228,7 +228,7 @@ def test_many_are_erased_as_long_work_after_their_number_was_typed(client, monke
     assert page.status_code == 400 and "Nothing was done" in page.content.decode() and not Job.objects.exists()
     answer = client.post("/people/", asked | {"sure": "5"})
     job = Job.objects.get()
-    assert answer.url == f"/jobs/{job.pk}/"
+    assert answer.url.endswith(f"/jobs/{job.pk}/")
     erasure.erase(gone[0], by=by, now=NOW)  # as if the work had been interrupted after one
     assert jobs.run(job.pk, LATER)
     job.refresh_from_db()
