@@ -199,7 +199,7 @@ class Forms(Listed, Shown):
         return self.answer(held)
 
     @extend_schema(request=None)
-    @action(methods=["post"], detail=True)
+    @action(methods=["post"], detail=True, bodiless=True)
     def publish(self, request: Request, slug: str) -> Response:
         """Ask what the draft asks, from now on. 409 with what stands against it."""
         form = self.get_object()
@@ -207,7 +207,7 @@ class Forms(Listed, Shown):
         return self.answer(form)
 
     @extend_schema(request=None)
-    @action(methods=["post"], detail=True)
+    @action(methods=["post"], detail=True, bodiless=True)
     def close(self, request: Request, slug: str) -> Response:
         """Take nothing more."""
         form = self.get_object()

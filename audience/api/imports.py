@@ -326,7 +326,7 @@ class Imports(Listed, Shown):
         return Response(RollbackLine(lines, many=True).data)
 
     @extend_schema(request=None, responses={202: PreviewBegun}, operation_id="imports_rollback_foresee")
-    @action(methods=["post"], detail=True, url_path="rollback/preview")
+    @action(methods=["post"], detail=True, url_path="rollback/preview", bodiless=True)
     def foresee(self, request: Request, pk: int) -> Response:
         """Have it worked out what rolling a large import back would do. 202 with its job; one does it at a time."""
         job = rollback.foresee(self.get_object(), by=self.by, now=self.now)

@@ -79,10 +79,10 @@ def change(field: Field, *, by: User | None, now: datetime, **said: Any) -> None
         if was_searchable:  # its index is of values of the other type
             Field.objects.filter(pk=field.pk).update(searchable=False)
             _settle(by, now)
-    field.save()
-    _settle(by, now)
     after = _told(field)
     if after != before:
+        field.save()
+        _settle(by, now)
         audit.record("field.change", field.label, by=by, now=now, before=before, after=after)
 
 

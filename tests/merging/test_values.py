@@ -207,7 +207,7 @@ def test_what_came_since_goes_with_the_one_it_names_when_two_are_parted() -> Non
     bought = factories.purchase(ours, NOW)
     Purchase.objects.filter(pk=bought.pk).update(recorded_at=later, source="shop")
     assert dict(merging.goes_since(made)) == {"activities": 2, "purchases": 1}
-    assert dict(merging.since(made)) == {"activities": 4}
+    assert dict(merging.since(made))["activities"] == 4
     merging.part(made, by=None, now=later + timedelta(hours=1))
     assert {each.person_id for each in Activity.objects.filter(pk__in=[each.pk for each in goes])} == {theirs.pk}
     assert {each.person_id for each in Activity.objects.filter(pk__in=[each.pk for each in stays])} == {ours.pk}
