@@ -122,13 +122,13 @@ def test_a_form_is_drafted_published_and_closed_by_a_program(client: Client) -> 
     assert [each["field"] for each in made["draft"]["questions"]] == ["email", "first_name", "last_name"]
     questions = [{"field": "company"}, {"field": "city", "after": "company"}]
     api.patch("/forms/fair/", {"questions": questions})
-    api.refused("post", "/forms/fair/publish/", {}, 409, "form_refused")
+    api.refused("post", "/forms/fair/publish/", None, 409, "form_refused")
     told = api.patch("/forms/fair/", {"questions": [{"field": "email", "required": True}, *questions]})
     assert told["draft"]["questions"][2]["after"] == "company" and told["questions"] == []
-    published = api.post("/forms/fair/publish/", {})
+    published = api.post("/forms/fair/publish/")
     assert (published["state"], published["edition"], len(published["questions"])) == ("published", 1, 3)
     assert client.get(making.address(Form.objects.get())).status_code == 200
-    assert api.post("/forms/fair/close/", {})["state"] == "closed"
+    assert api.post("/forms/fair/close/")["state"] == "closed"
     for wrong in ([{"field": "custom.nothing"}], [{"field": "email", "when": "never"}], [{"field": "email", "x": 1}]):
         assert api.ask("patch", "/forms/fair/", {"questions": wrong}, status=400)
     assert asking.read(Form.objects.get().draft).title == "Meet us"
