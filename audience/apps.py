@@ -14,11 +14,11 @@ class AudienceConfig(AppConfig):
         from audience.asked import fields, offers, tagged
         from audience.commerce import pipelines
         from audience.conditions import uses
-        from audience.importing import kinds, schedules
+        from audience.importing import kinds, saved, schedules
         from audience.merging import duplicates
         from audience.readiness import supporting
-        from audience.subjects import erasure, holders, inbulk, names, people, sight, titles
-        from audience.webforms import submitting
+        from audience.subjects import erasure, holders, inbulk, names, people, searchable, sight, titles
+        from audience.webforms import editing, submitting
         from kit import audit, jobs, navigation, notes, registry, work
 
         audit.named(trail.ACTIONS)
@@ -32,7 +32,10 @@ class AudienceConfig(AppConfig):
             registry.import_kind(kind)
         live.register(live.Judge("segments", 30, segments.judge, segments.clock))
         uses.register(segments.kept)
+        uses.register(editing.kept)
+        uses.register(saved.kept)
         jobs.register(erasure.JOB, erasure.work)
+        jobs.register(searchable.JOB, searchable.work, counts="steps")
         jobs.register(duplicates.JOB, duplicates.work)
         jobs.register("segment", segments.work)
         jobs.register(titles.JOB, titles.work, counts="rows")

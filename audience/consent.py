@@ -202,22 +202,19 @@ def record_many(acts: Sql, *, channel: str = EMAIL, now: datetime, by: User | No
     new: int | None = value(
         sql(
             """
-            WITH written AS (
-                INSERT INTO audience_consentrecord (person_id, topic_id, channel, given, basis, wording, source,
-                                                    occurred_at, recorded_at, by_id)
-                SELECT DISTINCT ON (p.id, a.topic_id, a.given, a.occurred_at) p.id, a.topic_id::bigint,
-                       {}, a.given, a.basis, a.wording, a.source, a.occurred_at, {}, {}
+            WITH new AS MATERIALIZED (
+                SELECT DISTINCT ON (p.id, a.topic_id, a.given, a.occurred_at) p.id AS person_id,
+                       a.topic_id::bigint AS topic_id, a.given, a.basis, a.wording, a.source, a.occurred_at
                 FROM ({}) a JOIN audience_person p ON p.id = a.person_id AND p.erased_at IS NULL
                 WHERE NOT EXISTS (
                     SELECT FROM audience_consentrecord c
                     WHERE c.subject_id = p.id AND c.channel = {} AND c.occurred_at = a.occurred_at
                       AND c.topic_id IS NOT DISTINCT FROM a.topic_id::bigint AND c.given = a.given)
-                ORDER BY p.id, a.topic_id, a.given, a.occurred_at
-                RETURNING person_id, topic_id, given, occurred_at, id),
+                ORDER BY p.id, a.topic_id, a.given, a.occurred_at),
             latest AS (
-                SELECT DISTINCT ON (w.person_id, w.topic_id) w.topic_id, w.given, {} AS hash
-                FROM written w JOIN audience_person p ON p.id = w.person_id
-                WHERE {} <> '' ORDER BY w.person_id, w.topic_id, w.occurred_at DESC, w.id DESC),
+                SELECT DISTINCT ON (w.person_id, w.topic_id) w.person_id, w.topic_id, w.given, w.occurred_at, {} AS hash
+                FROM new w JOIN audience_person p ON p.id = w.person_id
+                WHERE {} <> '' ORDER BY w.person_id, w.topic_id, w.occurred_at DESC, w.given DESC),
             held AS (
                 INSERT INTO audience_suppression (channel, topic_id, address_hash, reason, created_at)
                 SELECT {}, topic_id, hash, {}, {} FROM latest WHERE NOT given AND hash IS NOT NULL
@@ -225,11 +222,23 @@ def record_many(acts: Sql, *, channel: str = EMAIL, now: datetime, by: User | No
             lifted AS (
                 DELETE FROM audience_suppression s USING latest
                 WHERE latest.given AND s.channel = {} AND s.address_hash = latest.hash AND s.reason = {}
-                  AND (latest.topic_id IS NULL OR s.topic_id = latest.topic_id))
+                  AND (latest.topic_id IS NULL OR s.topic_id = latest.topic_id)
+                RETURNING latest.person_id, latest.topic_id, latest.occurred_at,
+                          jsonb_build_array(s.topic_id, encode(s.address_hash, 'hex'), s.created_at) AS told),
+            written AS (
+                INSERT INTO audience_consentrecord (person_id, topic_id, channel, given, basis, wording, source,
+                                                    occurred_at, recorded_at, by_id, lifted)
+                SELECT n.person_id, n.topic_id, {}, n.given, n.basis, n.wording, n.source, n.occurred_at, {}, {},
+                       (SELECT jsonb_agg(l.told) FROM lifted l
+                        WHERE n.given AND l.person_id = n.person_id AND l.occurred_at = n.occurred_at
+                          AND l.topic_id IS NOT DISTINCT FROM n.topic_id)
+                FROM new n ORDER BY n.person_id, n.topic_id, n.given, n.occurred_at
+                RETURNING 1)
             SELECT count(*) FROM written HAVING count(*) > 0
             """,
-            channel, now, by.pk if by else None, acts, channel, hash_of, ADDRESS.get(channel, Sql("''")),
+            acts, channel, hash_of, ADDRESS.get(channel, Sql("''")),
             channel, UNSUBSCRIBED, now, channel, UNSUBSCRIBED,
+            channel, now, by.pk if by else None,
         )
     )  # fmt: skip
     return new or 0
@@ -237,19 +246,39 @@ def record_many(acts: Sql, *, channel: str = EMAIL, now: datetime, by: User | No
 
 @transaction.atomic
 def take_back(records: Sql, *, by: User | None, now: datetime) -> int:
-    """These records (a statement that yields their `id`) were a mistake: rows of their own say so. How many stood."""
-    stood = run(
+    """These records (a statement that yields their `id`) were a mistake: rows of their own say so. How many stood.
+
+    A suppression that one of them lifted returns, with the instant since which it stood, unless another consent that
+    stands lifts it as well.
+    """
+    stood = len(mistaken := rows(
         sql(
             """
             INSERT INTO audience_consentrecord (person_id, account_id, topic_id, channel, given, basis, wording, source,
                                                 occurred_at, recorded_at, by_id, reversal_of_id)
             SELECT c.person_id, c.account_id, c.topic_id, c.channel, c.given, c.basis, NULL, {}, {}, {}, {}, c.id
-            FROM audience_consentrecord c WHERE c.id IN (SELECT id FROM ({}) asked) AND {}
+            FROM audience_consentrecord c WHERE c.id IN (SELECT id FROM ({}) asked) AND {} RETURNING reversal_of_id
             """,
             BY_HAND, now, now, by.pk if by else None, records, STANDING,
         )
-    )  # fmt: skip
+    ))  # fmt: skip
     if stood:
+        run(
+            sql(
+                """
+                INSERT INTO audience_suppression (channel, topic_id, address_hash, reason, created_at)
+                SELECT DISTINCT ON (m.channel, told ->> 0, told ->> 1) m.channel, (told ->> 0)::bigint,
+                       decode(told ->> 1, 'hex'), {}, (told ->> 2)::timestamptz
+                FROM audience_consentrecord m CROSS JOIN LATERAL jsonb_array_elements(m.lifted) told
+                WHERE m.id = ANY ({}) AND m.lifted IS NOT NULL AND NOT EXISTS (
+                    SELECT FROM audience_consentrecord c WHERE c.subject_id = m.subject_id AND c.channel = m.channel
+                      AND c.given AND c.id > m.id AND {}
+                      AND (c.topic_id IS NULL OR c.topic_id::text = told ->> 0))
+                ORDER BY m.channel, told ->> 0, told ->> 1, told ->> 2 ON CONFLICT DO NOTHING
+                """,
+                UNSUBSCRIBED, [pk for (pk,) in mistaken], STANDING,
+            )
+        )  # fmt: skip
         audit.record("consent.take_back", "consent", by=by, now=now, after={"records": stood})
     return stood
 

@@ -6,6 +6,8 @@ ACTIONS = {
     "account.change": _("Account changed"),
     "account.claim": _("People put into the account of their domain"),
     "account.create": _("Account created"),
+    "account.erase": _("Account erased"),
+    "account.erase_ask": _("Erasure of an account asked for"),
     "account.merge": _("Two accounts merged"),
     "account.name": _("External id of an account learned"),
     "account.part": _("Two accounts parted again"),

@@ -51,6 +51,7 @@ urlpatterns = [
     path("people/<int:pk>/everything/", privacy.person_everything, name="person_everything"),
     path("people/<int:pk>/merge/", merging.person_merge, name="person_merge"),
     path("people/<int:pk>/erase/", privacy.person_erase, name="person_erase"),
+    path("accounts/<int:pk>/erase/", privacy.account_erase, name="account_erase"),
     path("duplicates/", merging.Duplicates.as_view(), name="duplicates"),
     path("duplicates/find/", merging.duplicates_find, name="duplicates_find"),
     path("duplicates/<int:pk>/not-the-same/", merging.duplicate_two, name="duplicate_two"),

@@ -12,6 +12,7 @@ class CampaignsConfig(AppConfig):
         from audience.conditions import uses
         from campaigns import (
             channels,
+            content,
             entry,
             fields,
             holders,
@@ -47,6 +48,7 @@ class CampaignsConfig(AppConfig):
         supporting.register_all()
         uses.register(plans.kept)
         uses.register(entry.kept)
+        uses.register(content.kept)
         import_kind(importing.KIND)
         channels.register(mailbox.Mailbox)
         channels.register(smtp.Smtp)

@@ -7,7 +7,7 @@ filled in for three people within the limits that hold when it is sent.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
@@ -19,6 +19,7 @@ import yaml
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from audience.conditions import uses
 from audience.models import Person
 from audience.subjects import sight
 from campaigns import personal, rendering
@@ -308,6 +309,15 @@ def used(version: ContentVersion) -> list[str]:
         for piece in LIQUID.finditer(text):
             found |= dict.fromkeys(NAMES.findall(STRINGS.sub("", piece[0])))
     return list(found)
+
+
+def kept() -> Iterator[uses.Use]:
+    """The values that the newest edition of each content uses, for the register of who asks what."""
+    newest = ContentVersion.objects.order_by("content", "-number").distinct("content").select_related("content")
+    for version in newest:
+        yield uses.Use(
+            _("Content"), version.content.name, version.content.get_absolute_url(), None, tuple(used(version))
+        )
 
 
 # ---- to begin with ----

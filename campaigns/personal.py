@@ -6,7 +6,7 @@ A value that is empty is left out, so that `default` and the policy for missing 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -84,7 +84,8 @@ def contexts(person_ids: Sequence[int], *, now: datetime) -> dict[int, dict[str,
             list(person_ids),
         )
     )
-    return {row["id"]: {**general, "person": _person(row), "account": _account(row)} for row in found}
+    custom = _custom_as_read(found)
+    return {row["id"]: {**general, "person": _person(row, custom), "account": _account(row, custom)} for row in found}
 
 
 def invented(*, now: datetime) -> dict[str, Any]:
@@ -122,13 +123,29 @@ def known() -> set[str]:
     return {each.name for _group, some in offers() for each in some}
 
 
-def _person(row: dict[str, Any]) -> dict[str, Any]:
+Written = Callable[[str, Any], dict[str, Any]]
+
+
+def _custom_as_read(found: Sequence[Mapping[str, Any]]) -> Written:
+    """How custom values are written: choices by what they are called now."""
+    some = any(_loaded(row[which]) for row in found for which in ("custom", "account_custom"))
+    chosen = Field.objects.filter(type__in=[Field.Type.CHOICE, Field.Type.SEVERAL]) if some else ()
+    known = {(field.of, field.slug): field for field in chosen}
+
+    def written(of: str, values: Any) -> dict[str, Any]:
+        told = _given(_loaded(values))
+        return {slug: known[of, slug].label_of(value) if (of, slug) in known else value for slug, value in told.items()}
+
+    return written
+
+
+def _person(row: dict[str, Any], custom: Written) -> dict[str, Any]:
     told = {key: row[key] for key in PERSON if key in row}
     told["name"] = " ".join(filter(None, (row["first_name"], row["last_name"])))
-    return _given(told) | {"custom": _given(_loaded(row["custom"]))}
+    return _given(told) | {"custom": custom("person", row["custom"])}
 
 
-def _account(row: dict[str, Any]) -> dict[str, Any]:
+def _account(row: dict[str, Any], custom: Written) -> dict[str, Any]:
     told = {
         "name": row["account_name"],
         "domain": row["domain"],
@@ -136,7 +153,7 @@ def _account(row: dict[str, Any]) -> dict[str, Any]:
         "country": row["account_country"],
         "city": row["account_city"],
     }
-    return _given(told) | {"custom": _given(_loaded(row["account_custom"]))}
+    return _given(told) | {"custom": custom("account", row["account_custom"])}
 
 
 def _loaded(value: Any) -> dict[str, Any]:

@@ -54,6 +54,10 @@ def _done(count: int, data: Data) -> str:
     return ""
 
 
+def _shows_nothing(rows: QuerySet[Any]) -> list[str]:
+    return []
+
+
 def _none(request: HttpRequest) -> dict[str, Any]:
     return {}
 
@@ -68,6 +72,9 @@ class Action:
     `says(data)`: what was said beside the choice of rows, in words, before it is done.
     `leads(rows)`: the address of the page on which it is done, for what is not done here (raises Refused).
     `template` draws the fields, whose names begin with the action's, out of `context(request)`.
+    `typed`: the number of rows is typed before it is done, however few, below what `shows(rows)` says of them.
+    More than `at_once` are long work, `chunk` of them at a time; with `own_transactions` `run` makes its own, and can
+    be repeated without doing anything twice (raises Refused for what has to wait).
     """
 
     name: str
@@ -82,6 +89,11 @@ class Action:
     context: Callable[[HttpRequest], dict[str, Any]] = _none
     says: Callable[[Data], str] = _silent
     leads: Callable[[QuerySet[Any]], str] | None = None
+    typed: bool = False
+    shows: Callable[[QuerySet[Any]], list[str]] = _shows_nothing
+    at_once: int = AT_ONCE
+    chunk: int = CHUNK
+    own_transactions: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,7 @@ def find(of: str, name: str) -> Action | None:
 def do(of: str, action: Action, rows: QuerySet[Any], data: Data, *, count: int, by: User | None, now: datetime) -> Done:
     """Do it to the `count` rows of a query: at once, or as long work when they are many."""
     query, params = rows.order_by().values("pk").query.sql_with_params()
-    if count > AT_ONCE:
+    if count > action.at_once:
         return _later(of, action, Sql(query, tuple(params)), data, count, by, now)
     subjects = sql("SELECT id AS subject_id FROM ({}) chosen (id)", Sql(query, tuple(params)))
     with transaction.atomic():
@@ -151,10 +163,16 @@ def work(held: jobs.Held) -> dict[str, Any]:
     if held.now.isoformat() not in instants:
         instants = [*instants, held.now.isoformat()]
     while after < total:
-        chosen = sql("SELECT id AS subject_id FROM {} WHERE n > {} AND n <= {}", table, after, after + CHUNK)
+        chosen = sql("SELECT id AS subject_id FROM {} WHERE n > {} AND n <= {}", table, after, after + action.chunk)
+        if action.own_transactions:
+            try:
+                changed += action.run(chosen, payload["data"], by=held.job.created_by, now=held.now)
+            except Refused as refused:
+                raise jobs.Refused(str(refused)) from refused
         with transaction.atomic():
-            changed += action.run(chosen, payload["data"], by=held.job.created_by, now=held.now)
-            after += CHUNK
+            if not action.own_transactions:
+                changed += action.run(chosen, payload["data"], by=held.job.created_by, now=held.now)
+            after += action.chunk
             held.progress(
                 rows_done=min(after, total),
                 rows_total=total,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -83,34 +83,37 @@ def erasing() -> Iterator[None]:
     run(Sql("SET LOCAL perennial.erasing = 'off'"))
 
 
-def empty(subject_id: int) -> None:
-    """Empty what is personal in the rows of a subject, and delete what goes. A text that must be gets the number."""
+def empty(numbers: Collection[int]) -> None:
+    """Empty what is personal in the rows of subjects, and delete what goes. A text that must be gets the number."""
     for holder in registry.holders.values():
         if holder.emptying:
-            run(sql(holder.emptying, subject_id))
+            run(sql(holder.emptying, list(numbers)))
         elif (whose := _whose(holder)) and (holder.goes or holder.personal):
-            run(_emptying(holder, whose, subject_id))
+            run(_emptying(holder, whose, numbers))
 
 
-def _emptying(holder: Holder, whose: Sql, subject_id: int) -> Sql:
+def _emptying(holder: Holder, whose: Sql, numbers: Collection[int]) -> Sql:
     table = name(holder.model._meta.db_table)
-    theirs = sql("held.id IN (SELECT id FROM ({}) whose WHERE subject_id = {})", whose, subject_id)
+    theirs = sql(
+        "(SELECT id, min(subject_id) AS subject_id FROM ({}) whose WHERE subject_id = ANY ({}) GROUP BY id) theirs",
+        whose, list(numbers),
+    )  # fmt: skip
     if holder.goes:
-        return sql("DELETE FROM {} held WHERE {}", table, theirs)
+        return sql("DELETE FROM {} held USING {} WHERE held.id = theirs.id", table, theirs)
     fields = [holder.model._meta.get_field(column) for column in holder.personal]
-    emptied = join(", ", (sql("{} = {}", name(field.column), _nothing(field, subject_id)) for field in fields))
+    emptied = join(", ", (sql("{} = {}", name(field.column), _nothing(field)) for field in fields))
     stays = Sql(f"AND NOT ({holder.stays})" if holder.stays else "")
-    return sql("UPDATE {} held SET {} WHERE {} {}", table, emptied, theirs, stays)
+    return sql("UPDATE {} held SET {} FROM {} WHERE held.id = theirs.id {}", table, emptied, theirs, stays)
 
 
-def _nothing(field: Any, subject_id: int) -> Sql:
+def _nothing(field: Any) -> Sql:
     if isinstance(field, models.BinaryField):
         return Sql("''::bytea")
     if field.null:
         return Sql("NULL")
     if isinstance(field, models.JSONField):
         return sql("{}::jsonb", json.dumps(field.get_default()))
-    return sql("{}", "" if field.blank else _instead(subject_id))
+    return sql("{}", "") if field.blank else Sql("'#' || theirs.subject_id")
 
 
 def _instead(subject_id: int) -> str:
@@ -131,19 +134,20 @@ def _whose(holder: Holder) -> Sql | None:
 # ---- striking out ----
 
 
-def strike_out(words: Collection[str], subject_id: int) -> list[str]:
-    """Put the subject's number in place of these words, wherever they stand; which spared tables have them still.
+def strike_out(words: Mapping[str, int], *, in_addresses: bool = True) -> list[str]:
+    """Put numbers of subjects in place of their words, wherever they stand; which spared tables have them still.
 
-    Whole words of every text and JSON column of every table, in any case of letters. Every row is read, so that this
-    takes seconds per million (`rows_to_read`).
+    Whole words of every text and JSON column of every table, in any case of letters; not `in_addresses`: but where they
+    are part of an email or of the address of a site. Every row is read, so that this takes seconds per million
+    (`rows_to_read`).
     """
-    by_length = sorted({*words}, key=len, reverse=True)
     spared = {name(table).text: label for table, label in registry.spared.items()}
+    striking = Striking(words, in_addresses)
     still = []
-    for table, columns in _columns() if by_length else ():
+    for table, columns in _columns() if words else ():
         if table.text not in spared:
-            run(_striking(table, columns, by_length, subject_id))
-        elif value(sql("SELECT EXISTS (SELECT FROM {} held WHERE {})", table, _have(columns, by_length))):
+            run(striking.statement(table, columns))
+        elif value(sql("SELECT EXISTS (SELECT FROM {} held WHERE {})", table, striking.have(columns))):
             still.append(spared[table.text])
     return still
 
@@ -172,21 +176,80 @@ def _columns() -> Iterator[tuple[Sql, list[Column]]]:
         yield place, [(name(c), j, n) for c, j, n in zip(columns, are_json, lengths, strict=True)]
 
 
-def _striking(table: Sql, columns: list[Column], words: list[str], subject_id: int) -> Sql:
-    struck = join(", ", (sql("{} = {}", each[0], _struck(*each, words, subject_id)) for each in columns))
-    return sql("UPDATE {} held SET {} WHERE {}", table, struck, _have(columns, words))
+class Striking:
+    """Which words are struck out, and how they are found."""
+
+    def __init__(self, words: Mapping[str, int], in_addresses: bool) -> None:
+        self.words = sorted(words, key=len, reverse=True)
+        self.in_addresses = in_addresses
+        self.by_number: dict[int, list[str]] = {}
+        for word in self.words:
+            self.by_number.setdefault(words[word], []).append(word)
+
+    def statement(self, table: Sql, columns: list[Column]) -> Sql:
+        """What strikes them out of a table."""
+        struck = join(", ", (sql("{} = {}", each[0], self._struck(*each)) for each in columns))
+        return sql("UPDATE {} held SET {} WHERE {}", table, struck, self.have(columns))
+
+    def have(self, columns: list[Column]) -> Sql:
+        """That a row has one of the words. To look for some letters first is cheap, and leaves few to look at."""
+        texts = join(", ", (sql("held.{}::text", column) for column, _is_json, _length in columns))
+        looked = [
+            sql("held.{}::text ~* {}", column, pattern)
+            for column, is_json, _length in columns
+            for pattern, _by in self._patterns(self.words, is_json, "")
+        ]
+        letters, looks = _letters(self.words), join(" OR ", looked)
+        return sql("lower(array_to_string(ARRAY[{}], ' ')) LIKE ANY (ARRAY[{}]) AND ({})", texts, letters, looks)
+
+    def _struck(self, column: Sql, is_json: bool, length: int) -> Sql:
+        text = sql("held.{}::text", column)
+        for number, words in self.by_number.items():
+            for pattern, by in self._patterns(words, is_json, f"#{number}"):
+                text = sql("regexp_replace({}, {}, {}, 'gi')", text, pattern, by)
+        if is_json:
+            return sql("{}::jsonb", text)
+        return sql("left({}, {})", text, length) if length else text
+
+    def _patterns(self, words: list[str], is_json: bool, by: str) -> Iterator[tuple[str, str]]:
+        """The words as patterns, and what to put in their place. In JSON a bare number must stay one."""
+        if not is_json:
+            yield self._whole(words), by
+            return
+        if spelt := [_in_json(word) for word in words if not _NUMBER.fullmatch(word)]:
+            yield self._whole(spelt), by
+        if numbers := [word for word in words if _NUMBER.fullmatch(word)]:
+            yield f'"({_any(numbers)})"(?!\\s*:)', f'"{by}"'
+
+    def _whole(self, words: list[str]) -> str:
+        """Not within other words; in JSON a line end is spelt with a letter that is none.
+
+        Chinese and Japanese write without blanks, so beside such a letter, the word's own or its neighbour's, a word
+        may begin and end anywhere.
+        """
+        ways: dict[tuple[bool, bool], list[str]] = {}
+        for word in words:
+            ways.setdefault((_runs_on(word[0]), _runs_on(word[-1])), []).append(word)
+        joined = rf"(?<=[{RUNNING_ON}])|(?<=\\[nrt])"
+        before = rf"((?<![[:alnum:]{'' if self.in_addresses else '@.'}])|{joined})"
+        after = rf"((?!{'' if self.in_addresses else '[@.]?'}[[:alnum:]])|(?=[{RUNNING_ON}]))"
+        return "|".join(
+            f"{'' if begins else before}({_any(some)}){'' if ends else after}" for (begins, ends), some in ways.items()
+        )
 
 
-def _have(columns: list[Column], words: list[str]) -> Sql:
-    """That a row has one of the words. To look for some letters of them first is cheap, and leaves few to look at."""
-    texts = join(", ", (sql("held.{}::text", column) for column, _is_json, _length in columns))
-    looked = [
-        sql("held.{}::text ~* {}", column, pattern)
-        for column, is_json, _length in columns
-        for pattern, _by in _patterns(words, is_json, "")
-    ]
-    letters, looks = _letters(words), join(" OR ", looked)
-    return sql("lower(array_to_string(ARRAY[{}], ' ')) LIKE ANY (ARRAY[{}]) AND ({})", texts, letters, looks)
+# Letters of scripts that part no words: Han, Hiragana, Katakana, and Han of old compatibility.
+RUNNING_ON = "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_RUNS_ON = re.compile(f"[{RUNNING_ON}]")
+
+
+def runs_on(text: str) -> bool:
+    """Whether a text is all in letters of scripts that part no words."""
+    return bool(text) and all(map(_runs_on, text))
+
+
+def _runs_on(letter: str) -> bool:
+    return bool(_RUNS_ON.match(letter))
 
 
 def _letters(words: list[str]) -> Sql:
@@ -194,31 +257,6 @@ def _letters(words: list[str]) -> Sql:
     pieces = {max(re.split(r"[\s,]+", word), key=len) for word in words}
     spelt = sorted({each for piece in pieces for each in (piece, _in_json(piece))})
     return join(", ", (sql("lower({})", "%" + re.sub(r"([\\%_])", r"\\\1", each) + "%") for each in spelt))
-
-
-def _struck(column: Sql, is_json: bool, length: int, words: list[str], subject_id: int) -> Sql:
-    text = sql("held.{}::text", column)
-    for pattern, by in _patterns(words, is_json, _instead(subject_id)):
-        text = sql("regexp_replace({}, {}, {}, 'gi')", text, pattern, by)
-    if is_json:
-        return sql("{}::jsonb", text)
-    return sql("left({}, {})", text, length) if length else text
-
-
-def _patterns(words: list[str], is_json: bool, by: str) -> Iterator[tuple[str, str]]:
-    """The words as patterns, and what to put in their place. In JSON a bare number must stay one."""
-    if not is_json:
-        yield _whole(words), by
-        return
-    if spelt := [_in_json(word) for word in words if not _NUMBER.fullmatch(word)]:
-        yield _whole(spelt), by
-    if numbers := [word for word in words if _NUMBER.fullmatch(word)]:
-        yield f'"({_any(numbers)})"(?!\\s*:)', f'"{by}"'
-
-
-def _whole(words: list[str]) -> str:
-    """Not within other words; in JSON a line end is spelt with a letter that is none."""
-    return rf"((?<![[:alnum:]])|(?<=\\[nrt]))({_any(words)})(?![[:alnum:]])"
 
 
 def _any(words: list[str]) -> str:

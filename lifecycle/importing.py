@@ -46,6 +46,15 @@ TARGETS = (
     sourced.RECORDED,
 )
 TABLE = "lifecycle_movement"
+# A move (known) that a rolled back import had made: from it on nothing led to where the rollback returned to.
+UNDONE = Sql(
+    """EXISTS (SELECT FROM lifecycle_movement undone WHERE undone.membership_id = known.membership_id
+             AND undone.kind = 'undo' AND undone.reason ~ '^import [0-9]+ rolled back$' AND undone.seq > known.seq
+             AND NOT EXISTS (SELECT FROM lifecycle_movement between_them
+                             WHERE between_them.membership_id = known.membership_id
+                               AND between_them.seq >= known.seq AND between_them.seq < undone.seq
+                               AND between_them.to_stage_id IS NOT DISTINCT FROM undone.to_stage_id))"""
+)
 REFUSALS = {
     "no_lifecycle": ("lifecycle", gettext_noop("No published lifecycle is called so.")),
     "other_subject": ("lifecycle", gettext_noop("The lifecycle is of the other kind of subject than the row names.")),
@@ -101,25 +110,35 @@ def match(work: Run) -> None:
 
 
 def _judged(ordered: Sql) -> Sql:
-    """What is to become of each move, knowing the stage before it, in the file or in the ledger."""
+    """What is to become of each move, knowing the stage before it, in the file or in the ledger.
+
+    Moves that a rollback undid may come again. The ledger only grows, so they move at the instant of the rollback at
+    the earliest, and their own dates are those of the facts.
+    """
     return sql(
         """
         WITH ordered AS ({}),
         placed AS (
             SELECT ordered.*, m.entered_at, m.stage_id AS stage_now,
                    coalesce(bool_or(ordered.stage_kind = 'terminal') OVER before, false)
-                       OR m.ended_at IS NOT NULL AS over,
+                       OR (m.ended_at IS NOT NULL AND NOT m.returned) AS over,
                    EXISTS (
                        SELECT FROM lifecycle_movement known
                        JOIN lifecycle_membership whose ON whose.id = known.membership_id
                        JOIN lifecycle_stage there ON there.id = known.to_stage_id
                        JOIN lifecycle_stage asked ON asked.id = ordered.stage
                        WHERE whose.lifecycle_id = ordered.lifecycle AND whose.subject_id = ordered.subject
-                       AND there.slug = asked.slug AND known.evidence_at = ordered.occurred
-                   ) AS is_known
+                       AND there.slug = asked.slug AND known.evidence_at = ordered.occurred AND NOT {}
+                   ) AS is_known,
+                   CASE WHEN m.returned THEN greatest(m.entered_at, m.ended_at, ordered.occurred)
+                        ELSE ordered.occurred END AS moves_at,
+                   m.returned
             FROM ordered
             LEFT JOIN LATERAL (
-                SELECT * FROM lifecycle_membership m WHERE m.lifecycle_id = ordered.lifecycle
+                SELECT m.*, EXISTS (
+                    SELECT FROM lifecycle_movement last WHERE last.membership_id = m.id AND last.seq = m.seq AND {}
+                ) AS returned
+                FROM lifecycle_membership m WHERE m.lifecycle_id = ordered.lifecycle
                 AND m.subject_id = ordered.subject ORDER BY m.pass_number DESC LIMIT 1
             ) m ON true
             WINDOW before AS (PARTITION BY ordered.version, ordered.subject ORDER BY ordered.row
@@ -135,17 +154,19 @@ def _judged(ordered: Sql) -> Sql:
                         WHEN subject IS NULL THEN 'nobody'
                         WHEN is_known THEN 'same'
                         WHEN over THEN 'ended'
-                        WHEN occurred < entered_at THEN 'interleaves'
+                        WHEN occurred < entered_at AND NOT coalesce(returned, false) THEN 'interleaves'
                         ELSE 'create' END AS action
             FROM placed
         )
-        SELECT row, file_row, occurred, person, account, subject, version, lifecycle, stage,
+        SELECT row, file_row, occurred, moves_at, person, account, subject, version, lifecycle, stage,
                CASE WHEN action = 'create' AND stage = coalesce(
                    lag(stage) OVER (PARTITION BY version, subject, action ORDER BY row), stage_now
                ) THEN 'same' ELSE action END AS action
         FROM judged
         """,
         ordered,
+        UNDONE,
+        Sql("last.kind = 'undo' AND last.reason ~ '^import [0-9]+ rolled back$'"),
     )
 
 
@@ -168,10 +189,12 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
         relation = sql(
             """
             SELECT p.subject AS subject_id, m.id AS membership_id, coalesce(m.seq, 0) AS seq,
-                   coalesce(m.pass_number, 1) AS pass_number,
+                   coalesce(m.pass_number, 1 + (
+                       SELECT max(passed.pass_number) FROM lifecycle_membership passed
+                       WHERE passed.lifecycle_id = p.lifecycle AND passed.subject_id = p.subject), 1) AS pass_number,
                    (row_number() OVER passes)::int AS step,
                    coalesce(lag(p.stage) OVER passes, m.stage_id) AS from_stage, p.stage AS to_stage,
-                   p.occurred AS occurred_at, p.occurred AS evidence_at, NULL::bigint AS transition_id,
+                   p.moves_at AS occurred_at, p.occurred AS evidence_at, NULL::bigint AS transition_id,
                    coalesce({}, '') AS reason, {} AS recorded_at
             FROM {} p JOIN {} r ON r.row = p.file_row
             LEFT JOIN lifecycle_membership m

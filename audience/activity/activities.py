@@ -243,6 +243,13 @@ def is_reversed(alias: str) -> Sql:
     )
 
 
+# The same as a set: the ids of all activities that are taken back now.
+REVERSED = Sql(
+    "SELECT r.reversal_of_id FROM audience_activity r WHERE r.reversal_of_id IS NOT NULL AND NOT EXISTS "
+    "(SELECT FROM audience_activity u WHERE u.reversal_of_id = r.id)"
+)
+
+
 def slug_of(kind: str) -> str:
     """A kind as the catalogue knows it. Raises BadValue for what has neither a letter nor a digit."""
     slug = slugify(kind.replace("_", " "), allow_unicode=True).replace("-", "_")[:LONGEST_KIND].strip("_")

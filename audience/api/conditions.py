@@ -78,6 +78,10 @@ class Asked(Strict):
 
     of = serializers.ChoiceField(choices=Field.Of.choices, default=Field.Of.PERSON)
     condition = Condition()
+    estimate = serializers.BooleanField(
+        default=False,
+        help_text="An estimate will do, where an exact count takes seconds; `margin` says how good it is.",
+    )
 
 
 class ConditionFault(serializers.Serializer[Any]):
@@ -90,7 +94,7 @@ class ConditionFault(serializers.Serializer[Any]):
 
 @example({
     "sentence": "country is DE and at least 3 activities (kind page_visited) in the last 30 days", "errors": [],
-    "count": 214, "sample": [4711, 4705], "trouble": "",
+    "count": 214, "margin": None, "sample": [4711, 4705], "trouble": "",
 })  # fmt: skip
 class ConditionChecked(serializers.Serializer[Any]):
     """A condition in words, or what is wrong with it; of how many it holds (null when nobody could tell in time)."""
@@ -98,6 +102,9 @@ class ConditionChecked(serializers.Serializer[Any]):
     sentence = serializers.CharField(allow_blank=True)
     errors = ConditionFault(many=True)  # type: ignore[assignment]
     count = serializers.IntegerField(allow_null=True)
+    margin = serializers.IntegerField(
+        allow_null=True, help_text="Of an estimate: with 95 % certainty the count is off by no more. Null: it is exact."
+    )
     sample = serializers.ListField(child=serializers.IntegerField(), help_text="A few of them that you see.")
     trouble = serializers.CharField(allow_blank=True, help_text="Why it could not be counted.")
 
@@ -113,7 +120,7 @@ class OperatorOf(serializers.Serializer[Any]):
 @example({
     "name": "person.country", "label": "Country", "group": "Person", "type": "text",
     "operators": [{"name": "is", "label": "is", "takes": "text"}], "choices": [], "where": [], "windowed": False,
-    "needs_days": False, "who": "", "offers": True,
+    "needs_days": False, "who": "", "hidden": False, "offers": True,
 })  # fmt: skip
 class ConditionFieldRow(serializers.Serializer[Any]):
     """One thing that conditions can ask."""
@@ -130,6 +137,7 @@ class ConditionFieldRow(serializers.Serializer[Any]):
     who = serializers.CharField(
         allow_blank=True, help_text="Takes `who`, a condition about those others: people or accounts."
     )
+    hidden = serializers.BooleanField(help_text="Not offered by builders; it can be asked all the same.")
     offers = serializers.BooleanField()
 
 
@@ -148,12 +156,12 @@ class Conditions(Resource):
     def check(self, request: Request) -> Response:
         """Try a condition out: what it says, what is wrong with it, of how many it holds. Nothing is kept."""
         given = self.given(Asked)
-        tried = trial.of(given["condition"], of=given["of"], at=self.now + live.INSTANT)
+        tried = trial.of(given["condition"], of=given["of"], at=self.now + live.INSTANT, first=given["estimate"])
         seen = sight.sees(self.by, tried.sample)
         faults = [{"code": each.code, "node": list(each.steps), "detail": each.message} for each in tried.errors]
         return Response({
             "sentence": tried.sentence, "errors": faults, "count": tried.count,
-            "sample": [pk for pk in tried.sample if pk in seen], "trouble": tried.trouble,
+            "margin": tried.margin, "sample": [pk for pk in tried.sample if pk in seen], "trouble": tried.trouble,
         })  # fmt: skip
 
     @extend_schema(
@@ -172,34 +180,51 @@ class Conditions(Resource):
 
 @example({
     "id": 3, "of": "person", "slug": "plan", "label": "Plan", "type": "choice", "choices": ["free", "pro"],
+    "labels": {"pro": "Professional"}, "group": "Contract", "position": 1, "searchable": True, "hidden": False,
 })  # fmt: skip
 class FieldRow(Row):
     """One custom field: its values stand in `custom` under its slug."""
 
     choices = serializers.SerializerMethodField()
+    labels = serializers.SerializerMethodField()
 
     class Meta:
         model = Field
-        fields = ("id", "of", "slug", "label", "type", "choices")
+        fields = (
+            "id", "of", "slug", "label", "type", "choices", "labels", "group", "position", "searchable", "hidden",
+        )  # fmt: skip
         read_only_fields = fields
 
     def get_choices(self, field: Field) -> list[str]:
         return [value for value, _label in field.labelled()]
 
+    def get_labels(self, field: Field) -> dict[str, str]:
+        return {value: label for value, label in field.labelled() if label != value}
+
 
 @example({"label": "Plan", "choices": ["free", "pro", "team"]})
 class FieldChange(Strict):
-    """Another label, other choices."""
+    """Another label, other choices, other names of choices; where it stands, whether it is searchable or hidden."""
 
     label = serializers.CharField(max_length=200)  # type: ignore[assignment]
     choices = serializers.ListField(
         child=serializers.CharField(max_length=200), required=False, max_length=custom.MOST_CHOICES
     )
+    labels = serializers.DictField(
+        child=serializers.CharField(max_length=200), required=False, help_text="What choices are called, by value."
+    )
+    group = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    position = serializers.IntegerField(required=False, min_value=0, max_value=9999)
+    searchable = serializers.BooleanField(required=False)
+    hidden = serializers.BooleanField(required=False)
+    type = serializers.ChoiceField(
+        choices=Field.Type.choices, required=False, help_text="Another only while there are no values and no users."
+    )
 
 
 @example({"of": "person", "label": "Tariff", "type": "choice", "choices": ["free", "pro"]})
 class FieldNew(FieldChange):
-    """A new custom field. Its slug is made of the label; type and slug stay."""
+    """A new custom field. Its slug is made of the label, and stays."""
 
     of = serializers.ChoiceField(choices=Field.Of.choices)
     type = serializers.ChoiceField(choices=Field.Type.choices)
@@ -222,15 +247,14 @@ class Fields(Listed, Shown):
     @extend_schema(request=FieldChange)
     @transaction.atomic
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Rename a custom field, or give it other choices. Whoever has a value that is none any more keeps it."""
+        """Change a custom field. Whoever has a value that is no choice any more keeps it."""
         held, given = self.locked(), self.given(FieldChange, partial=True)
-        told = {"label": held.label, "choices": [value for value, _label in held.labelled()]} | given
-        custom.change(held, **told, by=self.by, now=self.now)
+        custom.change(held, **given, by=self.by, now=self.now)
         return self.answer(held)
 
     @extend_schema(responses={204: None})
     @transaction.atomic
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Remove a custom field. 409 while somebody has a value of it, or had, or a condition asks for it."""
+        """Remove a custom field. 409 while somebody has a value of it, or had, or something asks for it: `users`."""
         custom.remove(self.locked(), by=self.by, now=self.now)
         return Response(status=204)

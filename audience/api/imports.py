@@ -31,6 +31,7 @@ from kit.api.problems import Problem
 from kit.api.schema import described, example
 from kit.api.serializers import Row, Strict
 from kit.api.views import Listed, Shown
+from kit.models import Job
 
 MAPPING = {
     "type": "object",
@@ -192,6 +193,14 @@ class RollbackLine(serializers.Serializer[Any]):
         return [{"why": why, "number": number} for why, number in line.stays]
 
 
+@example({"job": 91, "state": "queued"})
+class PreviewBegun(serializers.Serializer[Any]):
+    """The job that works a preview out."""
+
+    job = serializers.IntegerField()
+    state = serializers.CharField()
+
+
 class ImportFilters(django_filters.FilterSet):
     """What the list of imports can be narrowed by."""
 
@@ -297,9 +306,31 @@ class Imports(Listed, Shown):
         methods=["get"], detail=True, url_path="rollback", pagination_class=None, filterset_class=None, bodiless=True
     )
     def foreseen(self, request: Request, pk: int) -> Response:
-        """Say what rolling the import back would do now. 409 when it cannot be rolled back."""
-        lines = rollback.preview(self.get_object(), now=self.now)
+        """Say what rolling the import back would do: now, or of a large one as its last preview found.
+
+        409 when it cannot be rolled back, and `preview_needed` while no preview of a large one has been worked out.
+        """
+        imported = self.get_object()
+        if rollback.is_quick(imported):
+            lines = rollback.preview(imported, now=self.now)
+        elif refused := rollback.refusal(imported):
+            raise refused
+        else:
+            job = rollback.foreseen(imported)
+            if job is None or job.state != Job.State.DONE:
+                said = _(
+                    "It is too large to be told at once. POST to rollback/preview/; ask again when its job is done."
+                )
+                raise Problem(409, "preview_needed", said, job=job.pk if job else None)
+            lines = rollback.lines_foreseen(job)
         return Response(RollbackLine(lines, many=True).data)
+
+    @extend_schema(request=None, responses={202: PreviewBegun}, operation_id="imports_rollback_foresee")
+    @action(methods=["post"], detail=True, url_path="rollback/preview", bodiless=True)
+    def foresee(self, request: Request, pk: int) -> Response:
+        """Have it worked out what rolling a large import back would do. 202 with its job; one does it at a time."""
+        job = rollback.foresee(self.get_object(), by=self.by, now=self.now)
+        return Response({"job": job.pk, "state": job.state}, status=202)
 
     @extend_schema(request=None, responses={202: ImportRow}, operation_id="imports_rollback")
     @foreseen.mapping.post

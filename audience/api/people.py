@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -34,13 +33,11 @@ from audience.api.subjects import (
 )
 from audience.importing import atonce
 from audience.models import Person
-from audience.subjects import erasure, people, querysets
-from audience.subjects.people import BadValue
+from audience.subjects import people, querysets
 from kit import addresses, exports, holding
 from kit.api.filtering import Whole
 from kit.api.schema import example
-from kit.api.serializers import Rows, Strict
-from kit.models import Job
+from kit.api.serializers import Rows
 
 SHOWN = {
     "id": 4711, "email": "ann@example.com", "first_name": "Ann", "last_name": "Lee", "phone": "", "title": "Head of IT",
@@ -173,26 +170,6 @@ class Everything(serializers.Serializer[Any]):
     person = serializers.ListField(child=serializers.DictField())
 
 
-@example({"confirm": "ann@example.com"})
-class EraseGiven(Strict):
-    """Whom to erase, said once more."""
-
-    confirm = serializers.CharField(max_length=400, help_text="The person's email or name.")
-
-
-@example({"id": 4711, "job": None, "named_in": []})
-class Erased(serializers.Serializer[Any]):
-    """That somebody is erased."""
-
-    id = serializers.IntegerField()
-    job = serializers.IntegerField(
-        allow_null=True, help_text="The long work that does it, where the database is large."
-    )
-    named_in = serializers.ListField(
-        child=serializers.CharField(), help_text="What was written for everybody and has the name still."
-    )
-
-
 class People(Subjects):
     """Everybody who is known, but the erased."""
 
@@ -200,7 +177,6 @@ class People(Subjects):
     queryset = Person.objects.all()
     serializer_class = PersonRow
     filterset_class = PeopleFilters
-    rights: ClassVar[Mapping[str, str]] = {**Subjects.rights, "erase": "erase"}
     create_one = staticmethod(people.create)
     change_one = staticmethod(people.change)
     upsert_one = staticmethod(people.upsert)
@@ -270,15 +246,3 @@ class People(Subjects):
         person = self.get_object()
         parts = list(holding.everything(person, merging.absorbed(person.pk)))
         return exports.whole(self.request._request, f"person-{person.pk}", parts, as_csv=as_csv, now=self.now)
-
-    @extend_schema(request=EraseGiven, responses={200: Erased, 202: Erased})
-    @action(methods=["post"], detail=True)
-    def erase(self, request: Request, pk: int) -> Response:
-        """Erase all that is known of a person, for good. Counts stay; the address is suppressed by its hash."""
-        person, given = self.get_object(), self.given(EraseGiven)
-        if not erasure.confirms(person, given["confirm"]):
-            raise BadValue("confirm", _("This is neither the email nor the name of this person."), "not_confirmed")
-        done = erasure.begin(person, by=self.by, now=self.now)
-        if isinstance(done, Job):
-            return Response({"id": person.pk, "job": done.pk, "named_in": []}, status=202)
-        return Response({"id": person.pk, "job": None, "named_in": done or []})

@@ -7,6 +7,7 @@ from audience.activity import channels, kinds, retractions
 from audience.conditions.tree import MOST_NODES, ConditionError
 from audience.subjects import custom, erasure, titles
 from audience.subjects.people import BadValue
+from audience.webforms import editing
 from kit.api import problems
 from kit.api.problems import Problem
 
@@ -22,7 +23,8 @@ def register_all() -> None:
     problems.register(ConditionError, _condition)
     problems.register(segments.Refused, _segment)
     problems.register(importing.Refused, _import)
-    problems.register(custom.Refused, problems.refusal(409, "field_refused"))
+    problems.register(custom.Refused, _field)
+    problems.register(editing.Refused, problems.refusal(409, "form_refused"))
     problems.register(kinds.Refused, problems.refusal(409, "kind_refused"))
     problems.register(channels.Refused, problems.refusal(409, "channel_refused"))
     problems.register(retractions.Refused, _retraction)
@@ -35,6 +37,11 @@ def register_all() -> None:
 def _bad_value(bad: BadValue) -> Problem:
     status = 409 if bad.code in CONFLICTS else 400
     return Problem(status, bad.code, bad.message, field=bad.field or None)
+
+
+def _field(refused: custom.Refused) -> Problem:
+    users = [{"what": str(each.what), "name": each.name} for each in refused.users]
+    return Problem(409, "field_refused", str(refused), field=refused.field, users=users or None)
 
 
 def _condition(error: ConditionError) -> Problem:

@@ -21,7 +21,7 @@ from rest_framework.response import Response
 
 from audience import merging
 from audience.models import Account, Identity, Import, Person, SegmentMember, Tagged
-from audience.subjects import accounts, listing, owners, people, sight, tags
+from audience.subjects import accounts, erasure, listing, owners, people, sight, tags
 from audience.subjects.people import BadValue
 from kit import addresses, users
 from kit.api.filtering import Moment, TrueOrFalse
@@ -29,7 +29,7 @@ from kit.api.problems import Problem
 from kit.api.schema import described, example
 from kit.api.serializers import Instant, Row, Strict
 from kit.api.views import Listed, Shown
-from kit.models import User
+from kit.models import Job, User
 from kit.sql import Sql, sql
 
 API = "api"  # the system whose ids are meant, and the source of what is written, unless the body names another
@@ -42,7 +42,7 @@ CUSTOM_SCHEMA = {
     "type": "object",
     "description": "Values of custom fields by slug: texts, numbers, true or false, days as 2025-03-31, money in minor "
     "units. See `/api/v1/fields/`.",
-    "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+    "additionalProperties": {"type": ["string", "number", "boolean", "array", "null"]},
 }
 
 
@@ -211,6 +211,28 @@ class OwnerGiven(Strict):
     owner = serializers.EmailField(allow_null=True)
 
 
+@example({"confirm": "ann@example.com"})
+class EraseGiven(Strict):
+    """Whom to erase, said once more."""
+
+    confirm = serializers.CharField(
+        max_length=400, help_text="The person's email or name; the account's domain or name."
+    )
+
+
+@example({"id": 4711, "job": None, "named_in": []})
+class Erased(serializers.Serializer[Any]):
+    """That somebody, or an account, is erased."""
+
+    id = serializers.IntegerField()
+    job = serializers.IntegerField(
+        allow_null=True, help_text="The long work that does it, where the database is large."
+    )
+    named_in = serializers.ListField(
+        child=serializers.CharField(), help_text="What was written for everybody and has the name still."
+    )
+
+
 # ---- filters ----
 
 
@@ -256,7 +278,7 @@ class Subjects(Listed, Shown):
     model: Model
     scope = "people"
     right = "people"
-    rights: ClassVar[Mapping[str, str]] = {"tags": "note", "bulk": "edit"}
+    rights: ClassVar[Mapping[str, str]] = {"tags": "note", "bulk": "edit", "erase": "erase"}
     orderings = ("pk", "updated_at", "first_seen_at", "created_at")
     lookup_value_converter = "int"
 
@@ -365,6 +387,18 @@ class Subjects(Listed, Shown):
         owner = user_named(given["owner"])
         owners.give(self.model, _only(row), owner, by=self.by, now=self.now, source=API)
         return self.answer(row)
+
+    @extend_schema(request=EraseGiven, responses={200: Erased, 202: Erased})
+    @action(methods=["post"], detail=True)
+    def erase(self, request: Request, pk: int) -> Response:
+        """Erase all that is known, for good. Counts stay; addresses are suppressed by their hash."""
+        row, given = self.get_object(), self.given(EraseGiven)
+        if not erasure.confirms(row, given["confirm"]):
+            raise BadValue("confirm", _now("This is not what it is called."), "not_confirmed")
+        done = erasure.begin(row, by=self.by, now=self.now)
+        if isinstance(done, Job):
+            return Response({"id": row.pk, "job": done.pk, "named_in": []}, status=202)
+        return Response({"id": row.pk, "job": None, "named_in": done or []})
 
 
 def _only(row: Any) -> Sql:

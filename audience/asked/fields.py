@@ -158,10 +158,11 @@ def _custom(of: str) -> Iterable[Field]:
         yield Field(
             f"{of}.custom.{each.slug}",
             each.label,
-            each.type,
+            "set" if each.type == CustomField.Type.SEVERAL else each.type,
             PERSON if of == "person" else BOTH,
-            Column(of, each.slug, f"custom.{each.slug}", how="custom"),
+            Column(of, each.slug, f"custom.{each.slug}", how="custom", indexed=each.searchable),
             choices=tuple(each.labelled()),
+            hidden=each.hidden,
             group=ABOUT_PERSON if of == "person" else ABOUT_ACCOUNT,
         )
 

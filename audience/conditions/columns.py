@@ -9,6 +9,7 @@ from kit.sql import Sql, join, sql
 TABLES = {"person": "audience_person", "account": "audience_account"}
 ID = r"^\d{1,18}$"
 NUMBER = r"^\s*-?\d{1,30}(\.\d{1,30})?([eE][+-]?\d{1,2})?\s*$"
+LIST = r'^\[("([^"\\]|\\["\\/bfnrt])*"(, ?"([^"\\]|\\["\\/bfnrt])*")*)?\]$'  # of texts, as JSON writes it
 DAY = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 
 # Of two who were made one, the values of the one who went are history: they never were the other's.
@@ -29,6 +30,9 @@ def typed(text: Sql, type: str) -> Sql:
             text,
             text,
         )
+    if type == "set":
+        each = sql('SELECT lower(v COLLATE "C") AS v FROM jsonb_array_elements_text(({})::jsonb) v', text)
+        return sql("(CASE WHEN {} ~ {} THEN (SELECT array_agg(v ORDER BY v) FROM ({}) each) END)", text, LIST, each)
     return sql("NULLIF({}, '')", text)
 
 
@@ -57,6 +61,19 @@ class Subjects:
         self.evidence = evidence
         self.changed: dict[str, dict[str, int]] = {"s": {}, "a": {}}
         self.with_account = False
+        self.narrowed: list[Sql] = []
+
+    def narrow(self, column: Column, found: Sql) -> None:
+        """Keep to those whom an index finds by their current values (`found`, over s), and those whose value was
+        another at the moment: who answers is always among them.
+        """
+        changed = sql(
+            "ARRAY(SELECT c.subject_id FROM audience_fieldchange c WHERE c.field = {} AND {} AND {})",
+            column.history,
+            OWN,
+            self.moment.later("c"),
+        )
+        self.narrowed.append(sql(" AND ({} OR s.id = ANY ({}))", found, changed))
 
     def value(self, column: Column, type: str) -> Sql:
         """The value as of the moment; NULL when unknown."""
@@ -94,7 +111,8 @@ class Subjects:
         """WHERE: first seen before the moment, not erased, among those asked for."""
         known = sql(" AND s.created_at < {}", self.moment.known) if self.moment.known else Sql("")
         only = sql(" AND s.id IN ({})", self.chosen) if self.chosen else Sql("")
-        return sql("s.erased_at IS NULL AND s.first_seen_at < {}{}{}", self.moment.at, known, only)
+        narrowed = join("", self.narrowed)
+        return sql("s.erased_at IS NULL AND s.first_seen_at < {}{}{}{}", self.moment.at, known, only, narrowed)
 
     def _alias(self, column: Column) -> str:
         if column.owner == self.of:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from audience.conditions import columns, registry, scan, tree
+from audience.conditions import columns, indexes, registry, scan, tree
 from audience.conditions.moment import Moment, Span
 from audience.conditions.registry import Aggregate, Ask, Column, Relation
 from audience.conditions.tree import All, AnyOf, Leaf, Node, Not
@@ -50,6 +50,7 @@ def table(
 def members(node: Node, *, of: str, at: datetime, known: datetime | None = None, among: Sql | None = None) -> Sql:
     """One statement with the subject_id of each of whom the condition holds; `table` says who is asked."""
     statement = Statement(of, Moment(at, known), among)
+    statement.narrow(node)
     return statement.select([], where=statement.holds(node, as_filter=True))
 
 
@@ -124,6 +125,16 @@ class Statement:
         self.relations: dict[tuple[str, str], tuple[str, Sql]] = {}
         self.leaves: dict[Leaf, int] = {}
         self.inner: list[Sql] = []
+
+    def narrow(self, node: Node) -> None:
+        """Let indexes say who can fulfil the condition at all: by what must hold for all of it to hold."""
+        for leaf in tree.needed(node):
+            answer = leaf.field.answer
+            if not isinstance(answer, Column) or not answer.indexed or answer.owner != self.of:
+                continue
+            stored = sql("(s.custom ->> {})", answer.name)
+            if found := indexes.finds(stored, leaf.field.type, leaf.how, leaf.operand):
+                self.subjects.narrow(answer, found)
 
     def beside(self, rows: Sql, alias: str, columns: Iterable[str]) -> None:
         """Join a statement of one's own with a row per subject_id; its columns can be taken as q.<column>."""

@@ -85,6 +85,7 @@ def _field(one: Field) -> dict[str, Any]:
         "windowed": one.windowed,
         "needs_days": one.needs_days,
         "who": one.who,
+        "hidden": one.hidden,
         "offers": isinstance(one.answer, Column) and one.type == "text",
     }
 

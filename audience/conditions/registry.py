@@ -33,12 +33,14 @@ class Column:
 
     `owner` is "person" or "account"; `name` the column, or the slug within `custom`; `history` the name under which
     changes are kept, None for a value that never changes; `how` is "stored", "custom" or "link" (is it set at all?).
+    `indexed`: there is an index over its current values (`conditions.indexes`).
     """
 
     owner: str
     name: str
     history: str | None
     how: str = "stored"
+    indexed: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ class Field:
     them. `who` is the kind of subject that a condition within it is about ("" where none is). `zero`: a subject of whom
     nothing is found has 0 rather than an unknown value; `always`: the value is never unknown. `counted` is the noun
     (`ngettext_lazy`) of sentences like “at least 3 activities”. `timed`: the value is an age in local days, which time
-    alone changes. `fades`: time alone can make it smaller, or no longer true.
+    alone changes. `fades`: time alone can make it smaller, or no longer true. `hidden`: builders do not offer it;
+    whoever asks it already goes on asking.
     """
 
     name: str
@@ -134,6 +137,7 @@ class Field:
     fades: bool = False
     counted: Any = field(default=None, compare=False)
     group: Text = field(default="", compare=False)
+    hidden: bool = field(default=False, compare=False)
 
     @property
     def operators(self) -> Mapping[str, Operator]:

@@ -135,6 +135,15 @@ def leaves(node: Node) -> Iterator[Leaf]:
             yield from leaves(part)
 
 
+def needed(node: Node) -> Iterator[Leaf]:
+    """The leaves of which each has to hold for the whole to hold."""
+    if isinstance(node, Leaf):
+        yield node
+    elif isinstance(node, All) or (isinstance(node, AnyOf) and len(node.parts) == 1):
+        for part in node.parts:
+            yield from needed(part)
+
+
 def turns(node: Node, to: bool = True) -> Iterator[tuple[Leaf, bool]]:
     """The leaves from left to right, each with the turn of its answer by which the whole may come to hold."""
     if isinstance(node, Leaf):

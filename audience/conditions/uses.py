@@ -18,12 +18,16 @@ Text = str | Promise
 
 @dataclass(frozen=True)
 class Use:
-    """One condition that is kept somewhere: what sort of thing keeps it, what that is called, where its page is."""
+    """One condition that is kept somewhere: what sort of thing keeps it, what that is called, where its page is.
+
+    What asks for fields without a condition, such as a form, names them in `fields`.
+    """
 
     what: Text
     name: str
     url: str
     condition: Any
+    fields: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.what} “{self.name}”"
@@ -41,8 +45,8 @@ def register(keeps: Keeps) -> None:
 
 
 def of_field(name: str) -> list[Use]:
-    """Every kept condition that asks the field of this name."""
-    return [use for keeps in _kept for use in keeps() if name in names(use.condition)]
+    """Everything kept that asks the field of this name."""
+    return [use for keeps in _kept for use in keeps() if name in use.fields or name in names(use.condition)]
 
 
 def by_field() -> dict[str, list[tuple[Use, Any]]]:

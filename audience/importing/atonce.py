@@ -315,6 +315,8 @@ def _wrong(what: str) -> str:
 def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, list):
+        return ";".join(value)
     return str(value)
 
 

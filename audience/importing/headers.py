@@ -36,6 +36,7 @@ SHOWN = 5  # sample values on the mapping page
 CUSTOM_TYPES: dict[str, Type] = {
     Field.Type.TEXT: values.TEXT,
     Field.Type.CHOICE: values.TEXT,
+    Field.Type.SEVERAL: values.TEXT,
     Field.Type.NUMBER: values.NUMBER,
     Field.Type.DATE: values.DATE,
     Field.Type.YES_NO: values.YES_NO,
@@ -247,7 +248,7 @@ def _custom_type(kind: Kind, slug: str, type_name: str, column: Column | None) -
     if known := Field.objects.filter(of=kind.custom, slug=slug).first():
         return CUSTOM_TYPES[known.type]
     type_name = type_name or (column.custom_type if column else Field.Type.TEXT)
-    if type_name not in CUSTOM_TYPES:
+    if type_name not in CUSTOM_TYPES or type_name == Field.Type.SEVERAL:  # of which a file does not say the choices
         reason = _("There is no type “%(type)s”. There are: %(types)s.")
         raise Refused("unknown_type", reason % {"type": type_name, "types": ", ".join(CUSTOM_TYPES)})
     return CUSTOM_TYPES[type_name]

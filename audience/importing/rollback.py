@@ -59,6 +59,7 @@ LINKS = {
     "account_id": "audience_account", "partner_id": "audience_account", "parent_id": "audience_account",
     "product_id": "audience_product", "owner_id": "kit_user",
 }  # fmt: skip
+NEVER = "brought by an import that was rolled back"  # why somebody is left out of figures
 BY_RULE = ("is_excluded", "excluded_reason")  # worked out anew in the end
 WORDS: dict[str, Any] = {
     "changed": gettext_lazy("changed since"),
@@ -623,6 +624,8 @@ def _return_with_history(back: Back, table: str, columns: Sequence[str], found: 
     given = [sql("g.{}", name(column)) if column != history.CUSTOM else Sql("v.object AS custom") for column in columns]
     relation = sql("SELECT s.id, {} {}", join(", ", given or [Sql("1 AS nothing")]), found)
     history.update(SUBJECTS[table], relation, columns, source=back.source, at=back.now, now=back.now, exact=True)
+    if history.ACCOUNT in columns:
+        history.roles_return(sql("SELECT id FROM ({}) returned", relation), [back.imported.created_at])
 
 
 def _reverse(back: Back, ids: Sequence[int]) -> None:
@@ -648,12 +651,16 @@ def _delete(table: str) -> Callable[[Back, Sequence[int]], None]:
 
 
 def _empty(table: str) -> Callable[[Back, Sequence[int]], None]:
-    """Subjects are emptied, not deleted: ledgers may speak of them, and a number that was given is given once."""
+    """Subjects are emptied, not deleted: ledgers may speak of them, and a number that was given is given once.
+
+    They never should have been there, so they are left out of every figure, also of those of the time before.
+    """
 
     def take(back: Back, ids: Sequence[int]) -> None:
         subjects = sql("SELECT unnest({}::bigint[])", list(ids))
         for leave in _leaving:
             leave(back, subjects)
+        exclusions.leave_out(SUBJECTS[table], subjects, reason=NEVER, source=back.source, now=back.now)
         for part, column in (("audience_identity", "subject_id"), ("audience_accountrole", f"{table[9:]}_id")):
             run(sql("DELETE FROM {} WHERE {} = ANY ({})", name(part), name(column), list(ids)))
         run(

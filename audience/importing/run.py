@@ -21,7 +21,7 @@ from audience.importing import reading, values, workbooks
 from audience.importing.reading import Layout
 from audience.importing.targets import ALL_PROPERTIES, CUSTOM, PROPERTIES, Kind, Target
 from audience.importing.values import Type
-from audience.models import Import
+from audience.models import Field, Import
 from kit import installation
 from kit.sql import Sql, name, run, sql, value
 
@@ -114,6 +114,13 @@ class Run:
     @cached_property
     def custom(self) -> list[Mapped]:
         return [each for each in self.mapped if each.target.startswith(CUSTOM)]
+
+    @cached_property
+    def chosen(self) -> dict[str, Field]:
+        """The custom fields among them whose values are choices, by slug."""
+        slugs = [each.target.removeprefix(CUSTOM) for each in self.custom]
+        found = Field.objects.filter(of=self.kind.custom, slug__in=slugs) if slugs else ()
+        return {each.slug: each for each in found if each.chosen}
 
     @cached_property
     def properties(self) -> list[Mapped]:

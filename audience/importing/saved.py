@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from audience.conditions import uses
 from audience.importing import headers, running
 from audience.importing.refusals import Refused
+from audience.importing.targets import CUSTOM
 from audience.models import Import, SavedMapping
 from kit import audit
 from kit.models import Job, User
+from kit.registry import registry
 
 ALIKE = 0.8  # the share of columns that two files must have in common
 LONGEST_NAME = SavedMapping._meta.get_field("name").max_length or 0
@@ -55,6 +59,16 @@ def fitted(saved: SavedMapping, header: Sequence[str]) -> tuple[dict[str, Any], 
         name: there(told) if isinstance(told, dict) else told for name, told in saved.mapping.get("options", {}).items()
     }
     return {**there({column: each for column, each in columns.items() if column not in fixed}), **fixed}, options
+
+
+def kept() -> Iterator[uses.Use]:
+    """The custom fields that mappings fill, for the register of who asks what."""
+    for each in SavedMapping.objects.order_by("name"):
+        of = getattr(registry.import_kinds.get(each.kind), "custom", "")
+        told = each.mapping.get("columns", {}).values()
+        fields = [field for some in told for field in ([some] if isinstance(some, str) else some)]
+        asked = {f"{of}.{field.partition(':')[0]}" for field in fields if of and field.startswith(CUSTOM)}
+        yield uses.Use(_("Mapping"), each.name, reverse("import_mapping", args=[each.pk]), None, tuple(sorted(asked)))
 
 
 @transaction.atomic

@@ -8,10 +8,12 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
+from audience.conditions.operators import fold
 from audience.importing import values
 from audience.importing.reading import Bad, Batch
 from audience.importing.run import Mapped, Run
 from audience.importing.targets import ALL_PROPERTIES
+from audience.models import Field
 from kit import addresses, copying
 from kit.sql import Sql, join, name, rows, run, sql
 
@@ -202,7 +204,30 @@ def _as_json(work: Run, mapped: Mapped, place: dict[str, int]) -> Sql:
     value = Sql(f"v{place[mapped.target]}")
     if _is_money(mapped):
         value = _minor(work, value, place)
+    if chosen := work.chosen.get(mapped.target.partition(".")[2]):
+        return _choice(chosen, value)
     return sql("to_jsonb({}::text)", value) if mapped.type.name in ("date", "instant") else sql("to_jsonb({})", value)
+
+
+def _choice(field: Field, told: Sql) -> Sql:
+    """A choice by its value, whichever of its names a file has for it; several are parted by semicolons."""
+    known = json.dumps({fold(word): value for word, value in field.words().items()}, ensure_ascii=False)
+
+    def value(text: Sql) -> Sql:
+        return sql('coalesce({}::jsonb ->> lower({} COLLATE "C"), {})', known, text, text)
+
+    if field.type != Field.Type.SEVERAL:
+        return sql("to_jsonb({})", value(told))
+    return sql(
+        """(SELECT jsonb_agg(each.v ORDER BY each.at) FROM (
+              SELECT v, min(array_position({}::text[], v)) AS at FROM (
+                SELECT {} AS v FROM regexp_split_to_table({}, {}) part WHERE btrim(part) <> '') named
+              GROUP BY v) each)""",
+        [each for each, _label in field.labelled()],
+        value(Sql("btrim(part)")),
+        told,
+        r"[;\n]",
+    )  # fmt: skip
 
 
 def _object(pairs: Sequence[tuple[str, Sql]]) -> Sql:

@@ -49,6 +49,7 @@ class Making:
         self.moment = Moment(at)
         self.subjects = columns.Subjects(of, self.moment, Sql(""))
         self.contacts: list[str] = []
+        self.with_channel = False
 
     def field(self, field: registry.Field) -> Sql:
         assert isinstance(field.answer, registry.Column)
@@ -61,28 +62,51 @@ class Making:
 
     def channel(self) -> Sql:
         """The channel of the first act towards us that has one; of an account, its people's too."""
+        self.with_channel = True
+        return Sql("came.channel")
+
+    def _first_channels(self) -> Sql:
+        """`subject_id, channel` of everybody of whom there is such an act: one walk along an index that holds all that
+        is asked, in the order of people and dates. To look each one's first act up takes seven times as long.
+        """
+        of_people = sql(
+            """SELECT DISTINCT ON (act.person_id) act.person_id AS subject_id, act.channel, act.occurred_at, act.id
+               FROM audience_activity act WHERE act.person_id IS NOT NULL AND {}
+               ORDER BY act.person_id, act.occurred_at, act.id""",
+            self._counts(),
+        )
         if self.of == "person":
-            return sql("(SELECT first.channel FROM ({}) first)", self._first("person_id = s.id"))
+            return of_people
         return sql(
-            """(SELECT first.channel FROM (
-                  ({}) UNION ALL
-                  SELECT theirs.* FROM audience_person p CROSS JOIN LATERAL ({}) theirs WHERE p.account_id = s.id) first
-                ORDER BY first.occurred_at, first.id LIMIT 1)""",
-            self._first("account_id = s.id"),
-            self._first("person_id = p.id"),
+            """SELECT DISTINCT ON (each.subject_id) each.subject_id, each.channel FROM (
+                 SELECT p.account_id AS subject_id, theirs.channel, theirs.occurred_at, theirs.id
+                 FROM ({}) theirs JOIN audience_person p ON p.id = theirs.subject_id WHERE p.account_id IS NOT NULL
+                 UNION ALL
+                 SELECT own.* FROM audience_account a CROSS JOIN LATERAL (
+                   SELECT act.account_id, act.channel, act.occurred_at, act.id FROM audience_activity act
+                   WHERE act.account_id = a.id AND {} ORDER BY act.occurred_at, act.id LIMIT 1) own) each
+               ORDER BY each.subject_id, each.occurred_at, each.id""",
+            of_people,
+            self._counts(),
         )
 
-    def _first(self, whose: str) -> Sql:
+    def _counts(self) -> Sql:
+        """That an act (act) is towards us, has a channel, and was not taken back."""
         return sql(
-            f"""SELECT act.channel, act.occurred_at, act.id FROM audience_activity act
-                WHERE act.{whose} AND act.occurred_at < {{}} AND act.direction = 'inbound' AND act.channel <> ''
-                  AND act.reversal_of_id IS NULL AND NOT {{}} ORDER BY act.occurred_at, act.id LIMIT 1""",
+            """act.occurred_at < {} AND act.direction = 'inbound' AND act.channel <> '' AND act.reversal_of_id IS NULL
+               AND act.id NOT IN ({})""",
             self.moment.at,
-            activities.is_reversed("act"),
+            activities.REVERSED,
         )
 
     def joins(self) -> Sql:
         """What the traits taken so far need beside the subjects."""
+        came = Sql("")
+        if self.with_channel:
+            came = sql("LEFT JOIN ({}) came ON came.subject_id = s.id ", self._first_channels())
+        return sql("{}{}", came, self._of_contacts())
+
+    def _of_contacts(self) -> Sql:
         if not self.contacts:
             return Sql("")
         people = columns.Subjects("person", self.moment, Sql(""))

@@ -11,6 +11,7 @@ from audience.merging.merges import (
     absorbed,
     changed_since,
     compare,
+    goes_since,
     look_again,
     merge,
     merged,
@@ -24,6 +25,7 @@ from audience.merging.merges import (
 from audience.merging.rows import changed, note_changed, renumber
 
 __all__ = [
-    "Choice", "Comparison", "Refused", "absorbed", "changed", "changed_since", "compare", "look_again", "merge",
+    "Choice", "Comparison", "Refused", "absorbed", "changed", "changed_since", "compare", "goes_since", "look_again",
+    "merge",
     "merged", "note_changed", "of_subject", "part", "part_refusal", "refusal", "renumber", "since", "whither",
 ]  # fmt: skip

@@ -42,9 +42,10 @@ ADDRESS = {"person": "email", "account": "domain"}  # by which the world finds a
 class Refused(ValueError):
     """It cannot be done now; the message says why, in the user's words, `code` to programs."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, first: Merge | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.first = first  # the merge to undo before
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def merge(
     for join_them, _part in registry.joinings:
         join_them(made, by=by, now=now)
     made.moved = rows.move(made)
-    _empty(of, other.pk, now)
+    _empty(of, other.pk, survivor.pk, now)
     _write(of, survivor.pk, _without_circle(given, survivor, other), source=_source(made), now=now)
     _see_first(of, survivor.pk, other.first_seen_at, now)
     _remember_addresses(made, before)
@@ -215,9 +216,9 @@ def _flat(snapshot: Mapping[str, Any]) -> dict[str, Any]:
     return plain | {f"{history.CUSTOM}.{slug}": each for slug, each in snapshot[history.CUSTOM].items()}
 
 
-def _empty(of: str, pk: int, now: datetime) -> None:
-    run(sql("UPDATE {} SET {}, updated_at = {}, erased_at = {} WHERE id = {}",
-            _table(of), history.emptied(rows.MODELS[of]), now, now, pk))  # fmt: skip
+def _empty(of: str, pk: int, into: int, now: datetime) -> None:
+    run(sql("UPDATE {} SET {}, updated_at = {}, erased_at = {}, merged_into = {} WHERE id = {}",
+            _table(of), history.emptied(rows.MODELS[of]), now, now, into, pk))  # fmt: skip
 
 
 def _write(of: str, pk: int, given: Mapping[str, Any], *, source: str, now: datetime) -> None:
@@ -329,11 +330,15 @@ def part_refusal(merge: Merge) -> Refused | None:
     if survivor is None or survivor.erased_at:
         if into := whither(merge.survivor_id):
             said = _("#%(id)s was itself merged into #%(into)s since. Undo that first.")
-            return Refused("merged_further", said % {"id": merge.survivor_id, "into": into})
+            further = Merge.objects.filter(merged_id=merge.survivor_id, undone_at=None).first()
+            return Refused("merged_further", said % {"id": merge.survivor_id, "into": into}, further)
         return Refused("erased", _("Whoever this was has been erased since, and with them what they were."))
-    if newer := Merge.objects.filter(survivor_id=merge.survivor_id, undone_at=None, pk__gt=merge.pk).first():
-        said = _("#%(other)s was merged into the same one later. Undo that first.")
-        return Refused("newer", said % {"other": newer.merged_id})
+    for newer in reversed(_newer(merge)):
+        if tangled := rows.tangled(merge, newer):
+            said = _("#%(other)s was merged into the same one later, and that put %(what)s of both into one order. "
+                     "Undo that first.")  # fmt: skip
+            what = ", ".join(_(each) for each in tangled)
+            return Refused("newer", said % {"other": newer.merged_id, "what": what}, newer)
     return _taken(merge, survivor)
 
 
@@ -350,11 +355,19 @@ def _taken(merge: Merge, survivor: Any) -> Refused | None:
     return None
 
 
+def _newer(merge: Merge) -> list[Merge]:
+    """The standing merges into the same one that came later, in their order."""
+    later = Merge.objects.filter(survivor_id=merge.survivor_id, undone_at=None, pk__gt=merge.pk)
+    return list(later.order_by("pk"))
+
+
 @transaction.atomic
 def part(merge: Merge, *, by: User | None, now: datetime) -> Merge:
-    """Part two who were made one: each has again what was theirs. What came since stays with the survivor.
+    """Part two who were made one: each has again what was theirs. What came since and names the one who went goes with
+    them; what names nobody stays with the survivor, and so do values that somebody has changed since.
 
-    Values that somebody has changed since the merge stay, too. Both are said not to be the same. Raises Refused.
+    Later merges into the same one stand, and are undone afterwards as if this one had never been. Both are said not to
+    be the same. Raises Refused.
     """
     _held(merge.of, merge.survivor_id, merge.merged_id)
     merge = Merge.objects.select_for_update().get(pk=merge.pk)
@@ -362,6 +375,8 @@ def part(merge: Merge, *, by: User | None, now: datetime) -> Merge:
         raise refused
     of, source = merge.of, f"{_source(merge)} undone"
     _return_values(merge, source, now)
+    if of == "person":
+        history.roles_return(sql("SELECT {}::bigint", merge.survivor_id), [merge.merged_at])
     columns = [name(str(each.column)) for each in rows.MODELS[of]._meta.concrete_fields if each.column != "id"]
     run(
         sql(
@@ -374,6 +389,10 @@ def part(merge: Merge, *, by: User | None, now: datetime) -> Merge:
            .values_list(ADDRESS[of], flat=True)]  # fmt: skip
     Identity.objects.filter(system=FORMERLY, subject_id=merge.survivor_id, external_id__in=own).delete()
     rows.give_back(merge)
+    rows.follow_names(merge)
+    for newer in _newer(merge):
+        _without(merge, newer)
+        rows.stand_again(newer)
     for _join, part_them in registry.joinings:
         part_them(merge, by=by, now=now)
     consent.part(merge.survivor_id, merge.merged_id, since=merge.merged_at, source=_source(merge), by=by, now=now)
@@ -388,8 +407,22 @@ def part(merge: Merge, *, by: User | None, now: datetime) -> Merge:
     return merge
 
 
+def _without(merge: Merge, newer: Merge) -> None:
+    """What a later merge found is what there would have been without the earlier one."""
+    for key, (before, after) in merge.values.items():
+        if key in newer.values and newer.values[key][0] == after:
+            newer.values[key][0] = before
+    newer.save(update_fields=["values"])
+
+
+def goes_since(merge: Merge) -> list[tuple[str, int]]:
+    """What came since a merge and names the one who went, so that it goes with them: how many, by what they are."""
+    return sorted(rows.naming(merge).items())
+
+
 def since(merge: Merge) -> list[tuple[str, int]]:
     """What came since a merge and will stay with the survivor: how many rows, by what they are."""
+    goes = rows.naming(merge)
     found: dict[str, int] = {}
     for link in rows.links(merge.of):
         written = next((each.column for each in link.model._meta.concrete_fields
@@ -404,7 +437,8 @@ def since(merge: Merge) -> list[tuple[str, int]]:
         )  # fmt: skip
         if number:
             found[link.label] = found.get(link.label, 0) + number
-    return sorted(found.items())
+    stay = {label: number - goes.get(label, 0) for label, number in found.items()}
+    return sorted((label, number) for label, number in stay.items() if number > 0)
 
 
 def changed_since(merge: Merge) -> list[str]:

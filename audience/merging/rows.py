@@ -185,15 +185,15 @@ def renumber(model: Any, numbers: Mapping[int, int]) -> None:
 def give_back(merge: Merge) -> None:
     """Have the rows that a merge moved name the one again whom they named, and those put aside stand there again."""
     for kept in merge.rows.exclude(became=Became.CHANGED).order_by("-pk"):
-        model = _model(merge.of, kept)
+        model = _model(merge.of, kept.table)
         if kept.became == Became.MOVED:
             _move_back(merge, model, kept)
         else:
             _put_back(model, kept.was)
 
 
-def _model(of: str, kept: MergedRows) -> Any:
-    return next(link.model for link in links(of) if link.model._meta.db_table == kept.table)
+def _model(of: str, table: str) -> Any:
+    return next(link.model for link in links(of) if link.model._meta.db_table == table)
 
 
 def _move_back(merge: Merge, model: Any, kept: MergedRows) -> None:
@@ -221,6 +221,99 @@ def _put_back(model: Any, was: Sequence[Mapping[str, Any]] | None) -> None:
             table, columns, columns, table, json.dumps(was or []),
         )
     )  # fmt: skip
+
+
+# ---- what came since ----
+
+# Rows that say by themselves whose they are: the system that they are from, which knows only one of the two, or an
+# address that one of the two had. Values and consent have rules of their own.
+SOURCED = ("audience_activity", "audience_purchase", "audience_contract", "audience_case")
+
+
+def naming(merge: Merge) -> dict[str, int]:
+    """How many rows since the merge name the one who went, by what they are."""
+    return {
+        link.label: number
+        for link, which in _naming(merge)
+        if (number := value(sql("SELECT count(*) FROM {} t WHERE {}", link.table, which)))
+    }
+
+
+def follow_names(merge: Merge) -> None:
+    """Have the rows that came since the merge, and name the one who went, speak of them."""
+    for link, which in _naming(merge):
+        run(sql("UPDATE {} t SET {} = {} WHERE {}", link.table, link.named, merge.merged_id, which))
+
+
+def _naming(merge: Merge) -> Iterator[tuple[Link, Sql]]:
+    """The columns in which such rows may be, each with the condition on a row (t)."""
+    own = sql(
+        "SELECT unnest(ids)::bigint FROM audience_mergedrows WHERE merge_id = {} AND \"table\" = 'audience_identity' "
+        "AND became = {}",
+        merge.pk, str(Became.MOVED),
+    )  # fmt: skip
+    both = sql("i.subject_id IN ({}, {}) AND i.kind IN ('person', 'account')", merge.survivor_id, merge.merged_id)
+    theirs = sql("SELECT i.system FROM audience_identity i WHERE {} AND i.id IN ({})", both, own)
+    others = sql("SELECT i.system FROM audience_identity i WHERE {} AND i.id NOT IN ({})", both, own)
+    email = str(merge.was.get("email") or "").lower()
+    for link in links(merge.of):
+        table = link.model._meta.db_table
+        here = sql("t.{} = {}", link.named, merge.survivor_id)
+        if table in SOURCED and link.column in ("person_id", "account_id"):
+            from_theirs = sql("t.source IN ({}) AND t.source NOT IN ({})", theirs, others)
+            says = sql("lower(t.properties ->> 'email') = {}", email) if email else Sql("false")
+            yield link, sql("{} AND t.recorded_at > {} AND ({} OR {})", here, merge.merged_at, from_theirs, says)
+            if table == "audience_activity" and email:
+                form = sql("t.external_id IN (SELECT s.key::text FROM audience_submission s WHERE {})", _sent(email))
+                yield link, sql("{} AND t.recorded_at > {} AND {}", here, merge.merged_at, form)
+        if table == "audience_submission" and email:
+            sent = sql("t.id IN (SELECT s.id FROM audience_submission s WHERE {})", _sent(email))
+            yield link, sql("{} AND t.occurred_at > {} AND {}", here, merge.merged_at, sent)
+
+
+def _sent(email: str) -> Sql:
+    return sql("lower(s.answers ->> 'email') = {}", email)
+
+
+# ---- later merges, when an earlier one is undone ----
+
+
+def tangled(merge: Merge, newer: Merge) -> list[str]:
+    """What a later merge has put in order together with rows that this one brought, by what they are called."""
+    found = rows(
+        sql(
+            """SELECT DISTINCT theirs."table" FROM audience_mergedrows theirs JOIN audience_mergedrows ours
+               ON ours."table" = theirs."table" AND ours.ids && theirs.ids
+               WHERE theirs.merge_id = {} AND theirs.became = {} AND ours.merge_id = {} AND ours.became <> {}
+               ORDER BY 1""",
+            newer.pk, str(Became.CHANGED), merge.pk, str(Became.ASIDE),
+        )
+    )  # fmt: skip
+    return [_holder_of(_model(merge.of, table)).label for (table,) in found]
+
+
+def stand_again(newer: Merge) -> None:
+    """Rows that a later merge set aside because the other one had the same stand again where that is no longer so."""
+    for kept in newer.rows.filter(became=Became.ASIDE).order_by("pk"):
+        model = _model(newer.of, kept.table)
+        link = Link(model, kept.column, _holder_of(model))
+        if not link.holder.same or not kept.was:
+            continue
+        lacking = rows(
+            sql(
+                "SELECT theirs.id::text FROM jsonb_populate_recordset(NULL::{}, {}::jsonb) theirs WHERE NOT ({})",
+                link.table, json.dumps(kept.was), _is_said_already(link, newer.survivor_id),
+            )
+        )  # fmt: skip
+        ids = {pk for (pk,) in lacking}
+        if not ids:
+            continue
+        back = [{**each, kept.column: newer.survivor_id} for each in kept.was if str(each["id"]) in ids]
+        _put_back(model, back)
+        newer.rows.create(table=kept.table, became=Became.MOVED, column=kept.column, ids=sorted(ids))
+        kept.was = [each for each in kept.was if str(each["id"]) not in ids]
+        kept.ids = [pk for pk in kept.ids if pk not in ids]
+        kept.save(update_fields=["was", "ids"])
 
 
 def _remembers(link: Link) -> bool:

@@ -77,6 +77,13 @@ class Activity(models.Model):
             models.Index(
                 fields=["account", "occurred_at"], name="activity_of_account", condition=Q(account__isnull=False)
             ),
+            # The first channel of everybody, in one walk: best customers.
+            models.Index(
+                fields=["person", "occurred_at", "id"],
+                include=["channel"],
+                name="activity_first_channel",
+                condition=Q(person__isnull=False, direction="inbound", reversal_of__isnull=True) & ~Q(channel=""),
+            ),
             BrinIndex(fields=["recorded_at"], name="activity_recorded"),  # what is new
             # Whom a day or a window's end touches, whatever the order in which a file brought them.
             models.Index(fields=["occurred_at"], name="activity_by_time"),

@@ -64,6 +64,8 @@ class ConsentRecord(OneSubject):
     )
     reversal_of = models.ForeignKey("self", null=True, on_delete=models.DO_NOTHING, db_index=False)
     original_subject_id = models.BigIntegerField(null=True)
+    # The suppressions that it lifted, each its topic, keyed hash and since when it stood: they return with a mistake.
+    lifted = models.JSONField(null=True)
 
     class Meta:
         constraints = [one_subject("consent")]

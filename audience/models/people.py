@@ -40,6 +40,7 @@ class Subject(models.Model):
     created_source = _text(_("recorded by"))
     updated_at = models.DateTimeField(_("last change"), db_default=Now())
     erased_at = models.DateTimeField(_("erased"), null=True)
+    merged_into = models.BigIntegerField(null=True)  # the number of whom it went into; `merging.whither` goes further
 
     class Meta:
         abstract = True

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -22,7 +23,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from audience.models import Account, Field, FieldChange, Person
-from audience.subjects import names, querysets, sight
+from audience.subjects import known, names, querysets, sight
 from audience.subjects.exclusions import OWN_DOMAIN
 from kit import addresses, installation, money, pages, rights, users, writing
 from kit.forms import Day
@@ -109,6 +110,43 @@ class PersonField(forms.CharField):
         )
 
 
+class _Boxes(forms.CheckboxSelectMultiple):
+    """A box for each choice; what is ticked comes as one text, a line for each."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> str:
+        return str(data.get(name, ""))
+
+    def format_value(self, value: Any) -> list[str]:
+        return str(value or "").split("\n")
+
+
+class SeveralField(forms.MultipleChoiceField):
+    """Some of several choices; as data one text, so that what two users wrote is compared like any other."""
+
+    widget = _Boxes
+    hidden_widget = forms.HiddenInput
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:
+        return [each for each in str(value or "").split("\n") if each]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return set(self.to_python(self.prepare_value(initial))) != set(self.to_python(data))
+
+
+def _joined(data: Any, custom: Iterable[Field]) -> Any:
+    """What a browser sent, with the ticked boxes of each field as one text."""
+    names = [CUSTOM + each.slug for each in custom if each.type == Field.Type.SEVERAL]
+    if not names or not hasattr(data, "getlist"):
+        return data
+    data = data.copy()
+    for name in names:
+        data[name] = "\n".join(data.getlist(name))
+    return data
+
+
 def written_person(person: Person) -> str:
     """Somebody as forms write them, so that they are found again without a doubt."""
     return f"{names.of(person)} #{person.pk}"
@@ -128,9 +166,9 @@ class Subject(forms.Form):
     def __init__(self, user: Any, subject: Person | Account | None, data: Any = None, **given: Any) -> None:
         self.user, self.subject = user, subject
         self.currency = (getattr(subject, "currency", "") if subject else "") or str(installation.get("currency"))
-        self.custom = list(Field.objects.filter(of=self.of).order_by("label", "pk"))
+        self.custom = list(Field.objects.filter(of=self.of, hidden=False).order_by(*known.ORDER))
         initial = given.pop("initial", {}) | (_values(subject, self.custom, self.currency) if subject else {})
-        super().__init__(data, initial=initial, **given)
+        super().__init__(_joined(data, self.custom), initial=initial, **given)
         self.fields["owner"] = _owner_field(subject)
         for each in self.custom:
             self.fields[CUSTOM + each.slug] = custom_field(each, self.currency, initial.get(CUSTOM + each.slug))
@@ -154,8 +192,8 @@ class Subject(forms.Form):
         """The fields in their groups."""
         for label, inside in self.groups:
             yield label, [self[name] for name in inside if name in self.fields]
-        if self.custom:
-            yield _("Custom fields"), [self[CUSTOM + each.slug] for each in self.custom]
+        for group, some in groupby(self.custom, key=lambda each: each.group):
+            yield group or _("Custom fields"), [self[CUSTOM + each.slug] for each in some]
         if "is_excluded" in self.fields:
             yield _("In figures"), [self["is_excluded"], self["excluded_reason"]]
 
@@ -347,6 +385,9 @@ def custom_field(defined: Field, currency: str, current: Any) -> forms.Field:
         return Day(**given)
     if defined.type == Field.Type.YES_NO:
         return forms.ChoiceField(choices=[("", _("(empty)")), ("true", _("yes")), ("false", _("no"))], **given)
+    if defined.type == Field.Type.SEVERAL:
+        many = {str(each): str(each) for each in current or ()} | dict(defined.labelled())
+        return SeveralField(choices=list(many.items()), **given)
     if defined.type == Field.Type.CHOICE:
         choices = dict(defined.labelled())
         if current:
@@ -373,6 +414,8 @@ def _values(subject: Person | Account, custom: Iterable[Field], currency: str) -
 
 def _shown(defined: Field, raw: Any, currency: str) -> Any:
     """A stored custom value as its input takes it; what cannot be read as its type is shown as it is."""
+    if defined.type == Field.Type.SEVERAL:
+        return [str(each) for each in raw] if isinstance(raw, list) else []
     if raw is None or raw == "":
         return None
     text = str(raw)
@@ -390,7 +433,7 @@ def _shown(defined: Field, raw: Any, currency: str) -> Any:
 
 def _kept(defined: Field, value: Any, currency: str) -> Any:
     """A value of an input as it is stored; None empties it."""
-    if value is None or value == "":
+    if value in (None, "", []):
         return None
     if defined.type == Field.Type.NUMBER:
         return int(value) if value == int(value) else float(value)

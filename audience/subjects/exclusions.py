@@ -75,6 +75,16 @@ def by_hand(
     return changed
 
 
+def leave_out(model: type[Person] | type[Account], subjects: Sql, *, reason: str, source: str, now: datetime) -> int:
+    """Leave those of the subjects (one column of ids) out that count, with their history; how many changed."""
+    rows = sql(
+        """SELECT s.id, true AS is_excluded, {}::text AS excluded_reason FROM {} s
+           WHERE s.id IN ({}) AND NOT s.is_excluded""",
+        reason, Sql(model._meta.db_table), subjects,
+    )  # fmt: skip
+    return history.update(model, rows, ("is_excluded", "excluded_reason"), source=source, at=now, now=now, exact=True)
+
+
 def _plain(domain: str) -> str:
     """A domain as addresses are kept: lower case, punycode, without a leading @ or dot."""
     return addresses.ascii_domain(domain.strip().lower().lstrip("@."))

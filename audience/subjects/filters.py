@@ -33,8 +33,8 @@ from audience.models import (
     Tag,
     Tagged,
 )
-from audience.subjects import listing, querysets
-from kit import installation, users
+from audience.subjects import listing, querysets, searchable
+from kit import installation, money, users
 from kit.forms import Day
 
 EMPTY = "(empty)"  # in the address: the bucket of the missing value
@@ -195,6 +195,85 @@ class Extended(django_filters.FilterSet):
                 added = make()
                 added.parent, added.model = self, self.queryset.model
                 self.filters[name] = added
+        for field in searchable.marked(self.of):
+            if not field.hidden:
+                for name, added in _of_custom(field):
+                    added.parent, added.model = self, self.queryset.model
+                    self.filters[name] = added
+
+
+class CustomValue(django_filters.CharFilter):
+    """Those of whom a searchable custom field has this text, or begins with it; “(empty)” is a value of its own."""
+
+    def __init__(self, field: Field, operator: str, **given: Any) -> None:
+        super().__init__(label=given.pop("label", field.label), **given)
+        self.field_asked, self.operator = field, operator
+
+    def operand(self, value: Any) -> Any:
+        if self.field_asked.type == Field.Type.MONEY:
+            return money.minor(value, str(installation.get("currency")))
+        return value
+
+    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        if value in (None, "") or "\x00" in str(value):
+            return qs
+        if value == EMPTY:
+            ids = searchable.without_value(self.field_asked)
+        else:
+            ids = searchable.with_value(self.field_asked, self.operator, self.operand(value))
+        return qs.filter(pk__in=RawSQL(ids.text, ids.params))  # noqa: S611 - bound
+
+
+class CustomChoice(CustomValue):
+    """Those of whom a searchable custom field is this choice, or yes, or no."""
+
+    field_class = Choice
+
+    def __init__(self, field: Field) -> None:
+        super().__init__(field, "is", choices=lambda: self._choices())
+
+    def _choices(self) -> Iterator[tuple[str, Any]]:
+        yield "", _("Any")
+        yield EMPTY, _("(empty)")
+        yield from [("true", _("yes")), ("false", _("no"))] if self._is_yes_no else self.field_asked.labelled()
+
+    @property
+    def _is_yes_no(self) -> bool:
+        return self.field_asked.type == Field.Type.YES_NO
+
+    def operand(self, value: Any) -> Any:
+        return value == "true" if self._is_yes_no else value
+
+
+class CustomNumber(CustomValue):
+    """Those of whom a searchable number or amount is at least, or at most, so large."""
+
+    field_class = forms.DecimalField
+
+    def __init__(self, field: Field, operator: str, label: Any) -> None:
+        super().__init__(field, operator, label=label, max_digits=27, decimal_places=9)
+
+
+class CustomDay(CustomValue):
+    """Those of whom a searchable date is on this day or later, or before it."""
+
+    field_class = Day
+
+
+def _of_custom(field: Field) -> Iterator[tuple[str, CustomValue]]:
+    """The filters of a custom field, by their names in the address."""
+    name = f"custom.{field.slug}"
+    if field.chosen or field.type == Field.Type.YES_NO:
+        yield name, CustomChoice(field)
+    elif field.type in (Field.Type.NUMBER, Field.Type.MONEY):
+        yield f"{name}.least", CustomNumber(field, "at_least", format_lazy(_("{field}, at least"), field=field.label))
+        yield f"{name}.most", CustomNumber(field, "at_most", format_lazy(_("{field}, at most"), field=field.label))
+    elif field.type == Field.Type.DATE:
+        since = format_lazy(_("{field}, from"), field=field.label)
+        yield f"{name}.from", CustomDay(field, "on_or_after", label=since)
+        yield f"{name}.before", CustomDay(field, "before", label=format_lazy(_("{field}, before"), field=field.label))
+    else:
+        yield name, CustomValue(field, "starts_with", help_text=_("How it begins, or “(empty)”."))
 
 
 class People(Extended):
@@ -409,6 +488,25 @@ class Segments(django_filters.FilterSet):
     class Meta:
         model = Segment
         fields: list[str] = []
+
+
+class Fields(django_filters.FilterSet):
+    """Custom fields by word, whose they are, and whether they are hidden."""
+
+    SHOWN = (("yes", _("hidden")), ("no", _("shown")))
+
+    q = django_filters.CharFilter(field_name="label", lookup_expr="icontains", label=_("Search"), help_text=_("Name"))
+    of = django_filters.ChoiceFilter(choices=Field.Of.choices, label=_("Kept of"), empty_label=_("Any"))
+    hidden = django_filters.ChoiceFilter(
+        choices=SHOWN, method="by_shown", label=_("Hidden or shown"), empty_label=_("Any")
+    )
+
+    class Meta:
+        model = Field
+        fields: list[str] = []
+
+    def by_shown(self, rows: QuerySet[Field], name: str, value: str) -> QuerySet[Field]:
+        return rows.filter(hidden=value == "yes")
 
 
 class Stays(django_filters.FilterSet):

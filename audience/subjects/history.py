@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from audience.models import Account, Person
+from kit import installation
 from kit.sql import Sql, join, name, run, sql
 
 CUSTOM = "custom"
+ACCOUNT = "account_id"
 STAYS = (
-    "id", "created_at", "created_source", "first_seen_at", "updated_at", "erased_at", "is_excluded", "excluded_reason",
+    "id", "created_at", "created_source", "first_seen_at", "updated_at", "erased_at", "merged_into", "is_excluded",
+    "excluded_reason",
 )  # fmt: skip
 OBJECTS = (CUSTOM, "properties")  # values by key: what is said is laid over what was
 
@@ -91,6 +94,7 @@ def update(
                 INSERT INTO audience_fieldchange ({}, field, old, source, occurred_at, recorded_at)
                 SELECT changed.id, was.field, was.old, {}, {}, {} FROM changed CROSS JOIN LATERAL ({}) was
             )
+            {}
             UPDATE {} s SET {}, updated_at = {} FROM changed WHERE s.id = changed.id
             """,
             rows,
@@ -102,9 +106,47 @@ def update(
             at,
             now,
             join(" UNION ALL ", (_was(column) for column in columns)),
+            _ending_roles(at, now) if model is Person and ACCOUNT in columns else Sql(""),
             name(model._meta.db_table),
             join(", ", (sql("{} = changed.{}", name(column), name(f"new_{column}")) for column in columns)),
             now,
+        )
+    )
+
+
+def _ending_roles(at: datetime, now: datetime) -> Sql:
+    """Whoever leaves an account has no role in it any more, from that local day on.
+
+    Who has a role already where they go holds both accounts on purpose: only which of them is the first has changed.
+    """
+    day = at.astimezone(installation.zone()).date()
+    return sql(
+        """, left_roles AS (
+            UPDATE audience_accountrole role SET ends_on = greatest({}::date, role.starts_on), end_recorded_at = {}
+            FROM changed WHERE role.person_id = changed.id AND role.account_id = changed.old_account_id
+              AND role.ends_on IS NULL AND changed.new_account_id IS DISTINCT FROM changed.old_account_id
+              AND NOT EXISTS (SELECT FROM audience_accountrole there WHERE there.person_id = changed.id
+                              AND there.account_id = changed.new_account_id AND there.ends_on IS NULL))""",
+        day,
+        now,
+    )
+
+
+def roles_return(people: Sql, ended: Sequence[datetime]) -> int:
+    """Open the roles again that ended at these instants because somebody (`id`) left an account in which they are now.
+
+    A role that they have been given again meanwhile is open already.
+    """
+    return run(
+        sql(
+            """UPDATE audience_accountrole role SET ends_on = NULL, end_recorded_at = NULL FROM audience_person p
+               WHERE p.id = role.person_id AND p.account_id = role.account_id AND p.id IN ({})
+                 AND role.end_recorded_at = ANY ({}::timestamptz[])
+                 AND NOT EXISTS (SELECT FROM audience_accountrole again WHERE again.person_id = role.person_id
+                                 AND again.account_id = role.account_id AND again.role = role.role
+                                 AND again.ends_on IS NULL)""",
+            people,
+            list(ended),
         )
     )
 

@@ -9,7 +9,8 @@ from kit import registry
 from kit.models import AuditEntry, IdempotencyKey, Notice
 
 # Of somebody who has a role in them.
-DEALS_OF = "SELECT deal_id AS id, person_id AS subject_id FROM audience_dealrole"
+DEALS_OF = """SELECT deal_id AS id, person_id AS subject_id FROM audience_dealrole
+    UNION SELECT id, account_id FROM audience_deal WHERE account_id IS NOT NULL"""
 CHANGES_OF = """SELECT c.id, role.person_id AS subject_id
     FROM audience_dealstagechange c JOIN audience_dealrole role USING (deal_id)"""
 AMENDMENTS_OF = (
@@ -19,7 +20,15 @@ AMENDMENTS_OF = (
 SHARED = """held.account_id IS NOT NULL OR (SELECT count(DISTINCT person_id) FROM audience_dealrole
     WHERE deal_id = held.id) > 1"""
 # What figures were asked by: whether somebody counted, whose they were. Links and a yes or no, no words.
-KEPT_HISTORY = "held.field IN ('is_excluded', 'account', 'owner')"
+KEPT_HISTORY = "held.field IN ('is_excluded', 'account', 'parent', 'owner')"
+# A deal is its account's; without one it is that of the only person in it.
+EMPTY_DEALS = f"""
+    WITH subject (id) AS (SELECT unnest({{}}::bigint[])), theirs (id, subject_id) AS (
+        SELECT held.id, subject.id FROM audience_deal held JOIN subject ON subject.id = held.account_id
+        UNION SELECT held.id, min(subject.id) FROM audience_dealrole role JOIN subject ON subject.id = role.person_id
+            JOIN audience_deal held ON held.id = role.deal_id AND NOT ({SHARED}) GROUP BY held.id)
+    UPDATE audience_deal held SET name = '', reason = '', properties = '{{{{}}}}'
+    FROM theirs WHERE theirs.id = held.id"""
 # A refused row knows nobody; its cells may have somebody's address, or their name in the system that the file is from.
 REJECTS_OF = """
     SELECT r.id, i.subject_id FROM audience_identity i JOIN audience_import f ON f.source = i.system
@@ -29,15 +38,17 @@ REJECTS_OF = """
 # Entries of the trail tell in their values about whom they are, or about which deal.
 ENTRIES_OF = rf"""
     SELECT id, said.number::bigint AS subject_id FROM kit_auditentry,
-    LATERAL (VALUES (after ->> 'person'), (after ->> 'subject'), (before ->> 'person')) said (number)
+    LATERAL (VALUES (after ->> 'person'), (after ->> 'subject'), (before ->> 'person'),
+        (CASE WHEN NOT after ? 'person' THEN after ->> 'account' END)) said (number)
     WHERE said.number ~ '^\d{{1,18}}$'
     UNION SELECT entry.id, role.person_id FROM kit_auditentry entry
     JOIN audience_deal held ON held.id::text = entry.after ->> 'deal' AND NOT ({SHARED})
     JOIN audience_dealrole role ON role.deal_id = held.id"""
 # Answers of the API are kept as text: one person as a whole, or what was written of them.
-ANSWERS_OF = r"""SELECT id, (body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'person' END)::bigint AS subject_id
-    FROM (SELECT id, (answer ->> 'body')::jsonb AS body FROM kit_idempotencykey) kept
-    WHERE body ->> CASE WHEN body ? 'email' THEN 'id' ELSE 'person' END ~ '^\d{1,18}$'"""
+ANSWERS_OF = r"""SELECT id, number::bigint AS subject_id
+    FROM (SELECT id, body ->> CASE WHEN body ?| '{email,domain}' THEN 'id' ELSE 'person' END AS number
+          FROM (SELECT id, (answer ->> 'body')::jsonb AS body FROM kit_idempotencykey) answers) kept
+    WHERE number ~ '^\d{1,18}$'"""
 
 PAIRS_OF = """SELECT id, one_id AS subject_id FROM audience_duplicate
     UNION ALL SELECT id, other_id FROM audience_duplicate"""
@@ -71,16 +82,17 @@ TRACES_OF = """
 """
 # A row has the values of many; those of one are emptied, so that what others had can still return.
 EMPTY_TRACES = """
-    WITH subject (id) AS (SELECT {}::bigint),
+    WITH subject (id) AS (SELECT unnest({}::bigint[])),
     theirs ("table", ids) AS (
-        SELECT each, ARRAY[id] FROM subject, unnest('{{audience_person, audience_account}}'::text[]) each
+        SELECT each, array_agg(id) FROM subject, unnest('{{audience_person, audience_account}}'::text[]) each GROUP BY 1
         UNION ALL SELECT 'audience_purchase', array_agg(p.id) FROM audience_purchase p
             JOIN subject ON p.subject_id = subject.id
         UNION ALL SELECT 'audience_contract', array_agg(c.id) FROM audience_contract c
             JOIN subject ON c.subject_id = subject.id
         UNION ALL SELECT 'audience_case', array_agg(m.id) FROM audience_case m JOIN subject ON m.subject_id = subject.id
-        UNION ALL SELECT 'audience_deal', array_agg(deal_id) FROM audience_dealrole
-            JOIN subject ON person_id = subject.id)
+        UNION ALL SELECT 'audience_deal', array_agg(mine.id) FROM (
+            SELECT deal_id AS id FROM audience_dealrole JOIN subject ON person_id = subject.id
+            UNION SELECT d.id FROM audience_deal d JOIN subject ON d.account_id = subject.id) mine)
     UPDATE audience_importtrace held SET was = (
         SELECT array_agg(CASE WHEN row.id = ANY (theirs.ids) THEN '{{}}'::jsonb ELSE row.was END ORDER BY row.place)
         FROM unnest(held.ids, held.was) WITH ORDINALITY row (id, was, place))
@@ -90,7 +102,8 @@ EMPTY_TRACES = """
 def register_all() -> None:
     """Make every table of this floor that speaks of a subject known to merge, export and erasure."""
     holder = registry.holder
-    activities = "SELECT id, person_id AS subject_id FROM audience_activity WHERE person_id IS NOT NULL"
+    activities = """SELECT id, coalesce(person_id, account_id) AS subject_id FROM audience_activity
+        WHERE coalesce(person_id, account_id) IS NOT NULL"""
     # What is found by names comes before the names go.
     holder(models.Reject, "refused rows of imports", personal=("raw", "reason"), whose=REJECTS_OF)
     holder(models.RefusedSubmission, "refused submissions", goes=True, whose=REFUSED_OF, follows="true")
@@ -103,7 +116,7 @@ def register_all() -> None:
     holder(models.Activity, "activities", personal=("properties",), whose=activities, follows=BY_IMPORT)
     same_deal = "theirs.deal_id = ours.deal_id AND theirs.role = ours.role"
     holder(models.DealRole, "roles in deals", personal=("role",), same=same_deal)
-    holder(models.Deal, "deals", personal=("name", "reason", "properties"), whose=DEALS_OF, stays=SHARED)
+    holder(models.Deal, "deals", personal=("name", "reason", "properties"), whose=DEALS_OF, emptying=EMPTY_DEALS)
     holder(models.DealStageChange, "stages of deals", whose=CHANGES_OF)
     holder(models.Purchase, "purchases", personal=("properties",))
     holder(models.Contract, "contracts", personal=("name", "properties"))

@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from audience import consent, segments
 from audience.models import Account, ConsentRecord, Person, Segment, Tag, Topic
-from audience.subjects import exclusions, owners, tags
+from audience.subjects import erasure, exclusions, names, owners, tags
 from audience.subjects.people import BY_HAND, BadValue
 from kit import audit, bulk, users
 from kit.models import User
-from kit.sql import Sql, name, sql
+from kit.sql import Sql, name, rows, sql
 
 Model = type[Person] | type[Account]
 OFFERED = 300  # tags on offer
@@ -49,9 +49,9 @@ def register_all() -> None:
     )
 
 
-def _merge(model: Model, rows: QuerySet[Any]) -> str:
+def _merge(model: Model, chosen: QuerySet[Any]) -> str:
     """Two rows are compared on a page of their own; whoever was seen first is proposed to stay."""
-    pair = list(rows.order_by("first_seen_at", "pk").values_list("pk", flat=True)[:3])
+    pair = list(chosen.order_by("first_seen_at", "pk").values_list("pk", flat=True)[:3])
     if len(pair) != 2:
         raise bulk.Refused(_("Choose exactly two: they are compared before they become one."))
     return f"{reverse(f'{model.__name__.lower()}_merge', args=[pair[0]])}?with={pair[1]}"
@@ -139,8 +139,50 @@ def _actions(model: Model) -> Sequence[bulk.Action]:
             says=lambda data: str(data["reason"]),
             template="audience/_bulk_leave_out.html",
         ),
+        bulk.Action(
+            "erase",
+            gettext_lazy("Erase for good"),
+            "eraser",
+            "erase",
+            run=bound(_erase),
+            told=_told_erased,
+            typed=True,
+            shows=bound(_shows_erasure),
+            at_once=0,
+            chunk=erasure.TOGETHER,
+            own_transactions=True,
+        ),
         bulk.Action("merge", gettext_lazy("Merge two"), "merge", "merge", leads=bound(_merge)),
     )
+
+
+# ---- erasing ----
+
+NAMED = 10  # of those who would be erased
+
+
+def _erase(model: Model, subjects: Sql, data: bulk.Data, *, by: User | None, now: datetime) -> int:
+    """Names that stand in what is said to everybody are told on the page of each alone."""
+    try:
+        return erasure.erase_many(model, [pk for (pk,) in rows(subjects)], by=by, now=now)[0]
+    except erasure.Refused as refused:
+        raise bulk.Refused(str(refused)) from refused
+
+
+def _shows_erasure(model: Model, chosen: QuerySet[Any]) -> list[str]:
+    """Who it would be, and what it means."""
+    some = [names.of(each) for each in chosen.order_by("pk")[: NAMED + 1]]
+    more = [_("and others")] if len(some) > NAMED else []
+    said = _(
+        "Everything by which they are known goes for good, wherever it stands: values, their history, notes, letters, "
+        "waiting files. They leave every lifecycle, campaign and segment."
+    )
+    stays = _("Counts, dates, stages and amounts stay under a number, so that reports of the past are as they were.")
+    return [", ".join([*some[:NAMED], *more]), said, stays]
+
+
+def _told_erased(count: int, data: bulk.Data) -> str:
+    return ngettext("%(n)s was erased.", "%(n)s were erased.", count) % {"n": f"{count:,}"}
 
 
 # ---- tags ----

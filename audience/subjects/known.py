@@ -28,6 +28,7 @@ ACCOUNT = (
 CUSTOM = "custom."
 LINKS: dict[str, type[Model]] = {"account": Account, "parent": Account, "owner": User}
 LABELS = {"annual_revenue": gettext_lazy("Annual revenue")}  # where the column's own name speaks of units
+ORDER = ("group", "position", "label", "pk")  # of custom fields, wherever people see them
 LONGEST = 50  # earlier values of one field that a page shows; the ledger keeps them all
 
 
@@ -44,13 +45,18 @@ class Value:
 
 @dataclass
 class Line:
-    """One field of a subject: its value now, and the earlier ones, the newest first; `more` were left out."""
+    """One field of a subject: its value now, and the earlier ones, the newest first; `more` were left out.
+
+    A custom field stands in its `group`; a `hidden` one is shown to whoever asks for it.
+    """
 
     name: str
     label: str
     now: Value
     before: list[Value] = field(default_factory=list)
     more: int = 0
+    group: str = ""
+    hidden: bool = False
 
 
 def fields_of(subject: Person | Account) -> list[Line]:
@@ -60,14 +66,17 @@ def fields_of(subject: Person | Account) -> list[Line]:
     """
     changes = _changes(subject)
     of = Field.Of.PERSON if isinstance(subject, Person) else Field.Of.ACCOUNT
-    custom = {CUSTOM + each.slug: each for each in Field.objects.filter(of=of).order_by("label")}
+    custom = {CUSTOM + each.slug: each for each in Field.objects.filter(of=of).order_by(*ORDER)}
     linked = _linked(subject, changes)
     currency = subject.currency if isinstance(subject, Account) else ""
     lines = []
     for name in (*(PERSON if isinstance(subject, Person) else ACCOUNT), *custom):
         label = custom[name].label if name in custom else label_of(subject, name)
-        writer = _Writer(name, custom[name].type if name in custom else "", currency, linked)
-        lines.append(_line(subject, name, label, changes[name], writer))
+        writer = _Writer(name, custom.get(name), currency, linked)
+        line = _line(subject, name, label, changes[name], writer)
+        if name in custom:
+            line.group, line.hidden = custom[name].group, custom[name].hidden
+        lines.append(line)
     return lines
 
 
@@ -81,13 +90,17 @@ class _Writer:
     """How the values of one field are written for people."""
 
     name: str
-    type: str
+    custom: Field | None
     currency: str
     linked: dict[tuple[str, int], Any]
 
+    @property
+    def type(self) -> str:
+        return self.custom.type if self.custom else ""
+
     def value(self, raw: Any, source: str, since: datetime, until: datetime | None) -> Value:
         """`raw` is a current value, or the text of an old one."""
-        if raw is None or raw == "":
+        if raw in (None, "", [], "[]"):
             return Value("", source, since, until)
         if self.name in LINKS:
             link = self.linked.get((self.name, _number(raw) or 0))
@@ -100,11 +113,24 @@ class _Writer:
             return money.written(number, self.currency)
         if self.name == "employees" and number is not None:
             return pages.written(number)
+        if self.custom and self.custom.chosen:
+            return self.custom.label_of(listed(raw))
         if self.type == Field.Type.DATE:
             return _day(str(raw))
         if self.type == Field.Type.YES_NO and str(raw).lower() in ("true", "false"):
             return pages.written(str(raw).lower() == "true")
         return json.dumps(raw, ensure_ascii=False) if isinstance(raw, dict | list) else raw
+
+
+def listed(raw: Any) -> Any:
+    """Several choices as a list, also out of the text by which history keeps them; anything else as it is."""
+    if not isinstance(raw, str) or not raw.startswith("["):
+        return raw
+    try:
+        told = json.loads(raw)
+    except ValueError:
+        return raw
+    return told if isinstance(told, list) else raw
 
 
 def _line(subject: Person | Account, name: str, label: str, changes: list[FieldChange], writer: _Writer) -> Line:

@@ -15,6 +15,8 @@ from kit.registry import Named
 
 def of(subject: Person | Account) -> str:
     """The name; else email or domain; else the id under which another system knows the subject; else the number."""
+    if subject.merged_into:
+        return _("#%(id)s, merged into #%(into)s") % {"id": subject.pk, "into": subject.merged_into}
     if subject.erased_at:
         text = _("Erased person #%(id)s") if isinstance(subject, Person) else _("Erased account #%(id)s")
         return text % {"id": subject.pk}

@@ -241,7 +241,7 @@ def custom_values(of: str, values: Mapping[str, Any]) -> dict[str, Any]:
         if value not in (None, "") and not known[slug].takes(value):
             told = _("“%(field)s” takes %(what)s.") % (said | {"what": known[slug].taken()})
             raise BadValue(field, told, "wrong_type")
-    return {slug: value if value != "" else None for slug, value in values.items()}
+    return {slug: known[slug].in_order(value) if value != "" else None for slug, value in values.items()}
 
 
 def _one(subject_id: int, given: Mapping[str, Any], columns: Sequence[str], **more: Any) -> Sql:

@@ -25,6 +25,7 @@ from django.db.models import (
     Sum,
     Value,
 )
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Coalesce, NullIf
 from django.db.models.lookups import Contains, Exact, StartsWith
 
@@ -37,6 +38,7 @@ from audience.models import (
     Contract,
     Deal,
     DealRole,
+    Field,
     Identity,
     Person,
     Purchase,
@@ -44,7 +46,7 @@ from audience.models import (
 )
 from audience.models.people import ACCOUNT_NAMES, ACCOUNT_WORDS, PERSON_NAMES, PERSON_WORDS
 from audience.models.subjects import Folded, Words, first_filled
-from audience.subjects import listing, sight
+from audience.subjects import listing, searchable, sight
 
 Row = TypeVar("Row", bound=Model)
 
@@ -158,23 +160,27 @@ def identities_of(subject: Person | Account) -> QuerySet[Identity]:
 
 
 def find_people(rows: QuerySet[Person], text: str, *, by_account: bool = True) -> QuerySet[Person]:
-    """Of `rows`, those where every word begins a word of the name, the email, or an external id; or, unless not
-    `by_account`, of the account's name or domain. A word with an @ may stand anywhere in the email.
+    """Of `rows`, those where every word begins a word of the name, the email, an external id, or a searchable custom
+    field; or, unless not `by_account`, of the account's name or domain. An @ word may stand anywhere in an email.
     """
+    fields = searchable.marked("person")
     for word in words(text):
         ways = [Person.objects.filter(_begins_a_word(word, *PERSON_WORDS))]
         if "@" in word:
             ways.append(Person.objects.filter(Contains(Folded("email"), folded(word))))
         if by_account:
             ways.append(Person.objects.filter(account__in=_accounts_with(word).values("pk")))
+        ways += _with_custom(Person, word, fields)
         rows = rows.filter(pk__in=_either(ways, word, "person"))
     return rows
 
 
 def find_accounts(rows: QuerySet[Account], text: str) -> QuerySet[Account]:
-    """Of `rows`, those where every word begins a word of the name, the domain, or an external id."""
+    """Of `rows`, those where every word begins a word of the name or domain, an external id, or a searchable field."""
+    fields = searchable.marked("account")
     for word in words(text):
-        rows = rows.filter(pk__in=_either([_accounts_with(word)], word, "account"))
+        ways = [_accounts_with(word), *_with_custom(Account, word, fields)]
+        rows = rows.filter(pk__in=_either(ways, word, "account"))
     return rows
 
 
@@ -281,6 +287,11 @@ def _with_people(subject: Person | Account) -> QuerySet[Any, Any]:
 
 def _accounts_with(word: str) -> QuerySet[Account]:
     return Account.objects.filter(_begins_a_word(word, *ACCOUNT_WORDS))
+
+
+def _with_custom(model: type[Model], word: str, fields: Iterable[Field]) -> list[QuerySet[Any]]:
+    found = [searchable.beginning(model._meta.model_name or "", form, fields) for form in _forms(word)]
+    return [model._default_manager.filter(pk__in=RawSQL(ids.text, ids.params)) for ids in found if ids]  # noqa: S611
 
 
 def _begins_a_word(word: str, *columns: str) -> Q:

@@ -63,6 +63,8 @@ def values(request: HttpRequest) -> HttpResponse:
 def check(request: HttpRequest) -> HttpResponse:
     """What a condition says, what is wrong with it, of how many it holds, and ten of them. Nothing is written.
 
+    With `first` in the address the number may be an estimate; then `more` says that the exact one is to be asked for.
+
     For those who may write conditions: a count tells whether somebody with this very email is there.
     """
     of = _of(request)
@@ -70,12 +72,13 @@ def check(request: HttpRequest) -> HttpResponse:
         data = json.loads(request.body) if len(request.body) <= builder.LONGEST else None
     except (ValueError, RecursionError, RequestDataTooBig):
         data = "?"
-    tried = trial.of(data, of=of, at=timezone.now() + LIVE)
+    tried = trial.of(data, of=of, at=timezone.now() + LIVE, first="first" in request.GET)
     answer: dict[str, Any] = {
         "sentence": tried.sentence,
         "errors": [{"steps": error.steps, "reason": error.reason, "message": error.message} for error in tried.errors],
         "count": tried.count,
-        "counted": "" if tried.count is None else counted(tried.count, of),
+        "counted": "" if tried.count is None else counted(tried.count, of, tried.margin),
+        "more": tried.margin is not None,
         "sample": [
             {"name": names.of(each), "detail": _detail(each), "url": each.get_absolute_url()}
             for each in _subjects(request, of, tried.sample)
@@ -85,8 +88,17 @@ def check(request: HttpRequest) -> HttpResponse:
     return JsonResponse(answer)
 
 
-def counted(count: int, of: str) -> str:
-    """So many people or accounts, in words."""
+def counted(count: int, of: str, margin: int | None = None) -> str:
+    """So many people or accounts, in words; about so many, where there is a margin."""
+    if margin is not None:
+        told = {"shown": writing.number(count), "margin": writing.number(margin)}
+        if not count:
+            told_few = _("fewer than %(margin)s accounts") if of == "account" else _("fewer than %(margin)s people")
+            return told_few % told
+        about = (
+            _("about %(shown)s ± %(margin)s accounts") if of == "account" else _("about %(shown)s ± %(margin)s people")
+        )
+        return about % told
     if of == "account":
         words = ngettext("%(shown)s account", "%(shown)s accounts", count)
     else:

@@ -190,6 +190,7 @@ def merge(request: HttpRequest, pk: int) -> HttpResponse:
     }  # fmt: skip
     if shown["refusal"] is None:
         shown["since"] = merging.since(found)
+        shown["goes"] = merging.goes_since(found)
         shown["stays"] = [_label(model, key) for key in merging.changed_since(found) if _is_told(key)]
     return render(request, "audience/merge.html", shown)
 

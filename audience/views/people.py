@@ -129,6 +129,8 @@ def custom_columns(of: str) -> list[pages.Column]:
 
 def _custom(field: Field) -> Any:
     """The value as an import takes it: money in major units."""
+    if field.type == Field.Type.SEVERAL:
+        return lambda row: "; ".join(row.custom.get(field.slug) or ())
     if field.type != Field.Type.MONEY:
         return lambda row: row.custom.get(field.slug)
     currency = installation.get("currency")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from audience import merging
-from audience.models import Person
+from audience.models import Account, Person
 from audience.subjects import erasure, names, querysets, sight
 from kit import audit, exports, holding, rights
 from kit.models import Job
@@ -42,28 +42,52 @@ def person_everything(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @rights.needs("erase")
 def person_erase(request: HttpRequest, pk: int) -> HttpResponse:
-    """What goes, what stays, and the button; it cannot be taken back."""
-    person = _person(request, pk)
+    """What goes of a person, what stays, and the button; it cannot be taken back."""
+    return _erase(request, _person(request, pk), "audience/person_erase.html")
+
+
+@require_http_methods(["GET", "POST"])
+@rights.needs("erase")
+def account_erase(request: HttpRequest, pk: int) -> HttpResponse:
+    """The same of an account."""
+    named = Account.objects.annotate(external_id=querysets.external_id("account"))
+    account = sight.get(named, request.user, pk=pk, erased_at=None)
+    return _erase(request, account, "audience/account_erase.html")
+
+
+def _erase(request: HttpRequest, subject: Person | Account, template: str) -> HttpResponse:
     form = Sure(request.POST or None)
-    form.fields["confirm"].help_text = ", ".join(filter(None, [person.email, names.of(person)]))
+    if isinstance(subject, Account):
+        form.fields["confirm"].label = _("Type the name or the domain of this account")
+    form.fields["confirm"].help_text = ", ".join(erasure.confirmed_by(subject))
     if request.method == "POST" and form.is_valid():
-        if not erasure.confirms(person, form.cleaned_data["confirm"]):
-            form.add_error("confirm", _("This is neither the email nor the name of the person on this page."))
+        if not erasure.confirms(subject, form.cleaned_data["confirm"]):
+            wrong = _("This is neither the email nor the name of the person on this page.")
+            if isinstance(subject, Account):
+                wrong = _("This is neither the name nor the domain of the account on this page.")
+            form.add_error("confirm", wrong)
         else:
             try:
-                done = erasure.begin(person, by=audit.asker(request), now=timezone.now())
+                done = erasure.begin(subject, by=audit.asker(request), now=timezone.now())
             except erasure.Refused as refused:
                 form.add_error(None, str(refused))
             else:
-                if isinstance(done, Job):
-                    return redirect("job", pk=done.pk)
-                messages.success(request, _("All that was known of this person is erased."))
-                if done:
-                    said = _("The name stands still in what was written for everybody: %(where)s.")
-                    messages.warning(request, said % {"where": ", ".join(done)})
-                return redirect("person", pk=pk)
-    shown = {"person": person, "name": names.of(person), "form": form}
-    return render(request, "audience/person_erase.html", shown, status=400 if form.errors else 200)
+                return _erased(request, subject, done)
+    shown = {"subject": subject, "person": subject, "name": names.of(subject), "form": form}
+    return render(request, template, shown, status=400 if form.errors else 200)
+
+
+def _erased(request: HttpRequest, subject: Person | Account, done: Job | list[str] | None) -> HttpResponse:
+    if isinstance(done, Job):
+        return redirect("job", pk=done.pk)
+    said = _("All that was known of this person is erased.")
+    messages.success(
+        request, _("All that was known of this account is erased.") if isinstance(subject, Account) else said
+    )
+    if done:
+        still = _("The name stands still in what was written for everybody: %(where)s.")
+        messages.warning(request, still % {"where": ", ".join(done)})
+    return redirect(subject.get_absolute_url())
 
 
 def _person(request: HttpRequest, pk: int) -> Person:

@@ -35,8 +35,11 @@ def context(subject: Person | Account, request: HttpRequest, now: datetime) -> d
     deals = list(querysets.deals_of(subject)[: MOST + 1])
     contracts = list(querysets.contracts_of(subject, timezone.localdate(now))[: MOST + 1])
     cases = list(querysets.cases_of(subject)[: MOST + 1])
+    lines, hidden_shown = known.fields_of(subject), request.GET.get("hidden") == "1"
     return shown | {
-        "lines": known.fields_of(subject),
+        "lines": [line for line in lines if hidden_shown or not line.hidden],
+        "hidden_fields": sum(line.hidden for line in lines),
+        "hidden_shown": hidden_shown,
         "identities": querysets.identities_of(subject),
         "merges": merging.of_subject(subject.pk),
         "deals": deals[:MOST],

@@ -86,9 +86,18 @@ class Row(forms.Form):
     when = forms.ChoiceField(label=gettext_lazy("When"), choices=list(WHEN.items()), initial=ALWAYS)
     value = forms.CharField(label=gettext_lazy("Value"), max_length=500, required=False)
 
+    after = forms.ChoiceField(label=gettext_lazy("Only after an answer to"), required=False)
+    answer = forms.CharField(
+        label=gettext_lazy("That is"),
+        max_length=200,
+        required=False,
+        help_text=gettext_lazy("As it is kept, such as a choice, yes or no. Empty: any answer."),
+    )
+
     def __init__(self, *args: Any, choices: Sequence[Any] = (), **given: Any) -> None:
         super().__init__(*args, **given)
         self.fields["field"].choices = choices  # type: ignore[attr-defined]
+        self.fields["after"].choices = [("", _("(asked anyway)")), *choices[1:]]  # type: ignore[attr-defined]
         self.fields["label"].widget.attrs["placeholder"] = _("As the field is called")
         for each in self.fields.values():
             each.depends = True  # type: ignore[attr-defined]

@@ -10,6 +10,8 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
+from audience.conditions import uses
+from audience.models import Field as CustomField
 from audience.models import Form, FormEdition, Topic
 from audience.webforms import asking, filling
 from audience.webforms.asking import ALWAYS, EMAIL, HIDDEN, Asked
@@ -74,6 +76,14 @@ def close(form: Form, *, by: User | None, now: datetime) -> bool:
     return bool(closed)
 
 
+def kept() -> Iterator[uses.Use]:
+    """What each form asks, in its draft and as it is published, for the register of who asks what."""
+    for form in Form.objects.select_related("edition").order_by("name"):
+        some = [form.draft, form.edition.asked if form.edition and form.state == State.PUBLISHED else {}]
+        asked = {f"person.{each.field}" for told in some for each in asking.read(told).questions}
+        yield uses.Use(_("Form"), form.name, form.get_absolute_url(), None, tuple(sorted(asked)))
+
+
 def problems(asked: Asked) -> Iterator[str]:
     """What stands against publishing, each as a sentence."""
     offered = asking.offered()
@@ -89,6 +99,7 @@ def problems(asked: Asked) -> Iterator[str]:
             yield _("There is no field “%(field)s” any more.") % {"field": each.field}
         elif each.when == HIDDEN and not filling.fits(offered[each.field], each.value):
             yield _("“%(field)s” cannot be set to “%(value)s”.") % {"field": each.field, "value": each.value[:60]}
+    yield from _hanging(asked)
     topics = set(Topic.objects.filter(retired_at=None).values_list("slug", flat=True))
     for box in asked.boxes:
         if box.topic not in topics:
@@ -97,6 +108,33 @@ def problems(asked: Asked) -> Iterator[str]:
             yield _("Say in words what the box of “%(topic)s” agrees to.") % {"topic": box.topic}
     if asked.after_confirming and not asked.file:
         yield _("There is no file to hand out after confirming.")
+
+
+def _hanging(asked: Asked) -> Iterator[str]:
+    """What is wrong with questions that hang on the answer to another."""
+    offered, before = asking.offered(), set()
+    for each in asked.questions:
+        said = {"field": each.field, "other": each.after, "answer": each.answer[:60]}
+        if each.after and each.field == EMAIL:
+            yield _("The email is asked of everybody; it hangs on no answer.")
+        elif each.after and each.when == HIDDEN:
+            yield _("“%(field)s” is never asked, so it hangs on no answer.") % said
+        elif each.after and each.after not in before:
+            yield _("“%(field)s” hangs on “%(other)s”, which is not asked before it.") % said
+        elif each.after and each.answer and not _can_be(offered[each.after], each.answer):
+            yield _("“%(field)s” waits for the answer “%(answer)s”, which “%(other)s” never has.") % said
+        if each.when != HIDDEN and each.field in offered:
+            before.add(each.field)
+
+
+def _can_be(offered: asking.Offered, answer: str) -> bool:
+    if offered.custom is None:
+        return True
+    if offered.custom.type == CustomField.Type.YES_NO:
+        return answer.casefold() in asking.YES_NO
+    if offered.custom.chosen:
+        return answer.casefold() in {value.casefold() for value, _label in offered.custom.labelled()}
+    return True
 
 
 def _plain(told: dict[str, Any]) -> dict[str, Any]:

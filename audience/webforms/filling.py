@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audience.activity import visitors
-from audience.models import Field, Person
+from audience.models import Account, Field, Person
 from audience.models.fields import LARGEST, LONGEST_TEXT
 from audience.webforms import asking
-from audience.webforms.asking import CUSTOM, EMAIL, HIDDEN, Asked, Offered, Question
+from audience.webforms.asking import COMPANY, CUSTOM, EMAIL, HIDDEN, Asked, Offered, Question
 from kit import addresses
 from kit.forms import Day
 
@@ -45,11 +45,26 @@ class Filled(forms.Form):
         super().__init__(data, auto_id="f_%s", use_required_attribute=True)
         offered = asking.offered()
         self.asked = asked
+        self.depending = [each for each in questions if each.after and each.field in offered]
         for each in questions:
             if each.field in offered:  # a custom field may have been removed since
-                self.fields[each.field] = _field(offered[each.field], each)
+                self.fields[each.field] = made = _field(offered[each.field], each)
+                made.hangs_on = each if each.after else None  # type: ignore[attr-defined]
+                if each.after:  # a browser that does not hide it must not want an answer
+                    made.required = False
         for box in asked.boxes:
             self.fields[f"{TOPIC}{box.topic}"] = forms.BooleanField(label=box.wording, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """What is not put to somebody who has answered so is neither wanted nor kept, whatever was sent."""
+        cleaned = super().clean() or {}
+        for each in self.depending:
+            if not each.is_put(cleaned):
+                cleaned.pop(each.field, None)
+                self.errors.pop(each.field, None)
+            elif each.required and cleaned.get(each.field) in (None, "", [], False) and each.field not in self.errors:
+                self.add_error(each.field, _("This field is required."))
+        return cleaned
 
     @property
     def questions(self) -> list[Any]:
@@ -65,7 +80,7 @@ class Filled(forms.Form):
     def answers(self) -> dict[str, Any]:
         """What was answered, by field, as it is kept; hidden values among it, whatever was sent in their place."""
         told = {name: _kept(value) for name, value in self.cleaned_data.items() if not name.startswith(TOPIC)}
-        told = {name: value for name, value in told.items() if value not in (None, "")}
+        told = {name: value for name, value in told.items() if value not in (None, "", [])}
         offered = asking.offered()
         for each in self.asked.questions:
             if each.when == HIDDEN and each.field in offered and fits(offered[each.field], each.value):
@@ -80,7 +95,8 @@ class Filled(forms.Form):
 
 
 def values(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """Answers as the values of a person."""
+    """Answers as the values of a person; the company is a value of no column of theirs."""
+    answers = {name: value for name, value in answers.items() if name != COMPANY}
     custom = {name.removeprefix(CUSTOM): value for name, value in answers.items() if name.startswith(CUSTOM)}
     columns = {name: value for name, value in answers.items() if not name.startswith(CUSTOM)}
     return columns | ({"custom": custom} if custom else {})
@@ -117,6 +133,8 @@ def _set(offered: Offered, value: str) -> Any:
 def _to_clean(offered: Offered, value: str) -> Any:
     if offered.custom is not None and offered.custom.type == Field.Type.YES_NO:
         return value.strip().lower() in ("yes", "true", "1", "on")
+    if offered.custom is not None and offered.custom.type == Field.Type.SEVERAL:
+        return [each.strip() for each in value.split(";") if each.strip()]
     return value
 
 
@@ -131,6 +149,8 @@ def _field(offered: Offered, question: Question) -> forms.Field:
 def _of_column(offered: Offered, told: dict[str, Any]) -> forms.Field:
     if offered.name == EMAIL:
         return _Email(**told)
+    if offered.name == COMPANY:
+        return forms.CharField(max_length=Account._meta.get_field("name").max_length, **told)
     column: Any = Person._meta.get_field(offered.name)
     made = forms.CharField(max_length=column.max_length, **told)
     if offered.name == "phone":
@@ -141,6 +161,8 @@ def _of_column(offered: Offered, told: dict[str, Any]) -> forms.Field:
 def _of_custom(custom: Field, told: dict[str, Any]) -> forms.Field:
     if custom.type == Field.Type.CHOICE:
         return forms.ChoiceField(choices=[("", gettext_lazy("Choose …")), *custom.labelled()], **told)
+    if custom.type == Field.Type.SEVERAL:
+        return forms.MultipleChoiceField(choices=custom.labelled(), widget=forms.CheckboxSelectMultiple, **told)
     if custom.type == Field.Type.YES_NO:
         return forms.BooleanField(**told)
     if custom.type == Field.Type.DATE:

@@ -20,7 +20,9 @@ from django.utils.translation import gettext as _
 
 from audience import consent
 from audience.activity import activities, kinds, visitors
+from audience.belonging import domains
 from audience.models import (
+    Account,
     Activity,
     Form,
     FormEdition,
@@ -31,9 +33,9 @@ from audience.models import (
     Topic,
     Visitor,
 )
-from audience.subjects import people
+from audience.subjects import accounts, people
 from audience.webforms import asking, filling
-from audience.webforms.asking import CUSTOM, EMAIL, Box
+from audience.webforms.asking import COMPANY, CUSTOM, EMAIL, Box
 from kit import audit, notices, throttle, tokens, turns
 
 SOURCE = "forms"
@@ -134,6 +136,7 @@ def answered(visitor: Visitor | None) -> set[str]:
     found = {name for answers in told for name in answers}
     if visitor.proven:
         found |= {name for name in asking.COLUMNS if getattr(visitor.person, name)}
+        found |= {COMPANY} if visitor.person.account_id else set()
         found |= {f"{CUSTOM}{slug}" for slug, value in visitor.person.custom.items() if value not in (None, "")}
     return found
 
@@ -167,9 +170,26 @@ def _person(form: Form, sent: Sent, now: datetime) -> Person:
     turns.take("people", people.keys(SOURCE, None, email))
     if people.find(email=email) is None:  # where somebody known first came from, a form cannot know
         values.setdefault("source", sent.origin.get("utm_source") or form.name)
+    if account := _account(sent, email, now):
+        values["account"] = account
     person, _became = people.upsert(values, source=SOURCE, by=None, now=now, policy=Import.Policy.FILL)
     assert person is not None  # this policy passes over nobody
     return person
+
+
+def _account(sent: Sent, email: str, now: datetime) -> Account | None:
+    """The account that somebody's company is; None where none was told, or they are in one already.
+
+    It is found as files find theirs: by the domain of the email, where that is not everybody's; else by its name, but
+    not one of another domain. Else it is made.
+    """
+    name = str(sent.answers.get(COMPANY, "")).strip()
+    known = people.find(email=email)
+    if not name or (known and known.account_id):
+        return None
+    told = {"domain": domains.of(email) or None, "name": name}
+    turns.take("accounts", accounts.keys(SOURCE, external_id=None, **told))
+    return accounts.find(source=SOURCE, **told) or accounts.create(told, source=SOURCE, by=None, now=now)
 
 
 def _tell(submission: Submission, now: datetime) -> None:

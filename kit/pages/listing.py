@@ -149,8 +149,9 @@ class ListPage(View):
         if not count:
             messages.error(request, _("Nothing was done: none of the rows is there any more."))
             return redirect(view)
-        if request.POST.get("all") and request.POST.get("sure") != str(count):
-            return self._ask_whether(action, data, count, view)
+        sure = "".join(each for each in request.POST.get("sure", "") if each.isalnum())  # however it is written
+        if (request.POST.get("all") or action.typed) and sure != str(count):
+            return self._ask_whether(action, data, rows, count, view)
         by = audit.asker(request)
         done = bulk.do(self.rows_are, action, rows, data, count=count, by=by, now=timezone.now())
         if done.job:
@@ -179,14 +180,17 @@ class ListPage(View):
             raise bulk.Refused(_("No row was chosen."))
         return self._seen().filter(pk__in=[int(each) for each in named if len(each) < 19])  # a longer one is no row's
 
-    def _ask_whether(self, action: bulk.Action, data: bulk.Data, count: int, view: str) -> HttpResponse:
-        """The exact number before anything is done to all of them."""
+    def _ask_whether(
+        self, action: bulk.Action, data: bulk.Data, rows: QuerySet[Any], count: int, view: str
+    ) -> HttpResponse:
+        """The exact number before anything is done to all of them, or what has to be typed before it is done at all."""
+        every = bool(self.request.POST.get("all"))
         shown = {"count": count, "shown": writing.number(count)}
         given = [
             (name, value)
             for name, values in self.request.POST.lists()
             for value in values
-            if name not in ("csrfmiddlewaretoken", "sure", "id")
+            if name not in (("csrfmiddlewaretoken", "sure", "id") if every else ("csrfmiddlewaretoken", "sure"))
         ]
         context = {
             "action": action,
@@ -195,10 +199,13 @@ class ListPage(View):
             "view": view,
             "given": given,
             "said": action.says(data),
-            "is_long": count > bulk.AT_ONCE,
+            "is_long": count > action.at_once,
+            "every": every,
+            "shows": action.shows(rows),
+            "mistyped": action.typed and "sure" in self.request.POST,
             "crumbs": self.get_crumbs(),
         }
-        return render(self.request, "kit/bulk_sure.html", context)
+        return render(self.request, "kit/bulk_sure.html", context, status=400 if context["mistyped"] else 200)
 
     def _bulk(self) -> list[dict[str, Any]]:
         """The actions that the reader may do, each with its fields."""

@@ -711,7 +711,7 @@ class Builder {
       "data-k": `${leaf.id}:field`,
       value: field ? field.label : leaf.field,
     });
-    const all = this.catalogues[this.about(leaf.id)].map((each) => ({ value: each.name, label: each.label, group: each.group }));
+    const all = this.catalogues[this.about(leaf.id)].filter((each) => !each.hidden || each.name === leaf.field).map((each) => ({ value: each.name, label: each.label, group: each.group }));
     const combo = new Combobox({
       input,
       called: this.words.choose,
@@ -1099,13 +1099,22 @@ class Builder {
       this.asking?.abort();
       this.asking = new AbortController();
       try {
-        const answer = await asked(this.root.dataset.check, {
-          method: "POST",
-          headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": this.token() },
-          body: JSON.stringify(data),
-          signal: this.asking.signal,
-        });
-        if (turn === this.turn) this.told(answer); // an answer to what has changed since is dropped
+        const ask = (address) =>
+          asked(address, {
+            method: "POST",
+            headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": this.token() },
+            body: JSON.stringify(data),
+            signal: this.asking.signal,
+          });
+        const counts = this.root.hasAttribute("data-counts");
+        const answer = await ask(this.root.dataset.check + (counts ? "&first=1" : ""));
+        if (turn !== this.turn) return; // an answer to what has changed since is dropped
+        this.told(answer);
+        if (!answer.more) return;
+        this.root.dataset.counting = ""; // an estimate stands there; the exact count comes in its place
+        const exact = await ask(this.root.dataset.check);
+        if (turn !== this.turn) return;
+        this.told(exact.trouble ? { ...answer, more: false } : exact);
       } catch (error) {
         if (turn !== this.turn) return;
         const why = error.message === "signed out" ? this.words.signed_out : this.words.unreachable;

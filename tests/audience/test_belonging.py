@@ -6,12 +6,15 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
+from audience import merging
 from audience.belonging import domains, roles
+from audience.importing import rollback
 from audience.models import AccountRole, FieldChange, Person
 from audience.subjects import erasure, people
 from audience.subjects.people import BadValue
-from kit import holding, installation
+from kit import holding, installation, jobs
 from kit.models import AuditEntry, User
+from tests.asking import Api
 from tests.audience.importing.bringing import bring, counts
 from tests.factories import NOW, account, person
 
@@ -226,3 +229,65 @@ def test_a_salesperson_is_proposed_no_account_of_others(client):
     client.post(reverse("person_claim", args=[mine.pk]))
     mine.refresh_from_db()
     assert mine.account is None
+
+
+def open_roles(someone):
+    held = AccountRole.objects.filter(person=someone, ends_on=None).order_by("account__name")
+    return [(row.account.name, row.role) for row in held]
+
+
+def test_roles_end_when_their_holder_leaves_the_account_by_whatever_way(client, settings, tmp_path):
+    settings.UPLOADS = tmp_path
+    ada = User.objects.create_user("ada@example.com", "x", role=User.Role.MARKETER)
+    client.force_login(ada)
+    old, new = account(name="Old"), account(name="New")
+
+    def there(email):
+        someone = person(email=email, account=old)
+        roles.give(someone, old, "buyer", source="x", by=None, now=NOW, today=NOW.date())
+        return someone
+
+    by_hand, by_api, by_file = (there(f"{way}@x.example") for way in ("hand", "api", "file"))
+    client.post(
+        reverse("person_edit", args=[by_hand.pk]),
+        {
+            "email": by_hand.email,
+            "initial-email": by_hand.email,
+            "account": f"New #{new.pk}",
+            "initial-account": f"Old #{old.pk}",
+        },
+    )
+    Api(ada, "people:read", "people:write").patch(f"/people/{by_api.pk}/", {"account": {"id": new.pk}})
+    imported = bring("email,account\nfile@x.example,New\n", now=NOW)
+    for someone in (by_hand, by_api, by_file):
+        someone.refresh_from_db()
+        assert (someone.account, open_roles(someone)) == (new, []), someone.email
+        [ended] = AccountRole.objects.filter(person=someone)
+        assert ended.ends_on and ended.end_recorded_at, "the role ended, and its row stays"
+    jobs.run(rollback.begin(imported, by=None, now=NOW + timedelta(hours=1)).pk, NOW + timedelta(hours=1))
+    by_file.refresh_from_db()
+    assert (by_file.account, open_roles(by_file)) == (old, [("Old", "buyer")]), "back with the account"
+
+
+def test_whoever_holds_roles_in_several_accounts_keeps_them_when_only_the_first_account_changes():
+    one, two, three = (account(name=name) for name in ("One", "Two", "Three"))
+    someone = person(account=one)
+    for firm, role in ((one, "buyer"), (two, "user"), (three, "user")):
+        roles.give(someone, firm, role, source="x", by=None, now=NOW, today=NOW.date())
+    people.change(someone, {"account": two}, source="x", by=None, now=NOW)
+    assert open_roles(someone) == [("One", "buyer"), ("Three", "user"), ("Two", "user")]
+    people.change(someone, {"account": account(name="Four")}, source="x", by=None, now=NOW)
+    assert open_roles(someone) == [("One", "buyer"), ("Three", "user")], "they left Two, and no other"
+
+
+def test_a_merge_ends_roles_in_the_account_that_is_left_and_parting_opens_them_again():
+    one, two = account(name="One"), account(name="Two")
+    stays, goes = person(account=one), person(account=two)
+    roles.give(stays, one, "buyer", source="x", by=None, now=NOW, today=NOW.date())
+    later = NOW + timedelta(hours=1)
+    made = merging.merge(stays, goes, chosen={"account": True}, by=None, now=later)
+    stays.refresh_from_db()
+    assert (stays.account, open_roles(stays)) == (two, [])
+    merging.part(made, by=None, now=later + timedelta(hours=1))
+    stays.refresh_from_db()
+    assert (stays.account, open_roles(stays)) == (one, [("One", "buyer")])

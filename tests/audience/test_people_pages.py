@@ -458,11 +458,11 @@ def test_a_list_takes_the_same_few_queries_however_many_rows_it_shows(browser, d
         someone = person(first_name="a", account=account(name=f"A{number}"), country="DE")
         stages.place(someone.pk, version, to=known, reason="", by=None, at=days_ago(3), now=NOW)
     # session, user; keys, rows, count; on offer: countries, sources, industries, seniorities, title groups, stages,
-    # owners, tags; and for many at once: tags to put on, tags to take off, users, fixed lists to put into, to take out of
-    with django_assert_num_queries(20):
+    # owners, tags, searchable fields; and for many at once: tags to put on, tags to take off, users, fixed lists to put into, to take out of
+    with django_assert_num_queries(21):
         page(browser, reverse("people"))
-    # session, user; keys, rows, count; on offer: industries (remembered), countries, ownerships, stages
-    with django_assert_num_queries(15):
+    # session, user; keys, rows, count; on offer: industries (remembered), countries, ownerships, stages, searchable fields
+    with django_assert_num_queries(16):
         page(browser, reverse("accounts"))
 
 

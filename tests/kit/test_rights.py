@@ -39,7 +39,7 @@ TAKES = {
     "conditions_fields": SIGNED_IN, "conditions_values": "edit", "conditions_check": "edit",
     "person_new": "people", "person_edit": "people", "account_new": "people", "account_edit": "people",
     "person_tags": "note", "account_tags": "note", "person_owner": "people", "account_owner": "people", "tags": SIGNED_IN,
-    "person_everything": SIGNED_IN, "person_erase": "erase",
+    "person_everything": SIGNED_IN, "person_erase": "erase", "account_erase": "erase",
     "person_deal": "people", "account_deal": "people", "deal": SIGNED_IN, "deals": SIGNED_IN, "deal_board": SIGNED_IN,
     "deal_edit": "people", "deal_roles": "people", "pipelines": SIGNED_IN, "pipeline": "edit", "pipeline_new": "edit",
     "pipeline_remove": "edit", "pipeline_add_stage": "edit", "contracts": SIGNED_IN, "contract": SIGNED_IN,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,11 @@ import pytest
 
 from audience import live
 from audience.importing import rollback
-from audience.models import Person
+from audience.models import FieldChange, Person
 from lifecycle import stages
 from lifecycle.models import Membership, Movement
 from tests import factories
-from tests.audience.importing.bringing import NOW, bring
+from tests.audience.importing.bringing import NOW, bring, counts
 from tests.audience.importing.test_rollback import roll_back
 
 pytestmark = pytest.mark.django_db
@@ -72,3 +72,36 @@ def test_whom_rules_alone_have_moved_leaves_with_the_file() -> None:
     live.run_all(datetime.now(UTC))
     assert Membership.objects.filter(ended_at=None).count() == 0
     assert rollback.refusal(imported).code == "rolled_back"  # type: ignore[union-attr]
+
+
+def test_moves_of_people_who_were_there_before_come_in_again_after_a_rollback() -> None:
+    factories.published()
+    bring("email\na@x.de\nb@x.de\n")
+    bring(HEADER + "a@x.de,small,known,2025-01-01,\n", "stage_movements")
+    more = "a@x.de,small,engaged,2025-03-01,\na@x.de,small,won,2025-04-01,\nb@x.de,small,lead,2025-03-01,\n"
+    roll_back(bring(HEADER + more, "stage_movements"))
+    later = NOW + timedelta(hours=1)
+    again = bring(HEADER + more + "a@x.de,small,known,2025-01-01,\n", "stage_movements", now=later)
+    assert counts(again)["created"] == 3, "and what was known and stands is known still"
+    assert ledger("a@x.de")[-2:] == [("known", "engaged", "import"), ("engaged", "won", "import")]
+    won = Movement.objects.filter(membership__person__email="a@x.de").order_by("seq").last()
+    assert won is not None and won.evidence_at.isoformat()[:10] in ("2025-03-31", "2025-04-01")
+    assert won.occurred_at == NOW, "the ledger only grows: not before the rollback"
+    second = Membership.objects.get(person__email="b@x.de", ended_at=None)
+    assert (second.pass_number, second.stage.slug, second.entered_at) == (2, "lead", NOW)  # type: ignore[union-attr]
+    assert counts(bring(HEADER + more, "stage_movements", now=later)).get("created", 0) == 0
+    assert roll_back(again)["lifecycle_movement"][0] == 2
+
+
+def test_whoever_was_rolled_back_stands_in_no_figure_of_the_past() -> None:
+    factories.published()
+    bring("email\nstays@x.de\n")
+    imported = bring("email\na@x.de\n")
+    live.run_all(datetime.now(UTC))
+    before = Movement.objects.count()
+    roll_back(imported)
+    gone = Person.objects.get(erased_at__isnull=False)
+    assert gone.is_excluded and "rolled back" in gone.excluded_reason
+    told = FieldChange.objects.filter(person=gone, field="is_excluded", old="false")
+    assert told.exists(), "by which reports know that they have to look again"
+    assert Movement.objects.count() == before + 1, "the ledger tells it all the same"

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from audience import merging
 from audience.conditions import compile, tree
-from audience.models import Account, Activity, Field, FieldChange, Identity, Person
+from audience.models import Account, AccountRole, Activity, Field, FieldChange, Identity, Person, Purchase, Tagged
 from audience.subjects import accounts, people, tags
+from audience.subjects.names import of as called
+from kit.models import User
 from kit.sql import rows, sql
+from lifecycle import stages
 from tests import factories
 from tests.audience.importing.bringing import bring
 from tests.factories import NOW, days_ago
+from tests.merging import pairs
 
 pytestmark = pytest.mark.django_db
 
@@ -136,12 +143,88 @@ def test_a_chain_is_undone_from_its_end_and_every_row_comes_home() -> None:
     assert not Activity.objects.exclude(original_subject_id=None).exists()
 
 
-def test_of_several_who_went_into_one_the_last_is_parted_first() -> None:
-    one, two, three = (known(days_ago(50), email=f"{n}@a.example") for n in "abc")
-    first = merging.merge(one, two, by=None, now=NOW)
-    merging.merge(one, three, by=None, now=NOW)
-    with pytest.raises(merging.Refused, match="later"):
-        merging.part(first, by=None, now=NOW)
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_merges_into_one_are_undone_in_any_order_and_every_row_and_value_comes_home(order: tuple[int, int]) -> None:
+    ours = factories.person(email="a@x.de", city="", country="DE")
+    first = factories.person(email="b@x.de", city="Bonn", country="FR", first_seen_at=factories.days_ago(90))
+    second = factories.person(email="c@x.de", city="Cologne", country="IT", first_seen_at=factories.days_ago(99))
+    firm = factories.account(name="Acme")
+    for someone in (ours, first, second):
+        factories.activity(someone, NOW)
+    for someone in (first, second):  # the second one's are set aside, as the first one's are there by then
+        tags.add(Person, sql("SELECT {}::bigint AS subject_id", someone.pk), ["VIP"], source="x", by=None, now=NOW)
+        AccountRole.objects.create(person=someone, account=firm, role="buyer")
+    before = pairs.content()
+    made = [
+        merging.merge(ours, first, by=None, now=NOW),
+        merging.merge(ours, second, chosen={"city": True}, by=None, now=NOW),
+    ]
+    ours.refresh_from_db()
+    assert ours.city == "Cologne"
+    assert merging.part_refusal(made[0]) is None
+    merging.part(made[order[0]], by=None, now=NOW)
+    ours.refresh_from_db()
+    assert ours.city == ("Cologne" if order[0] == 0 else "Bonn")
+    assert list(Tagged.objects.filter(person=ours).values_list("tag__slug", flat=True)) == ["vip"]
+    made[order[1]].refresh_from_db()
+    merging.part(made[order[1]], by=None, now=NOW)
+    left = pairs.differences(before, pairs.content())
+    gone, _new, changed = left.pop("audience_fieldchange")
+    assert gone == changed == []
+    assert all(set(was) - {"updated_at"} == {key for key in was if was[key] == now[key]} - {"updated_at"}
+               for was, now in left.pop("audience_person")[2])  # fmt: skip
+    assert left == {}
+
+
+def test_what_two_merges_put_in_one_order_is_undone_from_its_end_and_the_page_leads_there(client: Client) -> None:
+    version = factories.published()
+    people = [factories.person(first_name=name) for name in ("A", "B", "C")]
+    for someone in people:
+        stages.place(someone.pk, version, to=version.stages.get(slug="known"), reason="", by=None, at=NOW, now=NOW)
+    made = [merging.merge(people[0], other, by=None, now=NOW) for other in people[1:]]
+    refused = merging.part_refusal(made[0])
+    assert refused is not None and refused.code == "newer" and refused.first == made[1]
+    assert "memberships" in str(refused)
+    client.force_login(User.objects.create_user("ada@example.com", "x", role=User.Role.ADMIN))
+    page = client.get(reverse("merge", args=[made[0].pk])).content.decode()
+    assert "Go to that merge" in page and reverse("merge", args=[made[1].pk]) in page
+    merging.part(made[1], by=None, now=NOW)
+    assert merging.part_refusal(made[0]) is None
+
+
+def test_what_came_since_goes_with_the_one_it_names_when_two_are_parted() -> None:
+    ours, theirs = factories.person(email="a@x.de"), factories.person(email="b@x.de")
+    for someone, system in ((ours, "crm"), (theirs, "shop"), (ours, "both"), (theirs, "both")):
+        Identity.objects.create(person=someone, system=system, kind="person", external_id=f"{system}-{someone.pk}")
+    made = merging.merge(ours, theirs, by=None, now=NOW)
+    later = NOW + timedelta(hours=1)
+
+    def came(source: str, **properties: str) -> Activity:
+        return factories.activity(ours, NOW, recorded_at=later, source=source, properties=properties)
+
+    goes = [came("shop"), came("web", email="B@x.de")]
+    stays = [came("crm"), came("both"), came("web"), came("web", email="a@x.de")]
+    bought = factories.purchase(ours, NOW)
+    Purchase.objects.filter(pk=bought.pk).update(recorded_at=later, source="shop")
+    assert dict(merging.goes_since(made)) == {"activities": 2, "purchases": 1}
+    assert dict(merging.since(made))["activities"] == 4
+    merging.part(made, by=None, now=later + timedelta(hours=1))
+    assert {each.person_id for each in Activity.objects.filter(pk__in=[each.pk for each in goes])} == {theirs.pk}
+    assert {each.person_id for each in Activity.objects.filter(pk__in=[each.pk for each in stays])} == {ours.pk}
+    bought.refresh_from_db()
+    assert bought.person_id == theirs.pk
+
+
+def test_a_merged_number_says_into_whom_it_went_wherever_it_is_called(client: Client) -> None:
+    ours, theirs = factories.person(email="a@x.de"), factories.person(email="b@x.de")
+    made = merging.merge(ours, theirs, by=None, now=NOW)
+    theirs.refresh_from_db()
+    assert called(theirs) == f"#{theirs.pk}, merged into #{ours.pk}"
+    client.force_login(User.objects.create_user("ada@example.com", "x", role=User.Role.ADMIN))
+    assert client.get(theirs.get_absolute_url()).url == ours.get_absolute_url()  # type: ignore[attr-defined]
+    merging.part(made, by=None, now=NOW)
+    theirs.refresh_from_db()
+    assert (theirs.merged_into, called(theirs)) == (None, "b@x.de")
 
 
 def test_what_cannot_be_merged_is_refused_with_its_reason() -> None:

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
 from audience import consent, importing, live
-from audience.models import Activity, ConsentRecord, Deal, FieldChange, Import, Person, Purchase, SegmentMember
-from audience.subjects import erasure
+from audience.models import (
+    Account,
+    AccountRole,
+    Activity,
+    ConsentRecord,
+    Contract,
+    Deal,
+    Field,
+    FieldChange,
+    Import,
+    Person,
+    Purchase,
+    SegmentMember,
+)
+from audience.subjects import accounts, erasure
 from campaigns import sending
 from campaigns.models import Enrollment, Letter, Message, Response
 from kit import holding, jobs, notes
-from kit.models import AuditEntry, Team, User
+from kit.models import AuditEntry, Job, Note, Team, User
 from kit.sql import rows, sql
 from lifecycle.models import Membership, Movement
 from reporting import integrity
 from scoring.models import Score
-from tests import asking
+from tests import asking, factories
 from tests.asking import Api
 from tests.audience.importing import bringing
 from tests.campaigns import making
@@ -131,6 +145,98 @@ def test_a_ledger_lets_go_of_what_is_personal_in_an_erasure_and_at_no_other_time
             Movement.objects.update(actor="somebody else")
         with pytest.raises(Exception, match="append-only"), transaction.atomic():
             Movement.objects.all().delete()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said", "left"),
+    [
+        ("小明", "王", "今天王小明说他不来了。", "今天{}说他不来了。"),
+        ("小明", "王", "CEO王小明和Ann Bell", "CEO{}和Ann Bell"),
+        ("", "欧阳娜娜", "请联系欧阳娜娜。", "请联系{}。"),
+        ("Ann", "Bell", "请联系Ann Bell先生，不是Ann Bellow", "请联系{}先生，不是Ann Bellow"),
+        ("太郎", "山田", "山田太郎さんへ", "{}さんへ"),
+    ],
+)
+def test_names_within_running_chinese_and_japanese_are_found(first, last, said, left):
+    someone, other = person(first_name=first, last_name=last), person()
+    told = activity(other, NOW, properties={"said": said})
+    note = notes.add(other.pk, said, by=None, now=NOW)
+    erasure.erase(someone, by=None, now=LATER)
+    told.refresh_from_db(), note.refresh_from_db()
+    assert note.body == told.properties["said"] == left.format(f"#{someone.pk}")
+
+
+# ---- accounts ----
+
+
+def test_nothing_by_which_an_account_was_known_is_found_and_its_people_and_figures_stay(client, settings, tmp_path):
+    settings.UPLOADS = tmp_path
+    by = User.objects.create_user("ada@perennial.example", "x", role=User.Role.ADMIN)
+    Field.objects.create(of="account", slug="motto", label="Motto", type="text", created_at=NOW)
+    told = {"name": "Zwirbelwerk Old", "domain": "zwirbel.example", "city": "Quedlinheim", "external_id": "ZW-99812"}
+    gone = accounts.create(told, source="crm", by=by, now=days_ago(9))
+    accounts.change(
+        gone, {"name": "Zwirbelwerk & Sons", "domain": "zwirbelwerk.example", "custom": {"motto": "Spin it"}},
+        source="crm", by=by, now=days_ago(8),
+    )  # fmt: skip
+    ann = person(email="ann@zwirbelwerk.example", account=gone, last_name="Weaver")
+    deal = factories.deal(ann, days_ago(3), name="Looms for Zwirbelwerk & Sons", account=gone, amount=900_00)
+    contract = Contract.objects.create(
+        account=gone, name="Spindle care", starts_on=NOW.date(), annual_value=100, currency="EUR", external_id="k",
+        source="crm", recorded_at=NOW,
+    )  # fmt: skip
+    AccountRole.objects.create(person=ann, account=gone, role="buyer")
+    notes.add(ann.pk, "Works at zwirbelwerk & sons (ZW-99812, www.zwirbelwerk.example).", by=by, now=NOW)
+    notes.add(gone.pk, "Pays late on Fridays", by=by, now=NOW)
+    words = ("zwirbelwerk &", "zwirbelwerk old", "quedlinheim", "zw-99812", "spin it", "spindle care", "fridays",
+             "www.zwirbel", "zwirbel.example")  # fmt: skip
+    assert {word for _table, word in worlds.found(*words)} == set(words)
+    client.force_login(by)
+    wrong = client.post(f"/accounts/{gone.pk}/erase/", {"confirm": "Zwirbel"})
+    assert wrong.status_code == 400 and Account.objects.get(pk=gone.pk).name
+    page = client.post(f"/accounts/{gone.pk}/erase/", {"confirm": "zwirbelwerk & sons"}, follow=True)
+    assert "All that was known of this account is erased." in page.content.decode()
+    live.run_all(LATER)
+    assert worlds.found(*words) == []
+    ann.refresh_from_db(), deal.refresh_from_db(), contract.refresh_from_db()
+    assert (ann.email, ann.account_id) == ("ann@zwirbelwerk.example", gone.pk), "each person is erased by themselves"
+    assert (deal.name, deal.amount, deal.account_id, contract.annual_value) == ("", 900_00, gone.pk, 100)
+    assert AccountRole.objects.get().ends_on is not None
+    assert "Erased account" in client.get(ann.get_absolute_url()).content.decode()
+    Api(by).refused("post", f"/accounts/{gone.pk}/erase/", {"confirm": "x"}, 404, "not_found")
+
+
+def test_an_accounts_name_that_is_also_somebodys_own_stays_where_it_is_theirs():
+    gone, other = factories.account(name="Ford"), person(first_name="Harrison", last_name="Ford")
+    note = notes.add(other.pk, "Asked about Ford.", by=None, now=NOW)
+    erasure.erase(gone, by=None, now=LATER)
+    note.refresh_from_db(), other.refresh_from_db()
+    assert (note.body, other.last_name) == ("Asked about Ford.", "Ford")
+
+
+def test_many_are_erased_as_long_work_after_their_number_was_typed(client, monkeypatch):
+    monkeypatch.setattr(erasure, "TOGETHER", 2)
+    by = asking.user(User.Role.ADMIN)
+    gone = [person(email=f"p{n}@quuxmany.example", first_name="Quuxmany", last_name=f"No{n}") for n in range(5)]
+    stays = person(email="stays@quuxmany.example", first_name="Stays")
+    notes.add(stays.pk, "Knows Quuxmany No3 and p4@quuxmany.example", by=by, now=NOW)
+    client.force_login(by)
+    asked = {"action": "erase", "id": [each.pk for each in gone]}
+    page = client.post("/people/", asked).content.decode()
+    assert "Quuxmany No0" in page and "Type 5, the number of rows" in page and not Job.objects.exists()
+    page = client.post("/people/", asked | {"sure": "4"})
+    assert page.status_code == 400 and "Nothing was done" in page.content.decode() and not Job.objects.exists()
+    answer = client.post("/people/", asked | {"sure": "5"})
+    job = Job.objects.get()
+    assert answer.url.endswith(f"/jobs/{job.pk}/")
+    erasure.erase(gone[0], by=by, now=NOW)  # as if the work had been interrupted after one
+    assert jobs.run(job.pk, LATER)
+    job.refresh_from_db()
+    assert (job.state, job.result["told"]) == (Job.State.DONE, "4 were erased.")
+    assert Person.objects.filter(erased_at=None).get() == stays
+    assert worlds.found("quuxmany no", "p4@quuxmany") == []
+    assert Note.objects.get(subject_id=stays.pk).body == f"Knows #{gone[3].pk} and #{gone[4].pk}"
+    assert AuditEntry.objects.filter(action="person.erase").count() == 5
 
 
 # ---- what is counted stays ----
@@ -400,3 +506,36 @@ def test_erasing_waits_for_who_is_just_sending_and_then_says_so():
         assert eraser.is_alive()
     eraser.join(20)
     assert refused and Person.objects.get(pk=ada.pk).email == EMAIL
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_files_are_read_before_anybody_is_held_and_what_came_meanwhile_is_looked_at_too(
+    settings, tmp_path, monkeypatch
+):
+    settings.UPLOADS = tmp_path
+    someone, read = person(email=EMAIL), Path.open
+    told = {"kind": "people", "file_name": "x.csv", "header": ["email"], "source": "crm", "created_at": NOW}
+    files = [tmp_path / name for name in ("first.csv", "late.csv", "other.csv")]
+    for file, who in zip(files, (EMAIL, EMAIL, "else@x.example"), strict=True):
+        file.write_text(f"email\n{who}\n")
+    for file in (files[0], files[2]):
+        Import.objects.create(path=str(file), **told)
+    free: list[bool] = []
+
+    def others_can_write() -> None:
+        with transaction.atomic():
+            free.append(Person.objects.select_for_update(nowait=True).get(pk=someone.pk).email == EMAIL)
+        if not Import.objects.filter(path=str(files[1])).exists():  # comes while the others are read
+            Import.objects.create(path=str(files[1]), **told)
+
+    def opened(path, *args, **given):
+        if path in files:
+            in_another_connection(others_can_write).join()
+        return read(path, *args, **given)
+
+    monkeypatch.setattr(Path, "open", opened)
+    assert erasure.erase(someone, by=None, now=NOW) == []
+    monkeypatch.undo()
+    someone.refresh_from_db()
+    assert len(free) > 3 and all(free)
+    assert (someone.email, [each.exists() for each in files]) == ("", [False, False, True])

@@ -35,6 +35,7 @@ ABOUT = {
         ("account", "account_people", "account_timeline", "account_edit", "account_tags", "account_owner",
          "account_deal", "account_record", "account_contract", "account_roles", "account_claim", "account_case",
          "account_merge", "partner_certify"), "account"
+         "account_merge", "account_erase"), "account"
     ),
     **dict.fromkeys(("deal", "deal_edit", "deal_roles"), "deal"),
     **dict.fromkeys(("contract", "contract_edit", "contract_amend"), "contract"),

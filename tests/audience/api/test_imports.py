@@ -10,6 +10,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from audience.importing import rollback
 from audience.models import Import, Person
 from kit import jobs
 from kit.models import IdempotencyKey, User
@@ -199,3 +200,17 @@ def test_a_whole_import_is_rolled_back_and_told_of_before_and_after(api: Api) ->
     assert done["rollback"]["state"] == "done" and done["rolled_back_at"]
     assert not Person.objects.filter(erased_at=None).exists()
     problem(api.client.post(f"/api/v1{place}rollback/"), 409, "rolled_back")
+
+
+def test_of_a_large_import_a_job_says_what_rolling_it_back_would_do(api: Api, monkeypatch: Any) -> None:
+    monkeypatch.setattr(rollback, "AT_HAND", 0)
+    place = f"/imports/{send(api).json()['id']}/rollback/"
+    problem(api.client.post(f"/api/v1{place}preview/"), 409, "busy")
+    work()
+    problem(api.client.get(f"/api/v1{place}"), 409, "preview_needed")
+    begun = api.client.post(f"/api/v1{place}preview/")
+    again = api.client.post(f"/api/v1{place}preview/")
+    assert begun.status_code == again.status_code == 202 and begun.json()["job"] == again.json()["job"]
+    work()
+    [line] = api.client.get(f"/api/v1{place}").json()
+    assert (line["label"], line["goes"]) == ("People", 2)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 import pytest
 from django import forms
 from django.core.cache import cache
 from django.db import InternalError, connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audience.asked.builder import ConditionField
@@ -15,7 +19,7 @@ from audience.conditions import compile, offering, tree, trial
 from audience.models import Field, Person
 from kit import reading
 from kit.models import User
-from kit.sql import Sql, value
+from kit.sql import Sql, run, value
 from tests.factories import account, activity, person, published
 
 pytestmark = pytest.mark.django_db
@@ -253,3 +257,39 @@ def test_a_limit_of_time_holds_for_what_is_within_and_takes_it_back():
     assert ada.first_name == "Bea"
     assert value(Sql("SELECT current_setting('statement_timeout')")) == before
     assert connection.is_usable()
+
+
+def test_among_many_the_first_answer_is_an_estimate_with_its_margin_and_the_exact_one_follows(
+    signed_in: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(Sql(
+        "INSERT INTO audience_person (first_seen_at, country) SELECT now() - interval '1 day', "
+        "CASE WHEN i %% 4 = 0 THEN 'DE' ELSE 'FR' END FROM generate_series(1, 6000) i"
+    ))  # fmt: skip
+    ask = json.dumps({"field": "person.country", "op": "is", "value": "DE"})
+
+    def told(address: str, condition: str = ask) -> Any:
+        return signed_in.post(address, condition, content_type="application/json").json()
+
+    few = told("/conditions/check/?of=person&first=1")
+    assert (few["count"], few["counted"], few["more"]) == (1500, "1,500 people", False), "few are counted at once"
+    monkeypatch.setattr(trial, "MANY", 1000)
+    monkeypatch.setattr(trial, "ASKED", 2000)
+    first = told("/conditions/check/?of=person&first=1")
+    margin = int(re.search(r"± ([\d,]+)", first["counted"])[1].replace(",", ""))  # type: ignore[index]
+    assert first["more"] and first["counted"].startswith("about 1,") and 0 < margin < 300
+    assert abs(first["count"] - 1500) <= margin and len(first["sample"]) == 10
+    assert told("/conditions/check/?of=person&first=1") == first, "it does not flicker"
+    assert told("/conditions/check/?of=person")["counted"] == "1,500 people"
+    nobody = told(
+        "/conditions/check/?of=person&first=1", json.dumps({"field": "person.country", "op": "is", "value": "X"})
+    )
+    assert nobody["counted"].startswith("fewer than ") and nobody["more"]
+
+    with CaptureQueriesContext(connection) as asked:
+        trial.of(json.loads(ask), of="person", at=timezone.now(), first=True)
+    counting = next(each["sql"] for each in asked if "WITH held" in each["sql"])
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + counting.replace("%", "%%"), [])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Seq Scan on audience_person" not in plan, "the drawn ones are looked up, and nobody else is read"

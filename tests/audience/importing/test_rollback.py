@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from audience import importing, live
+from audience import consent, importing, live
 from audience.importing import rollback
-from audience.models import Import, Person
+from audience.models import Import, Person, Suppression, Topic
 from audience.subjects import people
 from kit import jobs, notes
 from kit.models import AuditEntry, Job, User
@@ -324,3 +325,21 @@ def test_whoever_was_scored_listed_or_moved_by_rules_goes_and_whoever_has_a_note
     done = roll_back(imported)
     assert done["person"] == (1, {"notes": 1})
     assert list(Person.objects.filter(erased_at=None)) == [cy]
+
+
+def test_a_suppression_that_a_brought_consent_lifted_returns_with_its_day() -> None:
+    bring("email\nann@x.de\nbob@x.de\n")
+    topic = Topic.objects.create(slug="letters", label="Letters")
+    early = NOW - timedelta(days=9)
+    for email in ("ann@x.de", "bob@x.de"):
+        someone = Person.objects.get(email=email)
+        consent.withdraw(someone, topic=topic, source="page", at=early, now=early)
+    kept = {bytes(each.address_hash): each.created_at for each in Suppression.objects.all()}
+    assert len(kept) == 2
+    rows = "email,topic,given,date,basis\nann@x.de,Letters,yes,2025-06-10,consent\nbob@x.de,Letters,yes,2025-06-10,consent\n"
+    imported = bring(rows, "consents")
+    assert not Suppression.objects.exists()
+    consent.give(Person.objects.get(email="bob@x.de"), topic=topic, source="page", at=NOW, now=NOW)
+    roll_back(imported)
+    [back] = Suppression.objects.all()
+    assert kept[bytes(back.address_hash)] == back.created_at == early and back.topic == topic
