@@ -13,6 +13,7 @@ class LifecycleConfig(AppConfig):
         from kit import audit, jobs, navigation
         from kit.api import problems
         from kit.registry import ending, import_kind, joining, panel
+        from lifecycle.handoffs import answering, inbulk, queue, telling
         from lifecycle import (
             fields,
             holders,
@@ -30,6 +31,8 @@ class LifecycleConfig(AppConfig):
         )
 
         problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))
+        problems.register(answering.Refused, problems.refusal(400, "handoff_refused"))
+        problems.register(answering.Gone, problems.refusal(409, "changed_meanwhile"))
         problems.register(undo.UndoRefused, problems.refusal(409, "undo_refused"))
         problems.register(versions.PublishRefused, problems.refusals(409, "version_refused"))
         audit.named(trail.ACTIONS)
@@ -37,6 +40,8 @@ class LifecycleConfig(AppConfig):
         panels.register()
         operations.register_all()
         supporting.register_all()
+        telling.register_all()
+        inbulk.register_all()
         engine.register(engine.Judge("stages", 20, live.judge, live.clock))
         uses.register(versions.kept)
         jobs.register("replay", versions.replay_job, counts="days")
@@ -49,4 +54,8 @@ class LifecycleConfig(AppConfig):
         joining(merges.join, merges.part)
         importing.register()
         panel("start", _("Publish a lifecycle"), "lifecycle/_first_step.html", versions.first_step, order=20)
+        for place, order in (("home", 7), ("work", 10)):
+            panel(place, _("Hand-offs"), "lifecycle/_handoffs_panel.html", queue.home, order=order)
+        navigation.register(area="main", label=_("Hand-offs"), url_name="handoffs", icon="handshake", order=17)
+        navigation.register(area="setup", label=_("Hand-off routing"), url_name="routing", icon="split", order=40)
         navigation.register(area="main", label=_("Lifecycles"), url_name="lifecycles", icon="route", order=20)

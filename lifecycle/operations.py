@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from kit import deadletters
+from kit import deadletters, notices, periodic
 from kit.deadletters import DeadLetter
 from kit.models import User
 from kit.sql import Sql, rows, sql
 from lifecycle import live
+from lifecycle.handoffs import turning
 from lifecycle.models import Version
 
 
@@ -59,3 +60,12 @@ STOPPED_RULES = deadletters.Kind(
 def register_all() -> None:
     """Name what lifecycles have to tell; `AppConfig.ready` calls it."""
     deadletters.register(STOPPED_RULES)
+    notices.register(live.STOPPED, _("The rules of a lifecycle stand still"))
+    periodic.register(
+        "hand_over",
+        _("Handing over to sales"),
+        _("Hand-offs find their receivers, fall due, come back after “not now”, and leave whoever is away."),
+        task="lifecycle.tasks.hand_over",
+        every=timedelta(seconds=5),
+        run=turning.turn,
+    )

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from lifecycle.views import board, lifecycles, memberships
+from lifecycle.views import board, handoffs, lifecycles, memberships, routing
 
 urlpatterns = [
     path("lifecycles/", lifecycles.lifecycles, name="lifecycles"),
@@ -22,6 +22,21 @@ urlpatterns = [
     path("lifecycles/<slug:slug>/v<int:number>/resume/", lifecycles.resume, name="lifecycle_resume"),
     path("lifecycles/<slug:slug>/v<int:number>/discard/", lifecycles.discard, name="lifecycle_discard"),
     path("lifecycles/<slug:slug>/v<int:number>/lifecycle.yaml", lifecycles.document, name="lifecycle_document"),
+    path("hand-offs/", handoffs.Queue.as_view(), name="handoffs"),
+    path("hand-offs/link/<str:token>/", handoffs.link, name="handoff_link"),
+    path("hand-offs/routing/", routing.overview, name="routing"),
+    path("hand-offs/routing/rules/<int:pk>/", routing.rule, name="routing_rule"),
+    path("hand-offs/routing/rules/<int:pk>/move/", routing.rule_move, name="routing_rule_move"),
+    path("hand-offs/routing/rules/<int:pk>/remove/", routing.rule_remove, name="routing_rule_remove"),
+    path("hand-offs/routing/<slug:slug>/rules/new/", routing.rule_new, name="routing_rule_new"),
+    path("hand-offs/routing/<slug:slug>/adopt/", routing.adopt, name="routing_adopt"),
+    path("hand-offs/routing/<slug:slug>/reasons/", routing.reasons, name="routing_reasons"),
+    path("hand-offs/routing/<slug:slug>/offer/", routing.offer, name="routing_offer"),
+    path("hand-offs/<int:pk>/", handoffs.handoff, name="handoff"),
+    path("hand-offs/<int:pk>/accept/", handoffs.accept, name="handoff_accept"),
+    path("hand-offs/<int:pk>/reject/", handoffs.reject, name="handoff_reject"),
+    path("hand-offs/<int:pk>/not-now/", handoffs.not_now, name="handoff_not_now"),
+    path("hand-offs/<int:pk>/pass-on/", handoffs.pass_on, name="handoff_pass_on"),
     path("memberships/<int:pk>/move/", memberships.move, name="membership_move"),
     path("movements/<int:pk>/undo/", memberships.take_back, name="movement_undo"),
 ]

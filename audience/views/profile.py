@@ -117,6 +117,11 @@ def told(subject: Person | Account, request: HttpRequest, *, with_choices: bool 
     }
 
 
+def latest(subject: Person | Account, request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """The panel of a page that is not the profile: the few things that happened last."""
+    return {"timeline": _seen(timeline.page(subject, timeline.Wanted(), size=LATEST), request.user)}
+
+
 def _seen(page: timeline.Page, user: Any) -> timeline.Page:
     """With the names of those whom the user sees: who has moved on from an account may be somebody else's now."""
     seen = sight.sees(user, {item.person.pk for item in page.items if item.person})

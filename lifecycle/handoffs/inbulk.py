@@ -1,0 +1,69 @@
+"""What can be done to many hand-offs of a list at once: accept them, or reject them with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from kit import bulk, writing
+from kit.models import User
+from kit.sql import Sql, sql
+from lifecycle.handoffs import answering
+from lifecycle.models import Handoff, Lifecycle
+
+OF = "handoff"
+
+
+def register_all() -> None:
+    """Add the actions to the queue; `AppConfig.ready` calls it."""
+    accept = bulk.Action("accept", gettext_lazy("Accept"), "check", "move", run=_accept, told=_told_accepted)
+    reject = bulk.Action(
+        "reject", gettext_lazy("Reject"), "x", "move", run=_reject, told=_told_rejected, read=_read,
+        says=lambda data: str(data["reason"]), template="lifecycle/_bulk_reject.html", context=_reasons,
+    )  # fmt: skip
+    for action in (accept, reject):
+        bulk.register(OF, action)
+
+
+def _asked(chosen: Sql) -> Sql:
+    return sql("SELECT subject_id AS id FROM ({}) chosen", chosen)
+
+
+def _say(by: User | None, now: datetime) -> answering.Saying:
+    return answering.Saying(by, Handoff.Route.PAGE, now)
+
+
+def _accept(chosen: Sql, data: bulk.Data, *, by: User | None, now: datetime) -> int:
+    return answering.accept(_asked(chosen), _say(by, now))
+
+
+def _reject(chosen: Sql, data: bulk.Data, *, by: User | None, now: datetime) -> int:
+    try:
+        return answering.reject(_asked(chosen), data["reason"], _say(by, now))
+    except answering.Refused as refused:
+        raise bulk.Refused(str(refused)) from refused
+
+
+def _read(form: Mapping[str, str]) -> bulk.Data:
+    if not (reason := form.get("reject-reason", "").strip()):
+        raise bulk.Refused(_("Choose a reason for rejecting."))
+    return {"reason": reason[: answering.LONGEST_REASON]}
+
+
+def _reasons(_request: HttpRequest) -> dict[str, Any]:
+    """The reasons of every lifecycle that hands over; one that another does not know is refused."""
+    handing = Lifecycle.objects.filter(versions__stages__hand_off__isnull=False).distinct().order_by("name")
+    return {"reasons": dict.fromkeys(each for lifecycle in handing for each in answering.reasons(lifecycle))}
+
+
+def _told_accepted(count: int, data: bulk.Data) -> str:
+    return ngettext("%(n)s was accepted.", "%(n)s were accepted.", count) % {"n": writing.number(count)}
+
+
+def _told_rejected(count: int, data: bulk.Data) -> str:
+    return ngettext("%(n)s was rejected.", "%(n)s were rejected.", count) % {"n": writing.number(count)}

@@ -1,0 +1,12 @@
+"""Tasks of lifecycles: each reads the clock and calls one verb."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from kit import periodic
+
+
+@shared_task
+def hand_over() -> None:
+    """Every few seconds: hand-offs find their receivers, fall due and come back."""
+    periodic.turn("hand_over", timezone.now())
