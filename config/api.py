@@ -36,6 +36,7 @@ from campaigns.api.messages import Messages
 from integrations.api import Changes
 from kit.api.jobs import Jobs
 from kit.api.views import Resource
+from lifecycle.api.handoffs import Handoffs
 from lifecycle.api.lifecycles import Lifecycles, Stages, Versions
 from lifecycle.api.memberships import Memberships, Movements
 from reporting.api.funnel import FunnelReport, HandOffReport, LoopReport
@@ -84,6 +85,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "lifecycles/<slug:lifecycle>/stages": Stages,
     "memberships": Memberships,
     "movements": Movements,
+    "hand-offs": Handoffs,
     "scoring-models": ScoringModels,
     "scoring-models/<slug:model>/versions": ScoringVersions,
     "scores": Scores,

@@ -23,6 +23,7 @@ from audience.models import Account, Person, Tagged
 from audience.subjects import known, names, querysets, sight
 from kit import pages, panels, rights, users, writing
 
+LATEST = 6  # things that happened last, on a page that is not the profile
 MOST = 50  # deals, contracts and cases that a profile shows; their number is told in any case
 
 

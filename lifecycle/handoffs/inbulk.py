@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -43,22 +44,35 @@ def _accept(chosen: Sql, data: bulk.Data, *, by: User | None, now: datetime) -> 
 
 
 def _reject(chosen: Sql, data: bulk.Data, *, by: User | None, now: datetime) -> int:
-    try:
-        return answering.reject(_asked(chosen), data["reason"], _say(by, now))
-    except answering.Refused as refused:
-        raise bulk.Refused(str(refused)) from refused
+    """Those whose lifecycle knows the reason; the others go on waiting."""
+    knowing = [each.pk for each in _handing() if data["reason"] in answering.reasons(each)]
+    theirs = sql(
+        """SELECT held.id FROM lifecycle_handoff held JOIN lifecycle_membership m ON m.id = held.membership_id
+           WHERE m.lifecycle_id = ANY ({}) AND held.id IN ({})""",
+        knowing,
+        chosen,
+    )
+    return answering.reject(theirs, data["reason"], _say(by, now))
 
 
 def _read(form: Mapping[str, str]) -> bulk.Data:
-    if not (reason := form.get("reject-reason", "").strip()):
+    reason = form.get("reject-reason", "")
+    if reason not in _offered():
         raise bulk.Refused(_("Choose a reason for rejecting."))
-    return {"reason": reason[: answering.LONGEST_REASON]}
+    return {"reason": reason}
 
 
 def _reasons(_request: HttpRequest) -> dict[str, Any]:
-    """The reasons of every lifecycle that hands over; one that another does not know is refused."""
-    handing = Lifecycle.objects.filter(versions__stages__hand_off__isnull=False).distinct().order_by("name")
-    return {"reasons": dict.fromkeys(each for lifecycle in handing for each in answering.reasons(lifecycle))}
+    return {"reasons": _offered()}
+
+
+def _offered() -> list[str]:
+    """The reasons of every lifecycle that hands over, each once."""
+    return list(dict.fromkeys(reason for each in _handing() for reason in answering.reasons(each)))
+
+
+def _handing() -> QuerySet[Lifecycle]:
+    return Lifecycle.objects.filter(versions__stages__hand_off__isnull=False).distinct().order_by("name")
 
 
 def _told_accepted(count: int, data: bulk.Data) -> str:

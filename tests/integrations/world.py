@@ -18,7 +18,7 @@ Parts = dict[str, dict[str, Any]]
 # Each row of these is somebody's: a salesperson sees their own alone.
 OF_SUBJECTS = (
     "people", "accounts", "account-roles", "activities", "deals", "purchases", "contracts", "cases", "memberships",
-    "movements", "scores", "enrollments", "messages", "duplicates", "merges",
+    "movements", "hand-offs", "scores", "enrollments", "messages", "duplicates", "merges",
 )  # fmt: skip
 
 
@@ -64,6 +64,7 @@ def _of(things: Things) -> Parts:
         "cases": Case.objects.get(person=things.person).pk,
         "memberships": things.membership.pk,
         "movements": things.movement.pk,
+        "hand-offs": things.handoff.pk,
         "scores": Score.objects.get(person=things.person).pk,
         "enrollments": Enrollment.objects.get(person=things.person).pk,
         "messages": things.message.pk,

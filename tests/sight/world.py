@@ -37,9 +37,9 @@ from audience.subjects import custom
 from audience.webforms import submitting
 from campaigns.models import Letter
 from kit import jobs, notes, work
-from kit.models import AuditEntry, Team, User
+from kit.models import AuditEntry, Notice, Team, User
 from lifecycle import moving, stages
-from lifecycle.models import Membership
+from lifecycle.models import Handoff, Membership, RoutingRule
 from reporting import filling
 from reporting.models import ChartNote, LedgerCheck
 from scoring import documents
@@ -72,6 +72,7 @@ class Things:
     case: Any = None
     membership: Any = None
     movement: Any = None
+    handoff: Any = None
     bulk: Any = None
     message: Any = None
     letter: Any = None
@@ -112,7 +113,11 @@ def build() -> World:
     filling.fill(version.lifecycle, now=timezone.now())
     numbers = _campaign(trio) | _scoring(trio) | _rest(trio, version, sue)
     _sent(trio)
-    return World(sal, mate, sue, *trio, numbers)
+    lead = {"accept": "won", "reject": "resting"}
+    version.stages.filter(slug="lead").update(hand_off=lead)
+    rule = RoutingRule.objects.create(lifecycle=version.lifecycle, position=1, kind="person_owner")
+    notice = Notice.objects.create(user=sal, kind="security", title="Your password was changed", created_at=NOW)
+    return World(sal, mate, sue, *trio, numbers | {"routing_rule": rule.pk, "notice": notice.pk})
 
 
 def _sent(trio: list[Things]) -> None:
@@ -191,6 +196,11 @@ def _staged(things: Things, version: Any) -> None:
     things.bulk = moving.move(version, chosen, to=lead, reason="Test", by=things.owner, now=days_ago(20))
     things.membership.refresh_from_db()
     things.movement = stages.last_movement(things.membership)
+    things.handoff = Handoff.objects.create(
+        membership=things.membership, seq=things.membership.seq, stage=lead, user=things.owner,
+        team=things.owner.team if things.owner else None, offered_at=days_ago(20), routed_at=days_ago(20),
+        via=Handoff.Via.PERSON_OWNER if things.owner else Handoff.Via.NOBODY,
+    )  # fmt: skip
 
 
 def _campaign(trio: list[Things]) -> dict[str, int]:

@@ -334,6 +334,7 @@ def test_where_the_stage_says_so_a_missed_one_goes_to_the_next_once():
 
 def test_another_working_calendar_gives_another_due_date():
     ada = handed(version())
+    engine.clock(NOW)
     installation.put("working_days", [7])
     engine.clock(NOW)
     before, due = ada.due_at, Handoff.objects.get().due_at
