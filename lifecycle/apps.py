@@ -13,7 +13,6 @@ class LifecycleConfig(AppConfig):
         from kit import audit, jobs, navigation
         from kit.api import problems
         from kit.registry import ending, import_kind, joining, panel
-        from lifecycle.handoffs import answering, inbulk, queue, telling
         from lifecycle import (
             fields,
             holders,
@@ -29,6 +28,7 @@ class LifecycleConfig(AppConfig):
             undo,
             versions,
         )
+        from lifecycle.handoffs import answering, inbulk, queue, telling
 
         problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))
         problems.register(answering.Refused, problems.refusal(400, "handoff_refused"))

@@ -98,12 +98,16 @@ def _check_stages(document: dict[str, Any]) -> set[str]:
     kinds = {stage["slug"]: stage["kind"] for stage in document["stages"]}
     for number, stage in enumerate(document["stages"], 1):
         if "hand_off" in stage:
-            _check_hand_off(stage, kinds, f"stages › {number} › hand_off")
+            ahead = {each["slug"] for each in document["stages"][number:] if each["path"] == Stage.Path.SUCCESS}
+            _check_hand_off(stage, kinds, ahead, f"stages › {number} › hand_off")
     return slugs
 
 
-def _check_hand_off(stage: dict[str, Any], kinds: dict[str, str], place: str) -> None:
-    """Where the answers lead: to stages that hold people, and "not now" to one from which they can come back."""
+def _check_hand_off(stage: dict[str, Any], kinds: dict[str, str], ahead: set[str], place: str) -> None:
+    """Where the answers lead: to stages that hold people, and "not now" to one from which they can come back.
+
+    Reports count a move ahead as accepted and any other as not, so only accepting leads ahead.
+    """
     told = mapping(stage["hand_off"], place, HAND_OFF)
     if stage["kind"] in (Stage.Kind.GATE, Stage.Kind.TERMINAL):
         raise DocumentError(place, _("nobody waits in this stage, so nobody can be handed over from it"))
@@ -115,6 +119,10 @@ def _check_hand_off(stage: dict[str, Any], kinds: dict[str, str], place: str) ->
             raise DocumentError(f"{place} › {key}", _("is not another stage"))
         if kinds[target] == Stage.Kind.GATE:
             raise DocumentError(f"{place} › {key}", _("is a gate, which holds nobody"))
+        if (target in ahead) != (key == "accept"):
+            accepts = key == "accept"
+            words = _("is not ahead on the success path") if accepts else _("is ahead, which would count as accepted")
+            raise DocumentError(f"{place} › {key}", words)
     if "later" in told and kinds[told["later"]] == Stage.Kind.TERMINAL:
         raise DocumentError(f"{place} › later", _("is where a pass ends, so nobody can come back from it"))
     one_of(told.setdefault("missed", MISSED[0]), MISSED, f"{place} › missed")

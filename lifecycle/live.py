@@ -66,9 +66,7 @@ def clock(now: datetime) -> None:
 
 def stop(version: Version, because: str, now: datetime) -> None:
     """The rules of this version stand still until `resume`; nobody is moved by them."""
-    if not Version.objects.filter(pk=version.pk, stopped_at=None).update(
-        stopped_at=now, stopped_because=because[:500]
-    ):
+    if not Version.objects.filter(pk=version.pk, stopped_at=None).update(stopped_at=now, stopped_because=because[:500]):
         return
     title = _("The rules of %(version)s stand still") % {"version": version}
     link = reverse("lifecycle_version", args=[version.lifecycle.slug, version.number])

@@ -46,10 +46,10 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
     Guarantees: a membership that somebody else moved since it was read (another `seq`) is left alone with all its
     steps; `occurred_at` never decreases within a membership; a terminal stage or an exit ends the pass, which only an
     undo opens again; in an SLA stage the membership is due when the stage's limit of working hours is over. Hand-offs
-    to sales end and begin in the same statement (`handoffs.offering`), but for what a replay or an import tells.
+    to sales end and begin in the same statement (`handoffs.offering`), but for what a replay tells.
     """
     won, insert = _won(relation, writing), _insert(writing)
-    if writing.kind in offering.SILENT:
+    if writing.kind == Movement.Kind.REPLAY:
         return run(sql("{} {}", won, insert))
     following = offering.follow(writing.kind, writing.actor, writing.now, writing.answer)
     written = sql("written AS ({} RETURNING membership_id, seq, to_stage_id, reason)", insert)

@@ -69,8 +69,7 @@ def notices_read(request: HttpRequest) -> HttpResponse:
 def notices_wish(request: HttpRequest) -> HttpResponse:
     """What one wants to be told, and how."""
     wanted = {
-        each.name: (f"app:{each.name}" in request.POST, f"mail:{each.name}" in request.POST)
-        for each in notices.kinds()
+        each.name: (f"app:{each.name}" in request.POST, f"mail:{each.name}" in request.POST) for each in notices.kinds()
     }
     if notices.wish(_self(request), wanted, now=timezone.now()):
         messages.success(request, _now("From now on you are told as you chose."))

@@ -17,12 +17,12 @@ from django.utils.translation import gettext_noop
 
 from audience.models import Account, Person
 from audience.subjects import owners
-from kit import audit, installation, rights, writing
+from kit import audit, installation, writing
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, rows, run, sql
 from lifecycle import stages
-from lifecycle.handoffs import offering
+from lifecycle.handoffs import offering, routing
 from lifecycle.models import Handoff, Lifecycle, Movement, Stage
 
 State, Route = Handoff.State, Handoff.Route
@@ -130,8 +130,9 @@ def not_now(handoffs: Sql, until: date, say: Saying) -> int:
 
 def pass_on(handoffs: Sql, to: User, say: Saying) -> int:
     """Give them to a colleague; the time in which to answer goes on. Raises Refused for one who could not answer."""
-    if not rights.may(to, "move"):
-        raise Refused(_("%(user)s could not answer it. Choose a colleague in sales or marketing.") % {"user": to}, "to")
+    if not routing.is_able(to, say.now):
+        words = _("%(user)s could not answer: away, closed, or without the right. Choose somebody else.")
+        raise Refused(words % {"user": to}, "to")
     with transaction.atomic():
         _lock(handoffs)
         which = sql("held.id IN (SELECT id FROM ({}) asked) AND held.user_id IS DISTINCT FROM {}", handoffs, to.pk)
@@ -166,9 +167,7 @@ def gone(handoff: Handoff, now: datetime) -> Gone:
 # ---- within ----
 
 
-def _answer(
-    handoffs: Sql, state: str, leads: str, reason: str, say: Saying, until: date | None = None
-) -> list[int]:
+def _answer(handoffs: Sql, state: str, leads: str, reason: str, say: Saying, until: date | None = None) -> list[int]:
     """Move the members of those that still wait to where the answer leads; the ids of the hand-offs that were."""
     with transaction.atomic():
         _lock(handoffs)
@@ -192,9 +191,7 @@ def _answer(
     return done
 
 
-def _move(
-    stage_id: int, ids: list[int], leads: str, reason: str, answer: offering.Answer, say: Saying
-) -> list[int]:
+def _move(stage_id: int, ids: list[int], leads: str, reason: str, answer: offering.Answer, say: Saying) -> list[int]:
     stage = Stage.objects.select_related("version__lifecycle").get(pk=stage_id)
     if leads == "later":
         target = later_stage(stage)
@@ -211,9 +208,7 @@ def _move(
         target.pk, say.now, say.now, reason, ids,
     )  # fmt: skip
     kind = Movement.Kind.API if answer.route == Route.API else Movement.Kind.HAND
-    stages.move_many(
-        relation, stages.Ledgering(stage.version, kind, actor_of(say.by), say.now, answer=answer)
-    )
+    stages.move_many(relation, stages.Ledgering(stage.version, kind, actor_of(say.by), say.now, answer=answer))
     return ids
 
 

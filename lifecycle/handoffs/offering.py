@@ -1,6 +1,6 @@
 """What a batch of moves means for hand-offs: those that end, and those that begin. Part of the one writing statement.
 
-A replay and an import tell what has been; they neither end nor begin any.
+A replay tells what has been; it neither ends nor begins any. An import ends those that it overtakes, and begins none.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from kit.sql import Sql, run, sql
 from lifecycle.models import Handoff, Movement, Stage
 
 Kind, State = Movement.Kind, Handoff.State
-SILENT = (Kind.REPLAY, Kind.IMPORT)
-BY_HAND = (Kind.HAND, Kind.API, Kind.CAMPAIGN)
+BY_HAND = (Kind.HAND, Kind.API, Kind.IMPORT, Kind.CAMPAIGN)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
             INSERT INTO lifecycle_handoff (membership_id, seq, stage_id, state, offered_at, due_at)
             SELECT won.id, last.seq + last.step, last.to_stage, 'offered', last.moved_at, last.due_at
             FROM last JOIN won USING (subject_id) JOIN lifecycle_stage stage ON stage.id = last.to_stage
-            WHERE stage.hand_off IS NOT NULL AND last.ended_at IS NULL
+            WHERE stage.hand_off IS NOT NULL AND last.ended_at IS NULL AND {}
               AND NOT EXISTS (SELECT FROM carried WHERE carried.membership_id = won.id)
             RETURNING id
         ),
@@ -92,6 +91,7 @@ def follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
         answer.route if answer else str(Handoff.Route.MOVE),
         answer.words if answer else "",
         answer.until if answer else None,
+        kind != Kind.IMPORT,
         now,
         now,
     )
@@ -178,4 +178,3 @@ def anew(which: Sql, now: datetime, *, receiver: Sql, actor: str, reason: str, b
         now,
         now,
     )
-

@@ -203,9 +203,7 @@ def _meant(rule: RoutingRule, now: datetime) -> Sql:
         _waits(rule.lifecycle),
     )
     of = rule.lifecycle.of
-    answers = compile.table(
-        {"meant": tree.parse(rule.condition, of=of)}, of=of, at=now + live.INSTANT, among=waiting
-    )
+    answers = compile.table({"meant": tree.parse(rule.condition, of=of)}, of=of, at=now + live.INSTANT, among=waiting)
     return sql("membership.subject_id IN (SELECT subject_id FROM ({}) answers WHERE meant)", answers)
 
 
@@ -218,6 +216,12 @@ def able(today: date) -> Sql:
         sorted(str(role) for role in rights.RIGHTS["move"]),
         today,
     )
+
+
+def is_able(user: User, now: datetime) -> bool:
+    """Whether this user can be given a hand-off now."""
+    today = timezone.localdate(now, installation.zone())
+    return bool(rows(sql("SELECT FROM ({}) able WHERE id = {}", able(today), user.pk)))
 
 
 def _had() -> Sql:
@@ -265,9 +269,7 @@ def _who_had_them() -> Sql:
     )
 
 
-def _to_owner(
-    lifecycle: Lifecycle, owner: Sql, via: str, words: str, meant: Sql, today: date, now: datetime
-) -> int:
+def _to_owner(lifecycle: Lifecycle, owner: Sql, via: str, words: str, meant: Sql, today: date, now: datetime) -> int:
     """Give what waits to its owner, or to the deputy of one who is away; the rest goes on waiting."""
     return run(
         sql(

@@ -65,8 +65,8 @@ def _take() -> list[tuple[int, str, int, int | None, int | None, bool]]:
     return rows(
         sql(
             """SELECT event.id,
-                      CASE WHEN event.kind = 'handed' AND held.via = 'hand' THEN 'passed_on' ELSE event.kind END, held.id,
-                      event.to_id, held.team_id, held.state = 'offered'
+                      CASE WHEN event.kind = 'handed' AND held.via = 'hand' THEN 'passed_on' ELSE event.kind END,
+                      held.id, event.to_id, held.team_id, held.state = 'offered'
                FROM lifecycle_handoffevent event JOIN lifecycle_handoff held ON held.id = event.handoff_id
                WHERE event.wants_telling ORDER BY event.id LIMIT {} FOR UPDATE OF event SKIP LOCKED""",
             AT_ONCE,

@@ -83,9 +83,7 @@ def _same_stage_now(stage: Stage) -> Stage | None:
 def leave_the_absent(now: datetime) -> int:
     """What is offered to somebody who is away, gone or without the right is looked for a receiver anew."""
     today = timezone.localdate(now, installation.zone())
-    which = sql(
-        "held.user_id IS NOT NULL AND held.user_id NOT IN (SELECT id FROM ({}) able)", routing.able(today)
-    )
+    which = sql("held.user_id IS NOT NULL AND held.user_id NOT IN (SELECT id FROM ({}) able)", routing.able(today))
     return len(_reroute(which, _("Their receiver is not there"), now))
 
 
@@ -139,6 +137,4 @@ def warn(now: datetime) -> int:
 
 def _reroute(which: Sql, why: str, now: datetime) -> list[tuple[int, int | None, int | None]]:
     """Take open hand-offs from whoever has them; they are routed as if they were new, but not to the same again."""
-    return rows(
-        offering.anew(which, now, receiver=UNROUTED, actor=_("the clock"), reason=why, by=None, route=TIME)
-    )
+    return rows(offering.anew(which, now, receiver=UNROUTED, actor=_("the clock"), reason=why, by=None, route=TIME))

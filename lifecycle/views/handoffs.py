@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from typing import Any, ClassVar
 
 import django_filters
@@ -22,15 +24,21 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from audience.models import Account, Person
 from audience.subjects import sight
 from audience.subjects.querysets import find_accounts, find_people
-from kit import pages, panels, public, rights, writing
+from kit import installation, pages, panels, public, rights, writing
 from kit.audit import asker
-from kit.forms import DayInput
+from kit.forms import Day
 from kit.models import Team, User
 from lifecycle import forms
 from lifecycle.handoffs import answering, inbulk, links, queue, wording
 from lifecycle.models import Handoff, Stage
 
 Route, State = Handoff.Route, Handoff.State
+
+
+class OfDay(django_filters.DateFilter):
+    """By a day that can be reckoned with."""
+
+    field_class = Day
 
 
 class Filters(django_filters.FilterSet):
@@ -54,12 +62,8 @@ class Filters(django_filters.FilterSet):
         queryset=Team.objects.order_by("name"), label=_("Team"), null_label=_("(none)")
     )
     reason = django_filters.CharFilter(label=_("Reason"), lookup_expr="exact", max_length=500)
-    since = django_filters.DateFilter(
-        field_name="offered_at", lookup_expr="date__gte", label=_("Handed over since"), widget=DayInput
-    )
-    before = django_filters.DateFilter(
-        field_name="offered_at", lookup_expr="date__lt", label=_("Handed over before"), widget=DayInput
-    )
+    since = OfDay(method="offered", label=_("Handed over since"))
+    before = OfDay(method="offered", label=_("Handed over before"))
 
     class Meta:
         model = Handoff
@@ -69,6 +73,11 @@ class Filters(django_filters.FilterSet):
         people, accounts = find_people(Person.objects.all(), value), find_accounts(Account.objects.all(), value)
         named = Q(membership__person__in=people.values("pk")) | Q(membership__account__in=accounts.values("pk"))
         return rows.filter(named | Q(membership__person__account__in=accounts.values("pk")))
+
+    def offered(self, rows: QuerySet[Handoff], name: str, value: date) -> QuerySet[Handoff]:
+        """By days of the installation, as reports count them."""
+        midnight = installation.midnight(value, installation.zone())
+        return rows.filter(**{"offered_at__gte" if name == "since" else "offered_at__lt": midnight})
 
     def in_stage(self, rows: QuerySet[Handoff], name: str, value: str) -> QuerySet[Handoff]:
         lifecycle, _colon, stage = value.partition(":")
@@ -206,9 +215,7 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
 def reject(request: HttpRequest, pk: int) -> HttpResponse:
     """Send somebody back with a reason."""
     found = _seen(request, pk)
-    form = forms.Rejecting(
-        request.POST, offered=answering.reasons(found.stage.version.lifecycle), auto_id="reject-%s"
-    )
+    form = forms.Rejecting(request.POST, offered=answering.reasons(found.stage.version.lifecycle), auto_id="reject-%s")
     return _answered(
         request, found, form, "rejecting", _now("Rejected: %(who)s."),
         lambda told: answering.reject(answering.one(found), told["reason"], _say(request, told["words"])),
@@ -279,16 +286,15 @@ def link(request: HttpRequest, token: str) -> HttpResponseBase:
     found, user = opened
     queue.described([found], now)
     context = {
-        "token": token, "handoff": found, "user_of_link": user, "reasons": answering.reasons(found.stage.version.lifecycle),
+        "token": token, "handoff": found, "reasons": answering.reasons(found.stage.version.lifecycle),
         "may_wait": answering.may_wait(found.stage), "title": wording.person_of(found), "said": "",
     }  # fmt: skip
     if not links.may_answer(found, user):
         return public.page(request, "lifecycle/handoff_link_done.html", **context, gone=answering.gone(found, now))
     if request.method != "POST":
         return public.page(request, "lifecycle/handoff_link.html", **context)
-    say = answering.Saying(user, Route.LINK, now, request.POST.get("words", "").strip()[: answering.LONGEST_WORDS])
     try:
-        count, told = _by_link(request, found, say)
+        count, told = _by_link(request, found, answering.Saying(user, Route.LINK, now))
     except answering.Refused as refused:
         return public.page(request, "lifecycle/handoff_link.html", status=400, **context | {"said": str(refused)})
     found.refresh_from_db()
@@ -305,12 +311,15 @@ def _by_link(request: HttpRequest, found: Handoff, say: answering.Saying) -> tup
     if answer == "accept":
         return answering.accept(one, say), _now("You accepted.")
     if answer == "reject":
-        return answering.reject(one, request.POST.get("reason", ""), say), _now("You rejected.")
-    if answer == "not_now":
-        form = forms.PuttingOff({"until": request.POST.get("until", "")})
+        form = forms.Rejecting(request.POST, offered=answering.reasons(found.stage.version.lifecycle))
         if not form.is_valid():
-            raise answering.Refused(_now("Choose a day after today, within two years."), "until")
-        until = form.cleaned_data["until"]
+            raise answering.Refused(_now("Choose one of the reasons."))
+        say = replace(say, words=form.cleaned_data["words"])
+        return answering.reject(one, form.cleaned_data["reason"], say), _now("You rejected.")
+    if answer == "not_now":
+        day = forms.PuttingOff(request.POST)
+        if not day.is_valid():
+            raise answering.Refused(_now("Choose a day after today, within two years."))
+        until = day.cleaned_data["until"]
         return answering.not_now(one, until, say), _now("Put off until %(day)s.") % {"day": writing.day(until)}
     raise answering.Refused(_now("Choose an answer."))
-

@@ -1,4 +1,4 @@
-"""The page on which it is said who gets hand-offs: rules in their order, reasons for rejecting, those who still wait."""
+"""The page on which it is said who gets hand-offs: the rules in their order, the reasons, and who still waits."""
 
 from __future__ import annotations
 

@@ -294,7 +294,9 @@ def test_a_link_begins_with_the_configured_address_whatever_host_was_asked(clien
     installation.put("address", "https://perennial.example.com")
     user()
     client.post("/forgotten-password/", {"email": "ada@example.com"}, headers={"host": "evil.example"})
-    assert notices.mail_of(Notice.objects.get(), timezone.now()).link.startswith("https://perennial.example.com/choose-password/")
+    assert notices.mail_of(Notice.objects.get(), timezone.now()).link.startswith(
+        "https://perennial.example.com/choose-password/"
+    )
 
 
 def test_no_row_keeps_a_link(client):

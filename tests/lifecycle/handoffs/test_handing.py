@@ -365,7 +365,7 @@ def test_the_time_left_is_working_time():
 def test_a_version_is_refused_whose_answers_lead_nowhere():
     for wrong, words in (
         ("accept: nowhere", "is not another stage"), ("accept: mql", "is not another stage"),
-        ("accept: sal, later: won", "nobody can come back"), ("accept: sal, missed: shout", "can be"),
+        ("accept: recycled", "is not ahead"), ("accept: sal, later: won", "is ahead"), ("accept: sal, missed: shout", "can be"),
     ):  # fmt: skip
         text = making.HANDING.replace("accept: sal, reject: recycled, missed: MISSED", f"{wrong}, reject: recycled")
         with pytest.raises(DocumentError, match=words):

@@ -198,7 +198,8 @@ def test_the_link_answers_once_signed_out_as_the_user_it_was_sent_to(client, mai
 
 
 @pytest.mark.parametrize("sent", [{}, {"answer": "shout"}, {"answer": "reject", "reason": "Ugly"},
-                                  {"answer": "not_now", "until": "x"}, {"answer": "reject", "reason": "\x00"}])  # fmt: skip
+                                  {"answer": "not_now", "until": "x"}, {"answer": "reject", "reason": "\x00"},
+                                  {"answer": "reject", "reason": "No need", "words": "\x00"}])  # fmt: skip
 def test_a_press_that_says_nothing_is_answered_in_words(client, mailed, sent):
     ada, link = mailed
     assert client.post(link, sent).status_code == 400
