@@ -79,7 +79,7 @@ class PassingOn(forms.Form):
     def __init__(self, data: Any = None, *, but: int | None = None, **given: Any) -> None:
         super().__init__(data, **given)
         able = User.objects.filter(is_active=True, role__in=rights.RIGHTS["move"])
-        self.fields["to"].queryset = able.exclude(pk=but).order_by("name", "email")  # type: ignore[attr-defined]
+        self.fields["to"].queryset = able.exclude(pk=but or 0).order_by("name", "email")  # type: ignore[attr-defined]
 
 
 class Routing(forms.Form):

@@ -163,9 +163,11 @@ class StageFilter(filters.OneOf):
         return qs.filter(Exists(latest(lifecycle__slug=lifecycle, stage__slug=stage)))
 
 
-def to_look_at(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any]:
+def to_look_at(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
     """The strip where nothing is moved by hand."""
     shown = strip(subject, request, now)
+    if shown is None:
+        return None
     return shown | {"stays": [replace(each, destinations=[], undo=None) for each in shown["stays"]]}
 
 

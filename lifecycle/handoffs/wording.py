@@ -42,10 +42,10 @@ def describe_time(handoffs: Iterable[Handoff], now: datetime) -> None:
 
     One statement for all. None where there is no limit.
     """
-    open_ones = [each for each in handoffs if each.due_at]
-    spans = _worked([(each.pk, *sorted((now, each.due_at))) for each in open_ones]) if open_ones else {}
-    for each in open_ones:
-        each.left = spans[each.pk] if each.due_at >= now else -spans[each.pk]  # type: ignore[attr-defined]
+    limited = [(each, each.due_at) for each in handoffs if each.due_at]
+    spans = _worked([(each.pk, min(now, due), max(now, due)) for each, due in limited]) if limited else {}
+    for each, due in limited:
+        each.left = spans[each.pk] if due >= now else -spans[each.pk]  # type: ignore[attr-defined]
 
 
 def _worked(spans: list[tuple[int, datetime, datetime]]) -> dict[int, timedelta]:
@@ -73,6 +73,8 @@ def left(handoff: Handoff) -> str:
     told: timedelta | None = getattr(handoff, "left", None)
     if told is None:
         return ""
+    if abs(told) < timedelta(minutes=1):
+        return _("late") if handoff.missed_at else _("due now")
     if told < timedelta(0) or handoff.missed_at:
         return _("%(span)s late") % {"span": hours(abs(told))}
     return _("%(span)s left") % {"span": hours(told)}

@@ -285,7 +285,7 @@ def link(request: HttpRequest, token: str) -> HttpResponseBase:
         return public.page(request, "lifecycle/handoff_link_over.html", status=400)
     found, user = opened
     queue.described([found], now)
-    context = {
+    context: dict[str, Any] = {
         "token": token, "handoff": found, "reasons": answering.reasons(found.stage.version.lifecycle),
         "may_wait": answering.may_wait(found.stage), "title": wording.person_of(found), "said": "",
     }  # fmt: skip
