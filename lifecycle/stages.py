@@ -45,96 +45,89 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
 
     Guarantees: a membership that somebody else moved since it was read (another `seq`) is left alone with all its
     steps; `occurred_at` never decreases within a membership; a terminal stage or an exit ends the pass, which only an
-    undo opens again; in an SLA stage the membership is due when the stage's limit of working hours is over. Hand-offs
-    to sales end and begin in the same statement (`handoffs.offering`), but for what a replay tells.
+    undo opens again; in an SLA stage the membership is due when the stage's limit of working hours is over.
+    Hand-offs to sales end and begin in the same statement (`handoffs.offering`), but for what a replay tells.
     """
-    won, insert = _won(relation, writing), _insert(writing)
-    if writing.kind == Movement.Kind.REPLAY:
-        return run(sql("{} {}", won, insert))
-    following = offering.follow(writing.kind, writing.actor, writing.now, writing.answer)
-    written = sql("written AS ({} RETURNING membership_id, seq, to_stage_id, reason)", insert)
-    return int(value(sql("{}, {} {} SELECT count(*) FROM written", won, written, following)))
-
-
-def _won(relation: Sql, writing: Ledgering) -> Sql:
-    """The WITH of the writing statement: `dated` moves, where each comes to `last`, and the memberships `won`."""
+    written, following = offering.around(writing.kind, writing.actor, writing.now, writing.answer)
     lifecycle = writing.version.lifecycle
     person = lifecycle.of == "person"
-    return sql(
-        """
-        WITH asked AS MATERIALIZED ({}),
-        dated AS MATERIALIZED (
-            SELECT asked.*,
-                   GREATEST(max(asked.occurred_at) OVER (PARTITION BY asked.subject_id ORDER BY step),
-                            membership.entered_at) AS moved_at
-            FROM asked LEFT JOIN lifecycle_membership membership ON membership.id = asked.membership_id
+    return _movements(
+        writing,
+        sql(
+            """
+            WITH asked AS MATERIALIZED ({}),
+            dated AS MATERIALIZED (
+                SELECT asked.*,
+                       GREATEST(max(asked.occurred_at) OVER (PARTITION BY asked.subject_id ORDER BY step),
+                                membership.entered_at) AS moved_at
+                FROM asked LEFT JOIN lifecycle_membership membership ON membership.id = asked.membership_id
+            ),
+            arrived AS MATERIALIZED (
+                SELECT DISTINCT ON (subject_id) dated.*,
+                       CASE WHEN to_stage IS NULL OR stage.kind = 'terminal' THEN moved_at END AS ended_at,
+                       CASE WHEN stage.kind = 'sla' AND stage.limit_hours > 0 THEN stage.limit_hours END AS hours
+                FROM dated LEFT JOIN lifecycle_stage stage ON stage.id = dated.to_stage
+                ORDER BY subject_id, step DESC
+            ),
+            -- Nobody reads the calendar, and so nothing is worked out, unless somebody arrives in an SLA stage.
+            span AS (
+                SELECT min(moved_at) AS first, max(moved_at) AS last, max(hours) AS hours FROM arrived
+                WHERE hours IS NOT NULL
+            ),
+            calendar AS MATERIALIZED (SELECT calendar.* FROM span CROSS JOIN LATERAL {} calendar),
+            last AS (
+                SELECT arrived.*, CASE WHEN hours IS NOT NULL THEN (SELECT {} FROM calendar) END AS due_at FROM arrived
+            ),
+            opened AS (
+                INSERT INTO lifecycle_membership
+                    (lifecycle_id, version_id, person_id, account_id, pass_number, stage_id, seq, entered_at, ended_at,
+                     due_at)
+                SELECT {}, {}, CASE WHEN {} THEN subject_id END, CASE WHEN {} THEN subject_id END,
+                       pass_number, to_stage, step, moved_at, ended_at, due_at
+                FROM last WHERE membership_id IS NULL
+                ON CONFLICT DO NOTHING
+                RETURNING id, subject_id
+            ),
+            advanced AS (
+                UPDATE lifecycle_membership membership
+                SET stage_id = last.to_stage, version_id = {}, seq = last.seq + last.step,
+                    entered_at = last.moved_at, ended_at = last.ended_at, due_at = last.due_at
+                FROM last
+                WHERE membership.id = last.membership_id AND membership.seq = last.seq
+                  AND (membership.ended_at IS NULL OR {})
+                RETURNING membership.id, membership.subject_id
+            ),
+            won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced){}
+            INSERT INTO lifecycle_movement
+                (membership_id, seq, version_id, from_stage_id, to_stage_id, occurred_at, evidence_at, recorded_at,
+                 kind, transition_id, reason, actor)
+            SELECT won.id, dated.seq + dated.step, {}, dated.from_stage, dated.to_stage, dated.moved_at,
+                   dated.evidence_at, {}, {}, dated.transition_id, dated.reason, {}
+            FROM dated JOIN won USING (subject_id)
+            ORDER BY dated.moved_at, won.id, dated.step{}
+            """,
+            relation,
+            sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
+            sla.due(Sql("arrived.moved_at"), Sql("arrived.hours")),
+            lifecycle.pk,
+            writing.version.pk,
+            person,
+            not person,
+            writing.version.pk,
+            writing.kind == Movement.Kind.UNDO,
+            written,
+            writing.version.pk,
+            Sql("dated.recorded_at") if writing.recorded else sql("{}", writing.now),
+            writing.kind,
+            writing.actor,
+            following,
         ),
-        arrived AS MATERIALIZED (
-            SELECT DISTINCT ON (subject_id) dated.*,
-                   CASE WHEN to_stage IS NULL OR stage.kind = 'terminal' THEN moved_at END AS ended_at,
-                   CASE WHEN stage.kind = 'sla' AND stage.limit_hours > 0 THEN stage.limit_hours END AS hours
-            FROM dated LEFT JOIN lifecycle_stage stage ON stage.id = dated.to_stage
-            ORDER BY subject_id, step DESC
-        ),
-        -- Nobody reads the calendar, and so nothing is worked out, unless somebody arrives in an SLA stage.
-        span AS (
-            SELECT min(moved_at) AS first, max(moved_at) AS last, max(hours) AS hours FROM arrived
-            WHERE hours IS NOT NULL
-        ),
-        calendar AS MATERIALIZED (SELECT calendar.* FROM span CROSS JOIN LATERAL {} calendar),
-        last AS (
-            SELECT arrived.*, CASE WHEN hours IS NOT NULL THEN (SELECT {} FROM calendar) END AS due_at FROM arrived
-        ),
-        opened AS (
-            INSERT INTO lifecycle_membership
-                (lifecycle_id, version_id, person_id, account_id, pass_number, stage_id, seq, entered_at, ended_at,
-                 due_at)
-            SELECT {}, {}, CASE WHEN {} THEN subject_id END, CASE WHEN {} THEN subject_id END,
-                   pass_number, to_stage, step, moved_at, ended_at, due_at
-            FROM last WHERE membership_id IS NULL
-            ON CONFLICT DO NOTHING
-            RETURNING id, subject_id
-        ),
-        advanced AS (
-            UPDATE lifecycle_membership membership
-            SET stage_id = last.to_stage, version_id = {}, seq = last.seq + last.step,
-                entered_at = last.moved_at, ended_at = last.ended_at, due_at = last.due_at
-            FROM last
-            WHERE membership.id = last.membership_id AND membership.seq = last.seq
-              AND (membership.ended_at IS NULL OR {})
-            RETURNING membership.id, membership.subject_id
-        ),
-        won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced)
-        """,
-        relation,
-        sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
-        sla.due(Sql("arrived.moved_at"), Sql("arrived.hours")),
-        lifecycle.pk,
-        writing.version.pk,
-        person,
-        not person,
-        writing.version.pk,
-        writing.kind == Movement.Kind.UNDO,
     )
 
 
-def _insert(writing: Ledgering) -> Sql:
-    """The rows of the ledger for those who are moved."""
-    return sql(
-        """
-        INSERT INTO lifecycle_movement
-            (membership_id, seq, version_id, from_stage_id, to_stage_id, occurred_at, evidence_at, recorded_at,
-             kind, transition_id, reason, actor)
-        SELECT won.id, dated.seq + dated.step, {}, dated.from_stage, dated.to_stage, dated.moved_at,
-               dated.evidence_at, {}, {}, dated.transition_id, dated.reason, {}
-        FROM dated JOIN won USING (subject_id)
-        ORDER BY dated.moved_at, won.id, dated.step
-        """,
-        writing.version.pk,
-        Sql("dated.recorded_at") if writing.recorded else sql("{}", writing.now),
-        writing.kind,
-        writing.actor,
-    )
+def _movements(writing: Ledgering, statement: Sql) -> int:
+    """How many movements the writing statement wrote; with hand-offs behind it, it ends by counting them."""
+    return run(statement) if writing.kind == Movement.Kind.REPLAY else int(value(statement))
 
 
 def move(

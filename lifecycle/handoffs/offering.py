@@ -30,8 +30,20 @@ class Answer:
     until: date | None = None
 
 
-def follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
-    """The parts of the writing statement behind `written` (what the ledger took) and `last` (where each came to).
+def around(kind: str, actor: str, now: datetime, answer: Answer | None) -> tuple[Sql, Sql]:
+    """What stands before and behind the ledger's INSERT, so that hand-offs follow in the same statement; nothing for a
+    replay. With it the statement yields the number of movements."""
+    if kind == Kind.REPLAY:
+        return Sql(""), Sql("")
+    behind = sql(
+        " RETURNING membership_id, seq, to_stage_id, reason) {} SELECT count(*) FROM written",
+        _follow(kind, actor, now, answer),
+    )
+    return Sql(", written AS ("), behind
+
+
+def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
+    """The parts behind `written` (what the ledger took) and `last` (where each came to).
 
     An open hand-off ends with the movement that left its stage: as the answer says, else as reports count it. Whoever
     comes to rest in a stage that is handed to sales is offered. A new version that has the same stage takes the open

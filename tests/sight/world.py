@@ -39,6 +39,7 @@ from campaigns.models import Letter
 from kit import jobs, notes, work
 from kit.models import AuditEntry, Notice, Team, User
 from lifecycle import moving, stages
+from lifecycle.handoffs import routing
 from lifecycle.models import Handoff, Membership, RoutingRule
 from reporting import filling
 from reporting.models import ChartNote, LedgerCheck
@@ -107,15 +108,16 @@ def build() -> World:
     _between(*trio)
     for each in trio:
         _twice(each)
-    version = factories.published()
+    lead = "{slug: lead, name: Lead"
+    handing = factories.SMALL.replace(lead, lead + ", hand_off: {accept: won, reject: resting}")
+    version = factories.published(handing)
+    rule = RoutingRule.objects.create(lifecycle=version.lifecycle, position=1, kind="person_owner")
     for each in trio:
         _staged(each, version)
+    routing.route(days_ago(20))
     filling.fill(version.lifecycle, now=timezone.now())
     numbers = _campaign(trio) | _scoring(trio) | _rest(trio, version, sue)
     _sent(trio)
-    lead = {"accept": "won", "reject": "resting"}
-    version.stages.filter(slug="lead").update(hand_off=lead)
-    rule = RoutingRule.objects.create(lifecycle=version.lifecycle, position=1, kind="person_owner")
     notice = Notice.objects.create(user=sal, kind="security", title="Your password was changed", created_at=NOW)
     return World(sal, mate, sue, *trio, numbers | {"routing_rule": rule.pk, "notice": notice.pk})
 
@@ -196,11 +198,7 @@ def _staged(things: Things, version: Any) -> None:
     things.bulk = moving.move(version, chosen, to=lead, reason="Test", by=things.owner, now=days_ago(20))
     things.membership.refresh_from_db()
     things.movement = stages.last_movement(things.membership)
-    things.handoff = Handoff.objects.create(
-        membership=things.membership, seq=things.membership.seq, stage=lead, user=things.owner,
-        team=things.owner.team if things.owner else None, offered_at=days_ago(20), routed_at=days_ago(20),
-        via=Handoff.Via.PERSON_OWNER if things.owner else Handoff.Via.NOBODY,
-    )  # fmt: skip
+    things.handoff = Handoff.objects.get(membership=things.membership)
 
 
 def _campaign(trio: list[Things]) -> dict[str, int]:
