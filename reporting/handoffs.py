@@ -138,6 +138,7 @@ def _reasons(question: Question) -> tuple[tuple[str, int], ...]:
 
 def _receivers(question: Question) -> tuple[Receiver, ...]:
     """The offers made here in the window, by whom they went to; what was imported or replayed went to nobody here."""
+    zone = question.zone
     statement = sql(
         """SELECT held.user_id, COALESCE(NULLIF(u.name, ''), u.email, ''), held.team_id, COALESCE(team.name, ''),
                   held.state, count(*), count(held.missed_at)
@@ -149,9 +150,9 @@ def _receivers(question: Question) -> tuple[Receiver, ...]:
            GROUP BY 1, 2, 3, 4, 5 ORDER BY 4, 2, 1, 3""",
         question.stage,
         question.plan.lifecycle.pk,
-        question.zone,
+        zone,
         question.window.start,
-        question.zone,
+        zone,
         question.window.end,
     )
     found: dict[tuple[int | None, int | None], Receiver] = {}

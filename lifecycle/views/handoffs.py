@@ -23,6 +23,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from audience.models import Account, Person
 from audience.subjects import sight
+from audience.subjects.filters import OneOf
 from audience.subjects.querysets import find_accounts, find_people
 from kit import installation, pages, panels, public, rights, writing
 from kit.audit import asker
@@ -54,7 +55,7 @@ class Filters(django_filters.FilterSet):
     q = django_filters.CharFilter(method="with_words", label=_("Search"), help_text=_("Name, email or account"))
     whose = django_filters.ChoiceFilter(choices=WHOSE, label=_("Whose"), empty_label=_("Mine"), method="kept")
     state = django_filters.ChoiceFilter(choices=STATES, label=_("State"), empty_label=_("Waiting"), method="kept")
-    stage = django_filters.ChoiceFilter(choices=lambda: _stages(), label=_("Stage"), method="in_stage")
+    stage = OneOf(lambda: _stages(), label=_("Stage"), method="in_stage")
     user = django_filters.ModelChoiceFilter(
         queryset=User.objects.order_by("name", "email"), label=_("Offered to"), null_label=_("(nobody)")
     )

@@ -17,6 +17,7 @@ from kit.models import Notice, Team, User
 from lifecycle import live
 from lifecycle.handoffs import answering, links, routing, turning
 from lifecycle.models import Handoff, Lifecycle, Membership, RoutingRule
+from reporting import filling
 from tests.campaigns import making as sending
 from tests.factories import account, person
 from tests.lifecycle.handoffs.making import handed, in_turns, seller, version
@@ -326,3 +327,18 @@ def test_the_home_page_and_ones_work_show_what_waits(browser, made, ina, now):
         page = text_of(browser.get(reverse(place)))
         assert re.search(r'data-metric="handoffs.waiting">1 waits for you', page), place
         assert "1 missed" in page
+
+
+def test_the_report_counts_the_offers_by_receiver_and_each_number_opens_its_list(browser, made, ina, now):
+    first, second = (handed(made, at=now, owner=ina) for _each in range(2))
+    answering.reject(answering.one(first), "No need", answering.Saying(ina, "page", now))
+    filling.fill(made.lifecycle, now=now)
+    page = browser.get(reverse("report_handoffs") + "?window=all").content.decode()
+    lines = re.search(r'id="receivers".*?</section>', page, re.DOTALL)
+    assert lines is not None and "Ina" in lines[0] and "North" in lines[0]
+    doors = re.findall(r'href="(/hand-offs/[^"]+)"[^>]*data-count="(\d+)"', lines[0])
+    assert [int(count) for _url, count in doors] == [2, 1, 1]  # offers, rejected, waiting
+    for url, count in doors:
+        listed = text_of(browser.get(url.replace("&amp;", "&")))
+        assert f"{count} hand-off" in listed, url
+    assert second.is_open
