@@ -17,7 +17,7 @@ from audience.panels import LATE
 from audience.readiness import completeness
 from audience.subjects import erasure
 from audience.webforms import submitting
-from kit import metrics, periodic, writing
+from kit import metrics, notices, periodic, writing
 from kit.sql import Sql, value
 from kit.troubles import Trouble, register
 
@@ -58,6 +58,7 @@ def forget_strangers(now: datetime) -> None:
 def register_all() -> None:
     """Name what the audience has to tell; `AppConfig.ready` calls it."""
     metrics.register("audience", figures)
+    notices.register(schedules.NOTICE, gettext_lazy("A scheduled import of yours has failed"))
     register(troubles)
     periodic.register(
         "judge",

@@ -31,7 +31,7 @@ class CampaignsConfig(AppConfig):
         )
         from campaigns.channels import mailbox, smtp
         from campaigns.sending import showing
-        from kit import audit, jobs, navigation
+        from kit import audit, jobs, navigation, notices
         from kit.api import problems
         from kit.registry import defaults, ending, import_kind, joining, panel
 
@@ -41,6 +41,7 @@ class CampaignsConfig(AppConfig):
         problems.register(entry.Refused, problems.refusal(409, "enroll_refused"))
         problems.register(sending.Refused, problems.refusal(409, "sending_refused"))
         audit.named(trail.ACTIONS)
+        notices.register(plans.PAUSED, _("A campaign of yours has paused by itself"))
         engine.register(engine.Judge("campaigns", 40, live.judge, live.clock))
         jobs.register(live.JOB, live.work, tidy=live.tidy)
         fields.register_all()

@@ -93,7 +93,7 @@ def _asked(ids: Sequence[uuid.UUID]) -> Iterator[_Asked]:
 
 
 def _rendered(messages: Sequence[_Asked], contexts: Contexts, now: datetime) -> dict[uuid.UUID, Rendered | Unrendered]:
-    told = {each.pk: _of_notice(each.notice) for each in messages if each.notice}
+    told = {each.pk: _of_notice(each.notice, now) for each in messages if each.notice}
     asked = [
         ToRender(each.pk, each.content_version, contexts.get(each.person_id or 0, {}))
         for each in messages
@@ -151,14 +151,15 @@ def _reader(message: _Asked, contexts: Contexts) -> tuple[str, str]:
     return person.get("email", ""), person.get("name", "")
 
 
-def _of_notice(notice: Notice) -> Rendered:
-    """A notice as mail: its title, its words, and a link to where it leads."""
+def _of_notice(notice: Notice, now: datetime) -> Rendered:
+    """A notice as mail: its title, its words, what the mail alone says, and a link to where it leads."""
     company = installation.get("company") or "Perennial"
-    paragraphs = [each for each in notice.body.splitlines() if each.strip()]
+    more = notices.mail_of(notice, now)
+    paragraphs = [each for each in (*notice.body.splitlines(), *more.lines) if each.strip()]
     html = format_html("<p><strong>{}</strong></p>", notice.title)
     for each in paragraphs:
         html += format_html("<p>{}</p>", each)
-    link = notices.leads_to(notice)
+    link = more.link
     text = "\n\n".join([notice.title, *paragraphs, *([link] if link else [])])
     if link:
         html += format_html('<p><a href="{}">{}</a></p>', link, link)

@@ -39,6 +39,7 @@ from lifecycle.models import Lifecycle, Stage
 
 State = CampaignVersion.State
 Entry = CampaignVersion.Entry
+PAUSED = "campaign"  # the kind of notices of one that paused by itself
 MOST_STEPS = 100
 DEEPEST = 12  # arms within arms
 UNASKED = 100  # so many may enter at a launch without anybody confirming the exact number
@@ -295,7 +296,7 @@ def pause(campaign: Campaign, *, because: str = "", by: User | None, now: dateti
     audit.record("campaign.pause", campaign.name, by=by, now=now, after={"because": because[:500]})
     if by is None:
         told = _("“%(campaign)s” has paused by itself") % {"campaign": campaign}
-        notices.tell(campaign.created_by, "campaign", told, because, link=campaign.get_absolute_url(), now=now)
+        notices.tell(campaign.created_by, PAUSED, told, because, link=campaign.get_absolute_url(), now=now)
     return True
 
 

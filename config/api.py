@@ -38,6 +38,7 @@ from integrations.api import Changes
 from kit.api.jobs import Jobs
 from kit.api.views import Resource
 from lifecycle.api.backtests import Backtests
+from lifecycle.api.handoffs import Handoffs
 from lifecycle.api.lifecycles import Lifecycles, Stages, Versions
 from lifecycle.api.memberships import Memberships, Movements
 from lifecycle.api.partners import Applications, PartnerSteps
@@ -93,6 +94,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "movements": Movements,
     "partner-applications": Applications,
     "partner-steps": PartnerSteps,
+    "hand-offs": Handoffs,
     "scoring-models": ScoringModels,
     "scoring-models/<slug:model>/versions": ScoringVersions,
     "scores": Scores,

@@ -9,6 +9,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep jobs": {"task": "kit.tasks.sweep_jobs", "schedule": 5.0, "options": {"expires": 5}},
     "judge": {"task": "audience.tasks.judge", "schedule": 2.0, "options": {"expires": 2}},
     "advance": {"task": "campaigns.tasks.advance", "schedule": 2.0, "options": {"expires": 2}},
+    "hand over": {"task": "lifecycle.tasks.hand_over", "schedule": 5.0, "options": {"expires": 5}},
     "send": {"task": "campaigns.tasks.send", "schedule": 2.0, "options": {"expires": 2}},
     "sweep messages": {"task": "campaigns.tasks.sweep_messages", "schedule": 15.0, "options": {"expires": 15}},
     # every minute on the minute, and so right after midnight: what time alone changes

@@ -119,6 +119,7 @@ DATABASES["default"].setdefault("OPTIONS", {}).setdefault(
     "options", "-c client_connection_check_interval=1s -c jit=off"
 )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTHENTICATION_BACKENDS = ["kit.signing_in.Backend"]
 AUTH_USER_MODEL = "kit.User"
 
 LANGUAGE_CODE = "en"

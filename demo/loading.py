@@ -26,10 +26,11 @@ from audience.subjects import exclusions
 from demo import building, campaigns, consents, files
 from demo.company import DAYS, DOMAIN, MONTH, USERS, WITH_PASSWORD
 from demo.customers import PREDICT_SINCE
-from demo.net_new import GONE_APAC
+from demo.net_new import GONE_APAC, REASONS
 from kit import audit, installation, jobs
 from kit.models import Job, Team, User
 from lifecycle import documents, versions
+from lifecycle.handoffs import answering, offering, routing
 from lifecycle.models import Version
 from reporting import filling, integrity, notes
 from reporting.models import ChartNote
@@ -141,6 +142,7 @@ def steps() -> list[Step]:
         Step("lifecycles", _("Replaying %(count)s lifecycles") % {"count": len(LIFECYCLES)}, _publish),
         Step(HISTORY.name, _("Importing what sales decided"), HISTORY.bring),
         Step(MEMBERS.name, _("Importing who was in the webinars' trial"), MEMBERS.bring),
+        Step("handoffs", _("Handing over who waits for sales"), _hand_over),
         Step("consent", _("Recording who agreed to what"), _agree),
         Step("campaigns", _("Launching a campaign"), _speak),
         Step("notes", _("Noting what happened"), _note),
@@ -280,6 +282,16 @@ def _in_a_thread(job_id: int, now: datetime) -> None:
         _see_through(job_id, now)
     finally:
         connection.close()
+
+
+def _hand_over(loading: Loading) -> None:
+    """Who stands in MQL on the last day waits for an answer of whoever owns the account."""
+    version = Version.objects.select_related("lifecycle").get(lifecycle__slug="net_new", state=Version.State.PUBLISHED)
+    with transaction.atomic():
+        answering.set_reasons(version.lifecycle, REASONS, by=loading.by, now=loading.now)
+        for stage in version.stages.exclude(hand_off=None):
+            offering.offer_waiting(stage, by=loading.by, now=loading.now)
+    routing.route(loading.now)
 
 
 def _agree(loading: Loading) -> None:

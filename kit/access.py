@@ -6,7 +6,7 @@ they look. Whatever makes somebody less raises their generation, and with that e
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -30,7 +30,7 @@ ASKED_FOR = Limit("link for", 3, timedelta(minutes=5), timedelta(hours=1), timed
 GUESSED = Limit("link guessed", 20, timedelta(seconds=30), timedelta(minutes=15), timedelta(hours=1))
 
 OWN = ("name", "language", "zone")  # what everybody changes of themselves
-GIVEN = ("name", "role", "team", "may_export")  # what an administrator changes
+GIVEN = ("name", "role", "team", "may_export", "capacity")  # what an administrator changes
 
 
 class Refused(ValueError):
@@ -180,6 +180,27 @@ def change_own(user: User, values: dict[str, Any], *, now: datetime) -> bool:
     return bool(new)
 
 
+def be_away(user: User, first: date | None, last: date | None, deputy: User | None, *, now: datetime) -> bool:
+    """When the user is out of office, and who stands in for them; without a last day they are here. False when that
+    was known. Raises Refused for days in the wrong order, and for a deputy who is themselves.
+    """
+    if last is None:
+        first = deputy = None
+    elif first and first > last:
+        raise Refused(_("The last day lies before the first one."))
+    if deputy == user:
+        raise Refused(_("Choose somebody else to stand in for you."))
+    with transaction.atomic():
+        held = _held(user)
+        if (held.out_from, held.out_until, held.deputy_id) == (first, last, deputy.pk if deputy else None):
+            return False
+        User.objects.filter(pk=held.pk).update(out_from=first, out_until=last, deputy=deputy)
+        days = {"from": first.isoformat() if first else "", "until": last.isoformat() if last else ""}
+        after = days | {"deputy": deputy.email if deputy else ""}
+        audit.record("user.away", held.email, by=user, now=now, after=after)
+    return True
+
+
 def change_password(user: User, password: str, *, now: datetime) -> User:
     """A new password for the user themselves, who has proved the old one. Ends whatever else they have open."""
     with transaction.atomic():
@@ -311,7 +332,7 @@ def _tell_of_link(user: User, by: User | None, now: datetime) -> None:
 def _tell_of_change(user: User, now: datetime) -> None:
     with override(user.language or settings.LANGUAGE_CODE):
         body = _("If that was not you, tell an administrator at once, and ask for a link to a new password.")
-        notices.tell(user, "security", _("Your password was changed"), body, now=now)
+        notices.tell(user, notices.SECURITY, _("Your password was changed"), body, now=now)
 
 
 def _how_long(user: User) -> str:

@@ -133,6 +133,13 @@ class GivenUser(NamedUser):
     SHOWN = {True: "yes", False: "no", None: ""}
 
     may_export = forms.ChoiceField(label=_("Lists and reports as files"), choices=EXPORT, required=False)
+    capacity = forms.IntegerField(
+        label=_("Hand-offs at once"),
+        required=False,
+        min_value=0,
+        max_value=10_000,
+        help_text=_("So many may wait for them when their team takes turns. Empty: as many as come."),
+    )
 
     def __init__(self, data: Any = None, *, initial: dict[str, Any]) -> None:
         super().__init__(data, initial=initial | {"may_export": self.SHOWN[initial["may_export"]]})
@@ -283,6 +290,25 @@ class Day(Ordinary, forms.DateField):
     """A day."""
 
     widget = DayInput
+
+
+class Away(forms.Form):
+    """When one is out of office, and who stands in."""
+
+    first = Day(label=_("First day away"), required=False)
+    last = Day(label=_("Last day away"), required=False, help_text=_("Left empty, you are here."))
+    deputy: Any = forms.ModelChoiceField(
+        None,
+        label=_("Deputy"),
+        required=False,
+        empty_label=_("(nobody)"),
+        help_text=_("Gets the hand-offs that are yours by name. In a team’s turns you are passed over."),
+    )
+
+    def __init__(self, data: Any = None, *, of: User) -> None:
+        shown = {"first": of.out_from, "last": of.out_until, "deputy": of.deputy_id}
+        super().__init__(data, initial=shown, auto_id="away-%s")
+        self.fields["deputy"].queryset = users.to_choose(of.deputy_id).exclude(pk=of.pk)  # type: ignore[attr-defined]
 
 
 class Instant(Ordinary, forms.DateTimeField):

@@ -59,6 +59,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     language = models.CharField(_("language"), max_length=10, blank=True)
     zone = models.CharField(_("time zone"), max_length=64, blank=True)
     may_export = models.BooleanField(_("may export"), null=True)  # None: as the role has it
+    out_from = models.DateField(_("out of office from"), null=True, blank=True)
+    out_until = models.DateField(_("out of office until"), null=True, blank=True)  # the last day away
+    deputy = models.ForeignKey(
+        "self", verbose_name=_("deputy"), null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    capacity = models.IntegerField(_("hand-offs at once"), null=True, blank=True)  # None: as many as come
     is_active = models.BooleanField(_("active"), default=True)
     generation = models.IntegerField(default=0)
     invited_at = models.DateTimeField(_("invited"), null=True)
@@ -251,20 +257,47 @@ class Attempts(models.Model):
 
 
 class Notice(models.Model):
-    """One row is one thing to tell a user, or a subject at an address."""
+    """One row is one thing to tell a user, or a subject at an address.
 
-    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE)
+    `in_app` and `by_mail` are what the user wished when it was written. A notice to a user may speak of a subject too.
+    """
+
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, db_index=False)
     subject_id = models.BigIntegerField(null=True, db_index=True)
     address = models.CharField(max_length=254, blank=True)
     kind = models.CharField(max_length=64)
     title = models.CharField(max_length=300)
     body = models.TextField(blank=True)
     link = models.CharField(max_length=300, blank=True)
+    in_app = models.BooleanField(db_default=True, default=True)
+    by_mail = models.BooleanField(db_default=True, default=True)
     created_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True)
 
+    class Meta:
+        indexes = [
+            # The bell, on every page: how many a user has not read.
+            models.Index(fields=["user"], condition=Q(read_at=None, in_app=True), name="notice_unread"),
+            models.Index(fields=["user", "-created_at", "-id"], name="notices_of_user"),
+        ]
+
     def __str__(self) -> str:
         return self.title
+
+
+class NoticeWish(models.Model):
+    """One row is one kind of notices that a user wants otherwise than usual, which is both ways."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False)
+    kind = models.CharField(max_length=64)
+    in_app = models.BooleanField(default=True)
+    by_mail = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "kind"], name="notice_wish_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.kind}"
 
 
 class IdempotencyKey(models.Model):

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from kit import views
-from kit.views import access, desk, operations, profile, trail, users
+from kit.views import access, desk, notices, operations, profile, trail, users
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -41,6 +41,11 @@ urlpatterns = [
     path("operations/users/roles/", users.roles, name="roles"),
     path("operations/audit/", trail.Audit.as_view(), name="audit"),
     path("operations/audit/<int:pk>/", trail.audit_entry, name="audit_entry"),
+    path("notices/", notices.Notices.as_view(), name="notices"),
+    path("notices/read/", notices.notices_read, name="notices_read"),
+    path("notices/wishes/", notices.notices_wish, name="notices_wish"),
+    path("notices/<int:pk>/", notices.notice_open, name="notice_open"),
+    path("profile/away/", profile.away, name="profile_away"),
     path("profile/", profile.profile, name="profile"),
     path("profile/password/", profile.password, name="profile_password"),
     path("profile/sign-out/", profile.sign_out_elsewhere, name="profile_sign_out"),

@@ -32,8 +32,11 @@ class LifecycleConfig(AppConfig):
         )
         from lifecycle.partners import applications, kinds
         from lifecycle.views import partners
+        from lifecycle.handoffs import answering, inbulk, queue, telling
 
         problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))
+        problems.register(answering.Refused, problems.refusal(400, "handoff_refused"))
+        problems.register(answering.Gone, problems.refusal(409, "changed_meanwhile"))
         problems.register(undo.UndoRefused, problems.refusal(409, "undo_refused"))
         problems.register(placing.PlacingRefused, problems.refusal(409, "placing_refused"))
         problems.register(versions.PublishRefused, problems.refusals(409, "version_refused"))
@@ -42,6 +45,8 @@ class LifecycleConfig(AppConfig):
         panels.register()
         operations.register_all()
         supporting.register_all()
+        telling.register_all()
+        inbulk.register_all()
         engine.register(engine.Judge("stages", 20, live.judge, live.clock))
         uses.register(versions.kept)
         problems.register(backtests.BacktestRefused, problems.refusal(409, "backtest_refused"))
@@ -62,5 +67,9 @@ class LifecycleConfig(AppConfig):
         panel("account", _("Partner"), "lifecycle/_partner_panel.html", partners.panel, order=12)
         panel("urgent", "", "lifecycle/_applications_waiting.html", partners.waiting_panel, order=60)
         panel("start", _("Publish a lifecycle"), "lifecycle/_first_step.html", versions.first_step, order=20)
+        for place, order in (("home", 7), ("work", 10)):
+            panel(place, _("Hand-offs"), "lifecycle/_handoffs_panel.html", queue.home, order=order)
+        navigation.register(area="main", label=_("Hand-offs"), url_name="handoffs", icon="handshake", order=17)
+        navigation.register(area="setup", label=_("Hand-off routing"), url_name="routing", icon="split", order=40)
         navigation.register(area="main", label=_("Lifecycles"), url_name="lifecycles", icon="route", order=20)
         navigation.register(area="main", label=_("Partners"), url_name="partners", icon="network", order=22)

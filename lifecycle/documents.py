@@ -16,7 +16,9 @@ from lifecycle.models import Lifecycle, Stage, Version
 PLAYBOOKS = Path(__file__).resolve().parent / "playbooks"
 
 TOP = {"lifecycle", "name", "species", "of", "goal", "entry", "reentry", "stages", "transitions", "cases"}
-STAGE = {"slug", "name", "phase", "path", "kind", "limit_hours", "card"}
+STAGE = {"slug", "name", "phase", "path", "kind", "limit_hours", "card", "hand_off"}
+HAND_OFF = {"accept", "reject", "later", "missed"}
+MISSED = ("stay", "pass_on")  # what becomes of a hand-off that nobody answered in time
 TRANSITION = {"from", "to", "when", "name", "reason", "by_hand"}
 DATES = {"on", "opened", "closed"}
 HISTORY = DATES | {"kind", "channel", "platform", "direction", "value", "properties", "status", "amount"}
@@ -70,7 +72,7 @@ def dump(version: Version) -> str:
 
 def _stage_entry(stage: Stage) -> dict[str, Any]:
     return {"slug": stage.slug, "name": stage.name, "path": stage.path, "kind": stage.kind} | _without_empty(
-        {"phase": stage.phase, "limit_hours": stage.limit_hours, "card": stage.card}
+        {"phase": stage.phase, "limit_hours": stage.limit_hours, "card": stage.card, "hand_off": stage.hand_off}
     )
 
 
@@ -93,7 +95,37 @@ def _check_stages(document: dict[str, Any]) -> set[str]:
         hours = stage.get("limit_hours")
         if hours is not None and (not isinstance(hours, int) or isinstance(hours, bool) or not 0 < hours < 100_000):
             raise DocumentError(f"{place} › limit_hours", _("is not a number of hours between 1 and 99,999"))
+    kinds = {stage["slug"]: stage["kind"] for stage in document["stages"]}
+    for number, stage in enumerate(document["stages"], 1):
+        if "hand_off" in stage:
+            ahead = {each["slug"] for each in document["stages"][number:] if each["path"] == Stage.Path.SUCCESS}
+            _check_hand_off(stage, kinds, ahead, f"stages › {number} › hand_off")
     return slugs
+
+
+def _check_hand_off(stage: dict[str, Any], kinds: dict[str, str], ahead: set[str], place: str) -> None:
+    """Where the answers lead: to stages that hold people, and "not now" to one from which they can come back.
+
+    Reports count a move ahead as accepted and any other as not, so only accepting leads ahead.
+    """
+    told = mapping(stage["hand_off"], place, HAND_OFF)
+    if stage["kind"] in (Stage.Kind.GATE, Stage.Kind.TERMINAL):
+        raise DocumentError(place, _("nobody waits in this stage, so nobody can be handed over from it"))
+    for key in ("accept", "reject", "later"):
+        if key == "later" and key not in told:
+            continue
+        target = told.get(key)
+        if not isinstance(target, str) or target not in kinds or target == stage["slug"]:
+            raise DocumentError(f"{place} › {key}", _("is not another stage"))
+        if kinds[target] == Stage.Kind.GATE:
+            raise DocumentError(f"{place} › {key}", _("is a gate, which holds nobody"))
+        if (target in ahead) != (key == "accept"):
+            accepts = key == "accept"
+            words = _("is not ahead on the success path") if accepts else _("is ahead, which would count as accepted")
+            raise DocumentError(f"{place} › {key}", words)
+    if "later" in told and kinds[told["later"]] == Stage.Kind.TERMINAL:
+        raise DocumentError(f"{place} › later", _("is where a pass ends, so nobody can come back from it"))
+    one_of(told.setdefault("missed", MISSED[0]), MISSED, f"{place} › missed")
 
 
 def _check_transitions(document: dict[str, Any], slugs: set[str]) -> None:

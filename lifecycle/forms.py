@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
-from kit import installation, yamlfiles
+from audience.asked.builder import ConditionField
+from kit import installation, rights, users, yamlfiles
+from kit.forms import Day
+from kit.models import Team, User
 from lifecycle import backtests, documents, stages
 from lifecycle.backtests import numbers, outcomes
-from lifecycle.models import Stage, Version
+from lifecycle.handoffs import answering, routing
+from lifecycle.models import Handoff, RoutingRule, Stage, Version
 
 
 class Start(forms.Form):
@@ -104,3 +109,77 @@ class Backtest(forms.Form):
 
     def _later(self, there: list[Stage]) -> list[tuple[str, Any]]:
         return [(f"stage:{each.slug}", _("comes to “%(stage)s”") % {"stage": each}) for each in there[1:]]
+
+
+class Rejecting(forms.Form):
+    """Why a hand-off is rejected: one of the lifecycle's reasons, and words of one's own."""
+
+    reason = forms.ChoiceField(label=_("Reason"))
+    words = forms.CharField(label=_("Anything else"), max_length=answering.LONGEST_WORDS, required=False)
+
+    def __init__(self, data: Any = None, *, offered: Sequence[str], **given: Any) -> None:
+        super().__init__(data, **given)
+        self.fields["reason"].choices = [("", _("Choose …")), *((each, each) for each in offered)]  # type: ignore[attr-defined]
+
+
+class PuttingOff(forms.Form):
+    """Until when: on that day they come back by themselves."""
+
+    until = Day(label=_("Not before"))
+    words = forms.CharField(label=_("Anything else"), max_length=answering.LONGEST_WORDS, required=False)
+
+
+class PassingOn(forms.Form):
+    """To which colleague."""
+
+    to: Any = forms.ModelChoiceField(None, label=_("Colleague"), empty_label=_("Choose …"))
+    words = forms.CharField(label=_("Anything else"), max_length=answering.LONGEST_WORDS, required=False)
+
+    def __init__(self, data: Any = None, *, but: int | None = None, **given: Any) -> None:
+        super().__init__(data, **given)
+        able = User.objects.filter(is_active=True, role__in=rights.RIGHTS["move"])
+        self.fields["to"].queryset = able.exclude(pk=but or 0).order_by("name", "email")  # type: ignore[attr-defined]
+
+
+class Routing(forms.Form):
+    """One rule of routing: who gets a hand-off, and for whom it is meant."""
+
+    kind = forms.ChoiceField(label=_("Goes to"))
+    team = forms.ModelChoiceField(
+        Team.objects.order_by("name"), label=_("Team"), required=False, empty_label=_("(none)"),
+        help_text=_("Of a team those who are there take turns."),
+    )  # fmt: skip
+    user: Any = forms.ModelChoiceField(None, label=_("Colleague"), required=False, empty_label=_("(none)"))
+    condition = ConditionField(label=_("For whom"), counts=False)
+
+    def __init__(self, data: Any = None, *, of: str, present: int | None = None, **given: Any) -> None:
+        super().__init__(data, **given)
+        kinds = [each for each in RoutingRule.KINDS if not (of == "account" and each[0] == Handoff.Via.PERSON_OWNER)]
+        self.fields["kind"].choices = kinds  # type: ignore[attr-defined]
+        self.fields["user"].queryset = users.to_choose(present)  # type: ignore[attr-defined]
+        self.fields["condition"].of = of  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """A team's rule names its team, a colleague's the colleague; the others name neither."""
+        values = super().clean() or {}
+        for kind, field in ((Handoff.Via.TEAM, "team"), (Handoff.Via.USER, "user")):
+            if values.get("kind") != kind:
+                values[field] = None
+            elif not values.get(field) and field not in self.errors:
+                self.add_error(field, _("Choose one."))
+        return values
+
+    @property
+    def told(self) -> routing.Told:
+        """The rule as the form has it."""
+        values = self.cleaned_data
+        return routing.Told(values["kind"], values["condition"], values["user"], values["team"])
+
+
+class Reasons(forms.Form):
+    """The reasons for rejecting that a lifecycle offers, one in a line."""
+
+    reasons = forms.CharField(
+        label=_("Reasons for rejecting"), max_length=5000, required=False, widget=forms.Textarea(attrs={"rows": 6}),
+        help_text=_("One in a line. Left empty, the usual ones are offered."),
+    )  # fmt: skip

@@ -3,6 +3,8 @@
 from kit import registry
 from lifecycle import importing, models
 
+OF_HANDOFF = """SELECT t.id, m.subject_id FROM lifecycle_handoffevent t JOIN lifecycle_handoff h ON h.id = t.handoff_id
+    JOIN lifecycle_membership m ON m.id = h.membership_id"""
 OF_MEMBERSHIP = "SELECT t.id, m.subject_id FROM {} t JOIN lifecycle_membership m ON m.id = t.membership_id"
 # A reason that others were moved for too is a category, which figures count by, and no remark about somebody.
 STEPS_OF = "SELECT id, account_id AS subject_id FROM lifecycle_checklistitem"
@@ -40,3 +42,12 @@ def register_all() -> None:
     registry.spare(
         models.Backtest, models.PlacementRound, models.Lifecycle, models.Version, models.Stage, models.Transition
     )
+    registry.holder(
+        models.Handoff,
+        "hand-offs to sales",
+        personal=("reason", "words"),
+        whose=OF_MEMBERSHIP.format("lifecycle_handoff"),
+        follows="h.answered_by_id IS NULL",
+    )
+    registry.holder(models.HandoffEvent, "what happened to hand-offs", whose=OF_HANDOFF, follows="true")
+    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition, models.RoutingRule)

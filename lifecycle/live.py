@@ -11,17 +11,20 @@ from datetime import datetime, timedelta
 
 from django.db import DataError, ProgrammingError, transaction
 from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from audience import live
 from audience.conditions import compile
 from audience.conditions.tree import ConditionError
-from kit import audit
+from kit import audit, notices
 from kit.models import User
 from kit.sql import Sql, rows, sql
 from lifecycle import rules, sla
 from lifecycle.models import Movement, Version
 
 ROUND = timedelta(hours=1)  # within which nobody goes through more stages by rules than there are
+STOPPED = "rules.stopped"  # the kind of notices about it
 A_DAY = timedelta(hours=26)  # a local day at its longest, and the hour
 FAULTS = (ConditionError, DataError, ProgrammingError)  # of the rules themselves; a lost connection is none of theirs
 
@@ -40,7 +43,7 @@ class Circle:
 def live_versions() -> QuerySet[Version]:
     """The versions whose rules run."""
     found = Version.objects.filter(state=Version.State.PUBLISHED, stopped_at=None)
-    return found.select_related("lifecycle").order_by("pk")
+    return found.select_related("lifecycle", "created_by").order_by("pk")
 
 
 def judge(subjects: Sql, *, at: datetime, now: datetime) -> int:
@@ -63,7 +66,11 @@ def clock(now: datetime) -> None:
 
 def stop(version: Version, because: str, now: datetime) -> None:
     """The rules of this version stand still until `resume`; nobody is moved by them."""
-    Version.objects.filter(pk=version.pk).update(stopped_at=now, stopped_because=because[:500])
+    if not Version.objects.filter(pk=version.pk, stopped_at=None).update(stopped_at=now, stopped_because=because[:500]):
+        return
+    title = _("The rules of %(version)s stand still") % {"version": version}
+    link = reverse("lifecycle_version", args=[version.lifecycle.slug, version.number])
+    notices.tell(version.created_by, STOPPED, title, because[:500], link=link, now=now)
     audit.record("lifecycle.stop", str(version), by=None, now=now, after={"because": because[:500]})
 
 

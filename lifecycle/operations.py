@@ -9,10 +9,12 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from kit import deadletters, periodic
+from kit import deadletters, notices, periodic
 from kit.deadletters import DeadLetter
 from kit.models import User
 from kit.sql import Sql, rows, sql
 from lifecycle import live
+from lifecycle.handoffs import turning
 from lifecycle.models import Version
 from lifecycle.partners import applications, checklist
 
@@ -73,3 +75,12 @@ def register_all() -> None:
 def _take_in(now: datetime) -> None:
     applications.take_in(now)
     checklist.notice(now)
+    notices.register(live.STOPPED, _("The rules of a lifecycle stand still"))
+    periodic.register(
+        "hand_over",
+        _("Handing over to sales"),
+        _("Hand-offs find their receivers, fall due, come back after “not now”, and leave whoever is away."),
+        task="lifecycle.tasks.hand_over",
+        every=timedelta(seconds=5),
+        run=turning.turn,
+    )

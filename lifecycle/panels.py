@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -163,6 +163,14 @@ class StageFilter(filters.OneOf):
         return qs.filter(Exists(latest(lifecycle__slug=lifecycle, stage__slug=stage)))
 
 
+def to_look_at(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """The strip where nothing is moved by hand."""
+    shown = strip(subject, request, now)
+    if shown is None:
+        return None
+    return shown | {"stays": [replace(each, destinations=[], undo=None) for each in shown["stays"]]}
+
+
 def register() -> None:
     """What lifecycles add to the pages of people and accounts."""
     for of in ("person", "account"):
@@ -178,6 +186,7 @@ def register() -> None:
                 told=listing.Told("stages", _told, SCHEMA),
             )
         )
+    registry.panel("handoff", gettext_lazy("Lifecycles"), "lifecycle/_memberships_panel.html", to_look_at, order=10)
     registry.panel("retraction", gettext_lazy("Stages"), "audience/_retraction_changes.html", retracted, order=20)
     registry.panel("search", gettext_lazy("Lifecycles"), "lifecycle/_search_panel.html", found)
 

@@ -42,7 +42,22 @@ def due(since: Sql, hours: Sql) -> Sql:
 
 
 def redate() -> int:
-    """Give every open membership in an SLA stage the due date that today's calendar gives it; how many changed."""
+    """Give every open membership in an SLA stage the due date that today's calendar gives it; how many changed.
+
+    Hand-offs that wait are due with their members.
+    """
+    changed = _redate_members()
+    run(
+        Sql(
+            """UPDATE lifecycle_handoff held SET due_at = membership.due_at FROM lifecycle_membership membership
+               WHERE membership.id = held.membership_id AND held.state = 'offered'
+                 AND held.due_at IS DISTINCT FROM membership.due_at"""
+        )
+    )
+    return changed
+
+
+def _redate_members() -> int:
     return run(
         sql(
             """

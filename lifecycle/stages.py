@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from kit import audit
 from kit.audit import actor_of
 from kit.models import User
-from kit.sql import Sql, run, sql
+from kit.sql import Sql, run, sql, value
 from lifecycle import ledgers, sla
+from lifecycle.handoffs import offering
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 
 
@@ -32,6 +33,7 @@ class Ledgering:
     actor: str
     now: datetime
     recorded: bool = False
+    answer: offering.Answer | None = None  # to hand-offs, where the moves are one
 
 
 def move_many(relation: Sql, writing: Ledgering) -> int:
@@ -44,11 +46,14 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
     Guarantees: a membership that somebody else moved since it was read (another `seq`) is left alone with all its
     steps; `occurred_at` never decreases within a membership; a terminal stage or an exit ends the pass, which only an
     undo opens again; in an SLA stage the membership is due when the stage's limit of working hours is over.
+    Hand-offs to sales end and begin in the same statement (`handoffs.offering`), but for what a replay tells.
     """
+    written, following = offering.around(writing.kind, writing.actor, writing.now, writing.answer)
     lifecycle = writing.version.lifecycle
     ledger = ledgers.of(lifecycle.slug)
     person = lifecycle.of == "person"
-    return run(
+    return _movements(
+        writing,
         sql(
             """
             WITH asked AS MATERIALIZED ({}),
@@ -93,14 +98,14 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                   AND (membership.ended_at IS NULL OR {})
                 RETURNING membership.id, membership.subject_id
             ),
-            won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced)
+            won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced){}
             INSERT INTO {}
                 (membership_id, seq, version_id, from_stage_id, to_stage_id, occurred_at, evidence_at, recorded_at,
                  kind, transition_id, reason, actor)
             SELECT won.id, dated.seq + dated.step, {}, dated.from_stage, dated.to_stage, dated.moved_at,
                    dated.evidence_at, {}, {}, dated.transition_id, dated.reason, {}
             FROM dated JOIN won USING (subject_id)
-            ORDER BY dated.moved_at, won.id, dated.step
+            ORDER BY dated.moved_at, won.id, dated.step{}
             """,
             relation,
             ledger.memberships,
@@ -114,13 +119,20 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             ledger.memberships,
             writing.version.pk,
             writing.kind == Movement.Kind.UNDO,
+            written,
             ledger.movements,
             writing.version.pk,
             Sql("dated.recorded_at") if writing.recorded else sql("{}", writing.now),
             writing.kind,
             writing.actor,
-        )
+            following,
+        ),
     )
+
+
+def _movements(writing: Ledgering, statement: Sql) -> int:
+    """How many movements the writing statement wrote; with hand-offs behind it, it ends by counting them."""
+    return run(statement) if writing.kind == Movement.Kind.REPLAY else int(value(statement))
 
 
 def move(

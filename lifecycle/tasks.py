@@ -10,3 +10,6 @@ from kit import periodic
 def take_in_partners() -> None:
     """Every minute: who has applied, and which steps were taken."""
     periodic.turn("take_in_partners", timezone.now())
+def hand_over() -> None:
+    """Every few seconds: hand-offs find their receivers, fall due and come back."""
+    periodic.turn("hand_over", timezone.now())

@@ -4,6 +4,7 @@ from django.urls import path
 
 from lifecycle.views import board, lifecycles, memberships, partners
 from lifecycle.views import backtests, board, lifecycles, memberships, placing
+from lifecycle.views import board, handoffs, lifecycles, memberships, routing
 
 urlpatterns = [
     path("partners/", partners.Partners.as_view(), name="partners"),
@@ -43,6 +44,21 @@ urlpatterns = [
     path("lifecycles/<slug:slug>/starting-points/", placing.page, name="lifecycle_placing"),
     path("lifecycles/<slug:slug>/starting-points/people/", placing.People.as_view(), name="lifecycle_placing_people"),
     path("lifecycles/<slug:slug>/starting-points/accept/", placing.accept, name="lifecycle_placing_accept"),
+    path("hand-offs/", handoffs.Queue.as_view(), name="handoffs"),
+    path("hand-offs/link/<str:token>/", handoffs.link, name="handoff_link"),
+    path("hand-offs/routing/", routing.overview, name="routing"),
+    path("hand-offs/routing/rules/<int:pk>/", routing.rule, name="routing_rule"),
+    path("hand-offs/routing/rules/<int:pk>/move/", routing.rule_move, name="routing_rule_move"),
+    path("hand-offs/routing/rules/<int:pk>/remove/", routing.rule_remove, name="routing_rule_remove"),
+    path("hand-offs/routing/<slug:slug>/rules/new/", routing.rule_new, name="routing_rule_new"),
+    path("hand-offs/routing/<slug:slug>/adopt/", routing.adopt, name="routing_adopt"),
+    path("hand-offs/routing/<slug:slug>/reasons/", routing.reasons, name="routing_reasons"),
+    path("hand-offs/routing/<slug:slug>/offer/", routing.offer, name="routing_offer"),
+    path("hand-offs/<int:pk>/", handoffs.handoff, name="handoff"),
+    path("hand-offs/<int:pk>/accept/", handoffs.accept, name="handoff_accept"),
+    path("hand-offs/<int:pk>/reject/", handoffs.reject, name="handoff_reject"),
+    path("hand-offs/<int:pk>/not-now/", handoffs.not_now, name="handoff_not_now"),
+    path("hand-offs/<int:pk>/pass-on/", handoffs.pass_on, name="handoff_pass_on"),
     path("memberships/<int:pk>/move/", memberships.move, name="membership_move"),
     path("movements/<int:pk>/undo/", memberships.take_back, name="movement_undo"),
 ]

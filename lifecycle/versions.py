@@ -65,7 +65,7 @@ def draft(document: dict[str, Any], *, by: User | None, now: datetime) -> Versio
             version=version,
             order=order,
             **{key: entry[key] for key in ("slug", "name", "path", "kind")},
-            **{key: entry[key] for key in ("phase", "limit_hours", "card") if key in entry},
+            **{key: entry[key] for key in ("phase", "limit_hours", "card", "hand_off") if key in entry},
         )
         for order, entry in enumerate(document["stages"], 1)
     }

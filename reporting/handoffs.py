@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kit.sql import join, rows, sql
 from kit.statistics import Counts, Share
@@ -41,6 +41,22 @@ class Body:
 
 
 @dataclass(frozen=True)
+class Receiver:
+    """What was offered to one user (or to a team, or to nobody) by the hand-offs made here, by what became of it."""
+
+    user_id: int | None
+    name: str
+    team_id: int | None
+    team: str
+    states: dict[str, int]
+    missed: int
+
+    @property
+    def offered(self) -> int:
+        return sum(self.states.values())
+
+
+@dataclass(frozen=True)
 class HandOffs:
     """The answer: everybody, the buckets of the question's split (the largest first), conversion by speed, reasons."""
 
@@ -49,6 +65,7 @@ class HandOffs:
     buckets: tuple[tuple[str, Body], ...]
     by_speed: dict[Speed, Share]
     rejected: tuple[tuple[str, int], ...]  # reason ("" none given) and how many, the most frequent first
+    receivers: tuple[Receiver, ...] = ()
 
 
 def of_stage(question: Question, stage: Place) -> Question:
@@ -64,7 +81,8 @@ def answer(question: Question) -> HandOffs:
     whole = question.about(split=None)
     everybody = _bodies(whole).get(EMPTY) or Body()
     buckets = sorted(_bodies(question).items(), key=lambda each: (-each[1].offered, each[0] == EMPTY, each[0]))
-    return HandOffs(question, everybody, tuple(buckets) if question.split else (), _by_speed(whole), _reasons(whole))
+    shown = tuple(buckets) if question.split else ()
+    return HandOffs(question, everybody, shown, _by_speed(whole), _reasons(whole), _receivers(whole))
 
 
 def _bodies(question: Question) -> dict[str, Body]:
@@ -116,3 +134,30 @@ def _reasons(question: Question) -> tuple[tuple[str, int], ...]:
         str(Outcome.REJECTED),
     )
     return tuple(rows(statement))
+
+
+def _receivers(question: Question) -> tuple[Receiver, ...]:
+    """The offers made here in the window, by whom they went to; what was imported or replayed went to nobody here."""
+    zone = question.zone
+    statement = sql(
+        """SELECT held.user_id, COALESCE(NULLIF(u.name, ''), u.email, ''), held.team_id, COALESCE(team.name, ''),
+                  held.state, count(*), count(held.missed_at)
+           FROM lifecycle_handoff held
+           JOIN lifecycle_stage stage ON stage.id = held.stage_id AND stage.slug = {}
+           JOIN lifecycle_version version ON version.id = stage.version_id AND version.lifecycle_id = {}
+           LEFT JOIN kit_user u ON u.id = held.user_id LEFT JOIN kit_team team ON team.id = held.team_id
+           WHERE (held.offered_at AT TIME ZONE {})::date >= {} AND (held.offered_at AT TIME ZONE {})::date < {}
+           GROUP BY 1, 2, 3, 4, 5 ORDER BY 4, 2, 1, 3""",
+        question.stage,
+        question.plan.lifecycle.pk,
+        zone,
+        question.window.start,
+        zone,
+        question.window.end,
+    )
+    found: dict[tuple[int | None, int | None], Receiver] = {}
+    for user_id, name, team_id, team, state, count, missed in rows(statement):
+        held = found.get((user_id, team_id)) or Receiver(user_id, name, team_id, team, {}, 0)
+        held.states[state] = count
+        found[user_id, team_id] = replace(held, missed=held.missed + missed)
+    return tuple(found.values())

@@ -90,6 +90,7 @@ def register() -> None:
                 told=listing.Told("scores", _told, SCHEMA),
             )
         )
+    registry.panel("handoff", gettext_lazy("Scores"), "scoring/_scores_panel.html", scores, order=20)
     registry.panel("retraction", gettext_lazy("Scores"), "audience/_retraction_changes.html", retracted, order=10)
 
 

@@ -23,6 +23,7 @@ from audience.models import Account, Person, Tagged
 from audience.subjects import known, names, querysets, sight
 from kit import pages, panels, rights, users, writing
 
+LATEST = 6  # things that happened last, on a page that is not the profile
 MOST = 50  # deals, contracts and cases that a profile shows; their number is told in any case
 
 
@@ -118,6 +119,11 @@ def told(subject: Person | Account, request: HttpRequest, *, with_choices: bool 
         "timeline_choices": choices,
         "timeline_notes": notes,
     }
+
+
+def latest(subject: Person | Account, request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """The panel of a page that is not the profile: the few things that happened last."""
+    return {"timeline": _seen(timeline.page(subject, timeline.Wanted(), size=LATEST), request.user)}
 
 
 def _seen(page: timeline.Page, user: Any) -> timeline.Page:

@@ -62,7 +62,7 @@ def notify(now: datetime) -> int:
             FROM kit_notice n
             LEFT JOIN kit_user u ON u.id = n.user_id AND u.is_active
             LEFT JOIN audience_person p ON p.id = n.subject_id AND p.erased_at IS NULL AND n.address <> ''
-            WHERE (u.id IS NOT NULL OR p.id IS NOT NULL) AND n.read_at IS NULL AND n.created_at > {}
+            WHERE (u.id IS NOT NULL OR p.id IS NOT NULL) AND n.by_mail AND n.read_at IS NULL AND n.created_at > {}
               AND NOT EXISTS (SELECT FROM campaigns_message m WHERE m.id = {})
             ON CONFLICT (id) DO NOTHING
             """,

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from kit import audit, bulk, forms, notes, pages, registry, rights, undo, work, writing
+from kit import audit, bulk, forms, notes, pages, panels, registry, rights, undo, work, writing
 from kit.models import Note, Task
 
 # ---- notes ----
@@ -186,7 +186,11 @@ class Work(pages.ListPage):
             asked = urlencode({name: value for name, value in (("whose", whose), ("state", state)) if value})
             url = f"{here}?{asked}" if asked else here
             tabs.append({"label": label, "url": url, "current": (whose, state) == now_at})
-        return {"tabs": tabs, "may_note": rights.may(self.request.user, "note")}
+        return {
+            "tabs": tabs,
+            "may_note": rights.may(self.request.user, "note"),
+            "panels": panels.draw("work", None, self.request, timezone.now()),
+        }
 
 
 @require_http_methods(["GET", "POST"])

@@ -30,6 +30,22 @@ def profile(request: HttpRequest) -> HttpResponse:
     return _page(request, form, forms.ChangePassword(user))
 
 
+@require_POST
+def away(request: HttpRequest) -> HttpResponse:
+    """When one is out of office, and who stands in."""
+    user = _self(request)
+    form = forms.Away(request.POST, of=user)
+    if form.is_valid():
+        told = form.cleaned_data
+        try:
+            if access.be_away(user, told["first"], told["last"], told["deputy"], now=timezone.now()):
+                messages.success(request, _("Your absence is kept."))
+            return redirect("profile")
+        except access.Refused as refused:
+            form.add_error("last", str(refused))
+    return _page(request, _profile(user), forms.ChangePassword(user), form)
+
+
 @sensitive_post_parameters()
 @require_POST
 def password(request: HttpRequest) -> HttpResponse:
@@ -50,8 +66,7 @@ def password(request: HttpRequest) -> HttpResponse:
         update_session_auth_hash(request, changed)
         messages.success(request, _("Your password is changed. Everywhere else you are signed out."))
         return redirect("profile")
-    profile_form = forms.Profile(initial={name: getattr(user, name) for name in access.OWN})
-    return _page(request, profile_form, form)
+    return _page(request, _profile(user), form)
 
 
 @require_POST
@@ -69,13 +84,21 @@ def _self(request: HttpRequest) -> User:
     return request.user
 
 
-def _page(request: HttpRequest, form: forms.Profile, password_form: forms.ChangePassword) -> HttpResponse:
+def _profile(user: User) -> forms.Profile:
+    return forms.Profile(initial={name: getattr(user, name) for name in access.OWN})
+
+
+def _page(
+    request: HttpRequest, form: forms.Profile, password_form: forms.ChangePassword, away_form: forms.Away | None = None
+) -> HttpResponse:
     user = _self(request)
+    away_form = away_form or forms.Away(of=user)
     context = {
         "form": form,
         "password_form": password_form,
+        "away_form": away_form,
         "sign_ins": AuditEntry.objects.filter(user=user, action="user.sign_in").order_by("-at", "-pk")[:LATEST],
         "crumbs": [(_("Your profile"), "")],
     }
-    bound = form.is_bound or password_form.is_bound
+    bound = form.is_bound or password_form.is_bound or away_form.is_bound
     return render(request, "kit/profile.html", context, status=400 if bound else 200)

@@ -2,6 +2,7 @@
 
 from lifecycle.models.backtest import Backtest, Reached
 from lifecycle.models.bulk import BulkMember, BulkMove
+from lifecycle.models.handoff import Handoff, HandoffEvent, RoutingRule
 from lifecycle.models.ledger import Membership, Movement
 from lifecycle.models.partners import Application, ChecklistItem, Programme, ProgrammeStep
 from lifecycle.models.plan import Lifecycle, Stage, Transition, Version
@@ -27,3 +28,6 @@ __all__ = [
     "Transition",
     "Version",
 ]
+    "BulkMember", "BulkMove", "Handoff", "HandoffEvent", "Lifecycle", "Membership", "Movement", "RoutingRule", "Stage",
+    "Transition", "Version",
+]  # fmt: skip

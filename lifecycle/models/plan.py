@@ -20,6 +20,7 @@ class Lifecycle(models.Model):
     species = models.CharField(_("species"), max_length=10, choices=Species.choices)
     of = models.CharField(_("subjects"), max_length=10, choices=Field.Of.choices, default=Field.Of.PERSON)
     goal = models.TextField(_("goal"), blank=True)
+    reject_reasons = models.JSONField(_("reasons for rejecting"), db_default=[], default=list)
     created_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -83,6 +84,8 @@ class Stage(models.Model):
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.INVENTORY)
     limit_hours = models.IntegerField(_("limit in working hours"), null=True)
     card = models.JSONField(_("stage card"), default=dict)
+    # Offered to sales: the slugs of the stages behind an answer (accept, reject, later), and what a missed one does.
+    hand_off = models.JSONField(_("hand-off"), null=True)
 
     class Meta:
         ordering = ["version", "order"]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from kit import writing
 from kit.statistics import Counts
+from lifecycle.models import Handoff
 from reporting import addresses
 from reporting.figures import NOTHING, SHOWN_BUCKETS, Figure, Line, Table, counted, share
 from reporting.figures.sheet import Remark, Section, Sheet
-from reporting.handoffs import Body, HandOffs
+from reporting.handoffs import Body, HandOffs, Receiver
 from reporting.metrics import acceptance, accepted_so_fast, attainment
 from reporting.offers import Outcome
 from reporting.questions import Question
@@ -86,7 +89,48 @@ def _sections(answer: HandOffs) -> list[Section]:
             _("Nobody was rejected by hand, import or API."),
         ),
     ]
+    if answer.receivers:
+        sections.append(
+            Section(
+                "receivers",
+                _("Who had them"),
+                _("The offers made here in the time span (%(window)s), by receiver. One passed on counts twice.")
+                % names,
+                _by_receiver(answer),
+            )
+        )
     return sections
+
+
+def _by_receiver(answer: HandOffs) -> Table:
+    State = Handoff.State
+    columns = (
+        ("any", _("Offers")), (State.ACCEPTED, _("Accepted")), (State.REJECTED, _("Rejected")),
+        (State.NOT_NOW, _("Not now")), (State.PASSED_ON, _("Passed on")), (State.EXPIRED, _("Expired")),
+        (State.OFFERED, _("Waiting")),
+    )  # fmt: skip
+    lines = [
+        Line(
+            each.name or each.team or _("(nobody)"),
+            [_offers(answer.question, each, str(state)) for state, _label in columns],
+            each.team if each.name else "",
+        )
+        for each in answer.receivers
+    ]
+    return Table([_("Receiver"), *(label for _state, label in columns)], lines)
+
+
+def _offers(question: Question, receiver: Receiver, state: str) -> Figure:
+    """How many, with the door to the queue that lists them."""
+    count = receiver.offered if state == "any" else receiver.states.get(state, 0)
+    asked = {
+        "whose": "all", "state": "" if state == Handoff.State.OFFERED else state,
+        "user": receiver.user_id or "null", "team": receiver.team_id or "null",
+        "stage": f"{question.plan.lifecycle.slug}:{question.stage}",
+        "since": question.window.start.isoformat(), "before": question.window.end.isoformat(),
+    }  # fmt: skip
+    url = f"{reverse('handoffs')}?{urlencode({name: told for name, told in asked.items() if told})}"
+    return Figure(writing.number(count), "", count, url if count else "", value=count)
 
 
 def _next(question: Question) -> str:

@@ -28,7 +28,7 @@ from kit import installation, jobs
 from kit.models import Job, User
 from kit.sql import Sql, rows, value
 from kit.sql import sql as composed
-from lifecycle.models import Lifecycle, Membership, Movement
+from lifecycle.models import Handoff, Lifecycle, Membership, Movement
 from reporting import funnel as funnels
 from reporting.models import LedgerCheck
 from scoring.models import ScoringVersion
@@ -239,6 +239,8 @@ def test_line_8_hand_offs(visitor: Client) -> None:
     assert page.figure("acceptance", part="expired", **sales) == 76
     assert page.figure("acceptance", part="expired", bucket="APAC", **sales) == 55
     assert page.figure("acceptance", part="waiting", **sales) == 12
+    waiting = Handoff.objects.filter(state="offered")
+    assert waiting.count() == 12 and set(waiting.values_list("user__role", flat=True)) == {"sales"}
     since = (funnels.today(timezone.now()) - timedelta(days=300)).isoformat()
     lately = of(visitor, "report_handoffs", split="person.region", from_=since)
     assert re.search(r"APAC \d+ \d+ [\d.]+% \d+ of \d+ 6\.[3-7] of", lately.text), "median 6.5 days"

@@ -8,11 +8,13 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 
 from integrations import keys
 from kit import rights
@@ -138,6 +140,9 @@ TAKES = {
     "POST memberships/{pk}/move/": "lifecycles:write move",
     "GET movements/": "lifecycles:read", "GET movements/{pk}/": "lifecycles:read",
     "POST movements/{pk}/undo/": "lifecycles:write move",
+    "GET hand-offs/": "lifecycles:read", "GET hand-offs/{pk}/": "lifecycles:read",
+    "POST hand-offs/{pk}/accept/": "lifecycles:write move", "POST hand-offs/{pk}/reject/": "lifecycles:write move",
+    "POST hand-offs/{pk}/not-now/": "lifecycles:write move", "POST hand-offs/{pk}/pass-on/": "lifecycles:write move",
     "GET scoring-models/": "scores:read", "POST scoring-models/": "scores:write edit",
     "GET scoring-models/{slug}/": "scores:read", "POST scoring-models/{slug}/rescore/": "scores:write operate",
     "GET scoring-models/{model}/versions/": "scores:read",
@@ -411,6 +416,8 @@ def test_every_post_that_is_sent_again_is_done_once(ada: User) -> None:
         "POST people/upsert/": {"email": "bob@example.com"},
         "POST lifecycles/": {"playbook": "net_new_b2b"},
         "POST memberships/{pk}/move/": {"to": "engaged", "reason": "Called us", "seq": 2},
+        "POST hand-offs/{pk}/not-now/": {"until": (timezone.localdate() + timedelta(days=30)).isoformat()},
+        "POST hand-offs/{pk}/pass-on/": {"to": ada.pk},
         "POST people/{pk}/erase/": {"confirm": "ann@kestrel.example"},
         "POST accounts/{pk}/erase/": {"confirm": "kestrel.example"},
         "POST cases/{pk}/close/": {},

@@ -19,6 +19,8 @@ Parts = dict[str, dict[str, Any]]
 OF_SUBJECTS = (
     "partner-applications", "partner-steps", "people", "accounts", "account-roles", "activities", "deals", "purchases", "contracts", "cases", "memberships",
     "movements", "scores", "enrollments", "messages", "duplicates", "merges",
+    "people", "accounts", "account-roles", "activities", "deals", "purchases", "contracts", "cases", "memberships",
+    "movements", "hand-offs", "scores", "enrollments", "messages", "duplicates", "merges",
 )  # fmt: skip
 
 
@@ -72,6 +74,7 @@ def _of(things: Things) -> Parts:
         "cases": Case.objects.get(person=things.person).pk,
         "memberships": things.membership.pk,
         "movements": things.movement.pk,
+        "hand-offs": things.handoff.pk,
         "scores": Score.objects.get(person=things.person).pk,
         "enrollments": Enrollment.objects.get(person=things.person).pk,
         "messages": things.message.pk,

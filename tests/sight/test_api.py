@@ -34,6 +34,8 @@ ABOUT: dict[str, str | None] = {
     "imports/<int:imported>/rejects": None, "look-alikes": None, "forms/<slug:form>/submissions": None,
     "memberships": "membership", "movements": "movement", "messages": "message", "scores": None, "score-changes": None,
     "partner-applications": "application", "partner-steps": "partner_step", "enrollments": None, "duplicates": "pair", "merges": "merge",
+    "memberships": "membership", "movements": "movement", "hand-offs": "handoff", "messages": "message", "scores": None, "score-changes": None,
+    "enrollments": None, "duplicates": "pair", "merges": "merge",
 }  # fmt: skip
 # What belongs to nobody in particular, and figures, which are the firm's.
 OF_EVERYBODY = {

@@ -36,6 +36,9 @@ NO_PAGE = {
     "activity_take_back", "consent_take_back", "movement_undo", "bulk_undo", "suppression_find", "message_resend",
     "report_note", "report_note_remove", "report_pars", "ledger_check", "readiness_measure", "readiness_segment",
     "partner_approve", "partner_decline", "partner_reconsider", "partner_step", "best_customers_segment", "look_alikes_segment",
+    "best_customers_segment", "look_alikes_segment",
+    "handoff_accept", "handoff_reject", "handoff_not_now", "handoff_pass_on", "routing_rule_move", "routing_rule_remove",
+    "routing_adopt", "routing_offer", "notice_open", "notices_read", "notices_wish", "profile_away",
 }  # fmt: skip
 # Where somebody who sees everybody is told of those whom the salesperson does not see: else this would find nothing.
 NAMING = {
@@ -43,14 +46,14 @@ NAMING = {
     "segment", "segment_members", "segment_history", "lifecycle_members", "lifecycle_board", "lifecycle_board_column",
     "bulk_move", "backtest_people", "scoring_model", "scoring_scores", "scoring_crossings", "report_people", "report_customers",
     "report_lift_people", "ledger", "campaign_people", "outbox", "mailbox", "work", "content_people", "content_version",
-    "import", "import_rejects", "readiness_without", "best_customers_list", "form", "form_submissions", "form_refused",
+    "handoffs", "import", "import_rejects", "readiness_without", "best_customers_list", "form", "form_submissions", "form_refused",
 }  # fmt: skip
 
 
 # The rows of a file that became nobody are not for sales; a garbled link leads nowhere; there is no key.
 NOT_OPENED = {
     "import_rejects", "message_click", "message_picture", "preferences", "password_set", "api_key_revoke",
-    "form_page", "form_done", "form_confirm", "form_file",
+    "form_page", "form_done", "form_confirm", "form_file", "handoff_link",
 }  # fmt: skip
 LISTS = {"segment_members", "readiness_without", "best_customers_list"}
 PARTS = {
@@ -62,7 +65,8 @@ PARTS = {
 MORE = {
     "search": ("q=zz", "q=ann%40zz"), "account_choose": ("q=zz", "account=zz", "parent=zz"), "content_people": ("person=zz",),
     "content": ("person=%23{foreign.person.pk}", "person=zz"), "content_version": ("person=%23{unowned.person.pk}",),
-    "segment_members": ("as_of=2030-01-01",), "work": ("whose=all&state=any",), "tags": ("tags=zz",),
+    "segment_members": ("as_of=2030-01-01",), "work": ("whose=all&state=any",),
+    "handoffs": ("whose=all&state=any", "whose=nobody", "whose=team&export=csv", "q=zz"), "tags": ("tags=zz",),
     "person_new": ("account={foreign.account.pk}",), "task_new": ("subject={foreign.person.pk}",),
     "person_edit": ("account={foreign.account.pk}",), "report_funnel": (urlencode(SPAN),),
     "report_concentration": (urlencode(SPAN),), "report_retention": (urlencode(SPAN),),

@@ -45,6 +45,7 @@ ABOUT = {
     ),
     "partner_step": "partner_step",
     "activity_take_back": "activity", "consent_take_back": "consent",
+    **dict.fromkeys(("handoff", "handoff_accept", "handoff_reject", "handoff_not_now", "handoff_pass_on"), "handoff"),
     "membership_move": "membership", "movement_undo": "movement", "bulk_undo": "bulk",
     "duplicate_two": "pair", "merge": "merge", "merge_part": "merge",
     "message": "message", "message_resend": "message", "letter": "letter", "letter_body": "letter",
@@ -74,6 +75,9 @@ NUMBERED = {
     "kind_edit": "kind", "kind_remove": "kind", "channel_edit": "channel", "channel_remove": "channel",
     "exchange_rate": "rate", "exchange_rate_remove": "rate", "cost_edit": "cost", "cost_remove": "cost", "retraction": "retraction", "retraction_undo": "retraction",
     "custom_field_edit": "field", "custom_field_remove": "field", "team": "team", "team_remove": "team", "audit_entry": "audit",
+    "cost_edit": "cost", "cost_remove": "cost", "retraction": "retraction", "retraction_undo": "retraction",
+    **dict.fromkeys(("routing_rule", "routing_rule_move", "routing_rule_remove"), "routing_rule"),
+    "notice_open": "notice", "custom_field_edit": "field", "custom_field_remove": "field", "team": "team", "team_remove": "team", "audit_entry": "audit",
 }  # fmt: skip
 
 

@@ -44,6 +44,10 @@ from lifecycle import moving, stages
 from lifecycle.models import Application, ChecklistItem, Lifecycle, Membership
 from lifecycle.partners import applications, checklist, programmes
 from lifecycle.models import Backtest, Membership, Reached
+from kit.models import AuditEntry, Notice, Team, User
+from lifecycle import moving, stages
+from lifecycle.handoffs import routing
+from lifecycle.models import Handoff, Membership, RoutingRule
 from reporting import filling
 from reporting.models import ChartNote, LedgerCheck
 from scoring import documents
@@ -76,6 +80,7 @@ class Things:
     case: Any = None
     membership: Any = None
     movement: Any = None
+    handoff: Any = None
     bulk: Any = None
     message: Any = None
     letter: Any = None
@@ -112,13 +117,18 @@ def build() -> World:
     _between(*trio)
     for each in trio:
         _twice(each)
-    version = factories.published()
+    lead = "{slug: lead, name: Lead"
+    handing = factories.SMALL.replace(lead, lead + ", hand_off: {accept: won, reject: resting}")
+    version = factories.published(handing)
+    rule = RoutingRule.objects.create(lifecycle=version.lifecycle, position=1, kind="person_owner")
     for each in trio:
         _staged(each, version)
+    routing.route(days_ago(20))
     filling.fill(version.lifecycle, now=timezone.now())
     numbers = _campaign(trio) | _scoring(trio) | _rest(trio, version, sue)
     _sent(trio)
-    return World(sal, mate, sue, *trio, numbers)
+    notice = Notice.objects.create(user=sal, kind="security", title="Your password was changed", created_at=NOW)
+    return World(sal, mate, sue, *trio, numbers | {"routing_rule": rule.pk, "notice": notice.pk})
 
 
 def _sent(trio: list[Things]) -> None:
@@ -210,6 +220,7 @@ def _staged(things: Things, version: Any) -> None:
     things.bulk = moving.move(version, chosen, to=lead, reason="Test", by=things.owner, now=days_ago(20))
     things.membership.refresh_from_db()
     things.movement = stages.last_movement(things.membership)
+    things.handoff = Handoff.objects.get(membership=things.membership)
 
 
 def _campaign(trio: list[Things]) -> dict[str, int]:
