@@ -25,6 +25,7 @@ class Ledgering:
     """What all rows of one batch of moves have in common: the version in force, how, by whom, and the clock.
 
     With `recorded` each row has a column `recorded_at` of its own: a history that was written down elsewhere before.
+    `overrides`: somebody has moved them although a guard does not hold.
     """
 
     version: Version
@@ -32,6 +33,7 @@ class Ledgering:
     actor: str
     now: datetime
     recorded: bool = False
+    overrides: bool = False
 
 
 def move_many(relation: Sql, writing: Ledgering) -> int:
@@ -42,8 +44,10 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
     (NULL is an exit), occurred_at, evidence_at, transition_id, reason.
 
     Guarantees: a membership that somebody else moved since it was read (another `seq`) is left alone with all its
-    steps; `occurred_at` never decreases within a membership; a terminal stage or an exit ends the pass, which only an
-    undo opens again; in an SLA stage the membership is due when the stage's limit of working hours is over.
+    steps; nobody enters a version that another one has replaced meanwhile; `occurred_at` never decreases within a
+    membership; a terminal stage or an exit ends the pass, which only an undo opens again; in an SLA stage the membership
+    is due when the stage's limit of working hours is over. A migration between two editions of one stage lets the stay
+    go on: `entered_at` is kept, and the limit runs from there.
     """
     lifecycle = writing.version.lifecycle
     person = lifecycle.of == "person"
@@ -51,22 +55,32 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
         sql(
             """
             WITH asked AS MATERIALIZED ({}),
+            -- A writer that waits here for a version that is being replaced sees afterwards that it was.
+            enters AS MATERIALIZED (
+                SELECT id FROM lifecycle_version
+                WHERE id = {} AND state NOT IN ('retired', 'withdrawn')
+                  AND EXISTS (SELECT FROM asked WHERE membership_id IS NULL)
+                FOR KEY SHARE
+            ),
             dated AS MATERIALIZED (
-                SELECT asked.*,
+                SELECT asked.*, membership.entered_at AS since,
                        GREATEST(max(asked.occurred_at) OVER (PARTITION BY asked.subject_id ORDER BY step),
-                                membership.entered_at) AS moved_at
+                                last.occurred_at) AS moved_at
                 FROM asked LEFT JOIN lifecycle_membership membership ON membership.id = asked.membership_id
+                LEFT JOIN lifecycle_movement last ON last.membership_id = asked.membership_id AND last.seq = asked.seq
             ),
             arrived AS MATERIALIZED (
                 SELECT DISTINCT ON (subject_id) dated.*,
                        CASE WHEN to_stage IS NULL OR stage.kind = 'terminal' THEN moved_at END AS ended_at,
+                       CASE WHEN {} AND source.slug = stage.slug THEN since ELSE moved_at END AS entered_at,
                        CASE WHEN stage.kind = 'sla' AND stage.limit_hours > 0 THEN stage.limit_hours END AS hours
                 FROM dated LEFT JOIN lifecycle_stage stage ON stage.id = dated.to_stage
+                LEFT JOIN lifecycle_stage source ON source.id = dated.from_stage
                 ORDER BY subject_id, step DESC
             ),
             -- Nobody reads the calendar, and so nothing is worked out, unless somebody arrives in an SLA stage.
             span AS (
-                SELECT min(moved_at) AS first, max(moved_at) AS last, max(hours) AS hours FROM arrived
+                SELECT min(entered_at) AS first, max(entered_at) AS last, max(hours) AS hours FROM arrived
                 WHERE hours IS NOT NULL
             ),
             calendar AS MATERIALIZED (SELECT calendar.* FROM span CROSS JOIN LATERAL {} calendar),
@@ -78,15 +92,15 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                     (lifecycle_id, version_id, person_id, account_id, pass_number, stage_id, seq, entered_at, ended_at,
                      due_at)
                 SELECT {}, {}, CASE WHEN {} THEN subject_id END, CASE WHEN {} THEN subject_id END,
-                       pass_number, to_stage, step, moved_at, ended_at, due_at
-                FROM last WHERE membership_id IS NULL
+                       pass_number, to_stage, step, entered_at, ended_at, due_at
+                FROM last WHERE membership_id IS NULL AND EXISTS (SELECT FROM enters)
                 ON CONFLICT DO NOTHING
                 RETURNING id, subject_id
             ),
             advanced AS (
                 UPDATE lifecycle_membership membership
                 SET stage_id = last.to_stage, version_id = {}, seq = last.seq + last.step,
-                    entered_at = last.moved_at, ended_at = last.ended_at, due_at = last.due_at
+                    entered_at = last.entered_at, ended_at = last.ended_at, due_at = last.due_at
                 FROM last
                 WHERE membership.id = last.membership_id AND membership.seq = last.seq
                   AND (membership.ended_at IS NULL OR {})
@@ -95,15 +109,17 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced)
             INSERT INTO lifecycle_movement
                 (membership_id, seq, version_id, from_stage_id, to_stage_id, occurred_at, evidence_at, recorded_at,
-                 kind, transition_id, reason, actor)
+                 kind, transition_id, reason, actor, overrides)
             SELECT won.id, dated.seq + dated.step, {}, dated.from_stage, dated.to_stage, dated.moved_at,
-                   dated.evidence_at, {}, {}, dated.transition_id, dated.reason, {}
+                   dated.evidence_at, {}, {}, dated.transition_id, dated.reason, {}, {}
             FROM dated JOIN won USING (subject_id)
             ORDER BY dated.moved_at, won.id, dated.step
             """,
             relation,
+            writing.version.pk,
+            writing.kind == Movement.Kind.MIGRATION,
             sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
-            sla.due(Sql("arrived.moved_at"), Sql("arrived.hours")),
+            sla.due(Sql("arrived.entered_at"), Sql("arrived.hours")),
             lifecycle.pk,
             writing.version.pk,
             person,
@@ -114,6 +130,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             Sql("dated.recorded_at") if writing.recorded else sql("{}", writing.now),
             writing.kind,
             writing.actor,
+            writing.overrides,
         )
     )
 

@@ -1,7 +1,18 @@
 """The tables of lifecycles: the model of stages, and the ledger."""
 
 from lifecycle.models.bulk import BulkMember, BulkMove
-from lifecycle.models.ledger import Membership, Movement
-from lifecycle.models.plan import Lifecycle, Stage, Transition, Version
+from lifecycle.models.ledger import Membership, Movement, Waiting
+from lifecycle.models.plan import Lifecycle, Stage, StoppedRule, Transition, Version
 
-__all__ = ["BulkMember", "BulkMove", "Lifecycle", "Membership", "Movement", "Stage", "Transition", "Version"]
+__all__ = [
+    "BulkMember",
+    "BulkMove",
+    "Lifecycle",
+    "Membership",
+    "Movement",
+    "Stage",
+    "StoppedRule",
+    "Transition",
+    "Version",
+    "Waiting",
+]
