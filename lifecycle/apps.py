@@ -19,6 +19,7 @@ class LifecycleConfig(AppConfig):
             importing,
             live,
             merges,
+            migrating,
             moving,
             operations,
             panels,
@@ -29,7 +30,9 @@ class LifecycleConfig(AppConfig):
             versions,
         )
 
+        problems.register(stages.Guarded, problems.refusal(409, "move_guarded"))
         problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))
+        problems.register(migrating.PlanRefused, problems.refusal(409, "plan_refused"))
         problems.register(undo.UndoRefused, problems.refusal(409, "undo_refused"))
         problems.register(versions.PublishRefused, problems.refusals(409, "version_refused"))
         audit.named(trail.ACTIONS)
@@ -39,7 +42,9 @@ class LifecycleConfig(AppConfig):
         supporting.register_all()
         engine.register(engine.Judge("stages", 20, live.judge, live.clock))
         uses.register(versions.kept)
-        jobs.register("replay", versions.replay_job, counts="days")
+        jobs.register("replay", versions.replay_job, tidy=versions.replay_ended, counts="days")
+        jobs.register("migrate", versions.migrate_job, tidy=versions.migrate_ended)
+        jobs.register("withdraw", versions.withdraw_job)
         jobs.register("preview", versions.preview_job, counts="days")
         jobs.register("bulk_move", moving.move_job)
         jobs.register("bulk_undo", moving.undo_job)

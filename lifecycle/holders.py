@@ -23,4 +23,12 @@ def register_all() -> None:
     registry.holder(
         models.BulkMember, "moves of many", personal=("why",), whose=OF_MEMBERSHIP.format("lifecycle_bulkmember")
     )
-    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition)
+    registry.holder(
+        models.Waiting,
+        "delays that are running",
+        whose=OF_MEMBERSHIP.format("lifecycle_waiting"),
+        goes=True,
+        silent="worked out from what the other tables say",
+        follows="true",
+    )
+    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition, models.StoppedRule)

@@ -106,7 +106,7 @@ def _judged(ordered: Sql) -> Sql:
         """
         WITH ordered AS ({}),
         placed AS (
-            SELECT ordered.*, m.entered_at, m.stage_id AS stage_now,
+            SELECT ordered.*, m.moved_at, m.stage_id AS stage_now,
                    coalesce(bool_or(ordered.stage_kind = 'terminal') OVER before, false)
                        OR m.ended_at IS NOT NULL AS over,
                    EXISTS (
@@ -119,7 +119,10 @@ def _judged(ordered: Sql) -> Sql:
                    ) AS is_known
             FROM ordered
             LEFT JOIN LATERAL (
-                SELECT * FROM lifecycle_membership m WHERE m.lifecycle_id = ordered.lifecycle
+                SELECT m.ended_at, m.stage_id, last.occurred_at AS moved_at FROM lifecycle_membership m
+                JOIN lifecycle_movement last ON last.membership_id = m.id AND last.seq = m.seq
+                JOIN lifecycle_version edition ON edition.id = m.version_id AND edition.state <> 'withdrawn'
+                WHERE m.lifecycle_id = ordered.lifecycle
                 AND m.subject_id = ordered.subject ORDER BY m.pass_number DESC LIMIT 1
             ) m ON true
             WINDOW before AS (PARTITION BY ordered.version, ordered.subject ORDER BY ordered.row
@@ -135,7 +138,7 @@ def _judged(ordered: Sql) -> Sql:
                         WHEN subject IS NULL THEN 'nobody'
                         WHEN is_known THEN 'same'
                         WHEN over THEN 'ended'
-                        WHEN occurred < entered_at THEN 'interleaves'
+                        WHEN occurred < moved_at THEN 'interleaves'
                         ELSE 'create' END AS action
             FROM placed
         )
@@ -168,7 +171,9 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
         relation = sql(
             """
             SELECT p.subject AS subject_id, m.id AS membership_id, coalesce(m.seq, 0) AS seq,
-                   coalesce(m.pass_number, 1) AS pass_number,
+                   coalesce(m.pass_number, 1 + (
+                       SELECT count(*)::int FROM lifecycle_membership w
+                       WHERE w.lifecycle_id = p.lifecycle AND w.subject_id = p.subject)) AS pass_number,
                    (row_number() OVER passes)::int AS step,
                    coalesce(lag(p.stage) OVER passes, m.stage_id) AS from_stage, p.stage AS to_stage,
                    p.occurred AS occurred_at, p.occurred AS evidence_at, NULL::bigint AS transition_id,

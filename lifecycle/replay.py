@@ -10,7 +10,6 @@ from typing import Any
 from django.db import transaction
 
 from audience import live
-from audience.conditions import compile
 from kit import installation
 from kit.sql import Sql, dicts, name, sql, value
 from lifecycle import rules
@@ -84,7 +83,7 @@ def preview(version: Version, *, now: datetime, progress: Progress | None = None
     """What a replay would do, by doing it and taking it back: movements, and per stage how many came, are in, left."""
     with transaction.atomic():
         moved = run(version, now=now, progress=progress)
-        summary = {"movements": moved, "subjects": _subjects(version), "stages": _stages(version)}
+        summary = {"movements": moved, "subjects": _subjects(version), "stages": stages_of(version)}
         transaction.set_rollback(True)
     return summary
 
@@ -100,8 +99,7 @@ def _first_day(asked: rules.Rules, among: Sql | None) -> date | None:
 def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | None) -> Sql:
     """Whom the pass at `ends` must look at: those touched by the day, and those whom the pass before has moved.
 
-    Who has just arrived in a stage is new to the rules that lead out of it, even if nothing else happens. Nobody
-    moves because a rule ceases to hold, so those for whom it only may have come to hold are enough.
+    Who has just arrived in a stage is new to the rules that lead out of it, even if nothing else happens.
     """
     touched = sql(
         """
@@ -110,7 +108,7 @@ def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | 
         JOIN lifecycle_membership membership ON membership.id = movement.membership_id
         WHERE movement.version_id = {} AND movement.occurred_at >= {} AND movement.occurred_at <= {}
         """,
-        compile.touched(asked.questions.values(), of=asked.of, since=begins, until=ends, rising=True),
+        rules.touched(asked, begins, ends),
         asked.version.pk,
         installation.midnight(installation.day_before(begins, asked.zone), asked.zone),
         begins,
@@ -124,7 +122,8 @@ def _subjects(version: Version) -> int:
     return version.membership_set.count()
 
 
-def _stages(version: Version) -> list[dict[str, Any]]:
+def stages_of(version: Version) -> list[dict[str, Any]]:
+    """Per stage how many came, left and are in it, by the movements of the version."""
     return dicts(
         sql(
             """

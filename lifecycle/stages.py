@@ -12,12 +12,16 @@ from kit import audit
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, run, sql
-from lifecycle import sla
+from lifecycle import guards, sla
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 
 
 class MoveRefused(ValueError):
     """A move that cannot be made, in the user's words."""
+
+
+class Guarded(MoveRefused):
+    """A move by hand whose guard does not hold; it can be made all the same by somebody who says so."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             person,
             not person,
             writing.version.pk,
-            writing.kind == Movement.Kind.UNDO,
+            writing.kind in (Movement.Kind.UNDO, Movement.Kind.MIGRATION),
             writing.version.pk,
             Sql("dated.recorded_at") if writing.recorded else sql("{}", writing.now),
             writing.kind,
@@ -144,13 +148,16 @@ def move(
     at: datetime,
     now: datetime,
     kind: str = Movement.Kind.HAND,
+    override: bool = False,
 ) -> bool:
     """Move one membership as it was read to a stage, or out of the model when `to` is None.
 
     True when it was moved; False when somebody else moved it first (`last_movement` says who).
-    Raises MoveRefused for a stage of another lifecycle, the same stage, a gate, or a pass that has ended.
+    Raises MoveRefused for a stage of another lifecycle, the same stage, a gate, or a pass that has ended, and Guarded
+    where the guard of moves by hand does not hold; with `override` it is made, and counted as made against the guard.
     """
     _refuse_impossible(membership, to)
+    overrides = kind in (Movement.Kind.HAND, Movement.Kind.API) and _against_guard(membership, to, at, override)
     relation = sql(
         """SELECT {}::bigint AS subject_id, {}::bigint AS membership_id, {}::int AS seq, {}::int AS pass_number,
                   1 AS step, {}::bigint AS from_stage, {}::bigint AS to_stage, {}::timestamptz AS occurred_at,
@@ -166,14 +173,15 @@ def move(
         reason,
     )
     with transaction.atomic():
-        moved = move_many(relation, Ledgering(membership.version, kind, actor_of(by), now)) > 0
+        writing = Ledgering(membership.version, kind, actor_of(by), now, overrides=overrides)
+        moved = move_many(relation, writing) > 0
         if moved:
             after = {
                 "subject": membership.subject_id,
                 "from": str(membership.stage or ""),
                 "to": str(to or ""),
                 "reason": reason,
-            }
+            } | ({"against the guard": True} if overrides else {})
             audit.record("lifecycle.move", f"membership {membership.pk}", by=by, now=now, after=after)
     return moved
 
@@ -240,3 +248,12 @@ def _refuse_impossible(membership: Membership, to: Stage | None) -> None:
         raise MoveRefused(_("Already in “%(stage)s”.") % {"stage": to})
     if to.kind == Stage.Kind.GATE:
         raise MoveRefused(_("“%(stage)s” is a gate and holds nobody; choose the stage behind it.") % {"stage": to})
+
+
+def _against_guard(membership: Membership, to: Stage | None, at: datetime, override: bool) -> bool:
+    """Whether the move is against a guard. Raises Guarded when it is and nobody has said to make it all the same."""
+    why = guards.why_not(membership.version, membership.subject_id, membership.stage_id, to, at)
+    if why and not override:
+        told = _("to move by hand to “%(stage)s”, this must hold: %(guard)s. Move all the same, and say why.")
+        raise Guarded(told % {"stage": to, "guard": why})
+    return bool(why)

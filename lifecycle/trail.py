@@ -11,6 +11,10 @@ ACTIONS = {
     "lifecycle.preview": _("Preview of a lifecycle draft asked for"),
     "lifecycle.publish": _("Lifecycle published"),
     "lifecycle.resume": _("Rules of a lifecycle run again"),
+    "lifecycle.roll_back": _("Lifecycle rolled back to its version before"),
+    "lifecycle.stop_rule": _("A rule of a lifecycle stopped"),
+    "lifecycle.withdraw": _("Publication of a lifecycle taken back"),
+    "lifecycle.plan": _("Plan for the members of a lifecycle changed"),
     "lifecycle.stop": _("Rules of a lifecycle stopped"),
     "lifecycle.undo": _("Move taken back"),
 }
