@@ -93,7 +93,8 @@ def cards_of(found: QuerySet[Membership], stage: Stage) -> QuerySet[Membership]:
 
 
 def figures(found: QuerySet[Membership], of: str, *, narrowed: bool) -> dict[str, Figures]:
-    """The figures of each stage, by its slug, with a member in `found`, in one statement; `narrowed`: `found` are few by a filter."""
+    """The figures of each stage with a member in `found`, by its slug, in one statement; `narrowed`: they are few by
+    a filter."""
     text, params = found.order_by().values_list("pk", "subject_id", "stage__slug").query.sql_with_params()
     told = dicts(
         sql(

@@ -1,4 +1,4 @@
-"""What is wrong with a version, each thing in words with its place: errors keep it from being published, warnings do not.
+"""What is wrong with a version, each thing in words with its place: errors keep it from being published, others do not.
 
 Only what is certain is said. A rule that looks odd but may hold for somebody passes.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from django.db import models
@@ -195,20 +195,29 @@ def _circles(model: Model) -> Iterator[Finding]:
     for way in _loops(model, ways):
         words = _("These rules ask for nothing and send people round in a circle: %(way)s.") % {"way": " → ".join(way)}
         yield Finding("loop", words)
-    own = f"stage.{model.version.lifecycle.slug}"
-    asked = {}
-    for node in model.conditions.values():
-        if not _is_everybody(node) and not any(each.field.name.startswith(own) for each in tree.leaves(node)):
-            asked[_key(node)] = node
-    for key, node in asked.items():
-
-        def fits(condition: Node, key: str = key) -> bool:
-            return _is_everybody(condition) or _key(condition) == key
-
-        ways = {each.pk: _first(model, each, fits) for each in model.stages if each.kind != Kind.TERMINAL}
-        for way in _loops(model, ways, lambda rule, key=key: _key(model.conditions[rule.pk]) == key):
+    for key in dict.fromkeys(_key(node) for node in model.conditions.values() if _is_steady(model, node)):
+        for way in _loops(model, _ways_of(model, key), partial(_asks, model, key)):
             words = _("Whoever fulfils the one condition of these rules goes round in a circle: %(way)s.")
             yield Finding("circle", words % {"way": " → ".join(way)}, severity=Severity.WARNING)
+
+
+def _is_steady(model: Model, node: Node) -> bool:
+    """Whether a condition asks for something, but nothing that a move of this lifecycle changes."""
+    own = f"stage.{model.version.lifecycle.slug}"
+    return not _is_everybody(node) and not any(leaf.field.name.startswith(own) for leaf in tree.leaves(node))
+
+
+def _ways_of(model: Model, key: str) -> dict[int, Transition | None]:
+    """Where whoever fulfils one condition, and no other, is sent from each stage."""
+
+    def fits(node: Node) -> bool:
+        return _is_everybody(node) or _key(node) == key
+
+    return {each.pk: _first(model, each, fits) for each in model.stages if each.kind != Kind.TERMINAL}
+
+
+def _asks(model: Model, key: str, rule: Transition) -> bool:
+    return _key(model.conditions[rule.pk]) == key
 
 
 def _by_hand_into_gates(model: Model) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from audience import live
 from kit import audit, jobs
 from kit.audit import actor_of
 from kit.models import User
-from kit.sql import Sql, dicts, rows, run, sql, value
+from kit.sql import Sql, dicts, run, sql, value
 from lifecycle import stages
 from lifecycle.models import Lifecycle, Movement, Stage, Version
 
@@ -138,22 +138,16 @@ def preview(chosen: Plan) -> list[Row]:
 
 def refusals(chosen: Plan) -> list[str]:
     """What keeps a plan from being carried out, in words: members of whom nobody has said where they go, or why."""
-    found = [
-        _("Nobody has said where the %(count)s members of “%(stage)s” go; choose a stage, or let them leave.")
-        % {"count": row.members, "stage": row.name}
-        for row in preview(chosen)
-        if row.how == UNDECIDED
-    ]
-    leaves = any(row.how == LEAVE for row in preview(chosen))
-    return (
-        [*found, _("Say why members leave; it is written beside each of them.")]
-        if leaves and not chosen.reason
-        else found
-    )
+    rows = preview(chosen)
+    told = _("Nobody has said where the %(count)s members of “%(stage)s” go; choose a stage, or let them leave.")
+    found = [told % {"count": row.members, "stage": row.name} for row in rows if row.how == UNDECIDED]
+    if not chosen.reason and any(row.how == LEAVE for row in rows):
+        found.append(_("Say why members leave; it is written beside each of them."))
+    return found
 
 
 def carry(chosen: Plan, *, by: User | None, now: datetime, progress: Callable[[int, int], None] | None = None) -> int:
-    """Move the members as the plan says; the number moved. Whoever is undecided stays. Within the caller's transaction."""
+    """Move the members as the plan says, in the caller's transaction; the number moved. The undecided stay."""
     run(sql("CREATE TEMPORARY TABLE carried ON COMMIT DROP AS SELECT * FROM ({}) moved WHERE how <> {}",
             _relation(chosen), UNDECIDED))  # fmt: skip
     run(Sql("CREATE UNIQUE INDEX ON carried (membership_id); ANALYZE carried"))

@@ -496,7 +496,8 @@ def _date(rules: Rules, at: datetime) -> None:
                 SELECT subject_id, step,
                     CASE WHEN own_date THEN fact_at
                          ELSE max(fact_at) OVER (PARTITION BY subject_id ORDER BY step) END AS evidence_at,
-                    CASE WHEN due_at IS NOT NULL THEN due_at WHEN fact_at >= {} THEN fact_at WHEN step > 1 THEN {} ELSE {} END AS occurred_at
+                    CASE WHEN due_at IS NOT NULL THEN due_at WHEN fact_at >= {} THEN fact_at
+                         WHEN step > 1 THEN {} ELSE {} END AS occurred_at
                 FROM (
                     SELECT subject_id, step, due_at, coalesce(transition_id, {}) = ANY ({}) AS own_date,
                            CASE WHEN due_at IS NOT NULL THEN due_at

@@ -49,9 +49,9 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
 
     Guarantees: a membership that somebody else moved since it was read (another `seq`) is left alone with all its
     steps; nobody enters a version that another one has replaced meanwhile; `occurred_at` never decreases within a
-    membership; a terminal stage or an exit ends the pass, which only an undo opens again; in an SLA stage the membership
-    is due when the stage's limit of working hours is over. A migration between two editions of one stage lets the stay
-    go on: `entered_at` is kept, and the limit runs from there.
+    membership; a terminal stage or an exit ends the pass, which only an undo or the way back from a migration opens
+    again; in an SLA stage the membership is due when the stage's limit of working hours is over. A migration between
+    two editions of one stage lets the stay go on: `entered_at` is kept, and the limit runs from there.
     """
     lifecycle = writing.version.lifecycle
     person = lifecycle.of == "person"

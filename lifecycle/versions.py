@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from audience import live
-from audience.conditions import describe, tree, uses
+from audience.conditions import uses
 from kit import audit, jobs, yamlfiles
 from kit.models import Job, User
-from lifecycle import cases, checking, documents, migrating, querysets, replay, rules, stages
+from lifecycle import cases, checking, documents, migrating, querysets, reading, replay, rules, stages
 from lifecycle.models import Lifecycle, Stage, Transition, Version
 
 
@@ -116,8 +116,8 @@ def publish(version: Version, *, by: User | None, now: datetime) -> Job:
     """Start publishing a draft; the job that makes it live.
 
     The first version of a lifecycle is filled from history by a replay. A later one takes over the members of the one
-    that is live, as its plan says, in one step; what happened before stays as it was written. Raises PublishRefused with
-    every problem, failing test cases among them, and when another version is on its way.
+    that is live, as its plan says, in one step; what happened before stays as it was written. Raises PublishRefused
+    with every problem, failing test cases among them, and when another version is on its way.
     """
     _refuse_unless_idle_draft(version)
     found = problems(version)
@@ -252,10 +252,7 @@ def first_step(_subject: None, _request: HttpRequest, _now: datetime) -> dict[st
 
 def sentence(condition: Any, of: str) -> str:
     """A condition as it reads in English; what is wrong with one that cannot be asked any more."""
-    try:
-        return describe.sentence(tree.parse(condition, of=of))
-    except tree.ConditionError as error:
-        return _("cannot be asked: %(why)s") % {"why": error.message}
+    return reading.sentence(condition, of)
 
 
 def _refuse_unless_idle_draft(version: Version) -> None:
@@ -346,10 +343,10 @@ def preview_job(held: jobs.Held) -> dict[str, Any]:
 def _preview_of_moving(version: Version, before: Version, now: datetime) -> dict[str, Any]:
     chosen = migrating.plan(version, before)
     ways = [asdict(row) for row in migrating.preview(chosen)]
-    with transaction.atomic(), live.without_marks():
-        moved = migrating.carry(chosen, by=None, now=now)
-        at = now + live.INSTANT
-        onward = rules.run_pass(rules.read(version), among=None, at=at, now=now)
+    with transaction.atomic():
+        with live.without_marks():
+            moved = migrating.carry(chosen, by=None, now=now)
+            onward = rules.run_pass(rules.read(version), among=None, at=now + live.INSTANT, now=now)
         summary = {"movements": moved, "onward": onward, "ways": ways, "stages": replay.stages_of(version)}
         transaction.set_rollback(True)
     return summary

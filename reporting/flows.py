@@ -18,6 +18,7 @@ class Flows:
     plan: Plan
     before: dict[tuple[str, str], int] = field(default_factory=dict)
     within: dict[tuple[str, str], int] = field(default_factory=dict)
+    over: dict[tuple[str, str], int] = field(default_factory=dict)  # in it, by another version of the lifecycle
 
     def in_before(self, stage: str) -> int:
         return sum(n for (_, target), n in self.before.items() if target == stage)
@@ -28,6 +29,14 @@ class Flows:
     def came(self, stage: str) -> int:
         """Moves into the stage in the window."""
         return sum(n for (_, target), n in self.within.items() if target == stage)
+
+    def came_over(self, stage: str) -> int:
+        """Those whom another version of the lifecycle has brought into the stage in the window."""
+        return sum(n for (_, target), n in self.over.items() if target == stage)
+
+    def went_over(self, stage: str) -> int:
+        """Those whom another version of the lifecycle has taken out of the stage in the window."""
+        return sum(n for (source, _), n in self.over.items() if source == stage)
 
     def left(self, stage: str, directions: tuple[Direction, ...] = ()) -> int:
         """Moves out of the stage in the window, in some directions only if given."""
@@ -41,9 +50,10 @@ class Flows:
 def by_bucket(question: Question) -> dict[str, Flows]:
     """The flows of each bucket; of everybody, under "", when nobody is parted. Never raw movements."""
     found: dict[str, Flows] = defaultdict(lambda: Flows(question.plan))
-    for bucket, source, target, before, within in rows(_statement(question)):
+    for bucket, source, target, before, within, over in rows(_statement(question)):
         found[bucket].before[source, target] = int(before)
         found[bucket].within[source, target] = int(within)
+        found[bucket].over[source, target] = int(over)
     return found
 
 
@@ -52,8 +62,10 @@ def _statement(question: Question) -> Sql:
     if question.rolled_up:
         return sql(
             """SELECT '', from_stage, to_stage, COALESCE(sum(count) FILTER (WHERE day < {}), 0),
-                      COALESCE(sum(count) FILTER (WHERE day >= {}), 0)
+                      COALESCE(sum(count) FILTER (WHERE day >= {} AND NOT by_version), 0),
+                      COALESCE(sum(count) FILTER (WHERE day >= {} AND by_version), 0)
                FROM reporting_dailyflow WHERE lifecycle_id = {} AND day < {} GROUP BY from_stage, to_stage""",
+            start,
             start,
             start,
             question.plan.lifecycle.pk,
@@ -61,9 +73,11 @@ def _statement(question: Question) -> Sql:
         )
     return sql(
         """SELECT {}, entry.from_stage, entry.to_stage, count(*) FILTER (WHERE entry.day < {}),
-                  count(*) FILTER (WHERE entry.day >= {})
+                  count(*) FILTER (WHERE entry.day >= {} AND NOT entry.by_version),
+                  count(*) FILTER (WHERE entry.day >= {} AND entry.by_version)
            FROM {} GROUP BY 1, 2, 3""",
         question.bucket_column,
+        start,
         start,
         start,
         question.entries(day_before=True),

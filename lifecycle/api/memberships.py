@@ -158,8 +158,8 @@ class Memberships(Listed, Shown):
         """Move it to another stage, or out of the lifecycle. It says which state you looked at, by `seq` or If-Match.
 
         Of two who move it at once one wins; the other hears 409 `changed_meanwhile` (by If-Match 412): by whom, when,
-        and where to. 428 when the request says neither, 409 `move_refused` for a pass that has ended or a gate, 409 `move_guarded` when
-        a guard does not hold and `override` is not set.
+        and where to. 428 when the request says neither, 409 `move_refused` for a pass that has ended or a gate, 409
+        `move_guarded` when a guard does not hold and `override` is not set.
         """
         membership, wish = self.get_object(), self.given(Move)
         _check_seen(self, membership, wish.get("seq"))

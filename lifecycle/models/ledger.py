@@ -58,8 +58,9 @@ class Movement(models.Model):
     """One row is one move of one membership. Append-only.
 
     `occurred_at` never decreases within a membership; the fact's own date is `evidence_at`; `recorded_at` is when
-    the row was written. `from_stage` is empty for the first placement, `to_stage` for an exit out of the model. A migration whose
-    two stages have one slug is a change of the edition alone: the stay goes on, and conditions and figures do not see it.
+    the row was written. `from_stage` is empty for the first placement, `to_stage` for an exit out of the model. A
+    migration whose two stages have one slug is a change of the edition alone: the stay goes on, and neither conditions
+    nor figures see it.
     """
 
     class Kind(models.TextChoices):

@@ -61,14 +61,14 @@ def _statement(question: Question) -> Sql:
         return sql(
             """SELECT '', from_stage, to_stage, stay.days, sum(stay.times)
                FROM reporting_dailyflow, unnest(stay_days, stay_counts) stay(days, times)
-               WHERE lifecycle_id = {} AND day >= {} AND day < {} GROUP BY 1, 2, 3, 4""",
+               WHERE lifecycle_id = {} AND day >= {} AND day < {} AND NOT by_version GROUP BY 1, 2, 3, 4""",
             question.plan.lifecycle.pk,
             question.window.start,
             question.window.end,
         )
     return sql(
         """SELECT {}, entry.from_stage, entry.to_stage, entry.stay_days, count(*)
-           FROM {} AND entry.stay_days IS NOT NULL GROUP BY 1, 2, 3, 4""",
+           FROM {} AND entry.stay_days IS NOT NULL AND NOT entry.by_version GROUP BY 1, 2, 3, 4""",
         question.bucket_column,
         question.entries(),
     )
