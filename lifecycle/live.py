@@ -24,7 +24,6 @@ from lifecycle import rules, sla
 from lifecycle.models import Movement, StoppedRule, Transition, Version
 
 ROUND = timedelta(hours=1)  # within which nobody goes through more stages by rules than there are
-A_DAY = timedelta(hours=26)  # a local day at its longest, and the hour
 A_WHILE = timedelta(days=1)  # after which a circle that still turns is told of again
 STOPPED, CIRCLE = "lifecycle.stopped", "lifecycle.circle"  # kinds of notices
 NOBODY = Sql("SELECT NULL::bigint AS subject_id WHERE false")
@@ -208,7 +207,7 @@ def _lately_by_rule(now: datetime) -> Sql:
     # A rule dates its moves within the local day at the earliest, so the index by time finds them among few.
     return sql(
         "movement.occurred_at > {} AND movement.recorded_at > {} AND movement.kind = {}",
-        now - A_DAY,
+        now - rules.A_DAY,
         now - ROUND,
         Movement.Kind.RULE,
     )

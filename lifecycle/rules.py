@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from lifecycle import sla, stages
 from lifecycle.models import Movement, Stage, Version
 
 FAULTS = (tree.ConditionError, DataError, ProgrammingError)  # of a rule itself; a lost connection is none of its
+A_DAY = timedelta(hours=26)  # a local day at its longest, and the hour
 AMONG = Sql("SELECT subject_id FROM pass_subject")
 ENTRY = 0  # how the entry condition is named among the ids of transitions
 
@@ -486,7 +487,7 @@ def _date(rules: Rules, at: datetime) -> None:
     if used & (rules.waits | rules.missed):
         _date_by_clock(rules)
     if rules.version.reentry:
-        _drop_stale_reentries(rules)
+        _drop_stale_reentries(rules, at)
     day_began = installation.midnight(installation.day_before(at, rules.zone), rules.zone)
     run(
         sql(
@@ -580,8 +581,13 @@ def _date_by_clock(rules: Rules) -> None:
     )
 
 
-def _drop_stale_reentries(rules: Rules) -> None:
-    """A new pass begins only by something that happened after the last one ended."""
+def _drop_stale_reentries(rules: Rules, at: datetime) -> None:
+    """A new pass begins only by something that happened after the last one ended, or by time: when the condition did
+    not hold a day ago, nor while the last pass went on."""
+    before = at - A_DAY
+    held = Sql("SELECT subject_id FROM pass_step")
+    if ENTRY in rules.by_time:
+        held = compile.members(rules.questions[ENTRY], of=rules.of, at=before, among=held)
     run(
         sql(
             """
@@ -592,9 +598,12 @@ def _drop_stale_reentries(rules: Rules) -> None:
                 JOIN lifecycle_version edition ON edition.id = ended.version_id AND edition.state <> 'withdrawn'
                 WHERE step.membership_id IS NULL AND step.step = 1
                 GROUP BY step.subject_id, step.evidence_at
-                HAVING step.evidence_at IS NULL OR step.evidence_at <= max(ended.ended_at))
+                HAVING (step.evidence_at IS NULL OR step.evidence_at <= max(ended.ended_at))
+                   AND (max(ended.ended_at) > {} OR step.subject_id IN ({})))
             """,
             rules.version.lifecycle_id,
+            before,
+            held,
         )
     )
 

@@ -289,6 +289,7 @@ def replay_job(held: jobs.Held) -> dict[str, Any]:
 
 def replay_ended(job: Job) -> None:
     """A replay that was cancelled is taken back by itself; one that failed may be tried again."""
+    job.refresh_from_db()
     version = Version.objects.filter(job=job, state=Version.State.PUBLISHING).select_related("lifecycle").first()
     if version is not None and job.state == Job.State.CANCELLED:
         with transaction.atomic():
@@ -305,9 +306,7 @@ def migrate_job(held: jobs.Held) -> dict[str, Any]:
 
 def migrate_ended(job: Job) -> None:
     """A version that did not come to be live is again what it was."""
-    if job.state != Job.State.DONE:
-        coming = Version.objects.filter(job=job, state=Version.State.PUBLISHING)
-        coming.update(state=job.payload["was"])
+    Version.objects.filter(job=job, state=Version.State.PUBLISHING).update(state=job.payload["was"])
 
 
 def withdraw_job(held: jobs.Held) -> dict[str, Any]:

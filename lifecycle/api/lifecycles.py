@@ -139,7 +139,8 @@ class VersionRow(Row):
     class Meta:
         model = Version
         fields: tuple[str, ...] = (
-            "number", "state", "reentry", "created_by", "created_at", "published_at", "before", "stopped_at", "stopped_because",
+            "number", "state", "reentry", "created_by", "created_at", "published_at", "before", "stopped_at",
+            "stopped_because",
             "job",
         )  # fmt: skip
         read_only_fields = fields
@@ -410,8 +411,8 @@ class Versions(Listed, Shown):
     @extend_schema(request=None, responses={202: JobRow})
     @action(methods=["post"], detail=True, bodiless=True)
     def publish(self, request: Request, lifecycle: str, number: int) -> Response:
-        """Publish a draft, by the job that is answered. The first version of a lifecycle is filled from history; a later
-        one takes over the members of the live one as its plan says, all in one step.
+        """Publish a draft, by the job that is answered. The first version of a lifecycle is filled from history; a
+        later one takes over the members of the live one as its plan says, all in one step.
 
         409 `version_refused` with every problem in `errors`: failing test cases, members of whom nobody has said where
         they go, another version that is on its way.
@@ -480,7 +481,7 @@ class Versions(Listed, Shown):
     @extend_schema(request=None, responses=VersionWhole)
     @action(methods=["post"], detail=True, bodiless=True)
     def resume(self, request: Request, lifecycle: str, number: int) -> Response:
-        """Have the rules of a version that stopped, all of them or some alone, go on. 409 when they do not stand still."""
+        """Have the rules of a version that stopped, all or some alone, go on. 409 when they do not stand still."""
         version = self.get_object()
         if not live.resume(version, by=self.by, now=self.now):
             raise Problem(409, "not_stopped", _("The rules of this version do not stand still."))

@@ -8,6 +8,7 @@ from django.db import connection
 
 from audience import live as engine
 from audience.conditions import compile, tree
+from audience.models import Person
 from kit import jobs
 from kit.models import Job
 from lifecycle import live, migrating, stages, versions
@@ -191,13 +192,13 @@ def test_a_replay_that_is_cancelled_half_way_is_taken_back_and_counts_nowhere(mo
     job = versions.publish(version, by=None, now=NOW)
     progress, days = jobs.Held.progress, []
 
-    def cancelled_on_the_fifteenth_day(held, **reached):
+    def cancelled_on_the_third_day(held, **reached):
         days.append(1)
-        if len(days) == 15:
+        if len(days) == 3:
             Job.objects.filter(pk=job.pk).update(cancel_asked=True)
         progress(held, **reached)
 
-    monkeypatch.setattr(jobs.Held, "progress", cancelled_on_the_fifteenth_day)
+    monkeypatch.setattr(jobs.Held, "progress", cancelled_on_the_third_day)
     jobs.run(job.pk, NOW)
     monkeypatch.undo()
     version.refresh_from_db()
@@ -223,6 +224,7 @@ def test_a_replay_that_is_cancelled_half_way_is_taken_back_and_counts_nowhere(mo
 
 def test_conditions_do_not_see_a_change_of_edition_and_do_see_one_of_stage():
     crowded()
+    Person.objects.update(created_at=days_ago(20))
     taken_over(decided())
     at = LATER + timedelta(days=5)
 
