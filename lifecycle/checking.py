@@ -151,9 +151,6 @@ def _stages(model: Model) -> Iterator[Finding]:
             yield Finding("gate_without_exit", words % named, stage.slug)
         if stage.kind == Kind.SLA and not stage.limit_hours:
             yield Finding("no_limit", _("The SLA stage “%(stage)s” has no limit.") % named, stage.slug)
-        if stage.kind != Kind.SLA and stage.limit_hours:
-            words = _("“%(stage)s” has a limit, but is no SLA stage: nobody is ever late in it.")
-            yield Finding("idle_limit", words % named, stage.slug, severity=Severity.WARNING)
 
 
 def _never(model: Model) -> Iterator[Finding]:

@@ -108,7 +108,7 @@ def _longest_common(old: list[str], new: list[str]) -> set[str]:
     best: list[list[str]] = []
     for slug in new:
         before = [each for each in best if place[each[-1]] < place[slug]]
-        best.append([*max(before, key=len, default=[]), slug])
+        best.append([*max(before, key=lambda each: len(each), default=[]), slug])
     return set(max(best, key=len, default=[]))
 
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from audience.conditions import compile, describe, tree
 from audience.conditions.tree import ConditionError, Node
+from audience.live import INSTANT
 from kit.sql import Sql, join, name, rows, sql
 from lifecycle.models import Stage, Transition, Version
 
@@ -26,18 +27,21 @@ def broken(ways: Sequence[Transition], of: str, members: Sql, at: datetime) -> S
     answers = compile.table(
         {f"g{key}": node for key, node in guards.items()},
         of=of,
-        at=at,
+        at=at + INSTANT,
         among=sql("SELECT subject_id FROM ({}) members", members),
     )
     from_here = {each.pk: sql("({}::bigint IS NULL OR asked.from_stage = {})", each.from_stage_id, each.from_stage_id)
                  for each in ways}  # fmt: skip
-    held = {each.pk: sql("answers.{}", name(f"g{each.pk}")) if each.pk in guards else Sql("false") for each in ways}
+    held = {
+        each.pk: sql("COALESCE(answers.{}, false)", name(f"g{each.pk}")) if each.pk in guards else Sql("false")
+        for each in ways
+    }
     free = [each for each in ways if not each.guard]
     guarded = [each for each in ways if each.guard]
     may = [from_here[each.pk] for each in free]
     may += [sql("({} AND {})", from_here[each.pk], held[each.pk]) for each in guarded]
     return sql(
-        "SELECT asked.subject_id FROM ({}) asked JOIN ({}) answers USING (subject_id) WHERE ({}) AND NOT ({})",
+        "SELECT asked.subject_id FROM ({}) asked LEFT JOIN ({}) answers USING (subject_id) WHERE ({}) AND NOT ({})",
         members,
         answers,
         join(" OR ", [from_here[each.pk] for each in guarded]),

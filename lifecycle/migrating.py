@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from audience import live
 from kit import audit, jobs
@@ -139,11 +140,19 @@ def preview(chosen: Plan) -> list[Row]:
 def refusals(chosen: Plan) -> list[str]:
     """What keeps a plan from being carried out, in words: members of whom nobody has said where they go, or why."""
     rows = preview(chosen)
-    told = _("Nobody has said where the %(count)s members of “%(stage)s” go; choose a stage, or let them leave.")
-    found = [told % {"count": row.members, "stage": row.name} for row in rows if row.how == UNDECIDED]
+    found = [_nobody_has_said(row) for row in rows if row.how == UNDECIDED]
     if not chosen.reason and any(row.how == LEAVE for row in rows):
         found.append(_("Say why members leave; it is written beside each of them."))
     return found
+
+
+def _nobody_has_said(row: Row) -> str:
+    words = ngettext(
+        "Nobody has said where the one member of “%(stage)s” goes; choose a stage, or let them leave.",
+        "Nobody has said where the %(count)s members of “%(stage)s” go; choose a stage, or let them leave.",
+        row.members,
+    )
+    return words % {"count": row.members, "stage": row.name}
 
 
 def carry(chosen: Plan, *, by: User | None, now: datetime, progress: Callable[[int, int], None] | None = None) -> int:

@@ -20,6 +20,7 @@ from lifecycle.models import Movement, Stage, Version
 
 FAULTS = (tree.ConditionError, DataError, ProgrammingError)  # of a rule itself; a lost connection is none of its
 A_DAY = timedelta(hours=26)  # a local day at its longest, and the hour
+LOOKS = (A_DAY, timedelta(days=8))  # back, for whether an entry condition came to hold by time
 AMONG = Sql("SELECT subject_id FROM pass_subject")
 ENTRY = 0  # how the entry condition is named among the ids of transitions
 
@@ -583,11 +584,7 @@ def _date_by_clock(rules: Rules) -> None:
 
 def _drop_stale_reentries(rules: Rules, at: datetime) -> None:
     """A new pass begins only by something that happened after the last one ended, or by time: when the condition did
-    not hold a day ago, nor while the last pass went on."""
-    before = at - A_DAY
-    held = Sql("SELECT subject_id FROM pass_step")
-    if ENTRY in rules.by_time:
-        held = compile.members(rules.questions[ENTRY], of=rules.of, at=before, among=held)
+    not hold at one of the instants of `LOOKS` before this pass and after the last one ended."""
     run(
         sql(
             """
@@ -598,14 +595,24 @@ def _drop_stale_reentries(rules: Rules, at: datetime) -> None:
                 JOIN lifecycle_version edition ON edition.id = ended.version_id AND edition.state <> 'withdrawn'
                 WHERE step.membership_id IS NULL AND step.step = 1
                 GROUP BY step.subject_id, step.evidence_at
-                HAVING (step.evidence_at IS NULL OR step.evidence_at <= max(ended.ended_at))
-                   AND (max(ended.ended_at) > {} OR step.subject_id IN ({})))
+                HAVING (step.evidence_at IS NULL OR step.evidence_at <= max(ended.ended_at)) AND NOT ({}))
             """,
             rules.version.lifecycle_id,
-            before,
-            held,
+            _came_by_time(rules, at),
         )
     )
+
+
+def _came_by_time(rules: Rules, at: datetime) -> Sql:
+    """Whether time has made the entry condition hold since the last pass of a subject ended (`ended`, `step`)."""
+    if ENTRY not in rules.by_time:
+        return Sql("false")
+    asked = Sql("SELECT subject_id FROM pass_step")
+    looks = []
+    for before in (at - ago for ago in LOOKS):
+        held = compile.members(rules.questions[ENTRY], of=rules.of, at=before, among=asked)
+        looks.append(sql("(max(ended.ended_at) <= {} AND step.subject_id NOT IN ({}))", before, held))
+    return join(" OR ", looks)
 
 
 def _moves(rules: Rules) -> Sql:

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from audience import live as engine
-from audience.models import Contract, Dirty
+from audience.models import Contract, Dirty, FieldChange, Person
 from kit import installation
 from lifecycle import moving, replay, stages
 from lifecycle.models import BulkMember, Membership, Movement, Version, Waiting
@@ -93,18 +93,23 @@ def test_a_rule_with_a_delay_moves_so_long_after_its_condition_came_to_hold():
 
 
 def test_a_delay_begins_anew_when_its_condition_has_ceased_meanwhile():
-    live_now(DELAYED)
-    ada = person(first_seen_at=NOW)
-    visit = activity(ada, NOW + MINUTE)
-    lived_at(NOW + 2 * MINUTE)
-    type(visit).objects.filter(pk=visit.pk).update(actor="bot")
-    Dirty.objects.get_or_create(subject_id=ada.pk)
-    lived_at(NOW + timedelta(days=1))
+    asks = "when: {field: activity.count, days: 90, op: at_least, value: 1}"
+    live_now(DELAYED.replace(asks, "when: {field: person.country, op: is, value: DE}"))
+    ada = person(first_seen_at=NOW, country="DE")
+
+    def changes(country: str, at: datetime) -> None:
+        told = {"old": Person.objects.get(pk=ada.pk).country, "source": "tests", "occurred_at": at, "recorded_at": at}
+        FieldChange.objects.create(person=ada, field="country", **told)
+        Person.objects.filter(pk=ada.pk).update(country=country)
+
+    lived_at(NOW + MINUTE)
+    changes("FR", NOW + timedelta(days=1))
+    lived_at(NOW + timedelta(days=1, hours=1))
     assert not Waiting.objects.exists()
-    activity(ada, NOW + timedelta(days=2))
-    lived_at(NOW + timedelta(days=2) + MINUTE, NOW + timedelta(days=4))
+    changes("DE", NOW + timedelta(days=2))
+    lived_at(NOW + timedelta(days=2, hours=1), NOW + timedelta(days=4))
     assert stage_of(ada) == "known"
-    lived_at(NOW + timedelta(days=5) + MINUTE)
+    lived_at(NOW + timedelta(days=5, hours=1))
     assert moves_of(ada)[-1][:2] == ("engaged", NOW + timedelta(days=5))
 
 
@@ -275,7 +280,7 @@ name: Renewal
 species: customer
 of: account
 reentry: true
-entry: {field: contract.renews_on, op: within_next_days, value: 60}
+entry: {field: contract.renews, op: within_next_days, value: 60}
 stages:
   - {slug: open, name: Open}
   - {slug: renewed, name: Renewed, kind: terminal}
