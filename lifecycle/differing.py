@@ -105,11 +105,15 @@ def _order(old: list[str], new: list[str], stages: dict[str, Stage]) -> Iterator
 def _longest_common(old: list[str], new: list[str]) -> set[str]:
     """The longest run of stages, gaps allowed, that stands in the same order in both."""
     place = {slug: number for number, slug in enumerate(old)}
-    best: list[list[str]] = []
+    runs: list[list[str]] = []
     for slug in new:
-        before = [each for each in best if place[each[-1]] < place[slug]]
-        best.append([*max(before, key=lambda each: len(each), default=[]), slug])
-    return set(max(best, key=len, default=[]))
+        before: list[str] = []
+        for run in runs:
+            if place[run[-1]] < place[slug] and len(run) > len(before):
+                before = run
+        runs.append([*before, slug])
+    longest: list[str] = max(runs, key=len, default=[])
+    return set(longest)
 
 
 Key = tuple[str, str, str]

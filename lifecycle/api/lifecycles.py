@@ -250,7 +250,7 @@ class CaseOutcome(serializers.Serializer[Any]):
     way = serializers.CharField(help_text="How it came there.")
 
 
-class FindingRow(serializers.Serializer[Any]):
+class VersionFinding(serializers.Serializer[Any]):
     """One thing that is wrong, with the slug of its stage or the number of its rule."""
 
     code = serializers.CharField()
@@ -296,7 +296,7 @@ class Checked(serializers.Serializer[Any]):
 
     may_publish = serializers.BooleanField()
     problems = serializers.ListField(child=serializers.CharField())
-    findings = FindingRow(many=True)
+    findings = VersionFinding(many=True)
     cases = CaseOutcome(many=True)
 
 

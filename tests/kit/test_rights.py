@@ -115,6 +115,7 @@ GIVEN = {
     "slug": "small",
     "stage": "known",
     "number": 1,
+    "other": 1,
     "kind": "fit",
     "key": "1",
     "name": "judge",

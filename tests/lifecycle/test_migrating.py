@@ -1,5 +1,9 @@
 """One version takes over from another: exact counts, all or nothing, back again, and figures that add up over it."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 from datetime import timedelta
 
@@ -309,3 +313,46 @@ def test_the_preview_says_who_would_go_where_and_whom_the_rules_would_move_on():
     assert [row["members"] for row in job.result["ways"]] == [3, 2, 4, 1]
     assert where() == was
     assert live.circles(version, LATER) == []
+
+
+WORK = """
+import os, sys, time
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+import django
+django.setup()
+from django.conf import settings
+from django.db import connection
+settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = sys.argv[2]
+from kit import jobs
+from lifecycle import migrating
+from tests.lifecycle.test_migrating import LATER
+carry = migrating.carry
+
+def carried(*args, **told):
+    carry(*args, **told)
+    print("carried", flush=True)
+    time.sleep(60)
+
+migrating.carry = carried
+jobs.run(int(sys.argv[1]), LATER)
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_killed_while_members_move_leaves_all_as_it_was_and_the_next_one_does_it():
+    crowded()
+    version, was = decided(), where()
+    job = versions.publish(version, by=None, now=LATER)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORK, str(job.pk), connection.settings_dict["NAME"]],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": os.getcwd()},
+    )  # fmt: skip
+    assert worker.stdout.readline() == "carried\n"
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    assert where() == was and not Movement.objects.filter(kind="migration").exists()
+    assert [each.state for each in Version.objects.order_by("number")] == ["published", "publishing"]
+    Job.objects.filter(pk=job.pk).update(lease_until=None)  # as if it had run out
+    assert jobs.run(job.pk, LATER)
+    assert [each.state for each in Version.objects.order_by("number")] == ["retired", "published"]
+    assert check(version) == []
