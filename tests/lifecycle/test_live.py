@@ -15,7 +15,7 @@ from audience import live as engine
 from audience.models import Dirty
 from kit import installation, jobs
 from kit.models import AuditEntry, Notice
-from lifecycle import live, replay, stages, versions
+from lifecycle import live, operations, replay, stages, versions
 from lifecycle.models import Membership, Movement, Version
 from tests.factories import NOW, SMALL, activity, deal, draft, person
 from tests.lifecycle.test_replay import NOW as LATER
@@ -183,6 +183,8 @@ def test_a_rule_that_fails_stops_alone_and_goes_on_when_asked(admin):
     assert "person.custom.gone" in stopped.because and Version.objects.get(pk=version.pk).stopped_at is None
     assert "A deal won" in AuditEntry.objects.get(action="lifecycle.stop_rule").after["rule"]
     assert Notice.objects.get(kind=live.STOPPED).user == admin
+    [letter] = operations.stopped_rules(10, None)
+    assert "person.custom.gone" in letter.reason
     engine.clock(NOW + timedelta(minutes=2))
 
     with editing_a_published_version():
