@@ -53,7 +53,7 @@ def test_from_a_document_over_a_check_and_a_preview_to_a_live_lifecycle(api: Cli
         "by_hand": False, "on_missed": False, "delay": None, "delay_unit": "", "guard": None, "when": {"field": "activity.count", "days": 90, "op": "at_least", "value": 1}, "words": "",
     }  # fmt: skip
     assert documents.parse(version["yaml"]) == documents.parse(SMALL) | {"goal": "", "reentry": False}
-    assert api.get(f"{address}check/").json() == {"may_publish": True, "problems": [], "cases": []}
+    assert api.get(f"{address}check/").json() == {"may_publish": True, "problems": [], "findings": [], "cases": []}
 
     preview = send(api, f"{address}preview/")
     assert preview.status_code == 202
