@@ -14,7 +14,7 @@ from django.db import connection
 from audience import live as engine
 from audience.models import Dirty
 from kit import installation, jobs
-from kit.models import AuditEntry, Notice
+from kit.models import AuditEntry, Notice, User
 from lifecycle import live, operations, replay, stages, versions
 from lifecycle.models import Membership, Movement, Version
 from tests.factories import NOW, SMALL, activity, deal, draft, person
@@ -22,6 +22,11 @@ from tests.lifecycle.test_replay import NOW as LATER
 from tests.lifecycle.test_replay import START, ledger, some_history
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin() -> User:
+    return User.objects.create_user("ada@example.com", "x", role=User.Role.ADMIN)
 
 
 def publish(text: str = SMALL, now: datetime = NOW) -> Version:
