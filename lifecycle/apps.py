@@ -20,6 +20,7 @@ class LifecycleConfig(AppConfig):
             importing,
             live,
             merges,
+            migrating,
             moving,
             operations,
             panels,
@@ -34,9 +35,11 @@ class LifecycleConfig(AppConfig):
         from lifecycle.views import partners
         from lifecycle.handoffs import answering, inbulk, queue, telling
 
+        problems.register(stages.Guarded, problems.refusal(409, "move_guarded"))
         problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))
         problems.register(answering.Refused, problems.refusal(400, "handoff_refused"))
         problems.register(answering.Gone, problems.refusal(409, "changed_meanwhile"))
+        problems.register(migrating.PlanRefused, problems.refusal(409, "plan_refused"))
         problems.register(undo.UndoRefused, problems.refusal(409, "undo_refused"))
         problems.register(placing.PlacingRefused, problems.refusal(409, "placing_refused"))
         problems.register(versions.PublishRefused, problems.refusals(409, "version_refused"))
@@ -53,6 +56,9 @@ class LifecycleConfig(AppConfig):
         jobs.register(backtests.KIND, backtests.work, tidy=backtests.tidy, counts="days")
         jobs.register(placing.KIND, placing.work, counts="steps")
         jobs.register("replay", versions.replay_job, counts="days")
+        jobs.register("replay", versions.replay_job, tidy=versions.replay_ended, counts="days")
+        jobs.register("migrate", versions.migrate_job, tidy=versions.migrate_ended)
+        jobs.register("withdraw", versions.withdraw_job)
         jobs.register("preview", versions.preview_job, counts="days")
         jobs.register("bulk_move", moving.move_job)
         jobs.register("bulk_undo", moving.undo_job)

@@ -81,8 +81,9 @@ def stages_of(version: Version) -> list[Stage]:
 
 
 def members(version: Version) -> QuerySet[Membership]:
-    """Everybody on the board: who is in a stage, or ended the pass in one."""
-    return Membership.objects.filter(version=version, stage__isnull=False)
+    """Everybody on the board: who is in a stage of the live version, or ended the pass in one of whatever version."""
+    there = Membership.objects.filter(lifecycle=version.lifecycle_id, stage__isnull=False)
+    return there.exclude(version__state=Version.State.WITHDRAWN)
 
 
 def cards_of(found: QuerySet[Membership], stage: Stage) -> QuerySet[Membership]:
@@ -91,27 +92,28 @@ def cards_of(found: QuerySet[Membership], stage: Stage) -> QuerySet[Membership]:
     return whole.filter(stage=stage, ended_at=None)
 
 
-def figures(found: QuerySet[Membership], of: str, *, narrowed: bool) -> dict[int, Figures]:
-    """The figures of each stage with a member in `found`, in one statement; `narrowed`: `found` are few by a filter."""
-    text, params = found.order_by().values_list("pk", "subject_id", "stage_id").query.sql_with_params()
+def figures(found: QuerySet[Membership], of: str, *, narrowed: bool) -> dict[str, Figures]:
+    """The figures of each stage with a member in `found`, by its slug, in one statement; `narrowed`: they are few by
+    a filter."""
+    text, params = found.order_by().values_list("pk", "subject_id", "stage__slug").query.sql_with_params()
     told = dicts(
         sql(
             """
-            WITH found AS {} (SELECT * FROM ({}) found (id, subject_id, stage_id)
+            WITH found AS {} (SELECT * FROM ({}) found (id, subject_id, stage)
             ), counted AS (
-                SELECT stage_id, count(*) AS count FROM found GROUP BY 1
+                SELECT stage, count(*) AS count FROM found GROUP BY 1
             ), held AS MATERIALIZED (
-                SELECT found.stage_id, found.id, deal.deal_id, deal.amount, deal.is_ours
+                SELECT found.stage, found.id, deal.deal_id, deal.amount, deal.is_ours
                 FROM ({}) deal JOIN found USING (subject_id)
             ), valued AS (
-                SELECT stage_id, sum(amount) FILTER (WHERE is_ours) AS amount,
+                SELECT stage, sum(amount) FILTER (WHERE is_ours) AS amount,
                        count(*) FILTER (WHERE is_ours) AS deals, count(*) FILTER (WHERE NOT is_ours) AS others
-                FROM (SELECT DISTINCT stage_id, deal_id, amount, is_ours FROM held) once GROUP BY 1
-            ), holders AS (SELECT stage_id, count(DISTINCT id) AS count FROM held GROUP BY 1)
-            SELECT counted.stage_id, counted.count, coalesce(valued.amount, 0)::bigint AS amount,
+                FROM (SELECT DISTINCT stage, deal_id, amount, is_ours FROM held) once GROUP BY 1
+            ), holders AS (SELECT stage, count(DISTINCT id) AS count FROM held GROUP BY 1)
+            SELECT counted.stage, counted.count, coalesce(valued.amount, 0)::bigint AS amount,
                    coalesce(valued.deals, 0) AS deals, coalesce(valued.others, 0) AS others,
                    coalesce(holders.count, 0) AS with_deal
-            FROM counted LEFT JOIN valued USING (stage_id) LEFT JOIN holders USING (stage_id)
+            FROM counted LEFT JOIN valued USING (stage) LEFT JOIN holders USING (stage)
             """,
             # What a filter has left is found once; everybody is counted faster than written down.
             Sql("MATERIALIZED" if narrowed else "NOT MATERIALIZED"),
@@ -119,7 +121,7 @@ def figures(found: QuerySet[Membership], of: str, *, narrowed: bool) -> dict[int
             _open_deals(of, installation.get("currency")),
         )
     )
-    return {row.pop("stage_id"): Figures(**row) for row in told}
+    return {row.pop("stage"): Figures(**row) for row in told}
 
 
 def columns(
@@ -138,7 +140,7 @@ def columns(
     """
     of = version.lifecycle.of
     told = figures(found, of, narrowed=narrowed)
-    made = [Column(stage, told.get(stage.pk, Figures())) for stage in stages_of(version)]
+    made = [Column(stage, told.get(stage.slug, Figures())) for stage in stages_of(version)]
     if shown:
         _fill(made, found, of, sort, order, now)
     return made

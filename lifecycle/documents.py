@@ -11,15 +11,16 @@ from audience.conditions import tree
 from kit import yamlfiles
 from kit.yamlfiles import DocumentError, day, entries, mapping, one_of, slug
 from lifecycle import fields
-from lifecycle.models import Lifecycle, Stage, Version
+from lifecycle.models import Lifecycle, Stage, Transition, Version
 
 PLAYBOOKS = Path(__file__).resolve().parent / "playbooks"
 
 TOP = {"lifecycle", "name", "species", "of", "goal", "entry", "reentry", "stages", "transitions", "cases"}
-STAGE = {"slug", "name", "phase", "path", "kind", "limit_hours", "card", "hand_off"}
+STAGE = {"slug", "name", "phase", "path", "kind", "limit_hours", "when_missed", "card", "hand_off"}
+MISSED = {"to", "name", "reason"}
 HAND_OFF = {"accept", "reject", "later", "missed"}
-MISSED = ("stay", "pass_on")  # what becomes of a hand-off that nobody answered in time
-TRANSITION = {"from", "to", "when", "name", "reason", "by_hand"}
+UNANSWERED = ("stay", "pass_on")  # what becomes of a hand-off that nobody answered in time
+TRANSITION = {"from", "to", "when", "delay", "name", "reason", "by_hand", "guard"}
 DATES = {"on", "opened", "closed"}
 HISTORY = DATES | {"kind", "channel", "platform", "direction", "value", "properties", "status", "amount"}
 CASE = {"name", "person", "account", "activities", "deals", "purchases", "expect"}
@@ -41,6 +42,7 @@ def parse(text: str) -> dict[str, Any]:
     document.setdefault("of", "person")
     one_of(document["of"], ["person", "account"], "of")
     slugs = _check_stages(document)
+    _check_missed(document, slugs)
     _check_conditions(document)
     _check_transitions(document, slugs)
     _check_cases(document, slugs)
@@ -52,28 +54,38 @@ def dump(version: Version) -> str:
     lifecycle = version.lifecycle
     document: dict[str, Any] = {"lifecycle": lifecycle.slug, "name": lifecycle.name, "species": lifecycle.species}
     document |= {"of": lifecycle.of, "goal": lifecycle.goal, "entry": version.entry or {}, "reentry": version.reentry}
-    document["stages"] = [_stage_entry(stage) for stage in version.stages.all()]
-    document["transitions"] = [
-        _without_empty(
-            {
-                "from": each.from_stage.slug if each.from_stage else "any",
-                "to": each.to_stage.slug,
-                "name": each.name,
-                "reason": each.reason,
-                "by_hand": each.by_hand,
-            }
-        )
-        | ({} if each.by_hand and not each.condition else {"when": each.condition or {}})
-        for each in version.transitions.select_related("from_stage", "to_stage")
-    ]
+    rules = list(version.transitions.select_related("from_stage", "to_stage"))
+    missed = {each.from_stage_id: each for each in rules if each.on_missed}
+    document["stages"] = [_stage_entry(stage, missed.get(stage.pk)) for stage in version.stages.all()]
+    document["transitions"] = [_transition_entry(each) for each in rules if not each.on_missed]
     document["cases"] = version.cases
     return yamlfiles.write(document)
 
 
-def _stage_entry(stage: Stage) -> dict[str, Any]:
+def _stage_entry(stage: Stage, missed: Transition | None) -> dict[str, Any]:
+    when_missed = missed and _without_empty({"to": missed.to_stage.slug, "name": missed.name, "reason": missed.reason})
     return {"slug": stage.slug, "name": stage.name, "path": stage.path, "kind": stage.kind} | _without_empty(
-        {"phase": stage.phase, "limit_hours": stage.limit_hours, "card": stage.card, "hand_off": stage.hand_off}
+        {
+            "phase": stage.phase,
+            "limit_hours": stage.limit_hours,
+            "when_missed": when_missed,
+            "card": stage.card,
+            "hand_off": stage.hand_off,
+        }
     )
+
+
+def _transition_entry(rule: Transition) -> dict[str, Any]:
+    told = {
+        "from": rule.from_stage.slug if rule.from_stage else "any",
+        "to": rule.to_stage.slug,
+        "name": rule.name,
+        "reason": rule.reason,
+        "by_hand": rule.by_hand,
+        "guard": rule.guard,
+        "delay": rule.delay and {rule.delay_unit: rule.delay},
+    }
+    return _without_empty(told) | ({} if rule.by_hand and not rule.condition else {"when": rule.condition or {}})
 
 
 def _without_empty(entry: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +137,38 @@ def _check_hand_off(stage: dict[str, Any], kinds: dict[str, str], ahead: set[str
             raise DocumentError(f"{place} › {key}", words)
     if "later" in told and kinds[told["later"]] == Stage.Kind.TERMINAL:
         raise DocumentError(f"{place} › later", _("is where a pass ends, so nobody can come back from it"))
-    one_of(told.setdefault("missed", MISSED[0]), MISSED, f"{place} › missed")
+    one_of(told.setdefault("missed", UNANSWERED[0]), UNANSWERED, f"{place} › missed")
+
+
+def _check_missed(document: dict[str, Any], slugs: set[str]) -> None:
+    for number, stage in enumerate(document["stages"], 1):
+        if stage.get("when_missed") is None:
+            continue
+        place = f"stages › {number} › when_missed"
+        if isinstance(stage["when_missed"], str):
+            stage["when_missed"] = {"to": stage["when_missed"]}
+        missed = mapping(stage["when_missed"], place, MISSED)
+        if stage["kind"] != Stage.Kind.SLA:
+            raise DocumentError(place, _("is only for an SLA stage, which has a limit"))
+        if not isinstance(missed.get("to"), str) or missed["to"] not in slugs:
+            raise DocumentError(place, _("there is no stage “%(slug)s”") % {"slug": missed.get("to")})
+        if missed["to"] == stage["slug"]:
+            raise DocumentError(place, _("leads from a stage to itself"))
+
+
+def _check_delay(transition: dict[str, Any], place: str) -> None:
+    if transition.get("delay") is None:
+        return
+    delay = mapping(transition["delay"], f"{place} › delay", set(Transition.Unit.values))
+    if len(delay) != 1:
+        raise DocumentError(f"{place} › delay", _("needs one of “days”, “hours” or “working_hours”"))
+    [(unit, length)] = delay.items()
+    if not isinstance(length, int) or isinstance(length, bool) or not 0 < length < 10_000:
+        raise DocumentError(f"{place} › delay › {unit}", _("is not a whole number between 1 and 9,999"))
+    if transition.get("by_hand"):
+        raise DocumentError(f"{place} › delay", _("a move by hand does not wait; leave “delay” or “by_hand” out"))
+    if transition["from"] == "any":
+        raise DocumentError(f"{place} › delay", _("needs a stage to wait in; name it under “from”"))
 
 
 def _check_transitions(document: dict[str, Any], slugs: set[str]) -> None:
@@ -142,6 +185,9 @@ def _check_transitions(document: dict[str, Any], slugs: set[str]) -> None:
             raise DocumentError(place, _("leads from a stage to itself"))
         if "when" not in transition and not transition.get("by_hand"):
             raise DocumentError(place, _("has neither “when” nor “by_hand”"))
+        if transition.get("guard") and not transition.get("by_hand"):
+            raise DocumentError(f"{place} › guard", _("guards moves by hand; a rule has “when”"))
+        _check_delay(transition, place)
 
 
 def _check_cases(document: dict[str, Any], slugs: set[str]) -> None:
@@ -173,7 +219,7 @@ def _check_conditions(document: dict[str, Any]) -> None:
     asked = {"entry": document.get("entry")}
     for number, entry in enumerate(entries(document.setdefault("transitions", []), "transitions"), 1):
         if isinstance(entry, dict):
-            asked[f"transitions › {number} › when"] = entry.get("when")
+            asked |= {f"transitions › {number} › {key}": entry.get(key) for key in ("when", "guard")}
     for place, condition in asked.items():
         try:
             tree.parse(condition, of=document["of"], coming=coming)

@@ -65,7 +65,12 @@ def _every() -> Iterable[Field]:
 
 
 def _passes(slug: str, alias: str = "m") -> Sql:
-    return sql(f"{alias}.lifecycle_id = (SELECT c.id FROM lifecycle_lifecycle c WHERE c.slug = {{}})", slug)
+    """The passes through a lifecycle, but for those of a publication that was taken back."""
+    return sql(
+        f"{alias}.lifecycle_id = (SELECT c.id FROM lifecycle_lifecycle c WHERE c.slug = {{}}) "
+        f"AND {alias}.version_id NOT IN (SELECT e.id FROM lifecycle_version e WHERE e.state = 'withdrawn')",
+        slug,
+    )
 
 
 def _here(slug: str, ask: Ask) -> Sql:
@@ -109,10 +114,12 @@ def _here(slug: str, ask: Ask) -> Sql:
 
 
 def _written(passes: Sql, which: Sql, ask: Ask, slug: str) -> Sql:
-    """The moves that the ledger has of some passes m."""
+    """The moves that the ledger has of some passes m; a new edition of the same stage is none, the stay goes on."""
     return sql(
         "SELECT m.subject_id, m.pass_number, v.seq, v.to_stage_id AS stage_id, v.occurred_at FROM {} m "
-        "JOIN {} v ON v.membership_id = m.id WHERE {} AND {}",
+        "JOIN {} v ON v.membership_id = m.id WHERE {} AND {} "
+        "AND NOT (v.kind = 'migration' AND EXISTS (SELECT FROM lifecycle_stage l JOIN lifecycle_stage r "
+        "ON r.slug = l.slug WHERE l.id = v.from_stage_id AND r.id = v.to_stage_id))",
         passes,
         ledgers.of(slug).movements,
         which,

@@ -21,8 +21,21 @@ from lifecycle.models import Reached as ReachedRow
 
 
 def _stages_asked_for(request: object) -> QuerySet[Stage]:
-    lifecycle = getattr(request, "lifecycle", None)
-    return Stage.objects.filter(version__lifecycle=lifecycle, version__state__in=["published", "publishing"])
+    """The stages of every version that is or was live, each slug once: as the newest has it."""
+    ever_live = [Version.State.PUBLISHED, Version.State.PUBLISHING, Version.State.RETIRED]
+    every = Stage.objects.filter(version__lifecycle=getattr(request, "lifecycle", None), version__state__in=ever_live)
+    newest = every.order_by("slug", "-version__number").distinct("slug").values("pk")
+    return Stage.objects.filter(pk__in=newest).order_by("-version__number", "order")
+
+
+class InStage(django_filters.ModelChoiceFilter):
+    """In a stage, in whatever version of it."""
+
+    def __init__(self) -> None:
+        super().__init__(queryset=_stages_asked_for, to_field_name="slug", label=_("Stage"))
+
+    def filter(self, qs: QuerySet[Any], value: Stage | None) -> QuerySet[Any]:
+        return qs.filter(stage__slug=value.slug) if value else qs
 
 
 class WithWords(django_filters.CharFilter):
@@ -124,7 +137,7 @@ class OfSubjects(django_filters.FilterSet):
 class Members(OfSubjects):
     """Members of one lifecycle: where they are, whether their pass has ended, and who they are."""
 
-    stage = django_filters.ModelChoiceFilter(queryset=_stages_asked_for, to_field_name="slug", label=_("Stage"))
+    stage = InStage()
     ended = django_filters.BooleanFilter(
         field_name="ended_at", lookup_expr="isnull", exclude=True, label=_("Pass has ended")
     )

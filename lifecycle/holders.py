@@ -51,3 +51,12 @@ def register_all() -> None:
     )
     registry.holder(models.HandoffEvent, "what happened to hand-offs", whose=OF_HANDOFF, follows="true")
     registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition, models.RoutingRule)
+    registry.holder(
+        models.Waiting,
+        "delays that are running",
+        whose=OF_MEMBERSHIP.format("lifecycle_waiting"),
+        goes=True,
+        silent="worked out from what the other tables say",
+        follows="true",
+    )
+    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition, models.StoppedRule)

@@ -119,7 +119,7 @@ def _judged(ordered: Sql) -> Sql:
         """
         WITH ordered AS ({}),
         placed AS (
-            SELECT ordered.*, m.entered_at, m.stage_id AS stage_now,
+            SELECT ordered.*, m.moved_at, m.stage_id AS stage_now,
                    coalesce(bool_or(ordered.stage_kind = 'terminal') OVER before, false)
                        OR (m.ended_at IS NOT NULL AND NOT m.returned) AS over,
                    EXISTS (
@@ -130,15 +130,16 @@ def _judged(ordered: Sql) -> Sql:
                        WHERE whose.lifecycle_id = ordered.lifecycle AND whose.subject_id = ordered.subject
                        AND there.slug = asked.slug AND known.evidence_at = ordered.occurred AND NOT {}
                    ) AS is_known,
-                   CASE WHEN m.returned THEN greatest(m.entered_at, m.ended_at, ordered.occurred)
+                   CASE WHEN m.returned THEN greatest(m.moved_at, m.ended_at, ordered.occurred)
                         ELSE ordered.occurred END AS moves_at,
                    m.returned
             FROM ordered
             LEFT JOIN LATERAL (
-                SELECT m.*, EXISTS (
-                    SELECT FROM lifecycle_movement last WHERE last.membership_id = m.id AND last.seq = m.seq AND {}
-                ) AS returned
-                FROM lifecycle_membership m WHERE m.lifecycle_id = ordered.lifecycle
+                SELECT m.stage_id, m.ended_at, last.occurred_at AS moved_at, {} AS returned
+                FROM lifecycle_membership m
+                JOIN lifecycle_movement last ON last.membership_id = m.id AND last.seq = m.seq
+                JOIN lifecycle_version edition ON edition.id = m.version_id AND edition.state <> 'withdrawn'
+                WHERE m.lifecycle_id = ordered.lifecycle
                 AND m.subject_id = ordered.subject ORDER BY m.pass_number DESC LIMIT 1
             ) m ON true
             WINDOW before AS (PARTITION BY ordered.version, ordered.subject ORDER BY ordered.row
@@ -154,7 +155,7 @@ def _judged(ordered: Sql) -> Sql:
                         WHEN subject IS NULL THEN 'nobody'
                         WHEN is_known THEN 'same'
                         WHEN over THEN 'ended'
-                        WHEN occurred < entered_at AND NOT coalesce(returned, false) THEN 'interleaves'
+                        WHEN occurred < moved_at AND NOT coalesce(returned, false) THEN 'interleaves'
                         ELSE 'create' END AS action
             FROM placed
         )
@@ -190,8 +191,8 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
             """
             SELECT p.subject AS subject_id, m.id AS membership_id, coalesce(m.seq, 0) AS seq,
                    coalesce(m.pass_number, 1 + (
-                       SELECT max(passed.pass_number) FROM lifecycle_membership passed
-                       WHERE passed.lifecycle_id = p.lifecycle AND passed.subject_id = p.subject), 1) AS pass_number,
+                       SELECT count(*)::int FROM lifecycle_membership w
+                       WHERE w.lifecycle_id = p.lifecycle AND w.subject_id = p.subject)) AS pass_number,
                    (row_number() OVER passes)::int AS step,
                    coalesce(lag(p.stage) OVER passes, m.stage_id) AS from_stage, p.stage AS to_stage,
                    p.moves_at AS occurred_at, p.occurred AS evidence_at, NULL::bigint AS transition_id,

@@ -1,4 +1,4 @@
-"""Where a lifecycle's ledger stands: in the two tables of that name, or for a while in two tables on the side.
+"""Where a lifecycle's ledger stands: in the tables of that name, or for a while in tables on the side.
 
 Whatever runs rules, writes movements or asks for stages takes the names of its tables from here. So a trial of a draft
 is the very work of publishing, and leaves no trace in the ledger.
@@ -16,17 +16,18 @@ from kit.sql import Sql, name, run, sql
 
 @dataclass(frozen=True)
 class Ledger:
-    """The names of two tables, as they are written into a statement."""
+    """The names of three tables, as they are written into a statement."""
 
     memberships: Sql
     movements: Sql
+    waiting: Sql
 
     def count(self) -> None:
         """Tell the planner how many are in it by now; its last count may be from before a replay filled it."""
         run(sql("ANALYZE {}, {}", self.memberships, self.movements))
 
 
-REAL = Ledger(Sql("lifecycle_membership"), Sql("lifecycle_movement"))
+REAL = Ledger(Sql("lifecycle_membership"), Sql("lifecycle_movement"), Sql("lifecycle_waiting"))
 
 _instead: ContextVar[Mapping[str, Ledger]] = ContextVar("ledgers", default={})  # noqa: B039 - never changed in place
 
@@ -48,8 +49,7 @@ def instead(lifecycle: str, ledger: Ledger) -> Iterator[None]:
 
 def aside(label: str) -> Ledger:
     """The ledger on the side that is called so. It need not be there yet."""
-    memberships, movements = (sql("work.{}", name(f"{label}_{which}")) for which in ("memberships", "movements"))
-    return Ledger(memberships, movements)
+    return Ledger(*(sql("work.{}", name(f"{label}_{which}")) for which in ("memberships", "movements", "waiting")))
 
 
 def make(ledger: Ledger) -> None:
@@ -58,11 +58,15 @@ def make(ledger: Ledger) -> None:
     Nobody is marked for judgement by what is written into it, and it can be thrown away.
     """
     remove(ledger)
-    for table, real in ((ledger.memberships, REAL.memberships), (ledger.movements, REAL.movements)):
+    for table, real in zip(_tables(ledger), _tables(REAL), strict=True):
         run(sql("CREATE TABLE {} (LIKE public.{} INCLUDING ALL)", table, real))
 
 
 def remove(ledger: Ledger) -> None:
     """Throw a ledger on the side away, if it is there."""
     assert ledger != REAL
-    run(sql("DROP TABLE IF EXISTS {}, {}", ledger.memberships, ledger.movements))
+    run(sql("DROP TABLE IF EXISTS {}, {}, {}", *_tables(ledger)))
+
+
+def _tables(ledger: Ledger) -> tuple[Sql, Sql, Sql]:
+    return ledger.memberships, ledger.movements, ledger.waiting

@@ -18,7 +18,7 @@ from audience.models import Merge
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import sql
-from lifecycle import stages
+from lifecycle import migrating, stages
 from lifecycle.models import Membership, Movement, Stage
 
 
@@ -101,3 +101,4 @@ def _reopen(membership: Membership, *, by: User | None, now: datetime) -> None:
         now, now, _("parted again"), membership.pk,
     )  # fmt: skip
     stages.move_many(relation, stages.Ledgering(membership.version, Movement.Kind.UNDO, actor_of(by), now))
+    migrating.catch_up(membership.lifecycle, [membership.subject_id], by=by, now=now)

@@ -19,7 +19,7 @@ from kit import audit, jobs
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, rows, run, sql, value
-from lifecycle import stages, undo
+from lifecycle import guards, stages, undo
 from lifecycle.models import BulkMember, BulkMove, Membership, Movement, Stage, Version
 
 AT_ONCE = 200  # members that a request moves by itself; more become a job
@@ -119,7 +119,7 @@ def move_job(held: jobs.Held) -> dict[str, Any]:
 
     _work(held, bulk, chunk)
     found = outcomes(bulk)
-    skipped = sum(found.get(each, 0) for each in (Outcome.SKIPPED, Outcome.ENDED))
+    skipped = sum(found.get(each, 0) for each in (Outcome.SKIPPED, Outcome.ENDED, Outcome.GUARDED))
     told = {"moved": found.get(Outcome.MOVED, 0), "skipped": skipped, "there_already": found.get(Outcome.SAME, 0)}
     return told | {"link": bulk.get_absolute_url()}
 
@@ -196,6 +196,7 @@ def _move_chunk(bulk: BulkMove, after: int, last: int | None, now: datetime) -> 
             bulk.to_stage_id,
         )
     )
+    _skip_guarded(bulk, waiting, now)
     relation = sql(
         """
         SELECT membership.subject_id, membership.id AS membership_id, membership.seq, membership.pass_number, 1 AS step,
@@ -212,6 +213,31 @@ def _move_chunk(bulk: BulkMove, after: int, last: int | None, now: datetime) -> 
     )
     stages.move_many(relation, stages.Ledgering(bulk.version, Movement.Kind.HAND, actor_of(bulk.created_by), now))
     run(sql("UPDATE lifecycle_bulkmember member SET outcome = {} WHERE {}", Outcome.MOVED, waiting))
+
+
+def _skip_guarded(bulk: BulkMove, waiting: Sql, now: datetime) -> None:
+    """Whom a guard keeps from being moved there by hand stays; they can be moved one by one, against it."""
+    ways = guards.to_stage(bulk.version, bulk.to_stage)
+    if not ways:
+        return
+    of = bulk.version.lifecycle.of
+    members = sql(
+        """SELECT membership.subject_id, membership.stage_id AS from_stage FROM lifecycle_bulkmember member
+           JOIN lifecycle_membership membership ON membership.id = member.membership_id WHERE {}""",
+        waiting,
+    )
+    run(
+        sql(
+            """
+            UPDATE lifecycle_bulkmember member SET outcome = {}, why = {} FROM lifecycle_membership membership
+            WHERE membership.id = member.membership_id AND {} AND membership.subject_id IN ({})
+            """,
+            Outcome.GUARDED,
+            guards.in_words(ways, of)[:300],
+            waiting,
+            guards.broken(ways, of, members, now),
+        )
+    )
 
 
 def _undo_range(bulk: BulkMove, after: int, last: int | None, *, by: User | None, now: datetime) -> None:

@@ -20,28 +20,36 @@ from lifecycle.partners import applications, checklist
 
 
 def stopped_rules(limit: int, key: str | None) -> Sequence[DeadLetter]:
-    """Versions whose rules stopped because they cannot be asked any more."""
+    """Versions whose rules, or some of whose rules, stopped because they cannot be asked any more."""
     open_ones = rows(
         sql(
-            "SELECT id FROM lifecycle_version version WHERE stopped_at IS NOT NULL AND {} AND {} "
-            "ORDER BY stopped_at DESC LIMIT {}",
+            """
+            SELECT id, stopped_at FROM (
+                SELECT version.id, COALESCE(version.stopped_at, max(rule.stopped_at)) AS stopped_at
+                FROM lifecycle_version version LEFT JOIN lifecycle_stoppedrule rule ON rule.version_id = version.id
+                GROUP BY version.id
+            ) version
+            WHERE stopped_at IS NOT NULL AND {} AND {} ORDER BY stopped_at DESC LIMIT {}
+            """,
             deadletters.unsettled("rules", Sql("version.id::text"), Sql("stopped_at")),
             sql("id::text = {}", key) if key else Sql("true"),
             limit,
         )
     )
-    found = Version.objects.filter(pk__in=[row[0] for row in open_ones]).select_related("lifecycle")
+    since = dict(open_ones)
+    found = Version.objects.filter(pk__in=since).select_related("lifecycle").prefetch_related(
+        "stopped_rules__transition__from_stage", "stopped_rules__transition__to_stage"
+    )  # fmt: skip
     return [
         DeadLetter(
             key=str(each.pk),
             title=str(each),
-            reason=each.stopped_because,
-            at=each.stopped_at,
+            reason=each.stopped_because or "; ".join(f"{rule}: {rule.because}" for rule in each.stopped_rules.all()),
+            at=since[each.pk],
             url=reverse("lifecycle_version", args=[each.lifecycle.slug, each.number]),
             payload={"lifecycle": each.lifecycle.slug, "version": each.number},
         )
-        for each in found.order_by("-stopped_at")
-        if each.stopped_at
+        for each in sorted(found, key=lambda each: since[each.pk], reverse=True)
     ]
 
 

@@ -77,6 +77,7 @@ def strip(subject: Person | Account, request: HttpRequest, now: datetime) -> dic
     of = "person" if isinstance(subject, Person) else "account"
     found = (
         Membership.objects.filter(subject_id=subject.pk)
+        .exclude(version__state=Version.State.WITHDRAWN)
         .select_related("lifecycle", "version", "stage")
         .order_by("lifecycle__name", "-pass_number")
     )
@@ -145,7 +146,8 @@ def latest(**having: Any) -> QuerySet[Membership]:
     newer = Membership.objects.filter(
         lifecycle=OuterRef("lifecycle"), subject_id=OuterRef("subject_id"), pass_number__gt=OuterRef("pass_number")
     )
-    return Membership.objects.filter(~Exists(newer), subject_id=OuterRef("pk"), **having)
+    counting = Membership.objects.exclude(version__state=Version.State.WITHDRAWN)
+    return counting.filter(~Exists(newer), subject_id=OuterRef("pk"), **having)
 
 
 class StageFilter(filters.OneOf):
@@ -230,10 +232,12 @@ def _movements(memberships: list[Membership]) -> dict[int, list[Movement]]:
     """The movements of each pass, the newest first."""
     found: dict[int, list[Movement]] = defaultdict(list)
     if memberships:
-        moved = Movement.objects.filter(membership__in=memberships).select_related("from_stage", "to_stage")
+        every = Movement.objects.filter(membership__in=memberships).select_related("from_stage", "to_stage")
+        moved = wording.with_skipped(every)
         for movement in moved.order_by("-seq"):
             newer = found[movement.membership_id][-1:]
             movement.how = wording.how(movement)  # type: ignore[attr-defined]
+            movement.passed = wording.passed(movement)  # type: ignore[attr-defined]
             movement.taken_back = bool(newer and _takes_back(newer[0], movement))  # type: ignore[attr-defined]
             found[movement.membership_id].append(movement)
     return found

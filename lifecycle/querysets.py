@@ -15,7 +15,7 @@ LIVE = [Version.State.PUBLISHING, Version.State.PUBLISHED]
 
 def with_versions() -> QuerySet[Lifecycle]:
     """Lifecycles with their live version and newest draft."""
-    live = Version.objects.filter(lifecycle=OuterRef("pk"), state__in=LIVE)
+    live = Version.objects.filter(lifecycle=OuterRef("pk"), state__in=LIVE).order_by("state")  # published first
     draft = Version.objects.filter(lifecycle=OuterRef("pk"), state=Version.State.DRAFT).order_by("-number")
     return Lifecycle.objects.annotate(
         live_number=Subquery(live.values("number")[:1]),
@@ -35,12 +35,14 @@ def for_list() -> QuerySet[Lifecycle]:
 
 
 def that_count() -> QuerySet[Membership]:
-    """Everybody's passes, without those who are left out of figures: few, and found by their own index."""
+    """Everybody's passes, without those who are left out of figures (few, and found by their own index) and without
+    those of a publication that was taken back."""
     left_out = [
         Exists(of._default_manager.filter(pk=OuterRef(f"{path}_id"), is_excluded=True))
         for of, path in ((Person, "person"), (Account, "account"))
     ]
-    return Membership.objects.exclude(left_out[0]).exclude(left_out[1]).order_by()
+    kept = Membership.objects.exclude(version__state=Version.State.WITHDRAWN)
+    return kept.exclude(left_out[0]).exclude(left_out[1]).order_by()
 
 
 def _number(passes: QuerySet[Membership]) -> Coalesce:
@@ -49,18 +51,20 @@ def _number(passes: QuerySet[Membership]) -> Coalesce:
 
 
 def counted(stages: Iterable[Stage]) -> list[Stage]:
-    """The stages of one version, each with how many that count are in it now (`members`), in one statement."""
+    """The stages of one version, each with how many that count are in it now, or have ended in it, in this version or
+    in an earlier one (`members`), in one statement."""
     found = list(stages)
-    of_version = that_count().filter(version__in={each.version_id for each in found})
-    members = dict(of_version.values_list("stage").annotate(Count("pk")))
+    lifecycles = Version.objects.filter(pk__in={each.version_id for each in found}).values("lifecycle")
+    members = dict(that_count().filter(lifecycle__in=lifecycles).values_list("stage__slug").annotate(Count("pk")))
     for each in found:
-        each.members = members.get(each.pk, 0)  # type: ignore[attr-defined]
+        each.members = members.get(each.slug, 0)  # type: ignore[attr-defined]
     return found
 
 
 def members(lifecycle: Lifecycle) -> QuerySet[Membership]:
     """Everybody's passes through a lifecycle, with what a list shows of them."""
-    return Membership.objects.filter(lifecycle=lifecycle).select_related("person", "account", "stage")
+    counting = Membership.objects.filter(lifecycle=lifecycle).exclude(version__state=Version.State.WITHDRAWN)
+    return counting.select_related("person", "account", "stage")
 
 
 def backtests() -> QuerySet[Backtest]:

@@ -10,7 +10,6 @@ from typing import Any
 from django.db import transaction
 
 from audience import live
-from audience.conditions import compile
 from kit import installation
 from kit.sql import Sql, dicts, name, sql, value
 from lifecycle import ledgers, rules
@@ -91,7 +90,7 @@ def preview(version: Version, *, now: datetime, progress: Progress | None = None
     with transaction.atomic(), ledgers.instead(version.lifecycle.slug, ledger):
         ledgers.make(ledger)
         moved = run(version, now=now, progress=progress)
-        summary = {"movements": moved, "subjects": _subjects(version), "stages": _stages(version)}
+        summary = {"movements": moved, "subjects": _subjects(version), "stages": stages_of(version)}
         transaction.set_rollback(True)
     return summary
 
@@ -107,8 +106,7 @@ def _first_day(asked: rules.Rules, among: Sql | None) -> date | None:
 def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | None) -> Sql:
     """Whom the pass at `ends` must look at: those touched by the day, and those whom the pass before has moved.
 
-    Who has just arrived in a stage is new to the rules that lead out of it, even if nothing else happens. Nobody
-    moves because a rule ceases to hold, so those for whom it only may have come to hold are enough.
+    Who has just arrived in a stage is new to the rules that lead out of it, even if nothing else happens.
     """
     touched = sql(
         """
@@ -117,7 +115,7 @@ def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | 
         JOIN {} membership ON membership.id = movement.membership_id
         WHERE movement.version_id = {} AND movement.occurred_at >= {} AND movement.occurred_at <= {}
         """,
-        compile.touched(asked.questions.values(), of=asked.of, since=begins, until=ends, rising=True),
+        rules.touched(asked, begins, ends),
         asked.ledger.movements,
         asked.ledger.memberships,
         asked.version.pk,
@@ -133,7 +131,8 @@ def _subjects(version: Version) -> int:
     return value(sql("SELECT count(*) FROM {}", ledgers.of(version.lifecycle.slug).memberships))
 
 
-def _stages(version: Version) -> list[dict[str, Any]]:
+def stages_of(version: Version) -> list[dict[str, Any]]:
+    """Per stage how many came, left and are in it, by the movements of the version."""
     return dicts(
         sql(
             """

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import DataError, ProgrammingError, transaction
 from django.utils.translation import gettext as _
 
 from audience.conditions import compile, scan, tree
 from audience.conditions.registry import Aggregate
 from kit import installation
 from kit.sql import Sql, join, name, rows, run, sql
-from lifecycle import ledgers, stages
-from lifecycle.models import Movement, Version
+from lifecycle import ledgers, sla, stages
+from lifecycle.models import Movement, Stage, Version
 
+FAULTS = (tree.ConditionError, DataError, ProgrammingError)  # of a rule itself; a lost connection is none of its
+A_DAY = timedelta(hours=26)  # a local day at its longest, and the hour
+LOOKS = (A_DAY, timedelta(days=8))  # back, for whether an entry condition came to hold by time
+AMONG = Sql("SELECT subject_id FROM pass_subject")
 TAKEN_FOR_GRANTED = 1000  # rows of a table that was never counted, about
 ENTRY = 0  # how the entry condition is named among the ids of transitions
 
@@ -27,18 +32,23 @@ OWN_DATE = ("deal.", "purchase.", "contract.")
 # Tables of the session, so that each step of a pass is planned with knowledge of how many it concerns.
 TABLES = """
 CREATE TEMPORARY TABLE IF NOT EXISTS pass_subject (subject_id bigint NOT NULL);
-CREATE TEMPORARY TABLE IF NOT EXISTS pass_truth (subject_id bigint NOT NULL, held bigint[] NOT NULL);
+CREATE TEMPORARY TABLE IF NOT EXISTS pass_truth (
+    subject_id bigint NOT NULL, held bigint[] NOT NULL, waits bigint[] NOT NULL DEFAULT '{}');
 CREATE TEMPORARY TABLE IF NOT EXISTS pass_step (
     subject_id bigint NOT NULL, membership_id bigint, seq int NOT NULL, pass_number int NOT NULL,
     step int NOT NULL, from_stage bigint, to_stage bigint NOT NULL, transition_id bigint, evidence_at timestamptz,
-    occurred_at timestamptz);
+    occurred_at timestamptz, due_at timestamptz);
 TRUNCATE pass_subject, pass_truth, pass_step;
 """
 
 
 @dataclass(frozen=True)
 class Rules:
-    """A version's conditions, parsed once for many passes."""
+    """A version's conditions, parsed once for many passes.
+
+    `waits` are the rules that wait for their delay, `missed` those that move whoever misses a limit. Of these and of
+    what asks for days in the stage (`by_stay`) only the stage before the pass can know: `of_stay`.
+    """
 
     version: Version
     questions: dict[int, tree.Node]
@@ -46,6 +56,9 @@ class Rules:
     own_date: frozenset[int]
     by_time: frozenset[int]
     by_stay: frozenset[int]
+    waits: frozenset[int]
+    missed: frozenset[int]
+    has_gates: bool
     first_stage: int
     length: int
     zone: ZoneInfo
@@ -59,13 +72,20 @@ class Rules:
     def ledger(self) -> ledgers.Ledger:
         return ledgers.of(self.version.lifecycle.slug)
 
+    @property
+    def of_stay(self) -> list[int]:
+        return sorted(self.by_stay | self.waits | self.missed)
+
 
 def read(version: Version) -> Rules:
-    """Parse a version's entry condition and its automatic transitions."""
+    """Parse a version's entry condition and its automatic transitions, but for those that stand still."""
+    stopped = {each or ENTRY for each in version.stopped_rules.values_list("transition_id", flat=True)}
+    asked, missed = _conditions(version), version.transitions.filter(on_missed=True)
+    questions = {
+        key: tree.parse(condition, of=version.lifecycle.of) for key, condition in asked.items() if key not in stopped
+    }
     automatic = list(version.transitions.filter(by_hand=False).select_related("from_stage", "to_stage"))
-    of = version.lifecycle.of
-    questions = {ENTRY: tree.parse(version.entry, of=of)}
-    questions |= {each.pk: tree.parse(each.condition, of=of) for each in automatic}
+    kinds = list(version.stages.values_list("kind", flat=True))
     return Rules(
         version=version,
         questions=questions,
@@ -73,10 +93,68 @@ def read(version: Version) -> Rules:
         own_date=frozenset(key for key, node in questions.items() if _has_own_date(node)),
         by_time=frozenset(key for key, node in questions.items() if _changes_by_time(node)),
         by_stay=frozenset(key for key, node in questions.items() if _asks_for_stay(node, version.lifecycle.slug)),
+        waits=frozenset(each.pk for each in automatic if each.delay) & questions.keys(),
+        missed=frozenset(missed.values_list("pk", flat=True)),
+        has_gates=Stage.Kind.GATE in kinds,
         first_stage=stages.first_stage(version).pk,
-        length=version.stages.count(),
+        length=len(kinds),
         zone=installation.zone(),
     )
+
+
+def _conditions(version: Version) -> dict[int, Any]:
+    """The conditions of the entry and of what moves by itself, by the ids of the transitions."""
+    asking = version.transitions.filter(by_hand=False, on_missed=False)
+    return {ENTRY: version.entry} | dict(asking.values_list("pk", "condition"))
+
+
+def faults(version: Version, subjects: Sql, at: datetime) -> dict[int, str]:
+    """The conditions of a version that cannot be asked of these subjects, each with why."""
+    found = {}
+    for key, condition in _conditions(version).items():
+        try:
+            with transaction.atomic():
+                node = tree.parse(condition, of=version.lifecycle.of)
+                rows(compile.table({"asked": node}, of=version.lifecycle.of, at=at, among=subjects, evidence=True))
+        except FAULTS as fault:
+            found[key] = str(fault)
+    return found
+
+
+def touched(rules: Rules, since: datetime, until: datetime) -> Sql:
+    """Whom a pass at `until` must look at that the pass at `since` has not moved.
+
+    Nobody moves because a rule ceases to hold, so those for whom it may have come to hold are enough; but a delay
+    begins anew when its condition ceases. And those whose limit or delay is over between the two.
+    """
+    waiting = [rules.questions[key] for key in rules.waits]
+    pieces = [compile.touched(rules.questions.values(), of=rules.of, since=since, until=until, rising=True)]
+    if waiting:
+        pieces.append(compile.touched(waiting, of=rules.of, since=since, until=until))
+        pieces.append(
+            sql(
+                """SELECT membership.subject_id FROM {} waiting
+                   JOIN {} membership ON membership.id = waiting.membership_id
+                   WHERE waiting.transition_id = ANY ({}) AND waiting.wakes_at >= {} AND waiting.wakes_at < {}""",
+                rules.ledger.waiting,
+                rules.ledger.memberships,
+                list(rules.waits),
+                since,
+                until,
+            )
+        )
+    if rules.missed:
+        pieces.append(
+            sql(
+                """SELECT subject_id FROM {}
+                   WHERE version_id = {} AND ended_at IS NULL AND due_at >= {} AND due_at < {}""",
+                rules.ledger.memberships,
+                rules.version.pk,
+                since,
+                until,
+            )
+        )
+    return join(" UNION ", [sql("({})", piece) for piece in pieces])
 
 
 def _has_own_date(node: tree.Node) -> bool:
@@ -108,17 +186,24 @@ def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, ki
         run(Sql(TABLES))
         if among is not None and not _note_subjects(among):
             return 0
-        if not _ask(rules, at, among is not None):
+        if not _ask(rules, at, among is not None) and not rules.missed and not rules.waits:
             return 0
+        if rules.missed:
+            _note_missed(rules, at, among is not None)
+        if rules.waits:
+            _note_ripe(rules, at)
         if kind != Movement.Kind.REPLAY:  # it comes before anything that could be taken back
             _respect_undo(rules, at)
         if steps := _walk(rules):
             _date(rules, at)
         if rules.watch:
             rules.watch(rules, at)
-        if not steps:
-            return 0
-        return stages.move_many(_moves(rules), stages.Ledgering(rules.version, kind, _("rules"), now))
+        moved = 0
+        if steps:
+            moved = stages.move_many(_moves(rules), stages.Ledgering(rules.version, kind, _("rules"), now))
+        if rules.waits:
+            _wait(rules, at, among is not None)
+        return moved
 
 
 def _counted(table: str, rows_in_it: int) -> int:
@@ -134,23 +219,156 @@ def _note_subjects(among: Sql) -> int:
 
 
 def _ask(rules: Rules, at: datetime, some: bool) -> int:
-    """Who of those asked fulfils which conditions; those who fulfil none are left out."""
+    """Who of those asked fulfils which conditions; those who fulfil none are left out. How many are left."""
+    if not rules.questions:
+        return 0
     columns = {f"q{key}": node for key, node in rules.questions.items()}
-    answers = compile.table(
-        columns, of=rules.of, at=at, among=Sql("SELECT subject_id FROM pass_subject") if some else None
-    )
-    held = join(", ", [sql("CASE WHEN {} THEN {}::bigint END", name(f"q{key}"), key) for key in rules.questions])
-    any_held = join(" OR ", [name(column) for column in columns])
+    answers = compile.table(columns, of=rules.of, at=at, among=AMONG if some else None)
+
+    def held(keys: Iterable[int]) -> Sql:
+        each = [sql("CASE WHEN {} THEN {}::bigint END", name(f"q{key}"), key) for key in keys]
+        return sql("array_remove(ARRAY[{}]::bigint[], NULL)", join(", ", each))
+
     found = run(
         sql(
-            """INSERT INTO pass_truth
-               SELECT subject_id, array_remove(ARRAY[{}], NULL) FROM ({}) answers WHERE {}""",
-            held,
+            "INSERT INTO pass_truth SELECT subject_id, {}, {} FROM ({}) answers WHERE {}",
+            held(key for key in rules.questions if key not in rules.waits),
+            held(sorted(rules.waits)),
             answers,
-            any_held,
+            join(" OR ", [name(column) for column in columns]),
         )
     )
     return _counted("pass_truth", found)
+
+
+def _note_missed(rules: Rules, at: datetime, some: bool) -> None:
+    """Whoever is in an SLA stage whose limit is over fulfils the rule for that."""
+    run(
+        sql(
+            """
+            WITH missed AS MATERIALIZED (
+                SELECT membership.subject_id, rule.id FROM lifecycle_transition rule
+                JOIN {} membership ON membership.stage_id = rule.from_stage_id
+                WHERE rule.id = ANY ({}) AND membership.ended_at IS NULL AND membership.due_at < {} AND {}
+            ), known AS (
+                UPDATE pass_truth SET held = held || missed.id FROM missed
+                WHERE missed.subject_id = pass_truth.subject_id RETURNING pass_truth.subject_id
+            )
+            INSERT INTO pass_truth (subject_id, held)
+            SELECT subject_id, ARRAY[id] FROM missed WHERE subject_id NOT IN (SELECT subject_id FROM known)
+            """,
+            rules.ledger.memberships,
+            list(rules.missed),
+            at,
+            sql("membership.subject_id IN ({})", AMONG) if some else Sql("true"),
+        )
+    )
+
+
+def _note_ripe(rules: Rules, at: datetime) -> None:
+    """A rule with a delay holds when its condition has held, in this stay, for so long and still does."""
+    run(
+        sql(
+            """
+            UPDATE pass_truth SET held = held || ripe.rules FROM (
+                SELECT truth.subject_id, array_agg(waiting.transition_id) AS rules
+                FROM pass_truth truth
+                JOIN {} membership
+                  ON membership.subject_id = truth.subject_id AND membership.ended_at IS NULL
+                JOIN {} waiting ON waiting.membership_id = membership.id
+                WHERE waiting.transition_id = ANY ({}) AND waiting.transition_id = ANY (truth.waits)
+                  AND waiting.wakes_at < {} AND waiting.since >= membership.entered_at
+                GROUP BY truth.subject_id
+            ) ripe WHERE ripe.subject_id = pass_truth.subject_id
+            """,
+            rules.ledger.memberships,
+            rules.ledger.waiting,
+            list(rules.waits),
+            at,
+        )
+    )
+
+
+def _wait(rules: Rules, at: datetime, some: bool) -> None:
+    """Note since when the conditions of rules with a delay hold in the stays that go on, and forget those that do not.
+
+    Since the fact that made it hold, but not since before the stay began; what time alone brought about, since this
+    pass. The delay is over in this pass at the earliest, so that the next one sees to it.
+    """
+    mine = sql("membership.subject_id IN ({})", AMONG) if some else Sql("true")
+    run(
+        sql(
+            """
+            DELETE FROM {} waiting USING {} membership, lifecycle_transition rule
+            WHERE membership.id = waiting.membership_id AND rule.id = waiting.transition_id
+              AND rule.id = ANY ({}) AND {}
+              AND (membership.ended_at IS NOT NULL OR membership.stage_id <> rule.from_stage_id
+                   OR waiting.since < membership.entered_at OR NOT EXISTS (
+                       SELECT FROM pass_truth truth
+                       WHERE truth.subject_id = membership.subject_id AND rule.id = ANY (truth.waits)))
+            """,
+            rules.ledger.waiting,
+            rules.ledger.memberships,
+            list(rules.waits),
+            mine,
+        )
+    )
+    fresh = sql(
+        """
+        SELECT truth.subject_id, membership.id AS membership_id, membership.entered_at, rule.id AS transition_id,
+               rule.delay, rule.delay_unit
+        FROM pass_truth truth
+        JOIN {} membership
+          ON membership.subject_id = truth.subject_id AND membership.version_id = {} AND membership.ended_at IS NULL
+        JOIN lifecycle_transition rule ON rule.id = ANY (truth.waits) AND rule.from_stage_id = membership.stage_id
+        WHERE NOT EXISTS (SELECT FROM {} known
+                          WHERE known.membership_id = membership.id AND known.transition_id = rule.id)
+        """,
+        rules.ledger.memberships,
+        rules.version.pk,
+        rules.ledger.waiting,
+    )
+    answers = compile.table(
+        {f"q{key}": rules.questions[key] for key in rules.waits},
+        of=rules.of,
+        at=at,
+        among=sql("SELECT subject_id FROM ({}) fresh", fresh),
+        evidence=True,
+    )
+    since = join(" ", [sql("WHEN {} THEN answers.{}", key, name(f"q{key}__evidence")) for key in rules.waits])
+    run(
+        sql(
+            """
+            WITH fresh AS MATERIALIZED (
+                SELECT fresh.*, GREATEST(entered_at, COALESCE(CASE transition_id {} END, {})) AS since
+                FROM ({}) fresh JOIN ({}) answers USING (subject_id)
+            ),
+            span AS (
+                SELECT min(since) AS first, max(since) AS last, max(delay) AS hours FROM fresh
+                WHERE delay_unit = 'working_hours'
+            ),
+            calendar AS MATERIALIZED (
+                SELECT calendar.* FROM span CROSS JOIN LATERAL {} calendar WHERE span.hours IS NOT NULL
+            )
+            INSERT INTO {} (membership_id, transition_id, since, wakes_at)
+            SELECT membership_id, transition_id, since, GREATEST({}, CASE delay_unit
+                WHEN 'hours' THEN since + make_interval(hours => delay)
+                WHEN 'days' THEN (since AT TIME ZONE {} + make_interval(days => delay)) AT TIME ZONE {}
+                ELSE (SELECT {} FROM calendar) END)
+            FROM fresh ON CONFLICT DO NOTHING
+            """,
+            since,
+            at,
+            fresh,
+            answers,
+            sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
+            rules.ledger.waiting,
+            at,  # not in the past, which no later pass looks at
+            str(rules.zone),
+            str(rules.zone),
+            sla.due(Sql("fresh.since"), Sql("fresh.delay")),
+        )
+    )
 
 
 def _respect_undo(rules: Rules, at: datetime) -> None:
@@ -170,7 +388,7 @@ def _respect_undo(rules: Rules, at: datetime) -> None:
         rules.ledger.movements,
         rules.ledger.memberships,
         rules.version.pk,
-        list(rules.by_stay),
+        rules.of_stay,
     )
     concerned = [row[0] for row in rows(sql("SELECT DISTINCT transition_id FROM ({}) taken_back", taken_back))]
     if not concerned:
@@ -231,11 +449,13 @@ def _walk(rules: Rules) -> int:
                     ON membership.lifecycle_id = {} AND membership.subject_id = truth.subject_id
                     AND membership.ended_at IS NULL
                 CROSS JOIN LATERAL (
-                    SELECT count(*)::int AS passes FROM {} ended
+                    SELECT count(*)::int AS passes, count(*) FILTER (WHERE edition.state <> 'withdrawn') AS counted
+                    FROM {} ended
+                    JOIN lifecycle_version edition ON edition.id = ended.version_id
                     WHERE ended.lifecycle_id = {} AND ended.subject_id = truth.subject_id
                 ) earlier
                 WHERE membership.version_id = {}
-                   OR (membership.id IS NULL AND {} = ANY (truth.held) AND (earlier.passes = 0 OR {}))
+                   OR (membership.id IS NULL AND {} = ANY (truth.held) AND (earlier.counted = 0 OR {}))
                 UNION ALL
                 SELECT walk.subject_id, walk.held, walk.membership_id, walk.seq, walk.pass_number, walk.step + 1,
                        walk.to_stage, rule.to_stage_id, rule.id, walk.been || rule.to_stage_id
@@ -246,7 +466,7 @@ def _walk(rules: Rules) -> int:
                     WHERE transition.version_id = {} AND transition.id = ANY (walk.held)
                       AND coalesce(transition.from_stage_id, walk.to_stage) = walk.to_stage
                       AND NOT transition.to_stage_id = ANY (walk.been)
-                      -- Days in the stage were asked of the one before the pass; in a new one none have passed.
+                      -- Days, limits and delays were asked of the stay before the pass; a new one has just begun.
                       AND (walk.step = 0 OR NOT transition.id = ANY ({}))
                     ORDER BY transition.priority LIMIT 1
                 ) rule
@@ -265,47 +485,37 @@ def _walk(rules: Rules) -> int:
             ENTRY,
             rules.version.reentry,
             rules.version.pk,
-            list(rules.by_stay),
+            rules.of_stay,
             rules.length,
         )
     )
-    return _counted("pass_step", found)
+    _counted("pass_step", found)
+    return found - _stop_before_gates() if rules.has_gates and found else found
+
+
+def _stop_before_gates() -> int:
+    """A gate holds nobody: whose way would end in one, because it leads back to where they were, waits before it."""
+    return run(
+        Sql(
+            """
+            DELETE FROM pass_step USING (
+                SELECT step.subject_id, COALESCE(max(step.step) FILTER (WHERE here.kind <> 'gate'), 0) AS last
+                FROM pass_step step JOIN lifecycle_stage here ON here.id = step.to_stage GROUP BY 1
+            ) held WHERE held.subject_id = pass_step.subject_id AND pass_step.step > held.last
+            """
+        )
+    )
 
 
 def _date(rules: Rules, at: datetime) -> None:
     """Give each step its dates: the fact's own, and when the movement occurred."""
     used = {row[0] or ENTRY for row in rows(Sql("SELECT DISTINCT transition_id FROM pass_step"))}
-    answers = compile.table(
-        {f"q{key}": rules.questions[key] for key in used},
-        of=rules.of,
-        at=at,
-        among=Sql("SELECT subject_id FROM pass_step"),
-        evidence=True,
-    )
-    own_date = join(" ", [sql("WHEN {} THEN {}", key, name(f"q{key}__evidence")) for key in used])
-    table = name("audience_person" if rules.of == "person" else "audience_account")
-    run(
-        sql(
-            """
-            UPDATE pass_step SET evidence_at =
-                CASE WHEN transition_id IS NULL THEN GREATEST(own.found_at, own.first_seen_at) ELSE own.found_at END
-            FROM (
-                SELECT step.subject_id, step.step, subject.first_seen_at,
-                       CASE coalesce(step.transition_id, {}) {} END AS found_at
-                FROM pass_step step
-                JOIN ({}) answers USING (subject_id)
-                JOIN {} subject ON subject.id = step.subject_id
-            ) own
-            WHERE own.subject_id = pass_step.subject_id AND own.step = pass_step.step
-            """,
-            ENTRY,
-            own_date,
-            answers,
-            table,
-        )
-    )
+    if asked := used & rules.questions.keys():
+        _date_by_facts(rules, at, asked)
+    if used & (rules.waits | rules.missed):
+        _date_by_clock(rules)
     if rules.version.reentry:
-        _drop_stale_reentries(rules)
+        _drop_stale_reentries(rules, at)
     day_began = installation.midnight(installation.day_before(at, rules.zone), rules.zone)
     run(
         sql(
@@ -315,10 +525,12 @@ def _date(rules: Rules, at: datetime) -> None:
                 SELECT subject_id, step,
                     CASE WHEN own_date THEN fact_at
                          ELSE max(fact_at) OVER (PARTITION BY subject_id ORDER BY step) END AS evidence_at,
-                    CASE WHEN fact_at >= {} THEN fact_at WHEN step > 1 THEN {} ELSE {} END AS occurred_at
+                    CASE WHEN due_at IS NOT NULL THEN due_at WHEN fact_at >= {} THEN fact_at
+                         WHEN step > 1 THEN {} ELSE {} END AS occurred_at
                 FROM (
-                    SELECT subject_id, step, coalesce(transition_id, {}) = ANY ({}) AS own_date,
-                           CASE WHEN evidence_at < {} AND coalesce(transition_id, {}) = ANY ({}) THEN {}
+                    SELECT subject_id, step, due_at, coalesce(transition_id, {}) = ANY ({}) AS own_date,
+                           CASE WHEN due_at IS NOT NULL THEN due_at
+                                WHEN evidence_at < {} AND coalesce(transition_id, {}) = ANY ({}) THEN {}
                                 ELSE least(coalesce(evidence_at, {}), {}) END AS fact_at
                     FROM pass_step
                 ) fact
@@ -340,8 +552,68 @@ def _date(rules: Rules, at: datetime) -> None:
     )
 
 
-def _drop_stale_reentries(rules: Rules) -> None:
-    """A new pass begins only by something that happened after the last one ended."""
+def _date_by_facts(rules: Rules, at: datetime, asked: Iterable[int]) -> None:
+    """Since when the conditions of the steps hold, as far as facts tell."""
+    keys = sorted(asked)
+    answers = compile.table(
+        {f"q{key}": rules.questions[key] for key in keys},
+        of=rules.of,
+        at=at,
+        among=Sql("SELECT subject_id FROM pass_step"),
+        evidence=True,
+    )
+    own_date = join(" ", [sql("WHEN {} THEN {}", key, name(f"q{key}__evidence")) for key in keys])
+    table = name("audience_person" if rules.of == "person" else "audience_account")
+    run(
+        sql(
+            """
+            UPDATE pass_step SET evidence_at =
+                CASE WHEN transition_id IS NULL THEN GREATEST(own.found_at, own.first_seen_at) ELSE own.found_at END
+            FROM (
+                SELECT step.subject_id, step.step, subject.first_seen_at,
+                       CASE coalesce(step.transition_id, {}) {} END AS found_at
+                FROM pass_step step
+                JOIN ({}) answers USING (subject_id)
+                JOIN {} subject ON subject.id = step.subject_id
+            ) own
+            WHERE own.subject_id = pass_step.subject_id AND own.step = pass_step.step
+            """,
+            ENTRY,
+            own_date,
+            answers,
+            table,
+        )
+    )
+
+
+def _date_by_clock(rules: Rules) -> None:
+    """Whoever misses a limit, or whose delay is over, moves at that very instant, whenever the pass comes to it."""
+    run(
+        sql(
+            """
+            UPDATE pass_step SET due_at = timed.at
+            FROM (
+                SELECT membership.id AS membership_id, rule.id AS transition_id,
+                       CASE WHEN rule.on_missed THEN membership.due_at ELSE waiting.wakes_at END AS at
+                FROM pass_step step
+                JOIN {} membership ON membership.id = step.membership_id
+                JOIN lifecycle_transition rule ON rule.id = step.transition_id
+                LEFT JOIN {} waiting
+                  ON waiting.membership_id = membership.id AND waiting.transition_id = rule.id
+                WHERE rule.id = ANY ({})
+            ) timed
+            WHERE timed.membership_id = pass_step.membership_id AND timed.transition_id = pass_step.transition_id
+            """,
+            rules.ledger.memberships,
+            rules.ledger.waiting,
+            sorted(rules.waits | rules.missed),
+        )
+    )
+
+
+def _drop_stale_reentries(rules: Rules, at: datetime) -> None:
+    """A new pass begins only by something that happened after the last one ended, or by time: when the condition did
+    not hold at one of the instants of `LOOKS` before this pass and after the last one ended."""
     run(
         sql(
             """
@@ -349,14 +621,28 @@ def _drop_stale_reentries(rules: Rules) -> None:
                 SELECT step.subject_id FROM pass_step step
                 JOIN {} ended
                   ON ended.lifecycle_id = {} AND ended.subject_id = step.subject_id
+                JOIN lifecycle_version edition ON edition.id = ended.version_id AND edition.state <> 'withdrawn'
                 WHERE step.membership_id IS NULL AND step.step = 1
                 GROUP BY step.subject_id, step.evidence_at
-                HAVING step.evidence_at IS NULL OR step.evidence_at <= max(ended.ended_at))
+                HAVING (step.evidence_at IS NULL OR step.evidence_at <= max(ended.ended_at)) AND NOT ({}))
             """,
             rules.ledger.memberships,
             rules.version.lifecycle_id,
+            _came_by_time(rules, at),
         )
     )
+
+
+def _came_by_time(rules: Rules, at: datetime) -> Sql:
+    """Whether time has made the entry condition hold since the last pass of a subject ended (`ended`, `step`)."""
+    if ENTRY not in rules.by_time:
+        return Sql("false")
+    asked = Sql("SELECT subject_id FROM pass_step")
+    looks = []
+    for before in (at - ago for ago in LOOKS):
+        held = compile.members(rules.questions[ENTRY], of=rules.of, at=before, among=asked)
+        looks.append(sql("(max(ended.ended_at) <= {} AND step.subject_id NOT IN ({}))", before, held))
+    return join(" OR ", looks)
 
 
 def _moves(rules: Rules) -> Sql:

@@ -12,7 +12,7 @@ from kit import audit
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, run, sql, value
-from lifecycle import ledgers, sla
+from lifecycle import guards, ledgers, sla
 from lifecycle.handoffs import offering
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 
@@ -21,11 +21,16 @@ class MoveRefused(ValueError):
     """A move that cannot be made, in the user's words."""
 
 
+class Guarded(MoveRefused):
+    """A move by hand whose guard does not hold; it can be made all the same by somebody who says so."""
+
+
 @dataclass(frozen=True)
 class Ledgering:
     """What all rows of one batch of moves have in common: the version in force, how, by whom, and the clock.
 
     With `recorded` each row has a column `recorded_at` of its own: a history that was written down elsewhere before.
+    `overrides`: somebody has moved them although a guard does not hold.
     """
 
     version: Version
@@ -33,6 +38,7 @@ class Ledgering:
     actor: str
     now: datetime
     recorded: bool = False
+    overrides: bool = False
     answer: offering.Answer | None = None  # to hand-offs, where the moves are one
 
 
@@ -44,8 +50,10 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
     (NULL is an exit), occurred_at, evidence_at, transition_id, reason.
 
     Guarantees: a membership that somebody else moved since it was read (another `seq`) is left alone with all its
-    steps; `occurred_at` never decreases within a membership; a terminal stage or an exit ends the pass, which only an
-    undo opens again; in an SLA stage the membership is due when the stage's limit of working hours is over.
+    steps; nobody enters a version that another one has replaced meanwhile; `occurred_at` never decreases within a
+    membership; a terminal stage or an exit ends the pass, which only an undo or the way back from a migration opens
+    again; in an SLA stage the membership is due when the stage's limit of working hours is over. A migration between
+    two editions of one stage lets the stay go on: `entered_at` is kept, and the limit runs from there.
     Hand-offs to sales end and begin in the same statement (`handoffs.offering`), but for what a replay tells.
     """
     written, following = offering.around(writing.kind, writing.actor, writing.now, writing.answer)
@@ -57,22 +65,32 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
         sql(
             """
             WITH asked AS MATERIALIZED ({}),
+            -- A writer that waits here for a version that is being replaced sees afterwards that it was.
+            enters AS MATERIALIZED (
+                SELECT id FROM lifecycle_version
+                WHERE id = {} AND state NOT IN ('retired', 'withdrawn')
+                  AND EXISTS (SELECT FROM asked WHERE membership_id IS NULL)
+                FOR KEY SHARE
+            ),
             dated AS MATERIALIZED (
-                SELECT asked.*,
+                SELECT asked.*, membership.entered_at AS since,
                        GREATEST(max(asked.occurred_at) OVER (PARTITION BY asked.subject_id ORDER BY step),
-                                membership.entered_at) AS moved_at
+                                last.occurred_at) AS moved_at
                 FROM asked LEFT JOIN {} membership ON membership.id = asked.membership_id
+                LEFT JOIN {} last ON last.membership_id = asked.membership_id AND last.seq = asked.seq
             ),
             arrived AS MATERIALIZED (
                 SELECT DISTINCT ON (subject_id) dated.*,
                        CASE WHEN to_stage IS NULL OR stage.kind = 'terminal' THEN moved_at END AS ended_at,
+                       CASE WHEN {} AND source.slug = stage.slug THEN since ELSE moved_at END AS entered_at,
                        CASE WHEN stage.kind = 'sla' AND stage.limit_hours > 0 THEN stage.limit_hours END AS hours
                 FROM dated LEFT JOIN lifecycle_stage stage ON stage.id = dated.to_stage
+                LEFT JOIN lifecycle_stage source ON source.id = dated.from_stage
                 ORDER BY subject_id, step DESC
             ),
             -- Nobody reads the calendar, and so nothing is worked out, unless somebody arrives in an SLA stage.
             span AS (
-                SELECT min(moved_at) AS first, max(moved_at) AS last, max(hours) AS hours FROM arrived
+                SELECT min(entered_at) AS first, max(entered_at) AS last, max(hours) AS hours FROM arrived
                 WHERE hours IS NOT NULL
             ),
             calendar AS MATERIALIZED (SELECT calendar.* FROM span CROSS JOIN LATERAL {} calendar),
@@ -84,15 +102,15 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                     (lifecycle_id, version_id, person_id, account_id, pass_number, stage_id, seq, entered_at, ended_at,
                      due_at)
                 SELECT {}, {}, CASE WHEN {} THEN subject_id END, CASE WHEN {} THEN subject_id END,
-                       pass_number, to_stage, step, moved_at, ended_at, due_at
-                FROM last WHERE membership_id IS NULL
+                       pass_number, to_stage, step, entered_at, ended_at, due_at
+                FROM last WHERE membership_id IS NULL AND EXISTS (SELECT FROM enters)
                 ON CONFLICT DO NOTHING
                 RETURNING id, subject_id
             ),
             advanced AS (
                 UPDATE {} membership
                 SET stage_id = last.to_stage, version_id = {}, seq = last.seq + last.step,
-                    entered_at = last.moved_at, ended_at = last.ended_at, due_at = last.due_at
+                    entered_at = last.entered_at, ended_at = last.ended_at, due_at = last.due_at
                 FROM last
                 WHERE membership.id = last.membership_id AND membership.seq = last.seq
                   AND (membership.ended_at IS NULL OR {})
@@ -101,16 +119,19 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced){}
             INSERT INTO {}
                 (membership_id, seq, version_id, from_stage_id, to_stage_id, occurred_at, evidence_at, recorded_at,
-                 kind, transition_id, reason, actor)
+                 kind, transition_id, reason, actor, overrides)
             SELECT won.id, dated.seq + dated.step, {}, dated.from_stage, dated.to_stage, dated.moved_at,
-                   dated.evidence_at, {}, {}, dated.transition_id, dated.reason, {}
+                   dated.evidence_at, {}, {}, dated.transition_id, dated.reason, {}, {}
             FROM dated JOIN won USING (subject_id)
             ORDER BY dated.moved_at, won.id, dated.step{}
             """,
             relation,
+            writing.version.pk,
             ledger.memberships,
+            ledger.movements,
+            writing.kind == Movement.Kind.MIGRATION,
             sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
-            sla.due(Sql("arrived.moved_at"), Sql("arrived.hours")),
+            sla.due(Sql("arrived.entered_at"), Sql("arrived.hours")),
             ledger.memberships,
             lifecycle.pk,
             writing.version.pk,
@@ -118,13 +139,14 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             not person,
             ledger.memberships,
             writing.version.pk,
-            writing.kind == Movement.Kind.UNDO,
+            writing.kind in (Movement.Kind.UNDO, Movement.Kind.MIGRATION),
             written,
             ledger.movements,
             writing.version.pk,
             Sql("dated.recorded_at") if writing.recorded else sql("{}", writing.now),
             writing.kind,
             writing.actor,
+            writing.overrides,
             following,
         ),
     )
@@ -144,13 +166,16 @@ def move(
     at: datetime,
     now: datetime,
     kind: str = Movement.Kind.HAND,
+    override: bool = False,
 ) -> bool:
     """Move one membership as it was read to a stage, or out of the model when `to` is None.
 
     True when it was moved; False when somebody else moved it first (`last_movement` says who).
-    Raises MoveRefused for a stage of another lifecycle, the same stage, a gate, or a pass that has ended.
+    Raises MoveRefused for a stage of another lifecycle, the same stage, a gate, or a pass that has ended, and Guarded
+    where the guard of moves by hand does not hold; with `override` it is made, and counted as made against the guard.
     """
     _refuse_impossible(membership, to)
+    overrides = kind in (Movement.Kind.HAND, Movement.Kind.API) and _against_guard(membership, to, at, override)
     relation = sql(
         """SELECT {}::bigint AS subject_id, {}::bigint AS membership_id, {}::int AS seq, {}::int AS pass_number,
                   1 AS step, {}::bigint AS from_stage, {}::bigint AS to_stage, {}::timestamptz AS occurred_at,
@@ -166,14 +191,15 @@ def move(
         reason,
     )
     with transaction.atomic():
-        moved = move_many(relation, Ledgering(membership.version, kind, actor_of(by), now)) > 0
+        writing = Ledgering(membership.version, kind, actor_of(by), now, overrides=overrides)
+        moved = move_many(relation, writing) > 0
         if moved:
             after = {
                 "subject": membership.subject_id,
                 "from": str(membership.stage or ""),
                 "to": str(to or ""),
                 "reason": reason,
-            }
+            } | ({"against the guard": True} if overrides else {})
             audit.record("lifecycle.move", f"membership {membership.pk}", by=by, now=now, after=after)
     return moved
 
@@ -240,3 +266,12 @@ def _refuse_impossible(membership: Membership, to: Stage | None) -> None:
         raise MoveRefused(_("Already in “%(stage)s”.") % {"stage": to})
     if to.kind == Stage.Kind.GATE:
         raise MoveRefused(_("“%(stage)s” is a gate and holds nobody; choose the stage behind it.") % {"stage": to})
+
+
+def _against_guard(membership: Membership, to: Stage | None, at: datetime, override: bool) -> bool:
+    """Whether the move is against a guard. Raises Guarded when it is and nobody has said to make it all the same."""
+    why = guards.why_not(membership.version, membership.subject_id, membership.stage_id, to, at)
+    if why and not override:
+        told = _("to move by hand to “%(stage)s”, this must hold: %(guard)s. Move all the same, and say why.")
+        raise Guarded(told % {"stage": to, "guard": why})
+    return bool(why)

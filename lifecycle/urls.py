@@ -5,6 +5,7 @@ from django.urls import path
 from lifecycle.views import board, lifecycles, memberships, partners
 from lifecycle.views import backtests, board, lifecycles, memberships, placing
 from lifecycle.views import board, handoffs, lifecycles, memberships, routing
+from lifecycle.views import board, lifecycles, memberships, versions
 
 urlpatterns = [
     path("partners/", partners.Partners.as_view(), name="partners"),
@@ -31,6 +32,9 @@ urlpatterns = [
     path("lifecycles/<slug:slug>/v<int:number>/", lifecycles.version, name="lifecycle_version"),
     path("lifecycles/<slug:slug>/v<int:number>/preview/", lifecycles.preview, name="lifecycle_preview"),
     path("lifecycles/<slug:slug>/v<int:number>/publish/", lifecycles.publish, name="lifecycle_publish"),
+    path("lifecycles/<slug:slug>/v<int:number>/plan/", versions.plan, name="lifecycle_plan"),
+    path("lifecycles/<slug:slug>/v<int:number>/to/v<int:other>/", versions.difference, name="lifecycle_difference"),
+    path("lifecycles/<slug:slug>/v<int:number>/withdraw/", versions.withdraw, name="lifecycle_withdraw"),
     path("lifecycles/<slug:slug>/v<int:number>/resume/", lifecycles.resume, name="lifecycle_resume"),
     path("lifecycles/<slug:slug>/v<int:number>/discard/", lifecycles.discard, name="lifecycle_discard"),
     path("lifecycles/<slug:slug>/v<int:number>/lifecycle.yaml", lifecycles.document, name="lifecycle_document"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -13,10 +14,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from audience import live
-from audience.conditions import describe, tree, uses
-from kit import audit, jobs
+from audience.conditions import uses
+from kit import audit, jobs, yamlfiles
 from kit.models import Job, User
-from lifecycle import cases, querysets, replay
+from lifecycle import cases, checking, documents, migrating, querysets, reading, replay, rules, stages
 from lifecycle.models import Lifecycle, Stage, Transition, Version
 
 
@@ -70,85 +71,158 @@ def draft(document: dict[str, Any], *, by: User | None, now: datetime) -> Versio
         for order, entry in enumerate(document["stages"], 1)
     }
     Stage.objects.bulk_create(stages.values())
-    Transition.objects.bulk_create(
-        Transition(
-            version=version,
-            priority=priority,
-            from_stage=stages.get(entry["from"]),
-            to_stage=stages[entry["to"]],
-            name=entry.get("name", ""),
-            reason=entry.get("reason", ""),
-            condition=entry.get("when"),
-            by_hand=bool(entry.get("by_hand")),
-        )
-        for priority, entry in enumerate(document["transitions"], 1)
-    )
+    rules = [_rule(entry, stages) for entry in document["transitions"]]
+    # Last, so that whoever did in time what a rule asks for is moved by that.
+    rules += [_missed(entry, stages) for entry in document["stages"] if entry.get("when_missed")]
+    for priority, rule in enumerate(rules, 1):
+        rule.version, rule.priority = version, priority
+    Transition.objects.bulk_create(rules)
     audit.record("lifecycle.draft", str(version), by=by, now=now)
     return version
 
 
+def _rule(entry: dict[str, Any], stages: dict[str, Stage]) -> Transition:
+    unit, delay = next(iter((entry.get("delay") or {}).items()), ("", None))
+    return Transition(
+        from_stage=stages.get(entry["from"]),
+        to_stage=stages[entry["to"]],
+        name=entry.get("name", ""),
+        reason=entry.get("reason", ""),
+        condition=entry.get("when"),
+        by_hand=bool(entry.get("by_hand")),
+        guard=entry.get("guard"),
+        delay=delay,
+        delay_unit=unit,
+    )
+
+
+def _missed(entry: dict[str, Any], stages: dict[str, Stage]) -> Transition:
+    missed = entry["when_missed"]
+    return Transition(
+        from_stage=stages[entry["slug"]],
+        to_stage=stages[missed["to"]],
+        name=missed.get("name", ""),
+        reason=missed.get("reason") or _("The limit was missed"),
+        on_missed=True,
+    )
+
+
 def problems(version: Version) -> list[str]:
-    """What keeps a version from being published: dead ends, gates without a default exit, stages nobody can reach."""
-    stages = list(version.stages.all())
-    rules = list(version.transitions.select_related("from_stage", "to_stage"))
-    found = [] if stages else [_("There is no stage.")]
-    if not any(stage.kind == Stage.Kind.TERMINAL and stage.path == Stage.Path.SUCCESS for stage in stages):
-        found.append(_("No stage of the success path is terminal, so no pass can be won."))
-    if stages and (stages[0].kind in (Stage.Kind.GATE, Stage.Kind.TERMINAL) or stages[0].path != Stage.Path.SUCCESS):
-        found.append(_("The first stage must hold its subjects and lie on the success path."))
-    reached = _reachable(stages, rules)
-    for stage in stages:
-        exits = [rule for rule in rules if rule.from_stage_id in (stage.pk, None) and rule.to_stage_id != stage.pk]
-        if stage.pk not in reached:
-            found.append(_("Nothing leads to “%(stage)s”.") % {"stage": stage})
-        if stage.kind != Stage.Kind.TERMINAL and not exits:
-            found.append(_("Nothing leads out of “%(stage)s”, and it is not terminal.") % {"stage": stage})
-        if stage.kind == Stage.Kind.TERMINAL and any(rule.from_stage_id == stage.pk for rule in rules):
-            found.append(_("“%(stage)s” is terminal, but a rule leads out of it.") % {"stage": stage})
-        if stage.kind == Stage.Kind.GATE and not any(
-            rule.from_stage_id == stage.pk and not rule.by_hand and tree.is_everybody(tree.parse(rule.condition))
-            for rule in exits
-        ):
-            found.append(_("The gate “%(stage)s” has no default exit (a rule without a condition).") % {"stage": stage})
-        if stage.kind == Stage.Kind.SLA and not stage.limit_hours:
-            found.append(_("The SLA stage “%(stage)s” has no limit.") % {"stage": stage})
-    return found
+    """What keeps a version from being published, in words; `checking.findings` says more."""
+    return [str(finding) for finding in checking.errors(version)]
 
 
 def publish(version: Version, *, by: User | None, now: datetime) -> Job:
-    """Start publishing a draft: its history is replayed by a job, after which it is live.
+    """Start publishing a draft; the job that makes it live.
 
-    Raises PublishRefused with every problem, failing test cases among them, or when another version is live or on
-    its way.
+    The first version of a lifecycle is filled from history by a replay. A later one takes over the members of the one
+    that is live, as its plan says, in one step; what happened before stays as it was written. Raises PublishRefused
+    with every problem, failing test cases among them, and when another version is on its way.
     """
-    if version.state != Version.State.DRAFT:
-        raise PublishRefused([_("%(version)s is not a draft.") % {"version": version}])
+    _refuse_unless_idle_draft(version)
     found = problems(version)
     if not found:
         found = [str(outcome) for outcome in cases.run(version, now=now) if not outcome.passed]
     if found:
         raise PublishRefused(found)
     with transaction.atomic():
-        siblings = Lifecycle.objects.select_for_update().get(pk=version.lifecycle_id).versions
-        if siblings.filter(state__in=[Version.State.PUBLISHING, Version.State.PUBLISHED]).exists():
-            refusal = _("Another version of “%(name)s” is live; moving its members over is not possible yet.")
-            raise PublishRefused([refusal % {"name": version.lifecycle}])
-        if not Version.objects.filter(pk=version.pk, state=Version.State.DRAFT).update(state=Version.State.PUBLISHING):
-            raise PublishRefused([_("Somebody else is publishing this version.")])
-        job = jobs.enqueue(
-            "replay",
-            {"version": version.pk},
-            title=_("Replay of %(version)s") % {"version": version},
-            by=by,
-            now=now,
-        )
-        Version.objects.filter(pk=version.pk).update(job=job)
+        before = _claim(version, Version.State.DRAFT)
+        if before is None:
+            title = _("Replay of %(version)s") % {"version": version}
+            job = jobs.enqueue("replay", {"version": version.pk}, title=title, by=by, now=now)
+        else:
+            job = _take_over(migrating.plan(version, before), before, was=Version.State.DRAFT, by=by, now=now)
+        Version.objects.filter(pk=version.pk).update(job=job, before=before)
         audit.record("lifecycle.publish", str(version), by=by, now=now)
     return job
 
 
+def roll_back(
+    version: Version,
+    *,
+    by: User | None,
+    now: datetime,
+    choices: Mapping[str, str | None] | None = None,
+    reason: str = "",
+) -> Job:
+    """Start making a version live again that was live before; the job that does it.
+
+    Whoever was moved over from it and has not moved since returns to the stage they came from; the others go by
+    `choices` (a stage of the version that is live to one of this), else by slug. Raises PublishRefused.
+    """
+    if version.state != Version.State.RETIRED:
+        raise PublishRefused([_("%(version)s was not live before, or is live now.") % {"version": version}])
+    with transaction.atomic():
+        before = _claim(version, Version.State.RETIRED)
+        if before is None:
+            raise PublishRefused([_("No version of “%(name)s” is live.") % {"name": version.lifecycle}])
+        chosen = way_back(version, before, choices or {}, reason)
+        job = _take_over(chosen, before, was=Version.State.RETIRED, by=by, now=now)
+        Version.objects.filter(pk=version.pk).update(job=job)
+        audit.record("lifecycle.roll_back", str(version), by=by, now=now, after=chosen.as_json())
+    return job
+
+
+def way_back(
+    version: Version, live_one: Version, choices: Mapping[str, str | None], reason: str = ""
+) -> migrating.Plan:
+    """The plan by which the members return to a version. Raises PublishRefused for stages that are not there."""
+    try:
+        migrating.check(version, choices, live_one)
+    except migrating.PlanRefused as refused:
+        raise PublishRefused([str(refused)]) from refused
+    proposed = migrating.back_plan(version, live_one)
+    return replace(proposed, stages=dict(proposed.stages) | dict(choices), reason=reason)
+
+
+def _claim(version: Version, state: Version.State) -> Version | None:
+    """Mark the version as being published; the one that is live, if any. Of two who publish at once one is refused."""
+    siblings = Lifecycle.objects.select_for_update().get(pk=version.lifecycle_id).versions
+    if coming := siblings.filter(state=Version.State.PUBLISHING).first():
+        told = _("%(version)s is being published already; wait for it, or cancel it.")
+        raise PublishRefused([told % {"version": coming}])
+    if not siblings.filter(pk=version.pk, state=state).update(state=Version.State.PUBLISHING):
+        raise PublishRefused([_("Somebody else has published this version, or thrown it away.")])
+    return siblings.filter(state=Version.State.PUBLISHED).first()
+
+
+def _take_over(chosen: migrating.Plan, before: Version, *, was: str, by: User | None, now: datetime) -> Job:
+    if found := migrating.refusals(chosen):
+        raise PublishRefused(found)
+    payload = {"version": chosen.version.pk, "before": before.pk, "was": was, "back": chosen.back, **chosen.as_json()}
+    title = _("Members of %(before)s move over to version %(number)s")
+    words = {"before": before, "number": chosen.version.number}
+    return jobs.enqueue("migrate", payload, title=title % words, by=by, now=now)
+
+
+def withdraw(version: Version, *, by: User | None, now: datetime) -> Job | None:
+    """Take back a publication that was cancelled or has failed: whoever its replay has placed leaves again.
+
+    None when nobody was placed: then it is a draft again at once. Raises PublishRefused for a version that is not
+    being published, or whose job is on its way.
+    """
+    with transaction.atomic():
+        locked = Version.objects.select_for_update(of=("self",)).select_related("job").get(pk=version.pk)
+        if locked.state != Version.State.PUBLISHING:
+            raise PublishRefused([_("%(version)s is not being published.") % {"version": version}])
+        if locked.job is not None and locked.job.state in jobs.OPEN:
+            raise PublishRefused([_("It is still on its way; cancel it first.")])
+        audit.record("lifecycle.withdraw", str(version), by=by, now=now)
+        return _withdraw(locked, by=by, now=now)
+
+
+def _withdraw(version: Version, *, by: User | None, now: datetime) -> Job | None:
+    if not version.membership_set.exists():
+        Version.objects.filter(pk=version.pk).update(state=Version.State.DRAFT, before=None)
+        return None
+    title = _("Publication of %(version)s taken back") % {"version": version}
+    job = jobs.enqueue("withdraw", {"version": version.pk}, title=title, by=by, now=now)
+    Version.objects.filter(pk=version.pk).update(job=job)
+    return job
+
+
 def preview(version: Version, *, by: User | None, now: datetime) -> Job:
-    """Start a job that finds out what publishing would do to the history; its result has the counts per stage.
+    """Start a job that finds out what publishing would do; its result has the counts per stage.
 
     Raises PublishRefused when it is no draft, or a preview of it is being made.
     """
@@ -160,9 +234,14 @@ def preview(version: Version, *, by: User | None, now: datetime) -> Job:
     return job
 
 
+def again(version: Version, *, by: User | None, now: datetime) -> Version:
+    """A new draft that says what this version says."""
+    return draft(yamlfiles.read(documents.dump(version)), by=by, now=now)
+
+
 def to_show(lifecycle: Lifecycle) -> Version | None:
     """The live version of a lifecycle, or else its newest."""
-    live_one = lifecycle.versions.filter(state__in=querysets.LIVE).first()
+    live_one = lifecycle.versions.filter(state__in=querysets.LIVE).order_by("state").first()  # published first
     return live_one or lifecycle.versions.order_by("-number").first()
 
 
@@ -172,8 +251,8 @@ def first_step(_subject: None, _request: HttpRequest, _now: datetime) -> dict[st
 
 
 def sentence(condition: Any, of: str) -> str:
-    """A condition as it reads in English."""
-    return describe.sentence(tree.parse(condition, of=of))
+    """A condition as it reads in English; what is wrong with one that cannot be asked any more."""
+    return reading.sentence(condition, of)
 
 
 def _refuse_unless_idle_draft(version: Version) -> None:
@@ -183,22 +262,9 @@ def _refuse_unless_idle_draft(version: Version) -> None:
         raise PublishRefused([_("A preview of this draft is being made; cancel it first.")])
 
 
-def _reachable(stages: list[Stage], rules: list[Transition]) -> set[int]:
-    reached = {stages[0].pk} if stages else set()
-    while True:
-        more = {
-            rule.to_stage_id
-            for rule in rules
-            if (rule.from_stage_id is None or rule.from_stage_id in reached) and rule.to_stage_id not in reached
-        }
-        if not more:
-            return reached
-        reached |= more
-
-
 def replay_job(held: jobs.Held) -> dict[str, Any]:
     """The work of publishing: replay from where the cursor stands, then make the version live."""
-    version = Version.objects.select_related("lifecycle").get(pk=held.payload["version"])
+    version = _published_by(held)
     done = held.cursor.get("day")
     moved = held.cursor.get("moved", 0)
 
@@ -221,21 +287,84 @@ def replay_job(held: jobs.Held) -> dict[str, Any]:
     return {"movements": moved, "link": _page(version)}
 
 
+def replay_ended(job: Job) -> None:
+    """A replay that was cancelled is taken back by itself; one that failed may be tried again."""
+    job.refresh_from_db()
+    version = Version.objects.filter(job=job, state=Version.State.PUBLISHING).select_related("lifecycle").first()
+    if version is not None and job.state == Job.State.CANCELLED:
+        with transaction.atomic():
+            _withdraw(version, by=job.created_by, now=job.finished_at or job.created_at)
+
+
+def migrate_job(held: jobs.Held) -> dict[str, Any]:
+    """The work of publishing a version over another: all members move, or nothing has happened."""
+    version, payload = _published_by(held), held.payload
+    before = Version.objects.select_related("lifecycle").get(pk=payload["before"])
+    chosen = migrating.Plan(version, payload["stages"], payload["reason"], payload["back"])
+    return {"movements": migrating.take_over(chosen, before, held), "link": _page(version)}
+
+
+def migrate_ended(job: Job) -> None:
+    """A version that did not come to be live is again what it was."""
+    Version.objects.filter(job=job, state=Version.State.PUBLISHING).update(state=job.payload["was"])
+
+
+def withdraw_job(held: jobs.Held) -> dict[str, Any]:
+    """The work of taking a replay back: all whom it has placed leave, and what the version says is a draft again."""
+    version = _published_by(held)
+    done = held.cursor.get("done", 0)
+    while True:
+        with transaction.atomic():
+            moved = migrating.leave(version, reason=_("Publication taken back"), by=held.job.created_by, now=held.now)
+            done += moved
+            if moved:
+                held.progress(rows_done=done, cursor={"done": done})
+                continue
+            Version.objects.filter(pk=version.pk).update(state=Version.State.WITHDRAWN)
+            fresh = again(version, by=held.job.created_by, now=held.now)
+            held.progress(phase="")
+        return {"movements": done, "link": _page(fresh)}
+
+
 def preview_job(held: jobs.Held) -> dict[str, Any]:
-    """The work of a preview: replay and take it back; the result is what would be."""
+    """The work of a preview: publish and take it back; the result is what would be."""
     version = Version.objects.select_related("lifecycle").get(pk=held.payload["version"])
+    before = stages.live_version(version.lifecycle)
 
     def note(step: replay.Day) -> None:
         held.show(rows_done=step.number, rows_total=step.of)
 
-    return replay.preview(version, now=held.now, progress=note) | {"link": _page(version)}
+    if before is None:
+        return replay.preview(version, now=held.now, progress=note) | {"link": _page(version)}
+    return _preview_of_moving(version, before, held.now) | {"link": _page(version)}
+
+
+def _preview_of_moving(version: Version, before: Version, now: datetime) -> dict[str, Any]:
+    chosen = migrating.plan(version, before)
+    ways = [asdict(row) for row in migrating.preview(chosen)]
+    with transaction.atomic():
+        with live.without_marks():
+            moved = migrating.carry(chosen, by=None, now=now)
+            onward = rules.run_pass(rules.read(version), among=None, at=now + live.INSTANT, now=now)
+        summary = {"movements": moved, "onward": onward, "ways": ways, "stages": replay.stages_of(version)}
+        transaction.set_rollback(True)
+    return summary
+
+
+def _published_by(held: jobs.Held) -> Version:
+    """The version that a job makes live. Raises jobs.Refused when it is not being published, or not by this job."""
+    version = Version.objects.select_related("lifecycle").get(pk=held.payload["version"])
+    if version.state != Version.State.PUBLISHING or version.job_id != held.job.pk:
+        raise jobs.Refused(_("%(version)s is not being published any more.") % {"version": version})
+    return version
 
 
 def kept() -> Iterator[uses.Use]:
     """The conditions of every version that is not retired, for the register of who asks what."""
-    for each in Version.objects.exclude(state=Version.State.RETIRED).select_related("lifecycle").order_by("pk"):
-        rules = each.transitions.exclude(condition=None).values_list("condition", flat=True)
-        yield uses.Use(_("Lifecycle"), str(each), _page(each), {"all": [each.entry, *rules]})
+    out_of_use = [Version.State.RETIRED, Version.State.WITHDRAWN]
+    for each in Version.objects.exclude(state__in=out_of_use).select_related("lifecycle").order_by("pk"):
+        asked = [condition for pair in each.transitions.values_list("condition", "guard") for condition in pair]
+        yield uses.Use(_("Lifecycle"), str(each), _page(each), {"all": [each.entry, *filter(None, asked)]})
 
 
 def _page(version: Version) -> str:

@@ -138,6 +138,7 @@ def entries(looked_at: Sql, zone: str, path: list[str], known: datetime | None =
                    COALESCE(source.slug, '') AS from_stage, COALESCE(target.slug, '') AS to_stage,
                    (movement.occurred_at AT TIME ZONE {})::date AS day,
                    (movement.evidence_at AT TIME ZONE {})::date AS evidence_day,
+                   movement.kind = 'migration' AS by_version,
                    movement.kind <> 'replay' AND date_trunc('month', movement.recorded_at AT TIME ZONE {})
                        > date_trunc('month', movement.occurred_at AT TIME ZONE {}) AS recorded_late
             FROM {} moved
@@ -147,6 +148,7 @@ def entries(looked_at: Sql, zone: str, path: list[str], known: datetime | None =
             LEFT JOIN lifecycle_stage target ON target.id = movement.to_stage_id
             LEFT JOIN audience_person person ON person.id = membership.person_id
             LEFT JOIN audience_account account ON account.id = membership.account_id
+            JOIN lifecycle_version edition ON edition.id = membership.version_id AND edition.state <> 'withdrawn'
             WHERE source.slug IS DISTINCT FROM target.slug
               AND NOT COALESCE(person.is_excluded, account.is_excluded)
         )
@@ -154,7 +156,8 @@ def entries(looked_at: Sql, zone: str, path: list[str], known: datetime | None =
                CASE WHEN from_stage <> '' THEN lag(day) OVER along END AS since_day,
                CASE WHEN from_stage <> '' THEN evidence_day - lag(evidence_day) OVER along END AS stay_days,
                CASE WHEN to_stage <> '' THEN lead(day) OVER along END AS until_day,
-               to_stage <> '' AND row_number() OVER (PARTITION BY membership_id, to_stage ORDER BY seq) = 1 AS is_first,
+               to_stage <> '' AND NOT by_version
+                   AND row_number() OVER (PARTITION BY membership_id, to_stage ORDER BY seq) = 1 AS is_first,
                COALESCE(array_position({}::text[], to_stage::text), 0) AS position
         FROM moves WINDOW along AS (PARTITION BY membership_id ORDER BY seq)
         """,
@@ -178,6 +181,7 @@ def ways(moves: Sql, stages: int) -> Sql:
             SELECT begun.membership_id, begun.seq, {} AS reached
             FROM begun
             LEFT JOIN {} later ON later.membership_id = begun.membership_id AND later.seq >= begun.seq
+                AND NOT later.by_version
             GROUP BY begun.membership_id, begun.seq, begun.day
         ), along AS (
             SELECT membership_id, seq AS start, day AS begun, position, seq, day FROM {} moves
@@ -187,7 +191,7 @@ def ways(moves: Sql, stages: int) -> Sql:
             FROM along CROSS JOIN LATERAL (
                 SELECT position, seq, day FROM {} onward
                 WHERE onward.membership_id = along.membership_id AND onward.position = along.position + 1
-                  AND onward.seq > along.seq
+                  AND onward.seq > along.seq AND NOT onward.by_version
                 ORDER BY onward.seq LIMIT 1
             ) onward
         ), strict AS (
@@ -226,10 +230,10 @@ def _writeentries(lifecycle: Lifecycle, looked_at: Sql, fresh: Sql, days: Sql) -
     """Write only the rows that differ, and note the days whose flows that changes."""
     counted = Sql(
         """(entry.version_id, entry.from_stage, entry.to_stage, entry.occurred_at, entry.day, entry.evidence_day,
-            entry.since_day, entry.stay_days, entry.is_first)
+            entry.since_day, entry.stay_days, entry.is_first, entry.by_version)
            IS NOT DISTINCT FROM
            (fresh.version_id, fresh.from_stage, fresh.to_stage, fresh.occurred_at, fresh.day, fresh.evidence_day,
-            fresh.since_day, fresh.stay_days, fresh.is_first)"""
+            fresh.since_day, fresh.stay_days, fresh.is_first, fresh.by_version)"""
     )
     same = Sql("entry.membership_id = fresh.membership_id AND entry.seq = fresh.seq")
     run(
@@ -273,11 +277,11 @@ def _writeentries(lifecycle: Lifecycle, looked_at: Sql, fresh: Sql, days: Sql) -
             WITH written AS (
                 INSERT INTO reporting_stageentry
                     (membership_id, lifecycle_id, version_id, seq, from_stage, to_stage, occurred_at, day,
-                     evidence_day, since_day, stay_days, until_day, is_first, reached, strict, from_previous,
-                     from_first, recorded_late)
+                     evidence_day, since_day, stay_days, until_day, is_first, by_version, reached, strict,
+                     from_previous, from_first, recorded_late)
                 SELECT membership_id, {}, version_id, seq, from_stage, to_stage, occurred_at, day,
-                       evidence_day, since_day, stay_days, until_day, is_first, reached, strict, from_previous,
-                       from_first, recorded_late
+                       evidence_day, since_day, stay_days, until_day, is_first, by_version, reached, strict,
+                       from_previous, from_first, recorded_late
                 FROM {} fresh
                 WHERE NOT EXISTS (SELECT FROM reporting_stageentry entry WHERE {})
                 ORDER BY day, membership_id, seq
@@ -301,18 +305,18 @@ def _write_flows(lifecycle: Lifecycle, days: Sql) -> None:
         sql(
             """
             INSERT INTO reporting_dailyflow
-                (day, lifecycle_id, version_id, from_stage, to_stage, count, stay_days, stay_counts)
-            SELECT day, {}, version_id, from_stage, to_stage, sum(n),
+                (day, lifecycle_id, version_id, from_stage, to_stage, by_version, count, stay_days, stay_counts)
+            SELECT day, {}, version_id, from_stage, to_stage, by_version, sum(n),
                    COALESCE(array_agg(stay_days ORDER BY stay_days) FILTER (WHERE stay_days IS NOT NULL), '{{}}'),
                    COALESCE(array_agg(n ORDER BY stay_days) FILTER (WHERE stay_days IS NOT NULL), '{{}}')
             FROM (
-                SELECT day, version_id, from_stage, to_stage, stay_days, count(*)::int AS n
+                SELECT day, version_id, from_stage, to_stage, by_version, stay_days, count(*)::int AS n
                 FROM reporting_stageentry
                 -- All stages there are, named: that lets the index (lifecycle, stage, day) find a few days.
                 WHERE {} AND to_stage = ANY({})
-                GROUP BY 1, 2, 3, 4, 5
+                GROUP BY 1, 2, 3, 4, 5, 6
             ) stays
-            GROUP BY 1, 3, 4, 5
+            GROUP BY 1, 3, 4, 5, 6
             """,
             lifecycle.pk,
             of_days,

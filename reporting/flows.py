@@ -21,6 +21,7 @@ class Flows:
     plan: Plan
     before: dict[tuple[str, str], int] = field(default_factory=dict)
     within: dict[tuple[str, str], int] = field(default_factory=dict)
+    over: dict[tuple[str, str], int] = field(default_factory=dict)  # in it, by another version of the lifecycle
     ended: list[tuple[str, str, int, int]] = field(default_factory=list)
 
     def in_before(self, stage: str) -> int:
@@ -32,6 +33,14 @@ class Flows:
     def came(self, stage: str) -> int:
         """Moves into the stage in the window."""
         return sum(n for (_, target), n in self.within.items() if target == stage)
+
+    def came_over(self, stage: str) -> int:
+        """Those whom another version of the lifecycle has brought into the stage in the window."""
+        return sum(n for (_, target), n in self.over.items() if target == stage)
+
+    def went_over(self, stage: str) -> int:
+        """Those whom another version of the lifecycle has taken out of the stage in the window."""
+        return sum(n for (source, _), n in self.over.items() if source == stage)
 
     def left(self, stage: str, directions: tuple[Direction, ...] = ()) -> int:
         """Moves out of the stage in the window, in some directions only if given."""
@@ -45,13 +54,13 @@ class Flows:
 def by_bucket(question: Question) -> dict[str, Flows]:
     """The flows of each bucket; of everybody, under "", when nobody is parted. Never raw movements."""
     found: dict[str, Flows] = defaultdict(lambda: Flows(question.plan))
-    for bucket, source, target, days, before, within in rows(
+    for bucket, source, target, days, before, within, over in rows(
         _of_everybody(question) if question.rolled_up else _of_buckets(question)
     ):
         flow, pair = found[bucket], (source, target)
-        flow.before[pair] = flow.before.get(pair, 0) + int(before)
-        flow.within[pair] = flow.within.get(pair, 0) + int(within)
-        if days is not None:
+        for told, number in ((flow.before, before), (flow.within, within), (flow.over, over)):
+            told[pair] = told.get(pair, 0) + int(number)
+        if days is not None and within:
             flow.ended.append((source, target, days, within))
     return found
 
@@ -60,8 +69,10 @@ def _of_everybody(question: Question) -> Sql:
     start = question.window.start
     return sql(
         """SELECT '', from_stage, to_stage, NULL, COALESCE(sum(count) FILTER (WHERE day < {}), 0),
-                  COALESCE(sum(count) FILTER (WHERE day >= {}), 0)
+                  COALESCE(sum(count) FILTER (WHERE day >= {} AND NOT by_version), 0),
+                  COALESCE(sum(count) FILTER (WHERE day >= {} AND by_version), 0)
            FROM reporting_dailyflow WHERE lifecycle_id = {} AND day < {} GROUP BY from_stage, to_stage""",
+        start,
         start,
         start,
         question.plan.lifecycle.pk,
@@ -74,9 +85,12 @@ def _of_buckets(question: Question) -> Sql:
     start = question.window.start
     return sql(
         """SELECT {}, entry.from_stage, entry.to_stage, CASE WHEN entry.day >= {} THEN entry.stay_days END,
-                  count(*) FILTER (WHERE entry.day < {}), count(*) FILTER (WHERE entry.day >= {})
+                  count(*) FILTER (WHERE entry.day < {}),
+                  count(*) FILTER (WHERE entry.day >= {} AND NOT entry.by_version),
+                  count(*) FILTER (WHERE entry.day >= {} AND entry.by_version)
            FROM {} GROUP BY 1, 2, 3, 4""",
         question.bucket_column,
+        start,
         start,
         start,
         start,

@@ -38,13 +38,15 @@ class NeverPublished(ValueError):
 class Row:
     """One stage in the window. Shares of cohorts are None off the success path, and the step to the next at its end.
 
-    `balance_start + in_flow − out_flow = balance_end`, and `out_by` adds up to `out_flow`.
+    `balance_start + in_flow − out_flow + came_over − went_over = balance_end`, and `out_by` adds up to `out_flow`.
     """
 
     place: Place
     balance_start: int
     in_flow: int
     out_flow: int
+    came_over: int  # by another version of the lifecycle
+    went_over: int
     balance_end: int
     out_by: Mapping[Direction, int]
     period: Share | None
@@ -61,7 +63,8 @@ class Row:
     @property
     def balances(self) -> bool:
         """Whether the ledger's identity holds; it always does."""
-        return self.balance_start + self.in_flow - self.out_flow == self.balance_end
+        moved = self.in_flow - self.out_flow + self.came_over - self.went_over
+        return self.balance_start + moved == self.balance_end
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ class Body:
             balance_start=sum(row.balance_start for row in self.rows),
             in_flow=sum(row.in_flow for row in self.rows),
             out_flow=sum(row.out_flow for row in self.rows),
+            came_over=sum(row.came_over for row in self.rows),
+            went_over=sum(row.went_over for row in self.rows),
             balance_end=sum(row.balance_end for row in self.rows),
             out_by={way: sum(row.out_by.get(way, 0) for row in self.rows) for way in Direction},
             period=None,
@@ -229,6 +234,8 @@ def _row(
         balance_start=balance.compute(moved, slug, balance.START),
         in_flow=in_flow.compute(moved, slug),
         out_flow=out_flow.compute(moved, slug),
+        came_over=moved.came_over(slug),
+        went_over=moved.went_over(slug),
         balance_end=balance.compute(moved, slug, balance.END),
         out_by={way: out_flow.compute(moved, slug, (way,)) for way in outward},
         period=period_conversion.compute(moved, slug) if onward else None,
@@ -285,6 +292,8 @@ def _row_json(row: Row) -> dict[str, Any]:
         "balance_start": row.balance_start,
         "in": row.in_flow,
         "out": row.out_flow,
+        "came_over": row.came_over,
+        "went_over": row.went_over,
         "balance_end": row.balance_end,
         "out_by": {way.value: count for way, count in row.out_by.items() if count},
         "entered": row.entered,

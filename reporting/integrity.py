@@ -25,6 +25,7 @@ from reporting import cohorts, filling, plans
 from reporting.models import Fill, LedgerCheck
 
 JOB = "check_ledger"
+WITHDRAWN = Sql("SELECT id FROM lifecycle_version WHERE state = 'withdrawn'")  # its passes count nowhere
 AT_MOST = 100  # findings named of each kind; the rest is counted
 
 
@@ -266,7 +267,7 @@ def _moves(lifecycle: Lifecycle, zone: str) -> Sql:
     """The moves that count, out of the ledger: between two different stages, of those who are not left out."""
     return sql(
         """
-        SELECT movement.membership_id, movement.seq, movement.version_id,
+        SELECT movement.membership_id, movement.seq, movement.version_id, movement.kind = 'migration' AS by_version,
                COALESCE(source.slug, '') AS from_stage, COALESCE(target.slug, '') AS to_stage,
                (movement.occurred_at AT TIME ZONE {})::date AS day,
                lead((movement.occurred_at AT TIME ZONE {})::date) OVER along AS until_day,
@@ -279,7 +280,7 @@ def _moves(lifecycle: Lifecycle, zone: str) -> Sql:
         LEFT JOIN lifecycle_stage source ON source.id = movement.from_stage_id
         LEFT JOIN lifecycle_stage target ON target.id = movement.to_stage_id
         WHERE version.lifecycle_id = {} AND COALESCE(source.slug, '') <> COALESCE(target.slug, '')
-          AND membership.id NOT IN ({})
+          AND membership.id NOT IN ({}) AND membership.version_id NOT IN ({})
         WINDOW along AS (PARTITION BY movement.membership_id ORDER BY movement.seq)
         """,
         zone,
@@ -288,6 +289,7 @@ def _moves(lifecycle: Lifecycle, zone: str) -> Sql:
         zone,
         lifecycle.pk,
         _left_out(lifecycle),
+        WITHDRAWN,
     )
 
 
@@ -307,10 +309,11 @@ def _flows(lifecycle: Lifecycle, moves: Sql) -> Sql:
     return sql(
         """
         WITH counted AS (
-            SELECT day, version_id, from_stage, to_stage, count(*) AS count, COALESCE(sum(stay_days), 0) AS days
-            FROM ({}) moves GROUP BY 1, 2, 3, 4
+            SELECT day, version_id, from_stage, to_stage, by_version, count(*) AS count,
+                   COALESCE(sum(stay_days), 0) AS days
+            FROM ({}) moves GROUP BY 1, 2, 3, 4, 5
         ), told AS (
-            SELECT day, version_id, from_stage, to_stage, count,
+            SELECT day, version_id, from_stage, to_stage, by_version, count,
                    (SELECT COALESCE(sum(length * times), 0)
                     FROM unnest(stay_days, stay_counts) stay(length, times)) AS days
             FROM reporting_dailyflow WHERE lifecycle_id = {}
@@ -318,7 +321,7 @@ def _flows(lifecycle: Lifecycle, moves: Sql) -> Sql:
         SELECT day, version.number AS version, from_stage, to_stage, COALESCE(told.count, 0) AS told,
                COALESCE(counted.count, 0) AS counted, COALESCE(told.days, 0) AS told_days,
                COALESCE(counted.days, 0) AS counted_days
-        FROM told FULL JOIN counted USING (day, version_id, from_stage, to_stage)
+        FROM told FULL JOIN counted USING (day, version_id, from_stage, to_stage, by_version)
         JOIN lifecycle_version version ON version.id = version_id
         WHERE (told.count, told.days) IS DISTINCT FROM (counted.count, counted.days)
         ORDER BY day, version.number, from_stage, to_stage
@@ -348,14 +351,16 @@ def _entry_rows(lifecycle: Lifecycle, moves: Sql) -> Sql:
         """
         SELECT membership_id, seq, entry.membership_id IS NULL AS missing, moves.membership_id IS NULL AS too_many
         FROM (
-            SELECT membership_id, seq, version_id, from_stage, to_stage, day,
+            SELECT membership_id, seq, version_id, from_stage, to_stage, by_version, day,
                    CASE WHEN to_stage <> '' THEN until_day END AS until_day, stay_days
             FROM ({}) every
         ) moves
         FULL JOIN (SELECT * FROM reporting_stageentry WHERE lifecycle_id = {}) entry USING (membership_id, seq)
-        WHERE (entry.version_id, entry.from_stage, entry.to_stage, entry.day, entry.until_day, entry.stay_days)
+        WHERE (entry.version_id, entry.from_stage, entry.to_stage, entry.by_version, entry.day, entry.until_day,
+               entry.stay_days)
               IS DISTINCT FROM
-              (moves.version_id, moves.from_stage, moves.to_stage, moves.day, moves.until_day, moves.stay_days)
+              (moves.version_id, moves.from_stage, moves.to_stage, moves.by_version, moves.day, moves.until_day,
+               moves.stay_days)
         ORDER BY membership_id, seq
         """,
         moves,
@@ -447,7 +452,8 @@ def _present(lifecycle: Lifecycle) -> Sql:
         ), there AS (
             SELECT stage.slug AS stage, count(*) AS there
             FROM lifecycle_membership membership JOIN lifecycle_stage stage ON stage.id = membership.stage_id
-            WHERE membership.lifecycle_id = {} AND membership.id NOT IN ({}) GROUP BY stage.slug
+            WHERE membership.lifecycle_id = {} AND membership.id NOT IN ({}) AND membership.version_id NOT IN ({})
+            GROUP BY stage.slug
         )
         SELECT stage, COALESCE(told, 0) AS told, COALESCE(there, 0) AS there
         FROM told FULL JOIN there USING (stage) WHERE COALESCE(told, 0) <> COALESCE(there, 0) ORDER BY stage
@@ -456,6 +462,7 @@ def _present(lifecycle: Lifecycle) -> Sql:
         lifecycle.pk,
         lifecycle.pk,
         _left_out(lifecycle),
+        WITHDRAWN,
     )
 
 

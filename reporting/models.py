@@ -31,6 +31,7 @@ class DailyFlow(models.Model):
     version = models.ForeignKey(Version, on_delete=models.CASCADE, db_index=False)
     from_stage = _stage(_("from"))
     to_stage = _stage(_("to"))
+    by_version = models.BooleanField(_("by another version of the lifecycle"), default=False, db_default=False)
     count = models.BigIntegerField()
     stay_days = ArrayField(models.IntegerField(), default=list)
     stay_counts = ArrayField(models.IntegerField(), default=list)
@@ -38,7 +39,7 @@ class DailyFlow(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["lifecycle", "day", "version", "from_stage", "to_stage"], name="daily_flow_once"
+                fields=["lifecycle", "day", "version", "from_stage", "to_stage", "by_version"], name="daily_flow_once"
             )
         ]
 
@@ -57,7 +58,8 @@ class StageEntry(models.Model):
     its ith stage or a later one was reached, `strict[i]` the same through every stage between, in order; both 0 for
     the stage itself and empty for what was not reached. `from_previous` and `from_first` are the days, between the
     facts, since the first entry into the stage before it and into the first. `recorded_late`: the move was written in a
-    later month than it happened, and not by a replay.
+    later month than it happened, and not by a replay. `by_version`: another version of the lifecycle brought them here,
+    which is no entry into a cohort, and reaches nothing.
     """
 
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, db_index=False)
@@ -73,6 +75,7 @@ class StageEntry(models.Model):
     stay_days = models.IntegerField(_("days"), null=True)
     until_day = models.DateField(_("left"), null=True)
     is_first = models.BooleanField(_("for the first time"))
+    by_version = models.BooleanField(_("by another version of the lifecycle"), default=False, db_default=False)
     reached = ArrayField(models.IntegerField(null=True), null=True)
     strict = ArrayField(models.IntegerField(null=True), null=True)
     from_previous = models.IntegerField(null=True)

@@ -93,10 +93,10 @@ def _counts(lifecycles: list[Lifecycle], window: Window) -> tuple[Counts, Counts
     statement = sql(
         """
         SELECT lifecycle_id, stage, sum(n)::bigint,
-               COALESCE(sum(n) FILTER (WHERE n > 0 AND day >= {}), 0)::bigint
+               COALESCE(sum(n) FILTER (WHERE n > 0 AND day >= {} AND NOT by_version), 0)::bigint
         FROM (
-            SELECT lifecycle_id, to_stage AS stage, day, count AS n FROM reporting_dailyflow
-            UNION ALL SELECT lifecycle_id, from_stage, day, -count FROM reporting_dailyflow
+            SELECT lifecycle_id, to_stage AS stage, day, count AS n, by_version FROM reporting_dailyflow
+            UNION ALL SELECT lifecycle_id, from_stage, day, -count, by_version FROM reporting_dailyflow
         ) moves
         WHERE day < {} AND lifecycle_id = ANY({}) GROUP BY 1, 2
         """,

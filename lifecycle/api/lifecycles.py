@@ -19,8 +19,20 @@ from kit.api.jobs import JobRow, accepted
 from kit.api.problems import Problem
 from kit.api.serializers import Row, Strict
 from kit.api.views import Listed, Resource, Rows, Shown
-from lifecycle import cases, documents, filters, live, querysets, versions
-from lifecycle.models import Lifecycle, Stage, Transition, Version
+from lifecycle import (
+    cases,
+    checking,
+    differing,
+    documents,
+    filters,
+    live,
+    migrating,
+    querysets,
+    reading,
+    stages,
+    versions,
+)
+from lifecycle.models import Lifecycle, Stage, StoppedRule, Transition, Version
 
 STAGE = {
     "slug": "mql", "name": "MQL", "phase": "Qualified", "order": 3, "path": "success", "kind": "inventory",
@@ -28,8 +40,8 @@ STAGE = {
 }  # fmt: skip
 RULE = {
     "priority": 2, "from_stage": "engaged", "to_stage": "mql", "name": "", "reason": "Reached the score",
-    "by_hand": False, "when": {"field": "score.lead", "op": "at_least", "value": 60},
-    "words": "Lead score is at least 60",
+    "by_hand": False, "on_missed": False, "delay": None, "delay_unit": "", "guard": None,
+    "when": {"field": "score.lead", "op": "at_least", "value": 60}, "words": "Lead score is at least 60",
 }  # fmt: skip
 LIFECYCLE = {
     "slug": "net_new_b2b", "name": "Net-new B2B", "species": "net_new", "of": "person", "goal": "A first deal",
@@ -37,11 +49,25 @@ LIFECYCLE = {
 }  # fmt: skip
 VERSION = {
     "number": 2, "state": "published", "reentry": True, "created_by": "ada@example.com",
-    "created_at": "2025-01-07T09:00:00Z", "published_at": "2025-01-07T09:05:00Z", "stopped_at": None,
+    "created_at": "2025-01-07T09:00:00Z", "published_at": "2025-01-07T09:05:00Z", "before": 1, "stopped_at": None,
     "stopped_because": "", "job": 12,
 }  # fmt: skip
 YAML = "lifecycle: net_new_b2b\nname: Net-new B2B\nspecies: net_new\nstages:\n  - {slug: known}\n…"
-WHOLE = VERSION | {"entry": {}, "words": "everybody", "stages": [STAGE], "transitions": [RULE], "yaml": YAML}
+STOPPED = {"rule": 2, "stopped_at": "2025-02-01T08:00:00Z", "because": "there is no field “score.lead”"}
+CHANGE = {
+    "about": "rule", "what": "Engaged → MQL", "kind": "changed", "words": "Engaged → MQL has changed.",
+    "before": "Lead score is at least 50", "after": "Lead score is at least 60",
+}  # fmt: skip
+WAY = {"stage": "mql", "name": "MQL", "to": "qualified", "to_name": "Qualified", "how": "move", "members": 88}
+PLAN = {"live_version": 2, "stages": {"mql": "qualified"}, "reason": "", "rows": [WAY], "refusals": []}
+WHOLE = VERSION | {
+    "stopped_rules": [STOPPED],
+    "entry": {},
+    "words": "everybody",
+    "stages": [STAGE],
+    "transitions": [RULE],
+    "yaml": YAML,
+}
 
 
 @extend_schema_serializer(examples=[OpenApiExample("A stage", STAGE, response_only=True)])
@@ -73,15 +99,31 @@ class TransitionRow(Row):
     )
     to_stage = serializers.SlugField(source="to_stage.slug", read_only=True)
     when = serializers.JSONField(source="condition", read_only=True, help_text="The condition; null for by hand only.")
-    words = serializers.SerializerMethodField(help_text="The condition as it reads in English.")
+    words = serializers.SerializerMethodField(help_text="When it moves somebody, as it reads in English.")
 
     class Meta:
         model = Transition
-        fields = ("priority", "from_stage", "to_stage", "name", "reason", "by_hand", "when", "words")
+        fields = (
+            "priority", "from_stage", "to_stage", "name", "reason", "by_hand", "on_missed", "delay", "delay_unit",
+            "guard", "when", "words",
+        )  # fmt: skip
         read_only_fields = fields
 
     def get_words(self, rule: Transition) -> str:
-        return versions.sentence(rule.condition, rule.version.lifecycle.of)
+        return reading.when(rule)
+
+
+class StoppedRow(Row):
+    """One rule that failed and stands still alone."""
+
+    rule = serializers.IntegerField(
+        source="transition.priority", default=None, read_only=True, allow_null=True, help_text="Null: the entry."
+    )
+
+    class Meta:
+        model = StoppedRule
+        fields = ("rule", "stopped_at", "because")
+        read_only_fields = fields
 
 
 @extend_schema_serializer(examples=[OpenApiExample("A version", VERSION, response_only=True)])
@@ -89,11 +131,16 @@ class VersionRow(Row):
     """One numbered edition of a lifecycle. Once it has left the draft it never changes."""
 
     created_by = serializers.EmailField(source="created_by.email", default=None, read_only=True, allow_null=True)
+    before = serializers.IntegerField(
+        source="before.number", default=None, read_only=True, allow_null=True,
+        help_text="The version whose members it took over; null for the first.",
+    )  # fmt: skip
 
     class Meta:
         model = Version
         fields: tuple[str, ...] = (
-            "number", "state", "reentry", "created_by", "created_at", "published_at", "stopped_at", "stopped_because",
+            "number", "state", "reentry", "created_by", "created_at", "published_at", "before", "stopped_at",
+            "stopped_because",
             "job",
         )  # fmt: skip
         read_only_fields = fields
@@ -107,10 +154,11 @@ class VersionWhole(VersionRow):
     words = serializers.SerializerMethodField(help_text="The entry condition as it reads in English.")
     stages = StageRow(many=True, read_only=True)
     transitions = serializers.SerializerMethodField()
+    stopped_rules = StoppedRow(many=True, read_only=True)
     yaml = serializers.SerializerMethodField()
 
     class Meta(VersionRow.Meta):
-        fields = (*VersionRow.Meta.fields, "entry", "words", "stages", "transitions", "yaml")
+        fields = (*VersionRow.Meta.fields, "stopped_rules", "entry", "words", "stages", "transitions", "yaml")
         read_only_fields = fields
 
     def get_words(self, version: Version) -> str:
@@ -202,6 +250,16 @@ class CaseOutcome(serializers.Serializer[Any]):
     way = serializers.CharField(help_text="How it came there.")
 
 
+class VersionFinding(serializers.Serializer[Any]):
+    """One thing that is wrong, with the slug of its stage or the number of its rule."""
+
+    code = serializers.CharField()
+    words = serializers.CharField()
+    stage = serializers.CharField(allow_null=True)
+    rule = serializers.IntegerField(allow_null=True)
+    severity = serializers.ChoiceField(choices=checking.Severity.choices)
+
+
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
@@ -209,6 +267,15 @@ class CaseOutcome(serializers.Serializer[Any]):
             {
                 "may_publish": False,
                 "problems": ["Nothing leads out of “Resting”, and it is not terminal."],
+                "findings": [
+                    {
+                        "code": "dead_end",
+                        "words": "Nothing leads out of “Resting”, and it is not terminal.",
+                        "stage": "resting",
+                        "rule": None,
+                        "severity": "error",
+                    }
+                ],
                 "cases": [
                     {
                         "name": "A visitor",
@@ -225,11 +292,62 @@ class CaseOutcome(serializers.Serializer[Any]):
     ]  # fmt: skip
 )
 class Checked(serializers.Serializer[Any]):
-    """What keeps a version from being published."""
+    """What is wrong with a version: `problems` keep it from being published, warnings among the findings do not."""
 
     may_publish = serializers.BooleanField()
     problems = serializers.ListField(child=serializers.CharField())
+    findings = VersionFinding(many=True)
     cases = CaseOutcome(many=True)
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A rule that changed", CHANGE, response_only=True)])
+class ChangeRow(serializers.Serializer[Any]):
+    """One difference between two versions, in words."""
+
+    about = serializers.ChoiceField(choices=["entry", "stage", "card", "rule"])
+    what = serializers.CharField(help_text="The slug of the stage; the rule in words.")
+    kind = serializers.ChoiceField(choices=["added", "removed", "changed", "moved"])
+    words = serializers.CharField()
+    before = serializers.CharField(allow_blank=True)
+    after = serializers.CharField(allow_blank=True)
+
+
+class WayRow(serializers.Serializer[Any]):
+    """The members of one stage who go the same way."""
+
+    stage = serializers.CharField(help_text="Where they are.")
+    name = serializers.CharField()
+    to = serializers.CharField(allow_null=True, help_text="Where they go; null for those who leave or are undecided.")
+    to_name = serializers.CharField(allow_blank=True)
+    how = serializers.ChoiceField(choices=["stay", "move", "leave", "undecided", "back"])
+    members = serializers.IntegerField()
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A plan", PLAN, response_only=True)])
+class PlanRow(serializers.Serializer[Any]):
+    """Where the members of the live version go, counted as they are now, and what keeps that from being done."""
+
+    live_version = serializers.IntegerField()
+    stages = serializers.DictField(child=serializers.CharField(allow_null=True))
+    reason = serializers.CharField(allow_blank=True)
+    rows = WayRow(many=True)
+    refusals = serializers.ListField(child=serializers.CharField())
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Two stages",
+            {"stages": {"mql": "qualified", "resting": None}, "reason": "No detours any more"},
+            request_only=True,
+        )
+    ]  # fmt: skip
+)
+class Decision(Strict):
+    """Where members of stages go: a stage of the coming version by its slug, null for out of the lifecycle."""
+
+    stages = serializers.DictField(child=serializers.SlugField(max_length=64, allow_null=True), required=False)
+    reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
 
 
 class Lifecycles(Listed, Shown):
@@ -262,7 +380,7 @@ class Versions(Listed, Shown):
     """The numbered editions of one lifecycle."""
 
     scope = "lifecycles"
-    queryset = Version.objects.select_related("lifecycle", "job", "created_by")
+    queryset = Version.objects.select_related("lifecycle", "job", "created_by", "before")
     lookup_field = "number"
     lookup_value_converter = "int"
     orderings = ("number",)
@@ -278,9 +396,10 @@ class Versions(Listed, Shown):
     def check(self, request: Request, lifecycle: str, number: int) -> Response:
         """Find what keeps it from being published. Its test cases are played, and nothing of that remains."""
         version = self.get_object()
-        problems, played = versions.problems(version), cases.run(version, now=self.now)
+        found, played = checking.findings(version), cases.run(version, now=self.now)
+        problems = [each.words for each in found if each.severity == checking.Severity.ERROR]
         may = version.state == Version.State.DRAFT and not problems and all(each.passed for each in played)
-        told = {"may_publish": may, "problems": problems, "cases": played}
+        told = {"may_publish": may, "problems": problems, "findings": found, "cases": played}
         return Response(Checked(told).data)
 
     @extend_schema(request=None, responses={202: JobRow})
@@ -292,16 +411,77 @@ class Versions(Listed, Shown):
     @extend_schema(request=None, responses={202: JobRow})
     @action(methods=["post"], detail=True, bodiless=True)
     def publish(self, request: Request, lifecycle: str, number: int) -> Response:
-        """Publish a draft. Its history is replayed by the job that is answered; then it is live.
+        """Publish a draft, by the job that is answered. The first version of a lifecycle is filled from history; a
+        later one takes over the members of the live one as its plan says, all in one step.
 
-        409 `version_refused` with every problem in `errors`, failing test cases among them.
+        409 `version_refused` with every problem in `errors`: failing test cases, members of whom nobody has said where
+        they go, another version that is on its way.
         """
         return accepted(versions.publish(self.get_object(), by=self.by, now=self.now))
+
+    @extend_schema(responses=ChangeRow(many=True))
+    @action(methods=["get"], detail=True, url_path="changes/<int:since>")
+    def changes(self, request: Request, lifecycle: str, number: int, since: int) -> Response:
+        """What is different in this version, in words, from another one of the same lifecycle."""
+        before = get_object_or_404(self.get_queryset(), number=since)
+        return Response(ChangeRow(differing.between(before, self.get_object()), many=True).data)
+
+    @extend_schema(responses=PlanRow)
+    @action(methods=["get"], detail=True)
+    def plan(self, request: Request, lifecycle: str, number: int) -> Response:
+        """Where the members of the live version go when this draft is published, or this retired version is made live
+        again; exactly how many. 409 `nobody_to_move` when no version is live, or it is this one.
+        """
+        return self._planned(self.get_object())
+
+    @extend_schema(request=Decision, responses=PlanRow)
+    @action(methods=["post"], detail=True)
+    def decide(self, request: Request, lifecycle: str, number: int) -> Response:
+        """Say where the members of stages go when this draft is published. What is not named stays as it was decided.
+
+        409 `plan_refused` for stages that are not there, and for gates.
+        """
+        version, given = self.get_object(), self.given(Decision)
+        migrating.decide(version, given.get("stages", {}), reason=given["reason"], by=self.by, now=self.now)
+        return self._planned(version)
+
+    @extend_schema(request=Decision, responses={202: JobRow})
+    @action(methods=["post"], detail=True, url_path="roll-back")
+    def roll_back(self, request: Request, lifecycle: str, number: int) -> Response:
+        """Make a version live again that was live before, by the job that is answered. Whoever was moved over from it
+        and has not moved since returns to where they were; `stages` says where the others go, else it goes by slug.
+        """
+        given = self.given(Decision)
+        told = {"choices": given.get("stages", {}), "reason": given["reason"]}
+        return accepted(versions.roll_back(self.get_object(), by=self.by, now=self.now, **told))
+
+    @extend_schema(request=None, responses={200: VersionWhole, 202: JobRow})
+    @action(methods=["post"], detail=True, bodiless=True)
+    def withdraw(self, request: Request, lifecycle: str, number: int) -> Response:
+        """Take back a publication that was cancelled or has failed. 202 with the job by which whoever was placed leaves
+        again; 200 when nobody was, and it is a draft again.
+        """
+        version = self.get_object()
+        job = versions.withdraw(version, by=self.by, now=self.now)
+        return accepted(job) if job else self.answer(self.get_object())
+
+    def _planned(self, version: Version) -> Response:
+        live_one = stages.live_version(version.lifecycle)
+        if live_one is None or version.state not in (Version.State.DRAFT, Version.State.RETIRED):
+            raise Problem(409, "nobody_to_move", _("There is nobody to move over to this version."))
+        is_back = version.state == Version.State.RETIRED
+        chosen = (migrating.back_plan if is_back else migrating.plan)(version, live_one)
+        told = {
+            "live_version": live_one.number,
+            "rows": migrating.preview(chosen),
+            "refusals": migrating.refusals(chosen),
+        }
+        return Response(PlanRow(told | chosen.as_json()).data)
 
     @extend_schema(request=None, responses=VersionWhole)
     @action(methods=["post"], detail=True, bodiless=True)
     def resume(self, request: Request, lifecycle: str, number: int) -> Response:
-        """Have the rules of a version that stopped go on. 409 when they do not stand still."""
+        """Have the rules of a version that stopped, all or some alone, go on. 409 when they do not stand still."""
         version = self.get_object()
         if not live.resume(version, by=self.by, now=self.now):
             raise Problem(409, "not_stopped", _("The rules of this version do not stand still."))

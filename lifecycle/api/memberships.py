@@ -6,7 +6,13 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -27,8 +33,8 @@ MEMBERSHIP = {
 MOVEMENT = {
     "id": 90125, "membership": 4711, "seq": 4, "lifecycle": "net_new_b2b", "version": 2, "person": 318, "account": None,
     "from_stage": "mql", "to_stage": "sal", "occurred_at": "2025-03-05T14:02:11Z",
-    "evidence_at": "2025-03-05T14:02:11Z", "recorded_at": "2025-03-05T14:02:11Z", "kind": "api", "rule": None,
-    "reason": "Accepted by sales", "actor": "ada@example.com (crm sync)",
+    "evidence_at": "2025-03-05T14:02:11Z", "recorded_at": "2025-03-05T14:02:11Z", "kind": "api", "way": "direct",
+    "rule": None, "reason": "Accepted by sales", "actor": "ada@example.com (crm sync)", "overrides": False,
 }  # fmt: skip
 IF_MATCH = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="The ETag of the membership as it was read."
@@ -74,14 +80,19 @@ class MovementRow(Row):
     rule = serializers.IntegerField(
         source="transition.priority", read_only=True, allow_null=True, help_text="The priority of the rule that moved."
     )
+    way = serializers.SerializerMethodField(help_text="Which way it led, seen from the stage that it left.")
 
     class Meta:
         model = Movement
         fields = (
             "id", "membership", "seq", "lifecycle", "version", "person", "account", "from_stage", "to_stage",
-            "occurred_at", "evidence_at", "recorded_at", "kind", "rule", "reason", "actor",
+            "occurred_at", "evidence_at", "recorded_at", "kind", "way", "rule", "reason", "actor", "overrides",
         )  # fmt: skip
         read_only_fields = fields
+
+    @extend_schema_field(serializers.ChoiceField(choices=wording.Way.choices))
+    def get_way(self, movement: Movement) -> str:
+        return wording.way(movement).value
 
 
 @extend_schema_serializer(
@@ -114,6 +125,9 @@ class Move(Strict):
 
     to = serializers.SlugField(max_length=64, allow_null=True, help_text="A stage of its version; null: out of it.")
     reason = serializers.CharField(max_length=500)
+    override = serializers.BooleanField(
+        required=False, default=False, help_text="Move although the guard of this way does not hold; it is counted."
+    )
     seq = serializers.IntegerField(
         min_value=0, max_value=2**31 - 1, required=False, help_text="As it was read; or send If-Match."
     )
@@ -144,13 +158,21 @@ class Memberships(Listed, Shown):
         """Move it to another stage, or out of the lifecycle. It says which state you looked at, by `seq` or If-Match.
 
         Of two who move it at once one wins; the other hears 409 `changed_meanwhile` (by If-Match 412): by whom, when,
-        and where to. 428 when the request says neither, 409 `move_refused` for a pass that has ended or a gate.
+        and where to. 428 when the request says neither, 409 `move_refused` for a pass that has ended or a gate, 409
+        `move_guarded` when a guard does not hold and `override` is not set.
         """
         membership, wish = self.get_object(), self.given(Move)
         _check_seen(self, membership, wish.get("seq"))
         to = None if wish["to"] is None else _stage(membership, wish["to"])
         won = stages.move(
-            membership, to=to, reason=wish["reason"], by=self.by, at=self.now, now=self.now, kind=Movement.Kind.API
+            membership,
+            to=to,
+            reason=wish["reason"],
+            by=self.by,
+            at=self.now,
+            now=self.now,
+            kind=Movement.Kind.API,
+            override=wish["override"],
         )
         if not won:
             raise _changed_meanwhile(self, membership)
@@ -162,8 +184,8 @@ class Movements(Listed, Shown):
 
     scope = "lifecycles"
     right = "move"
-    queryset = Movement.objects.select_related(
-        "version__lifecycle", "membership", "from_stage", "to_stage", "transition"
+    queryset = wording.with_skipped(
+        Movement.objects.select_related("version__lifecycle", "membership", "from_stage", "to_stage", "transition")
     )
     serializer_class = MovementRow
     filterset_class = filters.AllMovements

@@ -16,6 +16,10 @@ from lifecycle.models.plan import Lifecycle, Stage, Transition, Version
 
 __all__ = [
     "Backtest",
+from lifecycle.models.ledger import Membership, Movement, Waiting
+from lifecycle.models.plan import Lifecycle, Stage, StoppedRule, Transition, Version
+
+__all__ = [
     "BulkMember",
     "BulkMove",
     "Lifecycle",
@@ -31,3 +35,9 @@ __all__ = [
     "BulkMember", "BulkMove", "Handoff", "HandoffEvent", "Lifecycle", "Membership", "Movement", "RoutingRule", "Stage",
     "Transition", "Version",
 ]  # fmt: skip
+    "Stage",
+    "StoppedRule",
+    "Transition",
+    "Version",
+    "Waiting",
+]

@@ -37,6 +37,7 @@ class BulkMember(models.Model):
         SAME = "same", _("was there already")
         SKIPPED = "skipped", _("skipped: moved by somebody else first")
         ENDED = "ended", _("skipped: its pass had ended")
+        GUARDED = "guarded", _("skipped: the guard does not hold")
         UNDONE = "undone", _("taken back")
         KEPT = "kept", _("not taken back")
 

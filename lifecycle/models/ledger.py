@@ -41,6 +41,8 @@ class Membership(OneSubject):
             models.Index(fields=["subject_id"], name="memberships_of_subject"),
             # The board: the cards of a column, the newest or the oldest first. Filters of lists by stage use it too.
             models.Index(fields=["stage", "entered_at", "id"], condition=Q(ended_at=None), name="membership_on_board"),
+            # The clock and the replay: whose limit is over between two instants.
+            models.Index(fields=["due_at"], condition=Q(ended_at=None, due_at__isnull=False), name="membership_due"),
         ]
 
     def __str__(self) -> str:
@@ -56,7 +58,9 @@ class Movement(models.Model):
     """One row is one move of one membership. Append-only.
 
     `occurred_at` never decreases within a membership; the fact's own date is `evidence_at`; `recorded_at` is when
-    the row was written. `from_stage` is empty for the first placement, `to_stage` for an exit out of the model.
+    the row was written. `from_stage` is empty for the first placement, `to_stage` for an exit out of the model. A
+    migration whose two stages have one slug is a change of the edition alone: the stay goes on, and neither conditions
+    nor figures see it.
     """
 
     class Kind(models.TextChoices):
@@ -85,6 +89,7 @@ class Movement(models.Model):
     transition = models.ForeignKey(Transition, null=True, on_delete=models.PROTECT, db_index=False)
     reason = models.CharField(_("why"), max_length=500, blank=True)
     actor = models.CharField(_("by"), max_length=200, blank=True)
+    overrides = models.BooleanField(_("against a guard"), default=False, db_default=False)
     xid = models.BigIntegerField(db_default=TransactionId(), editable=False)
 
     class Meta:
@@ -102,3 +107,20 @@ class Movement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.membership_id}#{self.seq}"
+
+
+class Waiting(models.Model):
+    """One row is one membership for which the condition of a rule with a delay holds, and when the delay is over."""
+
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, db_index=False)
+    transition = models.ForeignKey(Transition, on_delete=models.CASCADE, db_index=False)
+    since = models.DateTimeField(_("holds since"))
+    wakes_at = models.DateTimeField(_("delay is over"))
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["membership", "transition"], name="waiting_once")]
+        # The clock and the replay: whose delay is over between two instants.
+        indexes = [models.Index(fields=["transition", "wakes_at"], name="waiting_wakes")]
+
+    def __str__(self) -> str:
+        return f"{self.membership_id}: {self.transition_id}"

@@ -32,9 +32,10 @@ class Version(models.Model):
 
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")
-        PUBLISHING = "publishing", _("Publishing")  # its history is being replayed
+        PUBLISHING = "publishing", _("Publishing")  # its history is being replayed, or members are being moved over
         PUBLISHED = "published", _("Published")
         RETIRED = "retired", _("Retired")
+        WITHDRAWN = "withdrawn", _("Taken back")  # its publication was cancelled; its passes count nowhere
 
     lifecycle = models.ForeignKey(Lifecycle, on_delete=models.PROTECT, related_name="versions")
     number = models.IntegerField(_("version"))
@@ -42,6 +43,9 @@ class Version(models.Model):
     entry = models.JSONField(_("entry condition"), null=True)
     reentry = models.BooleanField(_("may enter again after a pass has ended"), default=False)
     cases = models.JSONField(_("test cases"), default=list)
+    # The version whose members it takes over, and where each of its stages leads: a slug, or null for out of the model.
+    before = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+    moves = models.JSONField(_("migration plan"), null=True)
     job = models.ForeignKey("kit.Job", null=True, on_delete=models.SET_NULL)
     created_by = models.ForeignKey("kit.User", null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField()
@@ -53,9 +57,8 @@ class Version(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["lifecycle", "number"], name="version_number_once"),
-            models.UniqueConstraint(
-                fields=["lifecycle"], condition=Q(state__in=["publishing", "published"]), name="one_live_version"
-            ),
+            models.UniqueConstraint(fields=["lifecycle"], condition=Q(state="published"), name="one_live_version"),
+            models.UniqueConstraint(fields=["lifecycle"], condition=Q(state="publishing"), name="one_coming_version"),
         ]
 
     def __str__(self) -> str:
@@ -99,7 +102,17 @@ class Stage(models.Model):
 
 
 class Transition(models.Model):
-    """One row is one rule that moves subjects: from a stage (or from any), to a stage, when its condition holds."""
+    """One row is one rule that moves subjects: from a stage (or from any), to a stage, when its condition holds.
+
+    With `delay` it moves them so long after the condition came to hold, if it still does. With `on_missed` it has no
+    condition: it moves whoever is in its SLA stage when the limit is over. `guard` is what must hold of a subject that
+    is moved this way by hand, unless somebody says why not.
+    """
+
+    class Unit(models.TextChoices):
+        HOURS = "hours", _("hours")
+        DAYS = "days", _("days")
+        WORKING_HOURS = "working_hours", _("working hours")
 
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="transitions")
     from_stage = models.ForeignKey(Stage, null=True, on_delete=models.PROTECT, related_name="exits")
@@ -109,6 +122,10 @@ class Transition(models.Model):
     priority = models.IntegerField(_("priority"))
     condition = models.JSONField(_("condition"), null=True)
     by_hand = models.BooleanField(_("by hand only"), default=False)
+    delay = models.IntegerField(_("delay"), null=True)
+    delay_unit = models.CharField(_("unit of the delay"), max_length=13, choices=Unit.choices, blank=True)
+    guard = models.JSONField(_("guard"), null=True)
+    on_missed = models.BooleanField(_("when the limit is missed"), default=False)
 
     class Meta:
         ordering = ["version", "priority"]
@@ -116,3 +133,20 @@ class Transition(models.Model):
 
     def __str__(self) -> str:
         return self.name or f"{self.from_stage or '*'} → {self.to_stage}"
+
+
+class StoppedRule(models.Model):
+    """One row is one rule of a live version that failed and stands still; without a transition, the entry into it."""
+
+    version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="stopped_rules")
+    transition = models.ForeignKey(Transition, null=True, on_delete=models.CASCADE, db_index=False)
+    stopped_at = models.DateTimeField(_("stopped"))
+    because = models.CharField(max_length=500)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["version", "transition"], nulls_distinct=False, name="rule_stopped_once")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.transition or _("Entry into the lifecycle"))

@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from audience.subjects import sight
-from kit import pages, panels, progress, rights
+from kit import jobs, pages, panels, progress, rights
 from kit.audit import asker
 from kit.models import Job
-from lifecycle import cases, documents, filters, forms, live, querysets, versions
+from lifecycle import cases, checking, documents, filters, forms, live, querysets, reading, stages, versions
 from lifecycle.models import Lifecycle, Membership, Version
 
 
@@ -76,16 +76,20 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """One version as a document: stages, rules in words, test cases, and what publishing would do."""
     found = _version(slug, number)
     now = timezone.now()
+    is_draft, live_one = found.state == Version.State.DRAFT, stages.live_version(found.lifecycle)
     context: dict[str, Any] = {
         "version": found,
         "lifecycle": found.lifecycle,
         "stages": querysets.counted(found.stages.order_by("order")),
         "rules": [
-            {"transition": each, "when": versions.sentence(each.condition, found.lifecycle.of)}
-            for each in found.transitions.select_related("from_stage", "to_stage")
+            {"transition": each, "when": reading.when(each)}
+            for each in found.transitions.select_related("from_stage", "to_stage", "version__lifecycle")
         ],
         "entry": versions.sentence(found.entry, found.lifecycle.of),
-        "problems": versions.problems(found),
+        "findings": checking.findings(found) if is_draft else [],
+        "live_one": live_one,
+        "may_withdraw": found.state == Version.State.PUBLISHING and not (found.job and found.job.state in jobs.OPEN),
+        "stopped_rules": found.stopped_rules.select_related("transition__from_stage", "transition__to_stage"),
         "versions": found.lifecycle.versions.order_by("-number"),
         "job": found.job,
         "progress": progress.of(found.job, now) if found.job else None,
@@ -93,7 +97,7 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "circles": live.circles(found, now) if found.state == Version.State.PUBLISHED else [],
         "panels": panels.draw("lifecycle", found.lifecycle, request, now),
         "backtests": querysets.backtests().filter(version__lifecycle=found.lifecycle).count(),
-        "cases": cases.run(found, now=now) if found.state == Version.State.DRAFT else [],
+        "cases": cases.run(found, now=now) if is_draft else [],
     }
     return render(request, "lifecycle/lifecycle_version.html", context)
 

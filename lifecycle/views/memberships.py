@@ -20,7 +20,7 @@ from audience.subjects import sight
 from kit import rights
 from kit.audit import asker
 from kit.undo import offer
-from lifecycle import board, stages, undo, wording
+from lifecycle import board, guards, stages, undo, wording
 from lifecycle.models import Membership, Movement, Stage, Version
 
 EXIT = "exit"  # in place of a stage: out of the lifecycle
@@ -46,6 +46,7 @@ class Move(Towards):
     """A move of one, with the membership's `seq` as the user's page had read it."""
 
     seq = forms.IntegerField(min_value=0, max_value=2**31 - 1)
+    override = forms.BooleanField(required=False)  # although the guard does not hold
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,15 @@ def _move(request: HttpRequest, membership: Membership, form: Move) -> Answer:
         return Answer(messages.WARNING, wording.too_late(membership, now), 409)
     reason = form.cleaned_data["reason"]
     try:
-        won = stages.move(membership, to=to, reason=reason, by=asker(request), at=now, now=now)
+        won = stages.move(
+            membership,
+            to=to,
+            reason=reason,
+            by=asker(request),
+            at=now,
+            now=now,
+            override=form.cleaned_data["override"],
+        )
     except stages.MoveRefused as refused:
         return Answer(messages.ERROR, _("Not moved: %(why)s") % {"why": refused}, 400)
     if not won:
@@ -131,7 +140,7 @@ def _take_back(request: HttpRequest, membership: Membership, movement: Movement)
         return Answer(messages.ERROR, _("Not taken back: %(why)s.") % {"why": refused}, 409)
     if not won:
         return Answer(messages.WARNING, wording.too_late(membership, now), 409)
-    return Answer(messages.SUCCESS, _("Taken back: %(move)s") % {"move": wording.way(movement)})
+    return Answer(messages.SUCCESS, _("Taken back: %(move)s") % {"move": wording.from_to(movement)})
 
 
 def _told(request: HttpRequest, membership: Membership, answer: Answer) -> HttpResponse:
@@ -167,6 +176,7 @@ def _form_page(request: HttpRequest, membership: Membership) -> HttpResponse:
         "lifecycle": membership.lifecycle,
         "destinations": here if is_live else [],
         "reasons": reasons(version),
+        "guarded": [stage for stage in here if guards.to_stage(version, stage)] if is_live else [],
         "back": wanted(request) or reverse(of, args=[membership.subject_id]),
     }
     return render(request, "lifecycle/membership_move.html", context)

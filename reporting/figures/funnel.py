@@ -25,15 +25,15 @@ from reporting.figures import (
     share,
 )
 from reporting.funnel import Body, Bucket, Funnel, Row
-from reporting.metrics import balance
+from reporting.metrics import balance, by_version
 from reporting.metrics.cohort_conversion import UNFINISHED, Order
 from reporting.metrics.time_in_stage import NEGATIVE
 from reporting.plans import Direction
 from reporting.questions import Question
 
 METRICS = (
-    "balance", "in_flow", "out_flow", "period_conversion", "cohort_conversion", "time_in_stage", "velocity",
-    "recorded_late", "excluded",
+    "balance", "in_flow", "out_flow", "by_version", "period_conversion", "cohort_conversion", "time_in_stage",
+    "velocity", "recorded_late", "excluded",
 )  # fmt: skip
 
 
@@ -129,8 +129,14 @@ def ledger(answer: Funnel) -> Table:
     """Balance, in, out and balance of every stage, and where the moves out led."""
     rows = answer.everybody.rows
     ways = [way for way in Direction if any(row.out_by.get(way) for row in rows)]
+    over = any(row.came_over or row.went_over for row in rows)
     heads = [_("Stage"), _("At the start"), _("In"), _("Out"), _("At the end"), *(str(way.label) for way in ways)]
-    return Table(heads, [Line(row.place.name, _ledger(answer, row, ways), _remark(row)) for row in rows])
+    heads += [_("Brought by a new version"), _("Taken by a new version")] if over else []
+    lines = [
+        Line(row.place.name, _ledger(answer, row, ways) + (_over(answer, row) if over else []), _remark(row))
+        for row in rows
+    ]
+    return Table(heads, lines)
 
 
 def conversions(answer: Funnel) -> Table:
@@ -201,6 +207,7 @@ def steps(answer: Funnel) -> Table | None:
 # ---- by name, for programs ----
 
 LEDGER = ("balance_start", "in_flow", "out_flow", "balance_end")
+OVER = ("came_over", "went_over")
 CONVERSIONS = ("entered", "to_next", "from_first", "strict", "any_order", "of_all_stays")
 DURATIONS = ("stays", "stay_median", "stay_p90", "stay_mean", "next_median", "next_p90", "next_mean")
 
@@ -210,6 +217,7 @@ def by_name(answer: Funnel, row: Row) -> dict[str, Figure]:
     ways = [way for way in Direction if row.out_by.get(way)]
     names = [*LEDGER, *(f"out_{way.value}" for way in ways)]
     told = dict(zip(names, _ledger(answer, row, ways), strict=True))
+    told |= zip(OVER, _over(answer, row), strict=True)
     if row.place.position:
         told |= zip(CONVERSIONS, _conversions(answer, row), strict=True)
     told |= zip(DURATIONS, _durations(answer, row), strict=True)
@@ -254,6 +262,14 @@ def _ledger(answer: Funnel, row: Row, ways: Sequence[Direction]) -> list[Figure]
         count = row.out_by.get(way, 0)
         figures.append(counted(at.about(directions=(way,)), "out_flow", count) if count else NOTHING)
     return figures
+
+
+def _over(answer: Funnel, row: Row) -> list[Figure]:
+    at = _everybody(answer).about(stage=row.place.slug)
+    return [
+        counted(at, "by_version", row.came_over) if row.came_over else NOTHING,
+        counted(at, "by_version", row.went_over, by_version.TAKEN) if row.went_over else NOTHING,
+    ]
 
 
 def _remark(row: Row) -> str:
@@ -346,7 +362,8 @@ def _wrong_way(question: Question, source: str, target: str, answer: Counts) -> 
 def as_rows(answer: Funnel) -> tuple[list[str], list[list[Any]]]:
     """The funnel for a spreadsheet: a line per stage, of everybody and of each bucket, in plain numbers."""
     heads = [
-        _("Part"), _("Stage"), _("At the start"), _("In"), _("Out"), _("At the end"),
+        _("Part"), _("Stage"), _("At the start"), _("In"), _("Out"), _("Brought by a new version"),
+        _("Taken by a new version"), _("At the end"),
         _("First entries"), _("Unfinished"), _("To the next or later"), _("of"),
         _("From the first stage"), _("of"), _("Strict"), _("Any order"), _("of"),
         _("Forward in the time span"), _("of stays"),
@@ -360,7 +377,8 @@ def as_rows(answer: Funnel) -> tuple[list[str], list[list[Any]]]:
 def _plain(label: str, row: Row) -> list[Any]:
     stays, to_next = row.stays, row.to_next or Counts()
     return [
-        label, row.place.name, row.balance_start, row.in_flow, row.out_flow, row.balance_end,
+        label, row.place.name, row.balance_start, row.in_flow, row.out_flow, row.came_over, row.went_over,
+        row.balance_end,
         row.entered, row.unfinished, *_pair(row.next_step),
         *_pair(row.cumulative), row.strict.hits if row.strict else None, *_pair(row.any_order),
         *_pair(row.period),

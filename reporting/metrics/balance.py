@@ -1,6 +1,7 @@
 """How many are in the stage at an instant: the memberships whose last move before it led into the stage.
 
-The balance at the end of a window is that at its start, plus what came in, less what went out.
+The balance at the end of a window is that at its start, plus what came in, less what went out, and what another
+version of the lifecycle brought or took.
 """
 
 from django.utils.translation import gettext
@@ -18,7 +19,9 @@ START, END = "start", "end"
 def compute(flows: Flows, stage: str, moment: str) -> int:
     """The balance at the start or at the end of the window."""
     before = flows.in_before(stage) - flows.out_before(stage)
-    return before if moment == START else before + flows.came(stage) - flows.left(stage)
+    if moment == START:
+        return before
+    return before + flows.came(stage) - flows.left(stage) + flows.came_over(stage) - flows.went_over(stage)
 
 
 def people(question: Question, part: str = FIGURE) -> Sql:
@@ -47,7 +50,8 @@ METRIC = Metric(
     label=_("Balance"),
     definition=_(
         "How many are in the stage at an instant: the memberships whose last move before it led into the stage. "
-        "The balance at the end of a window is that at its start, plus what came in, less what went out."
+        "The balance at the end of a window is that at its start, plus what came in, less what went out, "
+        "and what another version of the lifecycle brought or took."
     ),
     people=people,
     title=title,

@@ -1,6 +1,6 @@
 """Moves into the stage in the window, whatever they came from; the first placement of a membership counts as in.
 
-Somebody who came twice counts twice.
+Somebody who came twice counts twice. Whom another version of the lifecycle has brought is counted apart.
 """
 
 from django.utils.translation import gettext
@@ -19,7 +19,9 @@ def compute(flows: Flows, stage: str) -> int:
 
 def people(question: Question, part: str = FIGURE) -> Sql:
     """The entries into the stage."""
-    return sql("SELECT entry.id FROM {} AND entry.to_stage = {}", question.entries(), question.stage)
+    return sql(
+        "SELECT entry.id FROM {} AND entry.to_stage = {} AND NOT entry.by_version", question.entries(), question.stage
+    )
 
 
 def title(question: Question) -> str:
@@ -32,7 +34,7 @@ METRIC = Metric(
     label=_("In flow"),
     definition=_(
         "Moves into the stage in the window, whatever they came from; the first placement of a membership counts as "
-        "in. Somebody who came twice counts twice."
+        "in. Somebody who came twice counts twice. Whom another version of the lifecycle has brought is counted apart."
     ),
     people=people,
     title=title,

@@ -21,7 +21,7 @@ def compute(flows: Flows, stage: str, directions: tuple[Direction, ...] = ()) ->
 def people(question: Question, part: str = FIGURE) -> Sql:
     """The moves out of the stage."""
     return sql(
-        "SELECT entry.id FROM {} AND entry.from_stage = {} {}",
+        "SELECT entry.id FROM {} AND entry.from_stage = {} AND NOT entry.by_version {}",
         question.entries(),
         question.stage,
         towards(question),

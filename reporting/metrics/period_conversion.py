@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from kit.sql import Sql, sql
 from kit.statistics import Share
 from reporting.flows import Flows
-from reporting.metrics import balance, in_flow, out_flow
+from reporting.metrics import balance, by_version, in_flow, out_flow
 from reporting.metrics.metric import FIGURE, Metric
 from reporting.plans import FORWARD
 from reporting.questions import Question
@@ -20,7 +20,7 @@ BASE, EXISTING, NEW = "base", "existing", "new"
 
 def compute(flows: Flows, stage: str) -> Share:
     """Forward moves of stays; a stage off the success path has no forward and gives 0 of its stays."""
-    stays = balance.compute(flows, stage, balance.START) + in_flow.compute(flows, stage)
+    stays = balance.compute(flows, stage, balance.START) + in_flow.compute(flows, stage) + flows.came_over(stage)
     return Share(out_flow.compute(flows, stage, FORWARD), stays)
 
 
@@ -28,9 +28,10 @@ def people(question: Question, part: str = FIGURE) -> Sql:
     """The forward moves (all, or of stays that began before or in the window); as the base, the stays."""
     if part == BASE:
         return sql(
-            "{} UNION ALL {}",
+            "{} UNION ALL {} UNION ALL {}",
             balance.people(question.about(moment=balance.START)),
             in_flow.people(question),
+            by_version.people(question),
         )
     forward = out_flow.people(question.about(directions=FORWARD))
     if part == EXISTING:

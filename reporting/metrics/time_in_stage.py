@@ -71,7 +71,8 @@ def _of_everybody(question: Question) -> Sql:
     return sql(
         """SELECT from_stage, to_stage, days, sum(times)
            FROM (SELECT from_stage, to_stage, unnest(stay_days) AS days, unnest(stay_counts) AS times
-                 FROM reporting_dailyflow WHERE lifecycle_id = {} AND day >= {} AND day < {}) told GROUP BY 1, 2, 3""",
+                 FROM reporting_dailyflow WHERE lifecycle_id = {} AND day >= {} AND day < {}
+                   AND NOT by_version) told GROUP BY 1, 2, 3""",
         question.plan.lifecycle.pk,
         question.window.start,
         question.window.end,

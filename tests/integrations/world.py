@@ -36,6 +36,7 @@ def made() -> tuple[User, Parts, Parts]:
             "number": 1,
             "pk": there.numbers["backtest"],
         },
+        "lifecycles": {"slug": "small", "lifecycle": "small", "number": 1, "since": 1},
         "scoring-models": {"slug": "lead", "model": "lead", "number": 2},
         "campaigns": {"slug": "nurture", "campaign": "nurture", "number": 1},
         "reports": {"slug": "nurture"},

@@ -50,10 +50,10 @@ def test_from_a_document_over_a_check_and_a_preview_to_a_live_lifecycle(api: Cli
     assert [each["slug"] for each in version["stages"]] == ["known", "engaged", "checked", "lead", "won", "resting"]
     assert version["transitions"][1] | {"words": ""} == {
         "priority": 2, "from_stage": "known", "to_stage": "engaged", "name": "", "reason": "Did something",
-        "by_hand": False, "when": {"field": "activity.count", "days": 90, "op": "at_least", "value": 1}, "words": "",
+        "by_hand": False, "on_missed": False, "delay": None, "delay_unit": "", "guard": None, "when": {"field": "activity.count", "days": 90, "op": "at_least", "value": 1}, "words": "",
     }  # fmt: skip
     assert documents.parse(version["yaml"]) == documents.parse(SMALL) | {"goal": "", "reentry": False}
-    assert api.get(f"{address}check/").json() == {"may_publish": True, "problems": [], "cases": []}
+    assert api.get(f"{address}check/").json() == {"may_publish": True, "problems": [], "findings": [], "cases": []}
 
     preview = send(api, f"{address}preview/")
     assert preview.status_code == 202
@@ -99,6 +99,46 @@ def test_what_keeps_a_draft_from_being_published_is_told_by_the_check_and_by_the
     assert api.delete(address).status_code == 204
     assert not Lifecycle.objects.exists()
     assert AuditEntry.objects.get(action="lifecycle.discard").actor == "ada@example.com (sync)"
+
+
+def test_a_next_version_is_checked_compared_planned_published_and_rolled_back(api: Client) -> None:
+    placed(published(), "lead")
+    text = SMALL.replace("slug: lead, name: Lead", "slug: warm, name: Warm").replace("lead", "warm")
+    address = send(api, "/api/v1/lifecycles/", {"yaml": text})["Location"]
+    assert api.get(f"{address}check/").json()["findings"] == []
+    changes = {(each["about"], each["what"], each["kind"]) for each in api.get(f"{address}changes/1/").json()}
+    assert {("stage", "lead", "removed"), ("stage", "warm", "added")} <= changes
+    assert api.get(f"{address}changes/9/").status_code == 404
+    assert [(row["stage"], row["how"], row["members"]) for row in api.get(f"{address}plan/").json()["rows"]] == [
+        ("lead", "undecided", 1)
+    ]
+    problem(send(api, f"{address}publish/"), 409, "version_refused")
+    problem(send(api, f"{address}decide/", {"stages": {"lead": "checked"}}), 409, "plan_refused")
+    problem(send(api, f"{address}decide/", {"stages": {"lead": "no\u0000"}}), 400, "bad_unicode")
+    assert send(api, f"{address}decide/", {"stages": ["lead"]}).status_code == 400
+    told = send(api, f"{address}decide/", {"stages": {"lead": "warm"}}).json()
+    assert (told["refusals"], told["rows"][0]["how"]) == ([], "move")
+    jobs.run(send(api, f"{address}publish/").json()["id"], timezone.now())
+    assert (api.get(address).json()["state"], api.get(address).json()["before"]) == ("published", 1)
+    problem(api.get(f"{address}plan/"), 409, "nobody_to_move")
+    problem(send(api, f"{address}withdraw/"), 409, "version_refused")
+    movement = pages(api, "/api/v1/movements/?lifecycle=small")[-1]
+    assert (movement["kind"], movement["way"], movement["to_stage"]) == ("migration", "version", "warm")
+
+    first = "/api/v1/lifecycles/small/versions/1/"
+    assert api.get(f"{first}plan/").json()["rows"][0]["how"] == "back"
+    jobs.run(send(api, f"{first}roll-back/").json()["id"], timezone.now())
+    assert Membership.objects.get().stage.slug == "lead"  # type: ignore[union-attr]
+    assert AuditEntry.objects.filter(action="lifecycle.roll_back").exists()
+
+
+def test_a_guard_refuses_a_move_unless_it_is_overridden(api: Client) -> None:
+    guarded = SMALL.replace("reason: Not now", "reason: Not now, guard: {field: person.country, op: is, value: DE}")
+    membership = placed(published(guarded), "lead")
+    address, wish = f"/api/v1/memberships/{membership.pk}/move/", {"to": "resting", "reason": "Off", "seq": 1}
+    refused = problem(send(api, address, wish), 409, "move_guarded")
+    assert "country is “DE”" in refused["detail"]
+    assert send(api, address, wish | {"override": True}).json()["movement"]["overrides"] is True
 
 
 def test_lists_of_lifecycles_and_versions_ask_no_more_for_more_of_them(
@@ -172,7 +212,7 @@ def test_a_member_is_moved_as_it_was_read_and_the_move_is_taken_back(api: Client
     assert (told["membership"]["stage"], told["membership"]["seq"]) == ("engaged", 2)
     assert told["movement"] | {"id": 0} == {
         "id": 0, "membership": member.pk, "seq": 2, "lifecycle": "small", "version": 1, "person": member.person_id,
-        "account": None, "from_stage": "known", "to_stage": "engaged", "kind": "api", "rule": None, "reason": "Called",
+        "account": None, "from_stage": "known", "to_stage": "engaged", "kind": "api", "way": "direct", "overrides": False, "rule": None, "reason": "Called",
         "actor": "ada@example.com (sync)", "occurred_at": told["movement"]["recorded_at"],
         "evidence_at": told["movement"]["recorded_at"], "recorded_at": told["movement"]["recorded_at"],
     }  # fmt: skip

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -13,14 +14,19 @@ from django.db import connection
 from audience import live as engine
 from audience.models import Dirty
 from kit import installation, jobs
-from kit.models import AuditEntry
-from lifecycle import live, replay, stages, versions
-from lifecycle.models import Membership, Movement, Version
+from kit.models import AuditEntry, Notice, User
+from lifecycle import live, operations, replay, stages, versions
+from lifecycle.models import Membership, Movement, Transition, Version
 from tests.factories import NOW, SMALL, activity, deal, draft, person
 from tests.lifecycle.test_replay import NOW as LATER
 from tests.lifecycle.test_replay import START, ledger, some_history
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin() -> User:
+    return User.objects.create_user("ada@example.com", "x", role=User.Role.ADMIN)
 
 
 def publish(text: str = SMALL, now: datetime = NOW) -> Version:
@@ -148,7 +154,7 @@ CIRCLE = (
 )
 
 
-def test_rules_that_send_somebody_in_a_circle_leave_him_alone_after_a_round_and_are_named():
+def test_rules_that_send_somebody_in_a_circle_leave_him_alone_after_a_round_and_are_named(admin):
     version = publish(CIRCLE)
     ada, calm = person(country="FR", first_seen_at=NOW), person(country="DE", first_seen_at=NOW)
     activity(ada, NOW)
@@ -158,26 +164,45 @@ def test_rules_that_send_somebody_in_a_circle_leave_him_alone_after_a_round_and_
     assert not Dirty.objects.exists(), "it would go on for ever"
     moved = Movement.objects.filter(membership__person=ada).count()
     assert version.stages.count() < moved < 4 * version.stages.count()
-    named = {(circle.source, circle.target) for circle in live.circles(version, NOW + timedelta(seconds=40))}
-    assert {("Engaged", "Resting"), ("Resting", "Engaged")} <= named
+    [circle] = live.circles(version, NOW + timedelta(seconds=40))
+    assert (str(circle), circle.subjects) == ("Engaged → Resting → Engaged", 1)
+    for minute in (1, 2):
+        engine.clock(NOW + timedelta(minutes=minute))
+    told = Notice.objects.get(kind=live.CIRCLE)
+    assert told.user == admin and "Engaged → Resting → Engaged: 1" in told.body
     assert stage_of(calm) == "engaged"
 
 
-def test_rules_that_fail_stop_their_lifecycle_alone_and_go_on_when_asked(monkeypatch):
-    broken, fine = publish(), publish(SMALL.replace("lifecycle: small", "lifecycle: other"))
-    entry = {"field": "person.custom.gone", "op": "is", "value": "x"}
-    Version.objects.filter(pk=broken.pk).update(entry=entry)
+def test_a_rule_that_fails_stops_alone_and_goes_on_when_asked(admin):
+    version = publish()
+    gone = {"field": "person.custom.gone", "op": "is", "value": "x"}
+    rule = version.transitions.get(to_stage__slug="won")
+    asks(rule, gone)
     ada = person(first_seen_at=NOW)
-    engine.run_all(NOW)
-    broken.refresh_from_db()
-    assert broken.stopped_at and "person.custom.gone" in broken.stopped_because
-    assert set(Membership.objects.filter(person=ada).values_list("version_id", flat=True)) == {fine.pk}
-    assert AuditEntry.objects.filter(action="lifecycle.stop").exists()
-
-    Version.objects.filter(pk=broken.pk).update(entry={})
-    assert live.resume(broken, by=None, now=NOW) and not live.resume(broken, by=None, now=NOW)
+    activity(ada, NOW)
+    deal(ada, NOW, NOW)
     engine.run_all(NOW + timedelta(minutes=1))
-    assert Membership.objects.filter(person=ada).count() == 2
+    stopped = version.stopped_rules.get()
+    assert (stopped.transition, stage_of(ada)) == (rule, "engaged"), "the others go on"
+    assert "person.custom.gone" in stopped.because and Version.objects.get(pk=version.pk).stopped_at is None
+    assert "→ Won" in AuditEntry.objects.get(action="lifecycle.stop_rule").after["rule"]
+    assert Notice.objects.get(kind=live.STOPPED).user == admin
+    [letter] = operations.stopped_rules(10, None)
+    assert "person.custom.gone" in letter.reason
+    engine.clock(NOW + timedelta(minutes=2))
+
+    asks(rule, rule.condition)
+    assert live.resume(version, by=None, now=NOW) and not live.resume(version, by=None, now=NOW)
+    engine.run_all(NOW + timedelta(minutes=3))
+    assert stage_of(ada) == "won"
+
+
+def asks(rule: Transition, condition: Any) -> None:
+    """As if what a rule asks for were gone or back, which the product refuses while a rule asks for it."""
+    version = Version.objects.filter(pk=rule.version_id)
+    version.update(state="draft")
+    Transition.objects.filter(pk=rule.pk).update(condition=condition)
+    version.update(state="published")
 
 
 def test_the_page_of_a_stopped_version_says_why_and_lets_it_go_on(admin_client):

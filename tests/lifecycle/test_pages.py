@@ -53,6 +53,39 @@ def test_from_a_playbook_over_a_preview_to_a_live_lifecycle_with_members(client)
     assert "Nothing matches" in text_of(client.get("/lifecycles/net_new_b2b/members/?stage=mql"))
 
 
+def test_a_next_version_takes_over_from_the_page_of_its_plan_and_the_earlier_one_comes_back(client):
+    version = published()
+    for slug, name in (("lead", "Grace"), ("engaged", "Tess")):
+        someone = person(first_name=name)
+        stages.place(someone.pk, version, to=version.stages.get(slug=slug), reason="", by=None, at=NOW, now=NOW)
+    draft(SMALL.replace("slug: lead, name: Lead", "slug: warm, name: Warm").replace("lead", "warm"))
+    assert 'href="/lifecycles/small/v2/plan/"' in text_of(client.get("/lifecycles/small/v2/"))
+    page = text_of(client.get("/lifecycles/small/v2/plan/"))
+    assert "Nobody has said where the one member of “Lead” goes" in page
+    page = text_of(client.post("/lifecycles/small/v2/plan/", {"to-lead": "-", "publish": "1"}, follow=True))
+    assert "Say why members leave" in page
+    page = text_of(client.post("/lifecycles/small/v2/plan/", {"to-lead": "nowhere"}, follow=True))
+    assert "Small v2 has no stage “nowhere”" in page
+    page = text_of(client.post("/lifecycles/small/v2/plan/", {"to-lead": "warm"}, follow=True))
+    assert "Nobody has moved yet" in page and 'data-metric="plan:move"' in page
+    assert "Stage “Warm” is new." in text_of(client.get("/lifecycles/small/v1/to/v2/"))
+
+    client.post("/lifecycles/small/v2/preview/")
+    jobs.run(Job.objects.get(kind="preview").pk, NOW)
+    assert "Members who move over: 2." in text_of(client.get("/lifecycles/small/v2/"))
+    client.post("/lifecycles/small/v2/plan/", {"to-lead": "warm", "publish": "1"})
+    jobs.run(Job.objects.get(kind="migrate").pk, NOW)
+    assert "Grace" in text_of(client.get("/lifecycles/small/members/?stage=warm"))
+    assert "Tess" in text_of(client.get("/lifecycles/small/members/?stage=engaged")), "in whatever version"
+
+    page = text_of(client.get("/lifecycles/small/v1/plan/"))
+    assert "Everybody returns to where they were" in page
+    client.post("/lifecycles/small/v1/plan/", {"publish": "1"})
+    jobs.run(Job.objects.filter(kind="migrate").latest("pk").pk, NOW)
+    assert "Grace" in text_of(client.get("/lifecycles/small/members/?stage=lead"))
+    assert "There is nobody to move over" in text_of(client.get("/lifecycles/small/v1/plan/", follow=True))
+
+
 def test_who_is_left_out_of_figures_is_neither_in_those_of_the_list_nor_of_the_stages(client):
     version = published()
     for each in (person(first_name="Grace"), person(first_name="Tess", is_excluded=True)):

@@ -98,6 +98,7 @@ def test_a_list_says_in_words_what_it_holds():
         "balance": "In “Lead” at the end of Jan 31, 2025",
         "in_flow": "Moves into “Lead”",
         "out_flow": "Moves out of “Lead”",
+        "by_version": "Moved by another version: “Lead”",
         "period_conversion": "Moved forward from “Lead”",
         "cohort_conversion": "From “Lead” to “Won” or later",
         "time_in_stage": "Days in “Lead”",

@@ -86,7 +86,7 @@ def given(name, converters, world, pk):
     first = name.split("_")[0]
     told = {
         "pk": pk, "message_id": pk, "slug": SLUGS.get(first, "small"), "stage": "lead", "token": "garbled",
-        "of": "person", "kind": KINDS.get(name, "job"), "number": 1, "uidb64": "MQ", "name": "judge", "key": "1",
+        "of": "person", "kind": KINDS.get(name, "job"), "number": 1, "other": 1, "uidb64": "MQ", "name": "judge", "key": "1",
         "public_id": "nothing-here",
     }  # fmt: skip
     if name in NUMBERED:
