@@ -5,8 +5,10 @@ from django.utils.translation import gettext_lazy as _
 ACTIONS = {
     "lifecycle.bulk_move": _("Many moved to a stage"),
     "lifecycle.bulk_undo": _("Move of many taken back"),
+    "lifecycle.card": _("Stage card amended"),
     "lifecycle.discard": _("Lifecycle draft discarded"),
     "lifecycle.draft": _("Lifecycle drafted"),
+    "lifecycle.edit": _("Lifecycle draft changed"),
     "lifecycle.move": _("Moved to a stage"),
     "lifecycle.preview": _("Preview of a lifecycle draft asked for"),
     "lifecycle.publish": _("Lifecycle published"),

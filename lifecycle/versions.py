@@ -61,6 +61,13 @@ def draft(document: dict[str, Any], *, by: User | None, now: datetime) -> Versio
         created_by=by,
         created_at=now,
     )
+    lay_out(version, document)
+    audit.record("lifecycle.draft", str(version), by=by, now=now)
+    return version
+
+
+def lay_out(version: Version, document: dict[str, Any]) -> None:
+    """Write the document's stages and rules as rows of a version that has none."""
     stages = {
         entry["slug"]: Stage(
             version=version,
@@ -77,8 +84,6 @@ def draft(document: dict[str, Any], *, by: User | None, now: datetime) -> Versio
     for priority, rule in enumerate(rules, 1):
         rule.version, rule.priority = version, priority
     Transition.objects.bulk_create(rules)
-    audit.record("lifecycle.draft", str(version), by=by, now=now)
-    return version
 
 
 def _rule(entry: dict[str, Any], stages: dict[str, Stage]) -> Transition:
