@@ -14,6 +14,7 @@ class LifecycleConfig(AppConfig):
         from kit.api import problems
         from kit.registry import ending, import_kind, joining, panel
         from lifecycle import (
+            cards,
             fields,
             holders,
             importing,
@@ -29,11 +30,14 @@ class LifecycleConfig(AppConfig):
             undo,
             versions,
         )
+        from lifecycle.editing import parts
 
         problems.register(stages.Guarded, problems.refusal(409, "move_guarded"))
         problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))
         problems.register(migrating.PlanRefused, problems.refusal(409, "plan_refused"))
         problems.register(undo.UndoRefused, problems.refusal(409, "undo_refused"))
+        problems.register(parts.Refused, problems.refusal(409, "draft_refused"))
+        problems.register(cards.Stale, problems.refusal(412, "changed_meanwhile"))
         problems.register(versions.PublishRefused, problems.refusals(409, "version_refused"))
         audit.named(trail.ACTIONS)
         fields.register_all()

@@ -28,7 +28,7 @@ def made() -> tuple[User, Parts, Parts]:
     there = world.build()
     product = Product.objects.create(name="Sensor", source="tests", external_id="1", recorded_at=NOW)
     common: Parts = {
-        "lifecycles": {"slug": "small", "lifecycle": "small", "number": 1, "since": 1},
+        "lifecycles": {"slug": "small", "lifecycle": "small", "number": 1, "since": 1, "stage": "lead"},
         "scoring-models": {"slug": "lead", "model": "lead", "number": 2},
         "campaigns": {"slug": "nurture", "campaign": "nurture", "number": 1},
         "reports": {"slug": "nurture"},
