@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from reporting.views import funnel, handoffs, ledger, lift, loops, money, notes, people
+from reporting.views import funnel, handoffs, ledger, lift, loops, money, notes, people, printed
 
 urlpatterns = [
     path("reports/funnel/", funnel.funnel, name="report_funnel"),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("reports/lift/<slug:slug>/people/", lift.Assigned.as_view(), name="report_lift_people"),
     path("reports/notes/", notes.add, name="report_note"),
     path("reports/notes/<int:pk>/remove/", notes.remove, name="report_note_remove"),
+    path("reports/documents/<slug:slug>/", printed.document, name="report_document"),
+    path("reports/documents/<slug:slug>/v<int:number>/", printed.document, name="report_document_version"),
     path("reports/retention/", money.retention, name="report_retention"),
     path("reports/retention/pars/", money.pars, name="report_pars"),
     path("reports/concentration/", money.concentration, name="report_concentration"),
