@@ -110,7 +110,9 @@ def build() -> World:
     for each in trio:
         _staged(each, version)
     filling.fill(version.lifecycle, now=timezone.now())
-    numbers = _campaign(trio) | _scoring(trio) | _rest(trio, version, sue)
+    case = "cases: [{name: A stranger, person: {first_seen: 2025-03-01}, expect: {on: 2025-03-05, stage: known}}]"
+    draft = factories.draft(factories.SMALL + case)
+    numbers = {"draft_number": draft.number} | _campaign(trio) | _scoring(trio) | _rest(trio, version, sue)
     _sent(trio)
     return World(sal, mate, sue, *trio, numbers)
 
