@@ -125,6 +125,7 @@ def publish(version: Version, *, by: User | None, now: datetime) -> Job:
     with every problem, failing test cases among them, and when another version is on its way.
     """
     _refuse_unless_idle_draft(version)
+    checked = set(version.stages.values_list("pk", flat=True))  # an edit lays all of them out anew
     found = problems(version)
     if not found:
         found = [str(outcome) for outcome in cases.run(version, now=now) if not outcome.passed]
@@ -132,6 +133,8 @@ def publish(version: Version, *, by: User | None, now: datetime) -> Job:
         raise PublishRefused(found)
     with transaction.atomic():
         before = _claim(version, Version.State.DRAFT)
+        if checked != set(version.stages.values_list("pk", flat=True)):
+            raise PublishRefused([_("Somebody changed this draft while it was checked. Look, and publish again.")])
         if before is None:
             title = _("Replay of %(version)s") % {"version": version}
             job = jobs.enqueue("replay", {"version": version.pk}, title=title, by=by, now=now)
