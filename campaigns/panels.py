@@ -13,6 +13,7 @@ from audience.models import Form, Person
 from campaigns import capping, senders
 from campaigns.models import Campaign, Enrollment
 from kit import rights
+from lifecycle.models import Lifecycle
 
 MOST = 20  # passes, and campaigns that could take somebody
 # Words of kit.look for the states of an enrollment.
@@ -42,6 +43,13 @@ def of_person(person: Person, request: HttpRequest, _now: datetime) -> dict[str,
         "outside": outside,
         "may_enroll": rights.may(request.user, "edit"),
     }
+
+
+def of_stage(stage: tuple[Lifecycle, str], _request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """Of a stage's card: the campaigns that are bound to the stage, those that were stopped left out."""
+    lifecycle, slug = stage
+    bound = Campaign.objects.filter(lifecycle=lifecycle, stage=slug).exclude(state=Campaign.State.STOPPED)
+    return {"campaigns": list(bound.order_by("name"))}
 
 
 def cap(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:

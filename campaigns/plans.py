@@ -21,7 +21,7 @@ from audience.conditions import tree as conditions
 from audience.conditions import uses
 from audience.conditions.tree import ConditionError
 from audience.models import Topic
-from campaigns import content, entry, flows, senders
+from campaigns import content, entry, flows, senders, styles
 from campaigns.flows import Node
 from campaigns.models import (
     Campaign,
@@ -558,6 +558,7 @@ def _of_content(step: Step) -> Iterator[tuple[str, str]]:
     else:
         for doubt in content.warnings(newest):
             yield "warn", doubt
+        yield from styles.check(step)
         if said.stage and campaign.stage and (said.lifecycle_id, said.stage) != (campaign.lifecycle_id, campaign.stage):
             yield "warn", _("Its content is tagged for another stage than the one that the campaign serves.")
 

@@ -15,6 +15,7 @@ from campaigns.views import (
     results,
     senders,
     settings,
+    styles,
 )
 
 urlpatterns = [
@@ -24,6 +25,7 @@ urlpatterns = [
     path("u/<str:token>", public.unsubscribe, name="unsubscribe"),
     path("u/<str:token>/topics", public.topics, name="preferences"),
     path("campaigns/", campaigns.Campaigns.as_view(), name="campaigns"),
+    path("campaign-styles/", styles.overrides, name="campaign_styles"),
     path("campaigns/new/", campaigns.new, name="campaign_new"),
     path("campaigns/start/", campaigns.start, name="campaign_start"),
     path("campaigns/<slug:slug>/", builder.flow, name="campaign"),

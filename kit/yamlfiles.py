@@ -20,7 +20,7 @@ class _PlainLoader(yaml.SafeLoader):
     """The safe loader, but a day stays text, as conditions and JSON hold it, and only true and false are yes and no."""
 
 
-RESERVED = {"new", "file", "start", "moves"}  # what follows the name of a list in addresses
+RESERVED = {"new", "file", "start", "moves", "playbooks"}  # what follows the name of a list in addresses
 DEEPEST = 160  # conditions may be nested 64 deep, each level a mapping and a list
 MOST_TOKENS = 60_000
 OPENS = (

@@ -15,6 +15,7 @@ class LifecycleConfig(AppConfig):
         from kit.registry import defaults, ending, import_kind, joining, panel
         from lifecycle import (
             backtests,
+            cards,
             fields,
             holders,
             importing,
@@ -34,6 +35,7 @@ class LifecycleConfig(AppConfig):
         from lifecycle.partners import applications, kinds
         from lifecycle.views import partners
         from lifecycle.handoffs import answering, inbulk, queue, telling
+        from lifecycle.editing import parts
 
         problems.register(stages.Guarded, problems.refusal(409, "move_guarded"))
         problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))
@@ -42,6 +44,8 @@ class LifecycleConfig(AppConfig):
         problems.register(migrating.PlanRefused, problems.refusal(409, "plan_refused"))
         problems.register(undo.UndoRefused, problems.refusal(409, "undo_refused"))
         problems.register(placing.PlacingRefused, problems.refusal(409, "placing_refused"))
+        problems.register(parts.Refused, problems.refusal(409, "draft_refused"))
+        problems.register(cards.Stale, problems.refusal(412, "changed_meanwhile"))
         problems.register(versions.PublishRefused, problems.refusals(409, "version_refused"))
         audit.named(trail.ACTIONS)
         fields.register_all()

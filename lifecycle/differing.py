@@ -8,19 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.utils.translation import ngettext_lazy
 
-from lifecycle import reading
+from lifecycle import cards, reading
 from lifecycle.models import Stage, Transition, Version
 
 ADDED, REMOVED, CHANGED, MOVED = "added", "removed", "changed", "moved"
-CARD = {
-    "goal": gettext_lazy("goal"),
-    "behaviour": gettext_lazy("buyer's behaviour"),
-    "owner": gettext_lazy("owner"),
-    "style": gettext_lazy("style"),
-    "channels": gettext_lazy("channels"),
-}
+CARD = {each.name: each.label for each in cards.QUESTIONS}
 HOURS = ngettext_lazy("%(count)s working hour", "%(count)s working hours", "count")
 
 
@@ -55,8 +49,8 @@ def _entry(before: Version, after: Version) -> Iterator[Change]:
 
 
 def _stages(before: Version, after: Version) -> Iterator[Change]:
-    old = {each.slug: each for each in before.stages.order_by("order")}
-    new = {each.slug: each for each in after.stages.order_by("order")}
+    old = {each.slug: each for each in cards.as_amended(before.stages.order_by("order"))}
+    new = {each.slug: each for each in cards.as_amended(after.stages.order_by("order"))}
     for slug, stage in old.items():
         if slug not in new:
             yield Change("stage", slug, REMOVED, _("Stage “%(stage)s” is gone.") % {"stage": stage}, before=stage.name)

@@ -7,10 +7,13 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from audience.asked import fields as asked
 from audience.conditions import tree
+from audience.conditions.registry import Field
+from audience.models import Activity, Deal
 from kit import yamlfiles
 from kit.yamlfiles import DocumentError, day, entries, mapping, one_of, slug
-from lifecycle import fields
+from lifecycle import cards, fields
 from lifecycle.models import Lifecycle, Stage, Transition, Version
 
 PLAYBOOKS = Path(__file__).resolve().parent / "playbooks"
@@ -23,6 +26,11 @@ UNANSWERED = ("stay", "pass_on")  # what becomes of a hand-off that nobody answe
 TRANSITION = {"from", "to", "when", "delay", "name", "reason", "by_hand", "guard"}
 DATES = {"on", "opened", "closed"}
 HISTORY = DATES | {"kind", "channel", "platform", "direction", "value", "properties", "status", "amount"}
+AMOUNTS = {"employees", "annual_revenue"}
+WHOSE = {
+    "person": {"first_seen", "is_excluded", "custom", *(column for *_rest, column in asked.OF_PERSON)},
+    "account": {"first_seen", "is_excluded", "custom", *(column for *_rest, column in asked.OF_ACCOUNT)},
+}
 CASE = {"name", "person", "account", "activities", "deals", "purchases", "expect"}
 
 
@@ -33,7 +41,12 @@ def playbooks() -> dict[str, dict[str, Any]]:
 
 def parse(text: str) -> dict[str, Any]:
     """The checked document. Raises DocumentError, naming the line or the place, for whatever is wrong with it."""
-    document = mapping(yamlfiles.read(text), "", TOP)
+    return checked(yamlfiles.read(text))
+
+
+def checked(document: Any) -> dict[str, Any]:
+    """The same document, its gaps filled in. Raises DocumentError naming the place that is wrong."""
+    document = mapping(document, "", TOP)
     for key in ("lifecycle", "name", "species", "stages"):
         if not document.get(key):
             raise DocumentError(key, _("is missing"))
@@ -41,6 +54,8 @@ def parse(text: str) -> dict[str, Any]:
     one_of(document["species"], Lifecycle.Species.values, "species")
     document.setdefault("of", "person")
     one_of(document["of"], ["person", "account"], "of")
+    _check_texts(document, "", {"name": 200, "goal": 5000})
+    _truth(document, "reentry", "")
     slugs = _check_stages(document)
     _check_missed(document, slugs)
     _check_conditions(document)
@@ -51,15 +66,21 @@ def parse(text: str) -> dict[str, Any]:
 
 def dump(version: Version) -> str:
     """The YAML of a version; parsing it gives the same stages, rules and cases."""
+    return yamlfiles.write(of_version(version))
+
+
+def of_version(version: Version) -> dict[str, Any]:
+    """A version as a document: what `checked` takes, and what a draft is laid out from."""
     lifecycle = version.lifecycle
     document: dict[str, Any] = {"lifecycle": lifecycle.slug, "name": lifecycle.name, "species": lifecycle.species}
     document |= {"of": lifecycle.of, "goal": lifecycle.goal, "entry": version.entry or {}, "reentry": version.reentry}
     rules = list(version.transitions.select_related("from_stage", "to_stage"))
     missed = {each.from_stage_id: each for each in rules if each.on_missed}
-    document["stages"] = [_stage_entry(stage, missed.get(stage.pk)) for stage in version.stages.all()]
+    stages = cards.as_amended(version.stages.all())
+    document["stages"] = [_stage_entry(stage, missed.get(stage.pk)) for stage in stages]
     document["transitions"] = [_transition_entry(each) for each in rules if not each.on_missed]
     document["cases"] = version.cases
-    return yamlfiles.write(document)
+    return document
 
 
 def _stage_entry(stage: Stage, missed: Transition | None) -> dict[str, Any]:
@@ -88,6 +109,21 @@ def _transition_entry(rule: Transition) -> dict[str, Any]:
     return _without_empty(told) | ({} if rule.by_hand and not rule.condition else {"when": rule.condition or {}})
 
 
+def _check_texts(entry: dict[str, Any], place: str, longest: dict[str, int]) -> None:
+    """Texts that fit into their columns."""
+    for key, most in longest.items():
+        where, told = f"{place} › {key}".removeprefix(" › "), entry.get(key, "")
+        if not isinstance(told, str):
+            raise DocumentError(where, _("is not a text"))
+        if len(told) > most:
+            raise DocumentError(where, _("is longer than %(most)s letters") % {"most": most})
+
+
+def _truth(entry: dict[str, Any], key: str, place: str) -> None:
+    if not isinstance(entry.get(key, False), bool):
+        raise DocumentError(f"{place} › {key}".removeprefix(" › "), _("is neither true nor false"))
+
+
 def _without_empty(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value}
 
@@ -102,11 +138,14 @@ def _check_stages(document: dict[str, Any]) -> set[str]:
             raise DocumentError(f"{place} › slug", _("“%(slug)s” is there twice") % {"slug": stage["slug"]})
         slugs.add(stage["slug"])
         stage.setdefault("name", stage["slug"].replace("_", " ").capitalize())
+        _check_texts(stage, place, {"name": 200, "phase": 100})
         one_of(stage.setdefault("path", "success"), Stage.Path.values, f"{place} › path")
         one_of(stage.setdefault("kind", "inventory"), Stage.Kind.values, f"{place} › kind")
         hours = stage.get("limit_hours")
         if hours is not None and (not isinstance(hours, int) or isinstance(hours, bool) or not 0 < hours < 100_000):
             raise DocumentError(f"{place} › limit_hours", _("is not a number of hours between 1 and 99,999"))
+        if "card" in stage:
+            cards.check(stage["card"], f"{place} › card")
     kinds = {stage["slug"]: stage["kind"] for stage in document["stages"]}
     for number, stage in enumerate(document["stages"], 1):
         if "hand_off" in stage:
@@ -148,6 +187,7 @@ def _check_missed(document: dict[str, Any], slugs: set[str]) -> None:
         if isinstance(stage["when_missed"], str):
             stage["when_missed"] = {"to": stage["when_missed"]}
         missed = mapping(stage["when_missed"], place, MISSED)
+        _check_texts(missed, place, {"name": 200, "reason": 300})
         if stage["kind"] != Stage.Kind.SLA:
             raise DocumentError(place, _("is only for an SLA stage, which has a limit"))
         if not isinstance(missed.get("to"), str) or missed["to"] not in slugs:
@@ -176,6 +216,8 @@ def _check_transitions(document: dict[str, Any], slugs: set[str]) -> None:
         place = f"transitions › {number}"
         transition = mapping(entry, place, TRANSITION)
         transition.setdefault("from", "any")
+        _check_texts(transition, place, {"from": 64, "to": 64, "name": 200, "reason": 300})
+        _truth(transition, "by_hand", place)
         for key in ("from", "to"):
             if transition.get(key) not in slugs and not (key == "from" and transition["from"] == "any"):
                 raise DocumentError(
@@ -194,33 +236,74 @@ def _check_cases(document: dict[str, Any], slugs: set[str]) -> None:
     for number, entry in enumerate(entries(document.setdefault("cases", []), "cases"), 1):
         place = f"cases › {number}"
         case = mapping(entry, place, CASE)
+        _check_texts(case, place, {"name": 200})
         expected = mapping(case.get("expect"), f"{place} › expect", {"on", "stage", "came_by"})
+        _check_texts(expected, f"{place} › expect", {"stage": 64})
         if expected.get("stage") not in slugs | {"nowhere"}:
             raise DocumentError(
                 f"{place} › expect › stage", _("there is no stage “%(slug)s”") % {"slug": expected.get("stage")}
             )
         day(expected.get("on"), f"{place} › expect › on")
-        for of in ("person", "account"):
-            if isinstance(whose := case.get(of), dict) and "first_seen" in whose:
-                day(whose["first_seen"], f"{place} › {of} › first_seen")
+        for of, known in WHOSE.items():
+            _check_subject(mapping(case.get(of) or {}, f"{place} › {of}", known), f"{place} › {of}")
         for part in ("activities", "deals", "purchases"):
-            for entry in entries(case.get(part, []), f"{place} › {part}"):
-                told = mapping(entry, f"{place} › {part}", HISTORY)
-                for key in DATES & set(told):
-                    day(told[key], f"{place} › {part} › {key}")
-                if not DATES & set(told):
-                    raise DocumentError(f"{place} › {part}", _("has no day"))
+            for told in entries(case.get(part, []), f"{place} › {part}"):
+                _check_happening(mapping(told, f"{place} › {part}", HISTORY), part, f"{place} › {part}")
+
+
+def _check_subject(told: dict[str, Any], place: str) -> None:
+    """What a made-up person or account is like."""
+    if "first_seen" in told:
+        day(told["first_seen"], f"{place} › first_seen")
+    for key in set(told) & AMOUNTS:
+        _whole(told[key], f"{place} › {key}")
+    _mapping_of(told, "custom", place)
+    _truth(told, "is_excluded", place)
+    _check_texts(told, place, dict.fromkeys(set(told) - AMOUNTS - {"first_seen", "custom", "is_excluded"}, 64))
+
+
+def _check_happening(told: dict[str, Any], part: str, place: str) -> None:
+    """One thing of a made-up history."""
+    for key in DATES & set(told):
+        day(told[key], f"{place} › {key}")
+    if not (DATES & set(told) if part == "deals" else "on" in told):
+        raise DocumentError(place, _("has no day"))
+    _check_texts(told, place, {"kind": 64, "channel": 32, "platform": 32, "direction": 10, "status": 10})
+    _mapping_of(told, "properties", place)
+    if part == "activities" and not told.get("kind"):
+        raise DocumentError(f"{place} › kind", _("is missing"))
+    if "direction" in told:
+        one_of(told["direction"], Activity.Direction.values, f"{place} › direction")
+    if "status" in told:
+        one_of(told["status"], Deal.Status.values, f"{place} › status")
+    for key in set(told) & {"amount", "value"}:
+        _whole(told[key], f"{place} › {key}")
+
+
+def _whole(value: Any, place: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 10**15:
+        raise DocumentError(place, _("is not a whole number of at most 15 digits"))
+
+
+def _mapping_of(told: dict[str, Any], key: str, place: str) -> None:
+    if not isinstance(told.get(key, {}), dict):
+        raise DocumentError(f"{place} › {key}", _("is not a mapping of names to values"))
+
+
+def coming_fields(document: dict[str, Any]) -> list[Field]:
+    """The fields about the stages of a document's own lifecycle, which need not stand in rows yet."""
+    stages = [(stage["slug"], stage["name"]) for stage in document["stages"]]
+    return fields.of_lifecycle(document["lifecycle"], document["name"], document["of"], stages)
 
 
 def _check_conditions(document: dict[str, Any]) -> None:
     """The conditions may ask about the stages of the very lifecycle that the document is about to make."""
-    stages = [(stage["slug"], stage["name"]) for stage in document["stages"]]
-    coming = fields.of_lifecycle(document["lifecycle"], document["name"], document["of"], stages)
-    asked = {"entry": document.get("entry")}
+    coming = coming_fields(document)
+    questions = {"entry": document.get("entry")}
     for number, entry in enumerate(entries(document.setdefault("transitions", []), "transitions"), 1):
         if isinstance(entry, dict):
-            asked |= {f"transitions › {number} › {key}": entry.get(key) for key in ("when", "guard")}
-    for place, condition in asked.items():
+            questions |= {f"transitions › {number} › {key}": entry.get(key) for key in ("when", "guard")}
+    for place, condition in questions.items():
         try:
             tree.parse(condition, of=document["of"], coming=coming)
         except tree.ConditionError as error:

@@ -59,4 +59,5 @@ def register_all() -> None:
         silent="worked out from what the other tables say",
         follows="true",
     )
-    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition, models.StoppedRule)
+    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition)
+    registry.spare(models.StoppedRule, models.CardAmendment)

@@ -61,6 +61,13 @@ def draft(document: dict[str, Any], *, by: User | None, now: datetime) -> Versio
         created_by=by,
         created_at=now,
     )
+    lay_out(version, document)
+    audit.record("lifecycle.draft", str(version), by=by, now=now)
+    return version
+
+
+def lay_out(version: Version, document: dict[str, Any]) -> None:
+    """Write the document's stages and rules as rows of a version that has none."""
     stages = {
         entry["slug"]: Stage(
             version=version,
@@ -77,8 +84,6 @@ def draft(document: dict[str, Any], *, by: User | None, now: datetime) -> Versio
     for priority, rule in enumerate(rules, 1):
         rule.version, rule.priority = version, priority
     Transition.objects.bulk_create(rules)
-    audit.record("lifecycle.draft", str(version), by=by, now=now)
-    return version
 
 
 def _rule(entry: dict[str, Any], stages: dict[str, Stage]) -> Transition:
@@ -120,6 +125,7 @@ def publish(version: Version, *, by: User | None, now: datetime) -> Job:
     with every problem, failing test cases among them, and when another version is on its way.
     """
     _refuse_unless_idle_draft(version)
+    checked = set(version.stages.values_list("pk", flat=True))  # an edit lays all of them out anew
     found = problems(version)
     if not found:
         found = [str(outcome) for outcome in cases.run(version, now=now) if not outcome.passed]
@@ -127,6 +133,8 @@ def publish(version: Version, *, by: User | None, now: datetime) -> Job:
         raise PublishRefused(found)
     with transaction.atomic():
         before = _claim(version, Version.State.DRAFT)
+        if checked != set(version.stages.values_list("pk", flat=True)):
+            raise PublishRefused([_("Somebody changed this draft while it was checked. Look, and publish again.")])
         if before is None:
             title = _("Replay of %(version)s") % {"version": version}
             job = jobs.enqueue("replay", {"version": version.pk}, title=title, by=by, now=now)

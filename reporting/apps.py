@@ -36,5 +36,6 @@ class ReportingConfig(AppConfig):
             navigation.register(area="reports", label=label, url_name=url_name, icon=icon, order=order)
         navigation.register(area="operations", label=_("Ledger"), url_name="ledger", icon="scale", order=60)
         panel("home", _("Lifecycles"), "reporting/_home_panel.html", panels.home, order=10)
+        panel("lifecycle", _("Document"), "reporting/_document_panel.html", panels.document_of, order=90)
         panel("settings", _("Pars"), "kit/_setting.html", panels.pars, order=30)
         panel("campaign_results", _("Lift"), "reporting/_lift_panel.html", panels.lift, order=10)

@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from campaigns.models import Campaign, Enrollment
 from kit import installation
 from kit.sql import rows, sql
+from lifecycle import versions
 from lifecycle.models import Lifecycle, Version
-from reporting import campaigns, figures, funnel, plans
+from reporting import campaigns, figures, funnel, plans, printed
 from reporting import lift as lifts
 from reporting.figures import lift as lift_figures
 from reporting.metrics import balance
@@ -39,6 +40,15 @@ def home(subject: None, request: HttpRequest, now: datetime) -> dict[str, Any] |
     species = [(value, label, shown[value]) for value, label in Lifecycle.Species.choices if shown[value]]
     missing = [(value, label) for value, label in Lifecycle.Species.choices if not shown[value]]
     return {"species": species, "missing": missing}
+
+
+def document_of(lifecycle: Lifecycle, _request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
+    """Of a lifecycle's page: its document, and how many answers about its stages are missing."""
+    version = versions.to_show(lifecycle)
+    if version is None:
+        return None
+    missing, asked = printed.gaps(version)
+    return {"missing": missing, "asked": asked, "url": reverse("report_document", args=[lifecycle.slug])}
 
 
 def _card(question: Question, there: dict[str, int], moved: dict[str, int]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from django.urls import path
 
 from reporting.views import funnel, handoffs, leaks, ledger, lift, loops, money, notes, people
 from reporting.views import costs, funnel, handoffs, ledger, lift, loops, money, notes, people, pipeline
+from reporting.views import funnel, handoffs, ledger, lift, loops, money, notes, people, printed
 
 urlpatterns = [
     path("reports/funnel/", funnel.funnel, name="report_funnel"),
@@ -17,6 +18,8 @@ urlpatterns = [
     path("reports/notes/<int:pk>/remove/", notes.remove, name="report_note_remove"),
     path("reports/costs/", costs.page, name="report_costs"),
     path("reports/pipeline/", pipeline.pipeline, name="report_pipeline"),
+    path("reports/documents/<slug:slug>/", printed.document, name="report_document"),
+    path("reports/documents/<slug:slug>/v<int:number>/", printed.document, name="report_document_version"),
     path("reports/retention/", money.retention, name="report_retention"),
     path("reports/retention/pars/", money.pars, name="report_pars"),
     path("reports/concentration/", money.concentration, name="report_concentration"),

@@ -9,6 +9,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from audience.asked.builder import ConditionField
+from campaigns import styles
 from campaigns.forms.parts import StageField, not_optional
 from campaigns.models import Content, Step
 from kit.forms import Day, Time
@@ -73,6 +74,13 @@ class SendStep(StepForm):
         help_text=_("When it could not leave within so many hours, it is not sent any more. Empty: it is sent late."),
     )
 
+    other_style = forms.CharField(
+        label=_("Why it may be of another style than its stage"),
+        max_length=styles.LONGEST,
+        required=False,
+        help_text=_("Needed only where content of education goes to a stage for engagement, or the other way round."),
+    )
+
     def __init__(self, data: Any = None, *, step: Step | None = None) -> None:
         super().__init__(data, step=step)
         not_optional(self, "content")
@@ -81,7 +89,8 @@ class SendStep(StepForm):
         return {**step.settings, "content": step.content}
 
     def own(self) -> dict[str, Any]:
-        settings = _set(not_after_hours=self.cleaned_data["not_after_hours"])
+        told = self.cleaned_data
+        settings = _set(not_after_hours=told["not_after_hours"], **{styles.REASON: told["other_style"]})
         return {"content": self.cleaned_data["content"], "settings": settings}
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
-from campaigns import content, plans
+from campaigns import content, plans, styles
 from campaigns.models import Campaign, CampaignVersion, Content, ContentVersion, Step
 from kit import installation, yamlfiles
 from kit.models import User
@@ -144,9 +145,12 @@ def _add(
         values: dict[str, Any] = {"name": says.get("name", "")}
         if kind == Step.Kind.SEND:
             values["content"] = _write(says, proposed, by, now)
+            wanted = styles.of_stage(proposed.lifecycle, proposed.stage.slug)
+            if wanted and says["style"] != wanted:
+                says = says | {styles.REASON: _("Part of the proposed flow “%(name)s”") % {"name": proposed.name}}
         if "when" in says:
             values["condition"] = says["when"]
-        settings = {key: says[key] for key in ("days", "hours", "time", "reason") if key in says}
+        settings = {key: says[key] for key in ("days", "hours", "time", "reason", styles.REASON) if key in says}
         step = plans.add_step(draft, kind, parent=parent, arm=arm, settings=settings, **values)
         for below in Step.Arm.values:
             _add(draft, says.get(below, ()), proposed, step, below, by, now)

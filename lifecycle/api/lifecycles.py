@@ -8,7 +8,13 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -20,6 +26,7 @@ from kit.api.problems import Problem
 from kit.api.serializers import Row, Strict
 from kit.api.views import Listed, Resource, Rows, Shown
 from lifecycle import (
+    cards,
     cases,
     checking,
     differing,
@@ -32,6 +39,7 @@ from lifecycle import (
     stages,
     versions,
 )
+from lifecycle.editing import drafts, parts
 from lifecycle.models import Lifecycle, Stage, StoppedRule, Transition, Version
 
 STAGE = {
@@ -68,6 +76,15 @@ WHOLE = VERSION | {
     "transitions": [RULE],
     "yaml": YAML,
 }
+DOCUMENT = {
+    "lifecycle": "net_new_b2b", "name": "Net-new B2B", "species": "net_new", "of": "person", "goal": "A first deal",
+    "entry": {}, "reentry": False,
+    "stages": [{"slug": "known", "name": "Known", "phase": "Discover", "path": "success", "kind": "inventory"}],
+    "transitions": [], "cases": [],
+}  # fmt: skip
+IF_MATCH = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, description="The ETag of what is replaced, as it was read."
+)
 
 
 @extend_schema_serializer(examples=[OpenApiExample("A stage", STAGE, response_only=True)])
@@ -239,6 +256,40 @@ class Document(Strict):
         return {"document": known[attrs["playbook"]]}
 
 
+@extend_schema_serializer(examples=[OpenApiExample("A document", DOCUMENT)])
+class WholeDocument(Strict):
+    """A version as one object, in the words of the YAML file."""
+
+    lifecycle = serializers.CharField(help_text="Its short name, which stays.")
+    name = serializers.CharField()
+    species = serializers.ChoiceField(Lifecycle.Species.choices, help_text="It stays.")
+    of = serializers.ChoiceField(["person", "account"], required=False, help_text="It stays.")
+    goal = serializers.CharField(required=False, allow_blank=True)
+    entry = serializers.JSONField(required=False, allow_null=True, help_text="The condition of entering.")
+    reentry = serializers.BooleanField(required=False)
+    stages = serializers.ListField(child=serializers.JSONField())
+    transitions = serializers.ListField(child=serializers.JSONField(), required=False)
+    cases = serializers.ListField(child=serializers.JSONField(), required=False)
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A card", {"goal": "A first deal.", "style": "education"})])
+class CardSerializer(Strict):
+    """What is answered about a stage. Questions that are left out are not answered."""
+
+    goal = serializers.CharField(required=False)
+    behaviour = serializers.CharField(required=False)
+    owner = serializers.CharField(required=False, help_text="The team that answers for the stage.")
+    style = serializers.ChoiceField(cards.Style.choices, required=False)  # type: ignore[assignment]
+    channels = serializers.ListField(child=serializers.CharField(), required=False)
+    platforms = serializers.ListField(child=serializers.CharField(), required=False)
+    sources = serializers.ListField(child=serializers.CharField(), required=False, help_text="Of data.")
+    notices = serializers.CharField(required=False)
+    marketing = serializers.CharField(required=False, help_text="What marketing does.")
+    sales = serializers.CharField(required=False, help_text="What sales does.")
+    communication = serializers.CharField(required=False)
+    reporting = serializers.CharField(required=False)
+
+
 class CaseOutcome(serializers.Serializer[Any]):
     """What became of one test case."""
 
@@ -401,6 +452,72 @@ class Versions(Listed, Shown):
         may = version.state == Version.State.DRAFT and not problems and all(each.passed for each in played)
         told = {"may_publish": may, "problems": problems, "findings": found, "cases": played}
         return Response(Checked(told).data)
+
+    @extend_schema(responses=WholeDocument)
+    @action(methods=["get"], detail=True)
+    def document(self, request: Request, lifecycle: str, number: int) -> Response:
+        """Read a version as a document: all of it as one object, in the words of the YAML file."""
+        return etags.answer(request, documents.of_version(self.get_object()))
+
+    @extend_schema(
+        operation_id="lifecycles_versions_put_document",
+        parameters=[IF_MATCH],
+        request=WholeDocument,
+        responses=WholeDocument,
+    )
+    @document.mapping.put
+    def put_document(self, request: Request, lifecycle: str, number: int) -> Response:
+        """Put another document in the place of a draft's. With If-Match only if nobody else has changed it (412).
+
+        400 `bad_document` names the place that is wrong; 409 `draft_refused` when it is no draft, or a preview of it
+        is being made. Short name, species and subjects stay as they are.
+        """
+        told, version = self.given(WholeDocument), self.get_object()
+        put = parts.replace_all(told)
+
+        def edit(document: parts.Document) -> None:
+            etags.check(request, document)
+            put(document)
+
+        drafts.change(version, edit, by=self.by, now=self.now)
+        return etags.answer(request, documents.of_version(self.get_object()))
+
+    @extend_schema(responses=CardSerializer)
+    @action(methods=["get"], detail=True, url_path="cards/<slug:stage>", url_name="card")
+    def card(self, request: Request, lifecycle: str, number: int, stage: str) -> Response:
+        """Read a stage's card as it is now, with what was amended since the version was published."""
+        return etags.answer(request, self._stage(stage).card)
+
+    @extend_schema(
+        operation_id="lifecycles_versions_put_card",
+        parameters=[IF_MATCH],
+        request=CardSerializer,
+        responses=CardSerializer,
+    )
+    @card.mapping.put
+    def put_card(self, request: Request, lifecycle: str, number: int, stage: str) -> Response:
+        """Answer a stage's card anew: in a draft, or of a published version, which itself stays as it is.
+
+        With If-Match only if nobody else has meanwhile (412); 400 `bad_document` names the answer that is wrong.
+        """
+        told, version = self.given(CardSerializer), self.get_object()
+        cards.check(told, "card")
+        found = self._stage(stage)
+        if version.state == Version.State.DRAFT:
+
+            def edit(document: parts.Document) -> None:
+                etags.check(request, parts.stage(document, stage).get("card") or {})
+                parts.stage(document, stage)["card"] = told
+
+            drafts.change(version, edit, by=self.by, now=self.now)
+        else:
+            etags.check(request, found.card)
+            cards.amend(found, told, seen=cards.mark(found.card), by=self.by, now=self.now)
+        return etags.answer(request, self._stage(stage).card)
+
+    def _stage(self, slug: str) -> Stage:
+        found = get_object_or_404(Stage, version=self.get_object(), slug=slug)
+        return cards.as_amended([found])[0]
 
     @extend_schema(request=None, responses={202: JobRow})
     @action(methods=["post"], detail=True, bodiless=True)

@@ -16,12 +16,14 @@ from lifecycle.models.plan import Lifecycle, Stage, Transition, Version
 
 __all__ = [
     "Backtest",
+from lifecycle.models.cards import CardAmendment
 from lifecycle.models.ledger import Membership, Movement, Waiting
 from lifecycle.models.plan import Lifecycle, Stage, StoppedRule, Transition, Version
 
 __all__ = [
     "BulkMember",
     "BulkMove",
+    "CardAmendment",
     "Lifecycle",
     "Membership",
     "Movement",

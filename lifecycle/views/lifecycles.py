@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,8 +18,22 @@ from audience.subjects import sight
 from kit import jobs, pages, panels, progress, rights
 from kit.audit import asker
 from kit.models import Job
-from lifecycle import cases, checking, documents, filters, forms, live, querysets, reading, stages, versions
-from lifecycle.models import Lifecycle, Membership, Version
+from lifecycle import (
+    cards,
+    cases,
+    checking,
+    documents,
+    filters,
+    forms,
+    live,
+    needs,
+    picture,
+    querysets,
+    sentences,
+    stages,
+    versions,
+)
+from lifecycle.models import Lifecycle, Membership, Stage, Version
 
 
 def _version(slug: str, number: int) -> Version:
@@ -62,6 +76,38 @@ def start(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
+def playbook(request: HttpRequest, name: str) -> HttpResponse:
+    """What a playbook holds and what it needs, before anything is made of it."""
+    document = _playbook(name)
+    told, now = sentences.Sentences(document), timezone.now()
+    context = {
+        "name": name,
+        "document": document,
+        "taken": Lifecycle.objects.filter(slug=document["lifecycle"]).exists(),
+        "stages": [each | {"kind_label": Stage.Kind(each["kind"]).label} for each in document["stages"]],
+        "rules": told.moves(),
+        "entry": told.entry(),
+        "needs": needs.of(document, now),
+        "pictures": _pictures(document),
+    }
+    return render(request, "lifecycle/playbook.html", context)
+
+
+@require_GET
+def playbook_file(request: HttpRequest, name: str) -> HttpResponse:
+    """A playbook as the file that it is."""
+    _playbook(name)
+    return _file((documents.PLAYBOOKS / f"{name}.yaml").read_text(), f"{name}.yaml")
+
+
+def _playbook(name: str) -> dict[str, Any]:
+    found = documents.playbooks().get(name)
+    if found is None:
+        raise Http404
+    return found
+
+
+@require_GET
 def lifecycle(request: HttpRequest, slug: str) -> HttpResponse:
     """The live version of a lifecycle, or else its newest draft."""
     found = get_object_or_404(Lifecycle, slug=slug)
@@ -77,15 +123,14 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     found = _version(slug, number)
     now = timezone.now()
     is_draft, live_one = found.state == Version.State.DRAFT, stages.live_version(found.lifecycle)
+    told = sentences.Sentences(documents.of_version(found))
     context: dict[str, Any] = {
         "version": found,
         "lifecycle": found.lifecycle,
-        "stages": querysets.counted(found.stages.order_by("order")),
-        "rules": [
-            {"transition": each, "when": reading.when(each)}
-            for each in found.transitions.select_related("from_stage", "to_stage", "version__lifecycle")
-        ],
-        "entry": versions.sentence(found.entry, found.lifecycle.of),
+        "stages": [(each, *_card(each)) for each in querysets.counted(cards.as_amended(found.stages.all()))],
+        "rules": told.moves(),
+        "entry": told.entry(),
+        "pictures": _pictures(told.document),
         "findings": checking.findings(found) if is_draft else [],
         "live_one": live_one,
         "may_withdraw": found.state == Version.State.PUBLISHING and not (found.job and found.job.state in jobs.OPEN),
@@ -155,9 +200,26 @@ def discard(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def document(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """A version as its YAML file."""
     found = _version(slug, number)
-    response = HttpResponse(documents.dump(found), content_type="application/yaml; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{slug}_v{number}.yaml"'
+    return _file(documents.dump(found), f"{slug}_v{number}.yaml")
+
+
+def _file(text: str, name: str) -> HttpResponse:
+    response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _card(stage: Stage) -> tuple[list[tuple[Any, str]], list[Any]]:
+    """What is answered of a stage, and what is not."""
+    told = list(cards.answers(stage))
+    return [(question.label, answer) for question, answer in told if answer], [
+        question.label for question, answer in told if not answer
+    ]
+
+
+def _pictures(document: dict[str, Any]) -> list[picture.Picture]:
+    """The picture of a document, whose parts lead to their places on its page."""
+    return picture.both(document, stage_url=lambda slug: f"#stage-{slug}", rule_url=lambda number: f"#rule-{number}")
 
 
 def _preview_of(found: Version) -> dict[str, Any] | None:

@@ -37,6 +37,7 @@ def made() -> tuple[User, Parts, Parts]:
             "pk": there.numbers["backtest"],
         },
         "lifecycles": {"slug": "small", "lifecycle": "small", "number": 1, "since": 1},
+        "lifecycles": {"slug": "small", "lifecycle": "small", "number": 1, "since": 1, "stage": "lead"},
         "scoring-models": {"slug": "lead", "model": "lead", "number": 2},
         "campaigns": {"slug": "nurture", "campaign": "nurture", "number": 1},
         "reports": {"slug": "nurture"},

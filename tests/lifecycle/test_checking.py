@@ -152,7 +152,7 @@ def test_the_difference_between_two_versions_reads_in_words():
     told = {change.words: (change.kind, change.before, change.after) for change in differing.between(before, after)}
     assert told == {
         "Stage “Engaged” is called “Warm”.": ("changed", "Engaged", "Warm"),
-        "The card of “Warm” says something else under “goal”.": ("changed", "", "More"),
+        "The card of “Warm” says something else under “Goal”.": ("changed", "", "More"),
         "Stage “Lost” is new.": ("added", "", "Lost"),
         "Stage “Lead” comes after “Known” now.": ("moved", "", ""),
         "Warm → Checked has changed.": (

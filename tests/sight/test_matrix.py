@@ -87,8 +87,14 @@ def given(name, converters, world, pk):
     told = {
         "pk": pk, "message_id": pk, "slug": SLUGS.get(first, "small"), "stage": "lead", "token": "garbled",
         "of": "person", "kind": KINDS.get(name, "job"), "number": 1, "other": 1, "uidb64": "MQ", "name": "judge", "key": "1",
-        "public_id": "nothing-here",
+        "public_id": "nothing-here", "place": 1,
     }  # fmt: skip
+    if name.startswith("lifecycle_edit"):
+        told["number"] = world.numbers["draft_number"]
+    if name.startswith("report_document"):
+        told["slug"] = "small"
+    if name.startswith("lifecycle_playbook"):
+        told["name"] = "net_new_b2b"
     if name in NUMBERED:
         told["pk"] = world.numbers.get(NUMBERED[name], MISSING)
     if first == "readiness":

@@ -125,7 +125,9 @@ def build() -> World:
         _staged(each, version)
     routing.route(days_ago(20))
     filling.fill(version.lifecycle, now=timezone.now())
-    numbers = _campaign(trio) | _scoring(trio) | _rest(trio, version, sue)
+    case = "cases: [{name: A stranger, person: {first_seen: 2025-03-01}, expect: {on: 2025-03-05, stage: known}}]"
+    draft = factories.draft(factories.SMALL + case)
+    numbers = {"draft_number": draft.number} | _campaign(trio) | _scoring(trio) | _rest(trio, version, sue)
     _sent(trio)
     notice = Notice.objects.create(user=sal, kind="security", title="Your password was changed", created_at=NOW)
     return World(sal, mate, sue, *trio, numbers | {"routing_rule": rule.pk, "notice": notice.pk})

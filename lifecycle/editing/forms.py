@@ -1,0 +1,428 @@
+"""Forms of the editor: the lifecycle as a whole, a stage, its card, a rule, a test case.
+
+`values` of a valid form is the part as a document has it; `initial_of` is the way back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from audience.asked.builder import ConditionField
+from audience.asked.fields import OF_ACCOUNT, OF_PERSON
+from audience.models import Activity, ActivityKind, Deal
+from audience.models import Field as Fields
+from kit.forms import Day
+from lifecycle import cards, documents
+from lifecycle.editing import parts
+from lifecycle.models import Lifecycle, Stage, Transition
+
+PURCHASE = "purchase"
+DEAL = "deal:"  # and the deal's status
+
+
+class New(forms.Form):
+    """A lifecycle from nothing."""
+
+    name = forms.CharField(label=_("Name"), max_length=200, help_text=_("Such as “Net-new EMEA”."))
+    species = forms.ChoiceField(label=_("Species"), choices=Lifecycle.Species.choices, widget=forms.RadioSelect)
+    of = forms.ChoiceField(
+        label=_("Who goes through it"), choices=Fields.Of.choices, widget=forms.RadioSelect, initial="person"
+    )
+    goal = forms.CharField(
+        label=_("Goal"), max_length=5000, required=False, widget=forms.Textarea({"rows": 2}),
+        help_text=_("What somebody has reached who has come to its end."),
+    )  # fmt: skip
+
+
+class Part(forms.Form):
+    """A form of one part of a draft; `seen` is the mark of the part as it was read."""
+
+    seen = forms.CharField(widget=forms.HiddenInput, required=False, max_length=64)
+
+    def __init__(self, data: Any = None, *, document: parts.Document, part: Any = None) -> None:
+        super().__init__(data, initial=None if part is None else self.initial_of(part) | {"seen": cards.mark(part)})
+        self.document = document
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What is chosen from is known when the document is."""
+
+    def initial_of(self, part: dict[str, Any]) -> dict[str, Any]:
+        """The form's values of a part that there is."""
+        return dict(part)
+
+    @property
+    def seen_mark(self) -> str:
+        return str(self.cleaned_data["seen"])
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The part as the document has it."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "seen"}
+
+
+class Model(Part):
+    """Name, goal, who enters."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=200, help_text=_("The same for all versions: a new name shows at once.")
+    )
+    goal = forms.CharField(label=_("Goal"), max_length=5000, required=False, widget=forms.Textarea({"rows": 2}))
+    entry = ConditionField(label=_("Who enters"), help_text=_("Whoever it holds for comes into the first stage."))
+    reentry = forms.BooleanField(
+        label=_("Whoever has gone through may enter again"), required=False,
+        help_text=_("When something happens after the last pass ended for which they enter."),
+    )  # fmt: skip
+
+    def prepare(self) -> None:
+        _set_of(self.fields["entry"], self.document)
+
+
+class StageForm(Part):
+    """How a stage is called and works."""
+
+    name = forms.CharField(label=_("Name"), max_length=200)
+    missed: dict[str, Any] = {}  # noqa: RUF012 - what a file says of a missed limit beyond where it leads
+
+    phase = forms.CharField(
+        label=_("Phase"), max_length=100, required=False, help_text=_("Stages of one phase stand together.")
+    )
+    path = forms.ChoiceField(
+        label=_("Path"), choices=Stage.Path.choices, widget=forms.RadioSelect, initial="success",
+        help_text=_("The success path leads to the goal; a detour is where people wait or are lost."),
+    )  # fmt: skip
+    kind = forms.ChoiceField(
+        label=_("Kind"),
+        choices=[
+            ("inventory", _("Inventory: people stay here")),
+            ("sla", _("SLA: people stay here, and somebody must act within a limit")),
+            ("gate", _("Gate: nobody stays, rules send them on at once")),
+            ("terminal", _("Terminal: here a pass ends")),
+        ],
+        initial="inventory",
+    )
+    limit_hours = forms.IntegerField(
+        label=_("Limit in working hours"), min_value=1, max_value=99_999, required=False,
+        help_text=_("By the working calendar of the settings. Only an SLA stage is judged by it."),
+    )  # fmt: skip
+
+    when_missed = forms.ChoiceField(
+        label=_("When the limit is missed"), required=False,
+        help_text=_("At that very moment, without anybody touching them."),
+    )  # fmt: skip
+
+    def prepare(self) -> None:
+        stages = [
+            (each["slug"], _t("goes to “%(stage)s”") % {"stage": each["name"]}) for each in self.document["stages"]
+        ]
+        self.fields["when_missed"].choices = [("", _("stays, and is told as missed")), *stages]  # type: ignore[attr-defined]
+        phases = dict.fromkeys(each.get("phase", "") for each in self.document["stages"])
+        self.phases = [each for each in phases if each]
+        self.fields["phase"].widget.attrs["list"] = "phases"
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if values.get("kind") == "sla" and not values.get("limit_hours") and "limit_hours" not in self.errors:
+            self.add_error("limit_hours", _("Say within how many working hours somebody must act."))
+        return values
+
+    def initial_of(self, part: dict[str, Any]) -> dict[str, Any]:
+        self.missed = part.get("when_missed") or {}
+        return {**part, "when_missed": self.missed.get("to", "")}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """None stands for what a document leaves out."""
+        told = super().values
+        to = told["when_missed"] if told["kind"] == Stage.Kind.SLA else ""
+        return told | {"phase": told["phase"] or None, "when_missed": self.missed | {"to": to} if to else None}
+
+
+class Items(forms.CharField):
+    """Several short texts, written with commas between them."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(required=False, max_length=cards.MOST_ITEMS * (cards.LONGEST_ITEM + 2), **given)
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> Any:
+        found = dict.fromkeys(filter(None, (each.strip() for each in re.split("[,\n]", super().clean(value)))))
+        if len(found) > cards.MOST_ITEMS or any(len(each) > cards.LONGEST_ITEM for each in found):
+            told = {"most": cards.MOST_ITEMS, "longest": cards.LONGEST_ITEM}
+            raise ValidationError(_t("At most %(most)s, each of at most %(longest)s letters.") % told)
+        return list(found)
+
+
+class CardForm(Part):
+    """What is answered about a stage. It stands alone: the card of a published stage has no document."""
+
+    def __init__(self, data: Any = None, *, kind: str, card: dict[str, Any]) -> None:
+        self.kind = kind
+        super().__init__(data, document={}, part=card)
+
+    def prepare(self) -> None:
+        for question in cards.asked_of(self.kind):
+            told: dict[str, Any] = {"label": question.label, "help_text": question.help}
+            if question.kind == cards.LIST:
+                field: forms.Field = Items(**told)
+            elif question.kind == cards.STYLE:
+                choices = [("", _("not answered")), *cards.Style.choices]
+                field = forms.ChoiceField(required=False, choices=choices, **told)
+            else:
+                rows = 1 if question.name == "owner" else 2
+                box = forms.TextInput() if rows == 1 else forms.Textarea({"rows": rows})
+                field = forms.CharField(required=False, max_length=cards.MOST_LETTERS, widget=box, **told)
+            field.depends = True  # type: ignore[attr-defined]  # each answer is wanted, none is demanded
+            self.fields[question.name] = field
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The answers; questions that are left empty are not in it."""
+        return {name: value for name, value in super().values.items() if value}
+
+
+class Rule(Part):
+    """From where to where, when, and why."""
+
+    source = forms.ChoiceField(label=_("From"))
+    target = forms.ChoiceField(label=_("To"))
+    by_hand = forms.BooleanField(
+        label=_("Only by hand"), required=False,
+        help_text=_("Nobody is moved by it; it is offered to whoever moves somebody by hand."),
+    )  # fmt: skip
+    when = ConditionField(label=_("When"))
+    delay = forms.IntegerField(
+        label=_("Waits"), min_value=1, max_value=9_999, required=False,
+        help_text=_("So long after it came to hold, if it still does. Empty: moves at once."),
+    )  # fmt: skip
+    unit = forms.ChoiceField(label=_("Unit"), choices=Transition.Unit.choices, required=False, initial="days")
+    guard = ConditionField(
+        label=_("Guard of moves by hand"), counts=False,
+        help_text=_("What must hold of somebody who is moved this way by hand, unless a reason is given why not."),
+    )  # fmt: skip
+    reason = forms.CharField(
+        label=_("Reason noted"), max_length=300, required=False, help_text=_("Stands in the history of whoever moves.")
+    )
+    name = forms.CharField(
+        label=_("Name"), max_length=200, required=False, help_text=_("Shown instead of “from → to”.")
+    )
+
+    def prepare(self) -> None:
+        stages = [(each["slug"], each["name"]) for each in self.document["stages"]]
+        self.fields["source"].choices = [(parts.ANY, _("any stage")), *stages]  # type: ignore[attr-defined]
+        self.fields["target"].choices = stages  # type: ignore[attr-defined]
+        self.fields["when"].help_text = _("Empty: always, as soon as somebody is in the stage.")
+        _set_of(self.fields["when"], self.document)
+        _set_of(self.fields["guard"], self.document)
+
+    def initial_of(self, part: dict[str, Any]) -> dict[str, Any]:
+        unit, delay = next(iter((part.get("delay") or {}).items()), ("days", None))
+        return {**part, "source": part["from"], "target": part["to"], "unit": unit, "delay": delay}
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if values.get("source") and values.get("source") == values.get("target"):
+            self.add_error("target", _("A rule leads to another stage than it comes from."))
+        if values.get("delay") and values.get("source") == parts.ANY and not values.get("by_hand"):
+            self.add_error("delay", _("Only a rule from a stage can wait: choose from which."))
+        return values
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """None stands for what a document leaves out."""
+        told = self.cleaned_data
+        by_hand = told["by_hand"]
+        return {
+            "from": told["source"],
+            "to": told["target"],
+            "by_hand": by_hand or None,
+            "when": None if by_hand and not told["when"] else told["when"],
+            "delay": {told["unit"] or "days": told["delay"]} if told["delay"] and not by_hand else None,
+            "guard": told["guard"] or None if by_hand else None,
+            "reason": told["reason"] or None,
+            "name": told["name"] or None,
+        }
+
+
+# ---- test cases ----
+
+
+class Case(Part):
+    """A made-up subject that must be in a stage on a day."""
+
+    name = forms.CharField(label=_("What it shows"), max_length=200, help_text=_("Such as “A demo request is an MQL”."))
+    first_seen = Day(label=_("First seen"))
+    stage = forms.ChoiceField(label=_("Is then in"))
+    on = Day(label=_("On the evening of"))
+
+    def __init__(self, data: Any = None, *, document: parts.Document, part: Any = None) -> None:
+        super().__init__(data, document=document, part=part)
+        of = document["of"]
+        told = part or {}
+        whose = {key: value for key, value in (told.get(of) or {}).items() if key != "first_seen"}
+        known = {column: label for _slug, label, _type, column in (OF_PERSON if of == "person" else OF_ACCOUNT)}
+        self.expected = told.get("expect") or {}
+        self.rest = {} if part is None else {of: {key: value for key, value in whose.items() if key not in known}}
+        self.facts = Facts(
+            data, prefix="facts", initial=[{"field": key, "value": whose[key]} for key in whose if key in known],
+            form_kwargs={"known": known},
+        )  # fmt: skip
+        happened = sorted(_rows(told), key=lambda row: row["on"])
+        self.happenings = Happenings(data, prefix="happened", initial=happened)
+
+    def prepare(self) -> None:
+        choices = [(each["slug"], each["name"]) for each in self.document["stages"]]
+        self.fields["stage"].choices = [*choices, (parts.NOWHERE, _("nowhere"))]  # type: ignore[attr-defined]
+
+    def initial_of(self, part: dict[str, Any]) -> dict[str, Any]:
+        whose = part.get("person") or part.get("account") or {}
+        expected = part["expect"]
+        seen = whose.get("first_seen", expected["on"])
+        return {"name": part.get("name", ""), "first_seen": seen, "stage": expected["stage"], "on": expected["on"]}
+
+    def is_valid(self) -> bool:
+        return all([super().is_valid(), self.facts.is_valid(), self.happenings.is_valid()])
+
+    @property
+    def values(self) -> dict[str, Any]:
+        told, of = self.cleaned_data, self.document["of"]
+        facts = {row["field"]: row["value"] for row in self.facts.cleaned_data if row.get("field")}
+        values: dict[str, Any] = {
+            "name": told["name"],
+            of: self.rest.get(of, {}) | {"first_seen": told["first_seen"].isoformat()} | facts,
+            "expect": self.expected | {"on": told["on"].isoformat(), "stage": told["stage"]},
+            "activities": None,
+            "purchases": None,
+            "deals": None,
+        }
+        for row in self.happenings.cleaned_data:
+            if row.get("what"):
+                part, entry = _entry(row)
+                values[part] = [*(values[part] or []), entry]
+        return values
+
+
+class Fact(forms.Form):
+    """One thing that is known of the made-up subject."""
+
+    field = forms.ChoiceField(label=_("Known of them"), required=False)
+    value = forms.CharField(label=_("Value"), max_length=64, required=False)
+
+    def __init__(self, *args: Any, known: dict[str, Any], **given: Any) -> None:
+        super().__init__(*args, **given)
+        _wanted(self)
+        self.fields["field"].choices = [("", "—"), *known.items()]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if values.get("field") in documents.AMOUNTS and values.get("value"):
+            if not re.fullmatch("[0-9]{1,15}", values["value"], re.ASCII):
+                self.add_error("value", _("Write a whole number."))
+            else:
+                values["value"] = int(values["value"])
+        return values
+
+
+class Happening(forms.Form):
+    """One thing that happens to the made-up subject, on a day."""
+
+    what = forms.ChoiceField(label=_("What happens"), required=False)
+    on = Day(label=_("On"), required=False)
+    direction = forms.ChoiceField(
+        label=_("Direction"), required=False, choices=[("", "—"), *Activity.Direction.choices]
+    )
+    channel = forms.CharField(label=_("Channel"), max_length=32, required=False)
+    amount = forms.IntegerField(label=_("Amount"), required=False, min_value=0, max_value=10**14)
+    rest = forms.CharField(widget=forms.HiddenInput, required=False, max_length=20_000)
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        _wanted(self)
+        kinds = dict(ActivityKind.objects.order_by("label").values_list("slug", "label"))
+        asked = self.initial.get("what") or ""
+        if asked and asked != PURCHASE and not asked.startswith(DEAL):
+            kinds.setdefault(asked, asked.replace("_", " ").capitalize())
+        deals = [(f"{DEAL}{status}", _deal_words(status)) for status in Deal.Status.values]
+        self.fields["what"].choices = [  # type: ignore[attr-defined]
+            ("", "—"), (_t("An activity"), list(kinds.items())),
+            (_t("Commerce"), [(PURCHASE, _t("Purchase")), *deals]),
+        ]  # fmt: skip
+
+    def clean_rest(self) -> dict[str, Any]:
+        """What a file said of it beyond what the form shows, carried along."""
+        try:
+            found = json.loads(self.cleaned_data["rest"] or "{}")
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or set(found) - documents.HISTORY:
+            raise ValidationError(_t("This was changed on its way. Open the test case again."))
+        return found
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if values.get("what") and not values.get("on") and "on" not in self.errors:
+            self.add_error("on", _("Say on which day."))
+        return values
+
+
+Facts = forms.formset_factory(Fact, extra=1, max_num=20, absolute_max=30, validate_max=True)
+Happenings = forms.formset_factory(Happening, extra=2, max_num=100, absolute_max=110, validate_max=True)
+
+
+def _deal_words(status: str) -> str:
+    return {
+        Deal.Status.OPEN: _t("Deal opened"), Deal.Status.WON: _t("Deal won"), Deal.Status.LOST: _t("Deal lost"),
+    }[Deal.Status(status)]  # fmt: skip
+
+
+def _rows(case: dict[str, Any]) -> list[dict[str, Any]]:
+    """Everything that happens in a case, as the form has it."""
+    rows = []
+    for part in ("activities", "purchases", "deals"):
+        for entry in case.get(part, []):
+            what = {"activities": entry.get("kind", ""), "purchases": PURCHASE}.get(part, "")
+            on = entry.get("on") or entry.get("closed") or entry.get("opened")
+            shown = {"on", "amount", "direction", "channel", "kind", "status"}
+            if part == "deals":
+                what = f"{DEAL}{entry.get('status', 'open')}"
+                shown |= {"closed" if entry.get("closed") == on else "opened"}
+            row = {key: entry.get(key) for key in ("direction", "channel", "amount")}
+            rest = {key: value for key, value in entry.items() if key not in shown}
+            rows.append(row | {"what": what, "on": on, "rest": json.dumps(rest) if rest else ""})
+    return rows
+
+
+def _entry(row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A row of the form as a document has it, and in which list."""
+    day, what = row["on"].isoformat(), row["what"]
+    told = row["rest"] | {key: row[key] for key in ("direction", "channel", "amount") if row.get(key) not in (None, "")}
+    if what == PURCHASE:
+        return "purchases", {"on": day, **{key: told[key] for key in ("amount", "properties") if key in told}}
+    if not what.startswith(DEAL):
+        told.pop("amount", None)
+        return "activities", {"kind": what, "on": day, **told}
+    status = what.removeprefix(DEAL)
+    dates = {"opened": day} if status == Deal.Status.OPEN else {"opened": told.get("opened", day), "closed": day}
+    return "deals", {"status": status, **dates, **({"amount": told["amount"]} if "amount" in told else {})}
+
+
+def _wanted(form: forms.Form) -> None:
+    """A line that is filled in wants all that fits it; its fields are not called optional one by one."""
+    for field in form.fields.values():
+        field.depends = True  # type: ignore[attr-defined]
+
+
+def _set_of(field: forms.Field, document: parts.Document) -> None:
+    """A condition asks about the lifecycle's own subjects, and about its stages, though no version is live yet."""
+    coming = documents.coming_fields(document)
+    field.of = document["of"]  # type: ignore[attr-defined]
+    field.coming = field.widget.coming = coming  # type: ignore[attr-defined]
