@@ -60,6 +60,7 @@ class AudienceConfig(AppConfig):
             registry.panel(f"{of}_work", _("Notes"), "kit/_notes.html", notes.panel, order=70)
             registry.panel(of, _("Holdings"), "audience/_families.html", panels.holdings_of, order=16)
             registry.panel(of, _("Segments"), "audience/_segments_panel.html", panels.segments_of, order=30)
+            registry.panel(f"{of}_past", _("Segments"), "audience/_segments_then.html", panels.segments_then, order=30)
         registry.panel("account", _("Buying centre"), "audience/_buying_centre.html", panels.buying_centre, order=12)
         registry.panel("account", _("Family"), "audience/_family.html", panels.family, order=14)
         registry.panel("person", _("Roles in accounts"), "audience/_roles.html", panels.roles_of, order=12)

@@ -131,6 +131,14 @@ class Members(OfSubjects):
         fields: list[str] = []
 
 
+class MembersThen(OfSubjects):
+    """Members of a past day, by who they are today; where they were then says the address."""
+
+    class Meta:
+        model = Membership
+        fields: list[str] = []
+
+
 class LeftOutUnlessAsked(django_filters.ChoiceFilter):
     """Who is left out of figures is not on the board, unless the address asks for them."""
 

@@ -19,8 +19,8 @@ class Question:
     `today` is the local day on which it is asked; `within` the days a cohort is given (None: any time since);
     `bucket` one value of `split` (empty: the unknown; None: everybody). `reason` keeps to moves made for that reason
     (empty: none given; None: whatever the reason), `speed` to hand-offs accepted so fast. `now` is the instant of
-    asking, for what may be late. `table` holds the entries: as known now, or as they were known at `known`. Made by
-    `ask`.
+    asking, for what may be late. `table` holds the entries: all, or those that had happened when the day `past` began,
+    and were known when `known` did. Made by `ask`.
     """
 
     plan: Plan
@@ -39,6 +39,7 @@ class Question:
     speed: str = ""
     now: datetime | None = None
     known: date | None = None
+    past: date | None = None
     table: Sql = Sql("reporting_stageentry")
 
     def about(self, **changes: object) -> Question:
@@ -65,8 +66,13 @@ class Question:
 
     @property
     def rolled_up(self) -> bool:
-        """Whether the roll-ups by day answer: of everybody, as known now. Else the entries themselves do."""
-        return self.split is None and self.known is None
+        """Whether the roll-ups by day answer: of everybody, as it is and as known now. Else the entries do."""
+        return self.split is None and not self.is_past
+
+    @property
+    def is_past(self) -> bool:
+        """Whether less is in it than has happened and is known."""
+        return self.known is not None or self.past is not None
 
     @property
     def zone(self) -> str:
@@ -103,9 +109,10 @@ def ask(
     split: Split | None = None,
     now: datetime | None = None,
     known: date | None = None,
+    past: date | None = None,
 ) -> Question:
     """A question about a whole lifecycle; a split parts everybody by the value at the end of the window."""
-    question = Question(plan, window, today, within=within, now=now, known=known)
+    question = Question(plan, window, today, within=within, now=now, known=known, past=past)
     if split is None:
         return question
     at = installation.midnight(window.end, installation.zone())

@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from audience.subjects import sight
-from kit import pages, panels, progress, rights
+from kit import pages, panels, past, progress, rights
 from kit.audit import asker
 from kit.models import Job
-from lifecycle import cases, documents, filters, forms, live, querysets, versions
+from lifecycle import cases, documents, filters, forms, live, querysets, then, versions
 from lifecycle.models import Lifecycle, Membership, Version
 
 
@@ -160,6 +160,12 @@ def _preview_of(found: Version) -> dict[str, Any] | None:
     return found.job.result if found.job and done else None
 
 
+THEN = (
+    pages.Column("stage_then", gettext_lazy("Stage then")),
+    pages.Column("since_then", gettext_lazy("In it since")),
+)
+
+
 class Members(pages.ListPage):
     """Who is, or was, in a lifecycle, and where."""
 
@@ -184,14 +190,30 @@ class Members(pages.ListPage):
     empty_title = gettext_lazy("Nobody here")
     empty_text = gettext_lazy("Nobody is in this part of the lifecycle.")
     empty_icon = "users"
+    template_name = "lifecycle/members.html"
+    parameters = past.PARAMETERS
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         self.lifecycle = get_object_or_404(Lifecycle, slug=kwargs["slug"])
         request.lifecycle = self.lifecycle  # type: ignore[attr-defined]  # the stages to choose from are its stages
+        self.past = past.wish(request, timezone.now())
+        if self.past.past:
+            self.filterset_class, self.parameters = filters.MembersThen, (*past.PARAMETERS, "stage")
+            self.purpose = _("One row for each pass that was in a stage when %(day)s began.") % {
+                "day": self.past.day_words
+            }
+            self.columns, self.default_sort = (*Members.columns[:1], *THEN), "-pk"
         return super().dispatch(request, *args, **kwargs)
 
     def rows(self) -> QuerySet[Membership]:
-        return querysets.members(self.lifecycle)
+        found = querysets.members(self.lifecycle)
+        if self.past.past is None:
+            return found
+        stage = self.request.GET.get("stage", "").replace("\x00", "")
+        return then.members(found, self.lifecycle, self.past.past, stage)
+
+    def context(self) -> dict[str, Any]:
+        return {"past": self.past, "past_more": then.note()}
 
     def seen(self, rows: QuerySet[Membership]) -> QuerySet[Membership]:
         return sight.subjects(rows, self.request.user)

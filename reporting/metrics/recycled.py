@@ -84,7 +84,7 @@ def because(question: Question) -> Sql:
 
 
 BECAUSE = Extra("because", _("Because"), because, CharField())
-BACK = Extra("back_at", _("Came back"), back_at, DateTimeField())
+BACK = Extra("back_at", _("Came back"), back_at, DateTimeField(), later=True)
 
 
 def title(question: Question) -> str:

@@ -38,7 +38,7 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
     lifecycle, notes = addresses.choose(request.GET, lifecycles)
     plan = plans.read(lifecycle)
     assert plan is not None
-    asked = addresses.read(request.GET, plan, funnels.today(now))
+    asked = addresses.read(request.GET, plan, funnels.today(now), now)
     question = asked.question
     with known.entries(question) as then:
         answer = replace(funnels.answer(then), question=question)
@@ -53,7 +53,7 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         "question": question,
         "lifecycle": lifecycle,
         "notes": (*notes, *asked.notes, *asking.known_words(question)),
-        "known": asking.known_choice(question),
+        "past": asking.past_of(request, asked, now),
         "choices": _choices(lifecycles, asked),
         "headline": figures.headline(answer),
         "remarks": [*figures.remarks(answer), *figures.late(answer, late)],
@@ -71,7 +71,7 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         "export_view": addresses.page("report_funnel", question, export="csv"),
         "is_empty": not any(row.balance_end or row.in_flow or row.out_flow for row in answer.everybody.rows),
         "chart_notes": notes_of.within(question.window),
-        "note_form": forms.Note() if rights.may(request.user, "edit") else None,
+        "note_form": forms.Note() if rights.may(request.user, "edit") and not question.past else None,
         "here": request.get_full_path(),
         **_replay(plan.version, now),
     }
