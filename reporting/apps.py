@@ -25,6 +25,7 @@ class ReportingConfig(AppConfig):
             area="reports", label=_("Hand-offs"), url_name="report_handoffs", icon="handshake", order=20
         )
         for label, url_name, icon, order in (
+            (_("Time"), "report_time", "timer", 25),
             (_("Loops"), "report_loops", "refresh-cw", 30),
             (_("Lift"), "report_lift", "trending-up", 35),
             (_("Retention"), "report_retention", "repeat", 40),

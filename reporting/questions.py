@@ -86,6 +86,10 @@ class Question:
         end = installation.midnight(self.window.end, zone)
         return min(end, self.now or installation.midnight(self.today + timedelta(days=1), zone))
 
+    def as_of_day(self, day: date) -> datetime:
+        """The instant at which a day begins."""
+        return installation.midnight(day, installation.zone())
+
     def joined(self) -> Sql:
         """The join that gives each entry its bucket; nothing when nobody is parted."""
         return sql("JOIN ({}) part USING (membership_id)", self.buckets) if self.split else Sql("")

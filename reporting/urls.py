@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from reporting.views import funnel, handoffs, ledger, lift, loops, money, notes, people
+from reporting.views import funnel, handoffs, ledger, lift, loops, money, notes, pace, people
 
 urlpatterns = [
     path("reports/funnel/", funnel.funnel, name="report_funnel"),
     path("reports/hand-offs/", handoffs.page, name="report_handoffs"),
     path("reports/loops/", loops.page, name="report_loops"),
+    path("reports/time/", pace.page, name="report_time"),
     path("reports/lift/", lift.overview, name="report_lift"),
     path("reports/lift/<slug:slug>/", lift.campaign, name="report_lift_campaign"),
     path("reports/lift/<slug:slug>/people/", lift.Assigned.as_view(), name="report_lift_people"),

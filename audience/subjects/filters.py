@@ -266,8 +266,16 @@ class DayFilter(django_filters.DateFilter):
     field_class = Day
 
 
+class OfThoseThatCount(LeftOut):
+    """Of deals: whether their account is left out; one without an account counts."""
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        left_out = Q(account__is_excluded=True)
+        return qs.filter(left_out if value == "yes" else ~left_out) if value else qs
+
+
 class Deals(django_filters.FilterSet):
-    """Deals by word, status, pipeline and stage, owner, product, and the local days on which they were closed."""
+    """Deals by word, status, pipeline and stage, owner, product, and the local days on which they stood or closed."""
 
     q = django_filters.CharFilter(method="with_words", label=_("Search"), help_text=_("Name, account or id"))
     status = django_filters.ChoiceFilter(choices=Deal.Status.choices, label=_("Status"), empty_label=_("Any"))
@@ -276,6 +284,8 @@ class Deals(django_filters.FilterSet):
     owner = OwnerFilter()
     product = ValueFilter("product__name", Product, "name", label=_("Product"))
     within = Within("account_id")
+    open_on = DayFilter(method="open_at_end_of", label=_("Open at the end of"))
+    left_out = OfThoseThatCount()
     closed_from = DayFilter(method="since", label=_("Closed from"))
     closed_to = DayFilter(method="until", label=_("Closed to, that day included"))
 
@@ -287,6 +297,10 @@ class Deals(django_filters.FilterSet):
         text = value.replace("\x00", "").strip()
         by_account = Q(account__in=querysets.find_accounts(Account.objects.all(), text).values("pk"))
         return rows.filter(Q(name__icontains=text) | Q(external_id=text) | by_account) if text else rows
+
+    def open_at_end_of(self, rows: QuerySet[Deal], name: str, value: Any) -> QuerySet[Deal]:
+        end = installation.midnight(value + timedelta(days=1), installation.zone())
+        return rows.filter(Q(closed_at=None) | Q(closed_at__gte=end), opened_at__lt=end)
 
     def since(self, rows: QuerySet[Deal], name: str, value: Any) -> QuerySet[Deal]:
         return rows.filter(closed_at__gte=installation.midnight(value, installation.zone()))

@@ -40,7 +40,9 @@ class Board(pages.ListPage):
         pages.Column("entered_at", gettext_lazy("In it since"), sort="entered_at"),
     )
     counted = ngettext_lazy("%(shown)s member", "%(shown)s members", "count")
-    purpose = gettext_lazy("Who is in which stage now. Drag a card to move somebody, or use its menu or the keyboard.")
+    purpose: Any = gettext_lazy(
+        "Who is in which stage now. Drag a card to move somebody, or use its menu or the keyboard."
+    )
     default_sort = board.NEWEST
     parameters = ("column", *past.PARAMETERS)  # the one that a phone shows, and as of when
     file_name = "board"

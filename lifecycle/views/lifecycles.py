@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -13,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
+from django_filters import FilterSet
 
 from audience.subjects import sight
 from kit import pages, panels, past, progress, rights
@@ -170,8 +172,8 @@ class Members(pages.ListPage):
     """Who is, or was, in a lifecycle, and where."""
 
     queryset = Membership.objects.all()
-    filterset_class = filters.Members
-    columns = (
+    filterset_class: type[FilterSet] | None = filters.Members
+    columns: Sequence[pages.Column] = (
         pages.Column(
             "subject",
             gettext_lazy("Who"),
@@ -184,14 +186,14 @@ class Members(pages.ListPage):
         pages.Column("pass_number", gettext_lazy("Pass"), sort="pass_number", align="end"),
     )
     counted = ngettext_lazy("%(shown)s membership", "%(shown)s memberships", "count")
-    purpose = gettext_lazy("One row for each pass of each subject through this lifecycle.")
+    purpose: Any = gettext_lazy("One row for each pass of each subject through this lifecycle.")
     default_sort = "-entered_at"
     file_name = "members"
     empty_title = gettext_lazy("Nobody here")
     empty_text = gettext_lazy("Nobody is in this part of the lifecycle.")
     empty_icon = "users"
     template_name = "lifecycle/members.html"
-    parameters = past.PARAMETERS
+    parameters: Sequence[str] = past.PARAMETERS
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         self.lifecycle = get_object_or_404(Lifecycle, slug=kwargs["slug"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from reporting import metrics
 from reporting.figures import Figure, Table
-from reporting.metrics import CampaignMetric, CustomerMetric, Metric
+from reporting.metrics import CampaignMetric, CustomerMetric, DealMetric, Metric
 
 Remark = tuple[Figure, str]
 
@@ -50,6 +50,6 @@ class Sheet:
     footnotes: Sequence[str] = field(default_factory=tuple)
 
     @property
-    def formulas(self) -> list[Metric | CustomerMetric | CampaignMetric]:
+    def formulas(self) -> list[Metric | CustomerMetric | CampaignMetric | DealMetric]:
         """The metrics whose definitions the page prints."""
         return [metrics.find(name) for name in self.metrics]

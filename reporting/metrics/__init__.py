@@ -3,34 +3,42 @@
 A metric's module docstring is what the page prints; `METRIC` registers it. `people(question, part)` selects the ids of
 the `StageEntry` rows (or, where `unit` says so, of the memberships) that the figure counts, so that a figure and the
 length of its list are one statement apart at most. Metrics of `CUSTOMERS` are about customers and their money, those of
-`CAMPAIGNS` about what campaigns led to.
+`CAMPAIGNS` about what campaigns led to, those of `DEALS` about deals.
 """
 
 from reporting.metrics import (
     acceptance,
     accepted_so_fast,
+    age,
     attainment,
     balance,
     cohort_conversion,
     concentration,
+    cumulative_time,
     detoured_wins,
     excluded,
     first_and_repeat,
+    first_touch,
     in_flow,
+    latest_time,
     lift,
     lift_in_money,
+    onward,
     out_flow,
     period_conversion,
+    pipeline_velocity,
     recorded_late,
     recurring,
     recycled,
     renewals,
+    survival,
+    throughput,
     time_in_stage,
     time_to_accept,
     time_until_return,
     velocity,
 )
-from reporting.metrics.metric import CampaignMetric, CustomerMetric, Metric
+from reporting.metrics.metric import CampaignMetric, CustomerMetric, DealMetric, Metric
 
 ALL: dict[str, Metric] = {
     module.METRIC.name: module.METRIC
@@ -51,6 +59,13 @@ ALL: dict[str, Metric] = {
         detoured_wins,
         first_and_repeat,
         recorded_late,
+        throughput,
+        age,
+        survival,
+        onward,
+        latest_time,
+        cumulative_time,
+        first_touch,
         excluded,
     )
 }
@@ -63,11 +78,16 @@ CUSTOMERS: dict[str, CustomerMetric] = {
 CAMPAIGNS: dict[str, CampaignMetric] = {module.METRIC.name: module.METRIC for module in (lift, lift_in_money)}
 
 
-def find(name: str) -> Metric | CustomerMetric | CampaignMetric:
+DEALS: dict[str, DealMetric] = {module.METRIC.name: module.METRIC for module in (pipeline_velocity,)}
+
+
+def find(name: str) -> Metric | CustomerMetric | CampaignMetric | DealMetric:
     """A metric by its name. Raises KeyError."""
     if name in ALL:
         return ALL[name]
+    if name in DEALS:
+        return DEALS[name]
     return CUSTOMERS[name] if name in CUSTOMERS else CAMPAIGNS[name]
 
 
-__all__ = ["ALL", "CAMPAIGNS", "CUSTOMERS", "CampaignMetric", "CustomerMetric", "Metric", "find"]
+__all__ = ["ALL", "CAMPAIGNS", "CUSTOMERS", "DEALS", "CampaignMetric", "CustomerMetric", "DealMetric", "Metric", "find"]

@@ -113,6 +113,18 @@ class CustomerMetric:
         return {name: (row[2 * i], int(row[2 * i + 1])) for i, name in enumerate(self.parts)}
 
 
+# ---- figures about deals ----
+
+
+@dataclass(frozen=True)
+class DealMetric:
+    """A number out of deals; the lists behind its terms are those of deals."""
+
+    name: str
+    label: Text
+    definition: Text
+
+
 # ---- figures about campaigns ----
 
 

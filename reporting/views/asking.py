@@ -39,7 +39,7 @@ def past_of(request: HttpRequest, asked: Asked, now: datetime) -> past.Wish:
 
 def known_words(question: Question) -> list[str]:
     """What to bear in mind when the figures are not those known now."""
-    if question.known is None:
+    if question.known is None or question.past is not None:  # of a past day tells the banner
         return []
     words = _(
         "As known when %(day)s began: moves that were written later are in none of these figures, and history that was "

@@ -209,6 +209,10 @@ SHOWN_ON: dict[str, tuple[str, Any]] = {
         ("report_handoffs", gettext_lazy("Hand-offs")),
     ),
     **dict.fromkeys(
+        ("throughput", "age", "survival", "onward", "latest_time", "cumulative_time", "first_touch"),
+        ("report_time", gettext_lazy("Time")),
+    ),
+    **dict.fromkeys(
         ("recycled", "time_until_return", "detoured_wins", "first_and_repeat"), ("report_loops", gettext_lazy("Loops"))
     ),
 }
@@ -217,7 +221,7 @@ SHOWN_ON: dict[str, tuple[str, Any]] = {
 def _report(shown: Figure) -> tuple[str, str]:
     """The step of the breadcrumbs that leads back to the report, which asks the same question."""
     name, label = SHOWN_ON.get(shown.metric.name, ("report_funnel", gettext_lazy("Funnel")))
-    more = {"stage": shown.question.stage} if name == "report_handoffs" else {}
+    more = {"stage": shown.question.stage} if name in ("report_handoffs", "report_time") else {}
     return str(label), addresses.page(name, shown.question, **more)
 
 
