@@ -44,13 +44,13 @@ class Curve:
 
     def survival(self, day: int) -> float | None:
         """The share that lasts longer than a day; None where nothing was observed so long."""
-        if not self.of or day > self.reach:
+        if not self._is_seen(day):
             return None
         return self._before(day).survival
 
     def interval(self, day: int) -> Interval | None:
         """95 % round it; None where it is 1 or 0 and Greenwood's formula says nothing, and where there is no share."""
-        if not self.of or day > self.reach:
+        if not self._is_seen(day):
             return None
         step = self._before(day)
         if not 0 < step.survival < 1:
@@ -61,7 +61,7 @@ class Curve:
 
     def incidence(self, cause: str, day: int) -> float | None:
         """The share that has ended by a cause up to a day, that day included; None as for survival."""
-        if not self.of or day > self.reach:
+        if not self._is_seen(day):
             return None
         return self._before(day).incidence.get(cause, 0.0)
 
@@ -77,6 +77,10 @@ class Curve:
     def reached(self, cause: str, share: float = 0.5) -> int | None:
         """The first day by which this share has ended by a cause; None when that was not reached."""
         return next((step.day for step in self.steps if step.incidence.get(cause, 0.0) >= share - 1e-12), None)
+
+    def _is_seen(self, day: int) -> bool:
+        """Something was observed so long; or everything had ended, behind which nothing changes."""
+        return bool(self.of) and (day <= self.reach or self._before(day).survival < 1e-12)
 
     def _before(self, day: int) -> Step:
         found = Step(0, self.of, {}, 1.0, 0.0, {})

@@ -23,4 +23,4 @@ def register_all() -> None:
     registry.holder(
         models.BulkMember, "moves of many", personal=("why",), whose=OF_MEMBERSHIP.format("lifecycle_bulkmember")
     )
-    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition)
+    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition, models.UsualStay)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from kit import deadletters
+from kit import deadletters, periodic
 from kit.deadletters import DeadLetter
 from kit.models import User
 from kit.sql import Sql, rows, sql
-from lifecycle import live
+from lifecycle import live, stalled
 from lifecycle.models import Version
 
 
@@ -59,3 +59,11 @@ STOPPED_RULES = deadletters.Kind(
 def register_all() -> None:
     """Name what lifecycles have to tell; `AppConfig.ready` calls it."""
     deadletters.register(STOPPED_RULES)
+    periodic.register(
+        "measure_stays",
+        _("How long stays last"),
+        _("In how many days nine of ten left each stage is measured; whoever is there longer may be stuck."),
+        task="lifecycle.tasks.measure_stays",
+        every=timedelta(days=1),
+        run=stalled.measure,
+    )

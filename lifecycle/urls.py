@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from lifecycle.views import board, lifecycles, memberships
+from lifecycle.views import board, lifecycles, memberships, stalled
 
 urlpatterns = [
     path("lifecycles/", lifecycles.lifecycles, name="lifecycles"),
@@ -11,6 +11,9 @@ urlpatterns = [
     path("lifecycles/moves/<int:pk>/undo/", board.bulk_undo, name="bulk_undo"),
     path("lifecycles/<slug:slug>/", lifecycles.lifecycle, name="lifecycle"),
     path("lifecycles/<slug:slug>/members/", lifecycles.Members.as_view(), name="lifecycle_members"),
+    path("lifecycles/<slug:slug>/stalled/", stalled.Stalled.as_view(), name="lifecycle_stalled"),
+    path("lifecycles/<slug:slug>/stalled/counts/", stalled.counts, name="lifecycle_stalled_counts"),
+    path("lifecycles/<slug:slug>/stalled/segment/", stalled.segment, name="lifecycle_stalled_segment"),
     path("lifecycles/<slug:slug>/board/", board.Board.as_view(), name="lifecycle_board"),
     path("lifecycles/<slug:slug>/board/move/", board.MoveMany.as_view(), name="lifecycle_board_move"),
     path(

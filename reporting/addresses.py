@@ -27,7 +27,8 @@ LONGEST_WITHIN = 3650
 # What an address of a figure may say; everything else on its page belongs to the list.
 PARAMETERS = (
     "lifecycle", "window", "was", "from", "to", "within", "split", "bucket", "bucket_empty",
-    "metric", "part", "stage", "target", "order", "moment", "direction", "reason", "reason_empty", "speed", "known",
+    "metric", "part", "stage", "target", "order", "moment", "direction", "reason", "reason_empty", "detour", "speed",
+    "known",
     *past.PARAMETERS,
 )  # fmt: skip
 
@@ -132,6 +133,7 @@ def read_figure(
         directions=tuple(Direction(name) for name in [_one_of(reading, "direction", Direction.values)] if name),
         bucket=_bucket(reading, asked.question.split),
         reason=reason(given),
+        detour=_stage(reading, plan, "detour"),
         speed=_one_of(reading, "speed", Speed.values),
     )
     _refuse_incomplete(metric, question)
@@ -151,6 +153,7 @@ def people(question: Question, metric: str, part: str = FIGURE) -> str:
         "direction": "".join(question.directions[:1]),
         "reason": question.reason or "",
         "reason_empty": "1" if question.reason == "" else "",
+        "detour": question.detour,
         "speed": question.speed,
     }
     if question.split and question.bucket is not None:

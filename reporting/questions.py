@@ -18,7 +18,8 @@ class Question:
 
     `today` is the local day on which it is asked; `within` the days a cohort is given (None: any time since);
     `bucket` one value of `split` (empty: the unknown; None: everybody). `reason` keeps to moves made for that reason
-    (empty: none given; None: whatever the reason), `speed` to hand-offs accepted so fast. `now` is the instant of
+    (empty: none given; None: whatever the reason), `detour` to those that led to it, `speed` to hand-offs accepted so
+    fast. `now` is the instant of
     asking, for what may be late. `table` holds the entries: all, or those that had happened when the day `past` began,
     and were known when `known` did. Made by `ask`.
     """
@@ -36,6 +37,7 @@ class Question:
     moment: str = ""
     directions: tuple[Direction, ...] = ()
     reason: str | None = None
+    detour: str = ""
     speed: str = ""
     now: datetime | None = None
     known: date | None = None

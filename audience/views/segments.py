@@ -27,7 +27,7 @@ from audience.segments import stays
 from audience.subjects import filters, names, sight
 from audience.views import accounts, people
 from audience.views.conditions import counted
-from kit import installation, pages, past, progress, reading, rights
+from kit import installation, pages, panels, past, progress, reading, rights
 from kit.audit import asker
 from kit.sql import Sql, sql, value
 
@@ -109,6 +109,7 @@ def segment(request: HttpRequest, slug: str) -> HttpResponse:
         "users": segments.users(found),
         "job": found.job,
         "progress": progress.of(found.job, now) if found.job else None,
+        "panels": panels.draw("segment", found, request, now),
         "would_leave": segments.would_leave(found, at=now + live.INSTANT) if found.held_back_at else None,
         "since_view": f"?first={first}&what=",
         "title": found.name,

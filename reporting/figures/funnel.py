@@ -164,6 +164,33 @@ def durations(answer: Funnel) -> Table:
     return Table(heads, [Line(row.place.name, _durations(answer, row)) for row in rows])
 
 
+def compared(answer: Funnel, other: Funnel) -> Table:
+    """Stage by stage the flows, the step on and the time of two spans of the same length, the later one first."""
+    heads = [_("Stage"), _("In"), _("before"), _("Out"), _("before"), _("First entries"), _("before"),
+             _("To the next or later"), _("before"), _("Days to the next: median"), _("before")]  # fmt: skip
+    before = {row.place.slug: row for row in other.everybody.rows}
+    lines = []
+    for row in answer.everybody.rows:
+        pairs = zip(_comparable(answer, row), _comparable(other, before[row.place.slug]), strict=True)
+        lines.append(Line(row.place.name, [figure for pair in pairs for figure in pair], _remark(row)))
+    return Table(heads, lines)
+
+
+def _comparable(answer: Funnel, row: Row) -> list[Figure]:
+    question, onward = _everybody(answer), answer.plan.next(row.place.slug)
+    at = question.about(stage=row.place.slug)
+    figures = [counted(at, "in_flow", row.in_flow), counted(at, "out_flow", row.out_flow)]
+    if not row.place.position:
+        return [*figures, NOTHING, NOTHING, NOTHING]
+    first = counted(at.about(target=row.place.slug), "cohort_conversion", row.entered - row.unfinished)
+    if onward is None:
+        return [*figures, first, NOTHING, NOTHING]
+    to = at.about(target=onward.slug)
+    speed = row.to_next
+    return [*figures, first, share(to, "cohort_conversion", row.next_step),
+            days(to, "velocity", speed, speed.median if speed else None)]  # fmt: skip
+
+
 def split(answer: Funnel, *, all_of_them: bool = False) -> Table | None:
     """Each bucket's way along the success path, the largest first, and everybody; None when nobody is parted."""
     question, success = answer.question, answer.plan.success

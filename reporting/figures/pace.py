@@ -26,7 +26,7 @@ METRICS = (
     "throughput", "velocity", "age", "survival", "onward", "latest_time", "cumulative_time", "first_touch",
     "pipeline_velocity",
 )  # fmt: skip
-AFTER = (7, 30, 90, 180)  # days at which a curve is read
+AFTER = (7, 30, 90)  # days at which a curve is read
 WITHIN = 90
 TICKS = 5  # of a drawn curve
 
@@ -224,11 +224,10 @@ def _share(question: Question, told: Curve, day: int) -> Figure:
     if share is None:
         return NOTHING
     bounds = told.interval(day)
-    note = _("%(n)s at risk") % {"n": writing.number(told.at_risk(day))}
+    note = ""
     if bounds:
-        note = _("%(low)s to %(high)s; %(note)s") % {
-            "low": writing.percent(bounds.low, 0), "high": writing.percent(bounds.high, 0), "note": note,
-        }  # fmt: skip
+        ends = {"low": writing.percent(bounds.low, 0), "high": writing.percent(bounds.high, 0)}
+        note = _("%(low)s to %(high)s") % ends
     door = counted(question, "survival", told.of, note=note)
     return replace(door, text=writing.percent(share), value=share, of=told.of, interval=bounds)
 

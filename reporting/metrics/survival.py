@@ -37,11 +37,11 @@ METRIC = Metric(
     name="survival",
     label=_("Still there after so many days"),
     definition=_(
-        "Of the stays that began in the window, the share that lasts longer than so many days; open stays count so far "
-        "as seen. The product-limit estimate of Kaplan and Meier: whoever is still there counts for as long as they "
-        "have been, no longer. The median is the first day behind which no more than half last; “not reached” is an "
-        "answer. At risk: who lasted at least so long. Counted in local days between the two facts, of open stays to "
-        "the day of asking."
+        "Of the stays that began in the window, the share that lasts longer than so many days; open stays count so "
+        "far as seen. The product-limit estimate of Kaplan and Meier: whoever is still there counts for as long as "
+        "they have been, no longer. The median is the first day behind which no more than half last; “not reached” "
+        "is an answer. At risk: who lasted at least so long. Counted in local days between the two facts, of open "
+        "stays to the day of asking."
     ),
     people=people,
     title=title,

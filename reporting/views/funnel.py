@@ -19,6 +19,7 @@ from reporting import notes as notes_of
 from reporting.figures import counted
 from reporting.figures import funnel as figures
 from reporting.metrics import recorded_late
+from reporting.questions import Question
 from reporting.views import asking
 
 
@@ -43,6 +44,7 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
     with known.entries(question) as then:
         answer = replace(funnels.answer(then), question=question)
         late = recorded_late.by_stage(then.about(split=None))
+        other = _compared(request, then, question)
     if request.GET.get("export") == "csv":
         heads, lines = figures.as_rows(answer)
         return exports.download(request, f"funnel-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
@@ -61,6 +63,8 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         "ledger": figures.ledger(answer),
         "conversions": figures.conversions(answer),
         "durations": figures.durations(answer),
+        "compared": figures.compared(answer, other) if other else None,
+        "compared_with": other.window if other else None,
         "split": figures.split(answer),
         "steps": figures.steps(answer),
         "last_day": writing.day(question.window.last),
@@ -78,6 +82,16 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
     return pages.part(request, "funnel", "reporting/_funnel.html", "reporting/funnel.html", context)
 
 
+def _compared(request: HttpRequest, then: Question, question: Question) -> funnels.Funnel | None:
+    """The funnel of the span that the address compares with; over the same entries."""
+    asked = request.GET.get("compare", "")
+    if asked not in windows.Compared.values:
+        return None
+    window = question.window.before(asked)
+    answer = funnels.answer(then.about(window=window, split=None))
+    return replace(answer, question=question.about(window=window, split=None))
+
+
 def _choices(lifecycles: list[Lifecycle], asked: addresses.Asked) -> dict[str, Any]:
     question = asked.question
     within = [(days, _("within %(days)s days") % {"days": days}) for days in addresses.WITHIN]
@@ -86,6 +100,7 @@ def _choices(lifecycles: list[Lifecycle], asked: addresses.Asked) -> dict[str, A
     return {
         "lifecycles": [(lifecycle.slug, lifecycle.name) for lifecycle in lifecycles],
         "windows": windows.Preset.choices,
+        "compare": windows.Compared.choices,
         "window": asked.preset,
         "within": within,
         "splits": [(split.name, split.label) for split in splits.offered(question.plan.lifecycle.of)],

@@ -208,12 +208,14 @@ SHOWN_ON: dict[str, tuple[str, Any]] = {
         ("acceptance", "attainment", "time_to_accept", "accepted_so_fast"),
         ("report_handoffs", gettext_lazy("Hand-offs")),
     ),
+    "corrections": ("ledger", gettext_lazy("Ledger")),
     **dict.fromkeys(
         ("throughput", "age", "survival", "onward", "latest_time", "cumulative_time", "first_touch"),
         ("report_time", gettext_lazy("Time")),
     ),
     **dict.fromkeys(
-        ("recycled", "time_until_return", "detoured_wins", "first_and_repeat"), ("report_loops", gettext_lazy("Loops"))
+        ("recycled", "time_until_return", "detoured_wins", "detour_value", "neglect", "first_and_repeat"),
+        ("report_loops", gettext_lazy("Loops")),
     ),
 }
 

@@ -61,6 +61,7 @@ TAKES = {
     "lifecycle_start": "edit", "lifecycle_preview": "edit", "lifecycle_publish": "edit", "lifecycle_discard": "edit",
     "lifecycle_resume": "edit",
     "membership_move": "move", "movement_undo": "move",
+    "lifecycle_stalled": SIGNED_IN, "lifecycle_stalled_counts": SIGNED_IN, "lifecycle_stalled_segment": "edit",
     "lifecycle_board": SIGNED_IN, "lifecycle_board_column": SIGNED_IN, "lifecycle_board_move": "move",
     "bulk_move": SIGNED_IN, "bulk_undo": "move",
     "scoring_models": SIGNED_IN, "scoring_model": SIGNED_IN, "scoring_scores": SIGNED_IN, "scoring_matrix": SIGNED_IN,

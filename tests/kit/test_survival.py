@@ -41,6 +41,7 @@ def test_without_open_ones_the_incidence_is_the_plain_share():
     assert told.incidence("on", 4) == pytest.approx(0.3) and told.incidence("on", 9) == pytest.approx(0.4)
     assert told.incidence("out", 9) == pytest.approx(0.6) and told.survival(9) == pytest.approx(0)
     assert told.interval(9) is None
+    assert told.survival(100) == pytest.approx(0) and told.incidence("out", 100) == pytest.approx(0.6)
 
 
 def test_nothing_observed_tells_nothing_and_all_open_tells_no_median():
