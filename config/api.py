@@ -38,7 +38,7 @@ from kit.api.jobs import Jobs
 from kit.api.views import Resource
 from lifecycle.api.lifecycles import Lifecycles, Stages, Versions
 from lifecycle.api.memberships import Memberships, Movements
-from reporting.api.funnel import FunnelReport, HandOffReport, LoopReport
+from reporting.api.funnel import FunnelReport, HandOffReport, LoopReport, TimeReport
 from reporting.api.ledger import LedgerReport
 from reporting.api.money import ConcentrationReport, LiftReport, RetentionReport
 from reporting.api.people import Customers, FigurePeople, LiftPeople
@@ -95,6 +95,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "reports/funnel": FunnelReport,
     "reports/hand-offs": HandOffReport,
     "reports/loops": LoopReport,
+    "reports/time": TimeReport,
     "reports/retention": RetentionReport,
     "reports/concentration": ConcentrationReport,
     "reports/lift": LiftReport,

@@ -16,7 +16,7 @@ from kit.api import etags
 from kit.api.problems import Problem
 from kit.api.serializers import Instant
 from lifecycle.models import Lifecycle
-from reporting import addresses, freshness, handoffs, known, loops, notes, plans, windows
+from reporting import addresses, freshness, handoffs, known, loops, notes, pace, plans, windows
 from reporting import funnel as funnels
 from reporting.api.figures import (
     COUNT,
@@ -35,6 +35,7 @@ from reporting.figures import counted
 from reporting.figures import funnel as figures
 from reporting.figures import handoffs as handoff_figures
 from reporting.figures import loops as loop_figures
+from reporting.figures import pace as pace_figures
 from reporting.metrics import recorded_late
 from reporting.plans import Plan
 from reporting.questions import Question
@@ -269,4 +270,24 @@ class LoopReport(LifecycleReport):
         with known.entries(question) as then:
             answer = replace(loops.answer(then, cuts), question=question)
         told = self.about(question) | {"stage": stage.slug} | self.told(loop_figures.sheet(answer))
+        return etags.answer(request, told)
+
+
+class TimeReport(LifecycleReport):
+    """How fast people move on, where they wait longest, and who waits still."""
+
+    known = ("lifecycle", "stage", "window", "from", "to", "known", *past.PARAMETERS)
+
+    @extend_schema(responses=StageSheet, parameters=[LIFECYCLE, STAGE, *WINDOW, *PAST])
+    def list(self, request: Request) -> Response:
+        """Read pace, survival with open stays and what ends them, with one stage looked at closely; money per day."""
+        given = self.asked()
+        found = [(each, plan) for each in plans.readable() if (plan := plans.read(each)) and pace.offered(plan)]
+        plan = self.plan(given, found)
+        stage, unknown = addresses.stage_of(given, pace.offered(plan))
+        self.understood(unknown)
+        question = self.question(given, plan).about(stage=stage.slug)
+        with known.entries(question) as then:
+            answer = replace(pace.answer(then), question=question)
+        told = self.about(question) | {"stage": stage.slug} | self.told(pace_figures.sheet(answer))
         return etags.answer(request, told)

@@ -25,7 +25,7 @@ from reporting.figures import (
     share,
 )
 from reporting.funnel import Body, Bucket, Funnel, Row
-from reporting.metrics import balance
+from reporting.metrics import balance, subjects
 from reporting.metrics.cohort_conversion import UNFINISHED, Order
 from reporting.metrics.time_in_stage import NEGATIVE
 from reporting.plans import Direction
@@ -131,6 +131,18 @@ def ledger(answer: Funnel) -> Table:
     ways = [way for way in Direction if any(row.out_by.get(way) for row in rows)]
     heads = [_("Stage"), _("At the start"), _("In"), _("Out"), _("At the end"), *(str(way.label) for way in ways)]
     return Table(heads, [Line(row.place.name, _ledger(answer, row, ways), _remark(row)) for row in rows])
+
+
+def of_subjects(answer: Funnel, told: Mapping[tuple[str, str], int]) -> Table:
+    """The same of different subjects, each once."""
+    question, parts = _everybody(answer), subjects.PARTS
+    heads = [_("Stage"), _("At the start"), _("In"), _("Out"), _("At the end")]
+    lines = []
+    for row in answer.everybody.rows:
+        at, slug = question.about(stage=row.place.slug), row.place.slug
+        figures = [counted(at, "subjects", told.get((slug, part), 0), part) for part in parts]
+        lines.append(Line(row.place.name, figures, _remark(row)))
+    return Table(heads, lines)
 
 
 def conversions(answer: Funnel) -> Table:

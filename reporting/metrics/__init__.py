@@ -34,6 +34,7 @@ from reporting.metrics import (
     recurring,
     recycled,
     renewals,
+    subjects,
     survival,
     throughput,
     time_in_stage,
@@ -72,6 +73,7 @@ ALL: dict[str, Metric] = {
         latest_time,
         cumulative_time,
         first_touch,
+        subjects,
         excluded,
     )
 }

@@ -18,9 +18,11 @@ from reporting import funnel as funnels
 from reporting import notes as notes_of
 from reporting.figures import counted
 from reporting.figures import funnel as figures
-from reporting.metrics import recorded_late
+from reporting.metrics import recorded_late, subjects
 from reporting.questions import Question
 from reporting.views import asking
+
+SUBJECTS = "subjects"  # instead of memberships, in the table of flows
 
 
 @require_GET
@@ -45,6 +47,7 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         answer = replace(funnels.answer(then), question=question)
         late = recorded_late.by_stage(then.about(split=None))
         other = _compared(request, then, question)
+        distinct = _subjects(request, then)
     if request.GET.get("export") == "csv":
         heads, lines = figures.as_rows(answer)
         return exports.download(request, f"funnel-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
@@ -63,6 +66,8 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         "ledger": figures.ledger(answer),
         "conversions": figures.conversions(answer),
         "durations": figures.durations(answer),
+        "of_subjects": figures.of_subjects(answer, distinct) if distinct else None,
+        "counts_subjects": request.GET.get("count") == SUBJECTS,
         "compared": figures.compared(answer, other) if other else None,
         "compared_with": other.window if other else None,
         "split": figures.split(answer),
@@ -80,6 +85,13 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         **_replay(plan.version, now),
     }
     return pages.part(request, "funnel", "reporting/_funnel.html", "reporting/funnel.html", context)
+
+
+def _subjects(request: HttpRequest, then: Question) -> dict[tuple[str, str], int]:
+    """The different subjects behind balances and flows, where the address asks for them."""
+    if request.GET.get("count") != SUBJECTS:
+        return {}
+    return subjects.by_stage(then.about(split=None), [place.slug for place in then.plan.places])
 
 
 def _compared(request: HttpRequest, then: Question, question: Question) -> funnels.Funnel | None:

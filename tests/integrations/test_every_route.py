@@ -100,6 +100,7 @@ TAKES = {
     "DELETE import-schedules/{pk}/": "imports:write edit", "POST import-schedules/{pk}/start/": "imports:write edit",
     "POST import-schedules/{pk}/pause/": "imports:write edit", "POST import-schedules/{pk}/resume/": "imports:write edit",
     "GET reports/funnel/": "reports:read", "GET reports/hand-offs/": "reports:read", "GET reports/loops/": "reports:read",
+    "GET reports/time/": "reports:read",
     "GET reports/retention/": "reports:read", "GET reports/concentration/": "reports:read",
     "GET reports/lift/": "reports:read", "GET reports/lift/{slug}/": "reports:read",
     "GET reports/lift/{slug}/people/": "reports:read", "GET reports/ledger/": "reports:read",

@@ -41,7 +41,7 @@ OF_EVERYBODY = {
     "title-rules", "segments", "conditions", "imports", "import-mappings", "import-schedules", "readiness",
     "best-customers",
     *(f"reports/{each}" for each in (
-        "funnel", "hand-offs", "loops", "retention", "concentration", "lift", "ledger")),
+        "funnel", "hand-offs", "time", "loops", "retention", "concentration", "lift", "ledger")),
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages", "scoring-models",
     "scoring-models/<slug:model>/versions", "campaigns", "campaigns/<slug:campaign>/versions",
 }  # fmt: skip
