@@ -149,9 +149,10 @@ def page(subject: Person | Account, wanted: Wanted, before: Cursor | None = None
     return Page(_items(subject, keys, wanted.known), keys[-1] if len(found) > size else None)
 
 
-def choices(subject: Person | Account) -> Choices:
-    """What to choose among, out of the newest activities of the subject."""
-    newest = [_next(branch, None, FACETS_FROM) for branch in _activities(subject, Wanted(), None, FACETS_FROM)]
+def choices(subject: Person | Account, before: Cursor | None = None, known: datetime | None = None) -> Choices:
+    """What to choose among, out of the newest activities of the subject, before a place if there is one."""
+    branches = _activities(subject, Wanted(known=known), before, FACETS_FROM)
+    newest = [_next(branch, before, FACETS_FROM) for branch in branches]
     pairs = rows(
         sql(
             "SELECT DISTINCT kind_id, channel FROM audience_activity WHERE id IN (SELECT id FROM ({}) told)",

@@ -133,8 +133,9 @@ def told(
     `then`: only what had happened by a past day, and was known; nothing of it can be taken back there.
     """
     asked, notes = request.GET, []
-    choices = timeline.choices(subject) if with_choices else None
     known = then.known if then else None
+    begin = timeline.behind(then.at) if then else None
+    choices = timeline.choices(subject, begin, known) if with_choices else None
     wanted = timeline.Wanted(asked.get("kind", "").strip()[:64], asked.get("channel", "").strip()[:32], known)
     if "\x00" in wanted.kind + wanted.channel:
         wanted = timeline.Wanted(known=known)
@@ -145,8 +146,8 @@ def told(
     if asked.get("before") and before is None:
         notes.append(_("The place in the timeline was not understood; this is its beginning."))
     first = before is None
-    if then is not None:
-        before = min(before or timeline.behind(then.at), timeline.behind(then.at), key=lambda each: each.at)
+    if begin is not None:
+        before = min(before or begin, begin, key=lambda each: each.at)
     page = _seen(timeline.page(subject, wanted, before), request.user)
     if then is not None:
         page = replace(page, items=[replace(item, by_hand=0, standing=0) for item in page.items])
