@@ -98,7 +98,8 @@ def told(slug: str, ask: Ask) -> Sql:
             SELECT calendar.* FROM (SELECT min(since) AS first FROM here) span CROSS JOIN LATERAL {} calendar
         ), stay AS (
             SELECT here.*, usual.days AS usual, COALESCE({} > usual.days, false) AS is_long,
-                   COALESCE({} - {} >= own.limit_hours * {}, false) AS is_late
+                   CASE WHEN own.limit_hours IS NULL THEN false  -- who has no limit costs no look at the calendar
+                        ELSE {} - {} >= own.limit_hours * {} END AS is_late
             FROM here CROSS JOIN calendar LEFT JOIN usual USING (stage) LEFT JOIN ({}) own USING (stage)
         )
         SELECT stay.*, quiet.is_quiet, COALESCE(quiet.is_quiet, false) AS value

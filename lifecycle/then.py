@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
@@ -14,10 +15,12 @@ from audience.conditions.moment import Moment
 from audience.models import Account
 from kit import installation
 from kit.past import Past
-from kit.sql import Sql, dicts, rows, sql
+from kit.sql import Sql, dicts, rows, run, sql
 from lifecycle import board
 from lifecycle.board import FIRST, NEWEST, Card, Column, Figures
 from lifecycle.models import Lifecycle, Membership, Stage, Version
+
+THERE = Sql("places_then")  # of one request
 
 
 def places(lifecycle: Lifecycle, then: Past) -> Sql:
@@ -79,21 +82,26 @@ def columns(version: Version, found: QuerySet[Membership], then: Past, *, sort: 
         places(version.lifecycle, then),
         Sql(text, params),
     )
-    figures = _figures(there, version.lifecycle.of, then)
-    made = [Column(stage, figures.pop(stage.slug, Figures())) for stage in board.stages_of(version)]
-    former = Stage.objects.filter(version__lifecycle=version.lifecycle, slug__in=figures).order_by("slug", "-version")
-    made += [Column(stage, figures[stage.slug]) for stage in former.distinct("slug")]
-    _fill(made, there, then, version.lifecycle.of, sort)
+    of = version.lifecycle.of
+    with transaction.atomic():  # found once, for the figures and the cards
+        run(sql("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}", THERE, there))
+        figures = _figures(of, then)
+        made = [Column(stage, figures.pop(stage.slug, Figures())) for stage in board.stages_of(version)]
+        former = Stage.objects.filter(version__lifecycle=version.lifecycle, slug__in=figures)
+        former = former.order_by("slug", "-version").distinct("slug")
+        made += [Column(stage, figures[stage.slug]) for stage in former]
+        _fill(made, then, of, sort)
+        run(sql("DROP TABLE {}", THERE))
     return made
 
 
-def _figures(there: Sql, of: str, then: Past) -> dict[str, Figures]:
+def _figures(of: str, then: Past) -> dict[str, Figures]:
     told = dicts(
         sql(
             """
-            WITH there AS MATERIALIZED ({}), held AS MATERIALIZED (
+            WITH held AS MATERIALIZED (
                 SELECT there.slug, there.id, deal.deal_id, deal.amount, deal.is_ours
-                FROM ({}) deal JOIN there USING (subject_id)
+                FROM ({}) deal JOIN {} there USING (subject_id)
             ), valued AS (
                 SELECT slug, sum(amount) FILTER (WHERE is_ours) AS amount, count(*) FILTER (WHERE is_ours) AS deals,
                        count(*) FILTER (WHERE NOT is_ours) AS others
@@ -101,11 +109,12 @@ def _figures(there: Sql, of: str, then: Past) -> dict[str, Figures]:
             ), holders AS (SELECT slug, count(DISTINCT id) AS with_deal FROM held GROUP BY 1)
             SELECT counted.slug, counted.count, coalesce(amount, 0)::bigint AS amount, coalesce(deals, 0) AS deals,
                    coalesce(others, 0) AS others, coalesce(with_deal, 0) AS with_deal
-            FROM (SELECT slug, count(*) AS count FROM there GROUP BY 1) counted
+            FROM (SELECT slug, count(*) AS count FROM {} there GROUP BY 1) counted
             LEFT JOIN valued USING (slug) LEFT JOIN holders USING (slug)
             """,
-            there,
             board.open_deals(of, installation.get("currency"), was_open(then)),
+            THERE,
+            THERE,
         )
     )
     return {row.pop("slug"): Figures(**row) for row in told}
@@ -125,7 +134,7 @@ def was_open(then: Past) -> Sql:
     return sql("{} AND NOT (deal.closed_at IS NOT NULL AND deal.closed_at < {} AND {})", opened, then.at, closing)
 
 
-def _fill(made: Iterable[Column], there: Sql, then: Past, of: str, sort: str) -> None:
+def _fill(made: Iterable[Column], then: Past, of: str, sort: str) -> None:
     """The first cards of every column that shows some."""
     wide = {column.stage.slug: column for column in made if not column.is_slim and column.figures.count}
     if not wide:
@@ -135,11 +144,11 @@ def _fill(made: Iterable[Column], there: Sql, then: Past, of: str, sort: str) ->
         sql(
             """SELECT slug, id, entered_at FROM (
                    SELECT there.*, row_number() OVER (PARTITION BY slug ORDER BY entered_at {}, id {}) AS place
-                   FROM ({}) there WHERE slug = ANY ({})
+                   FROM {} there WHERE slug = ANY ({})
                ) numbered WHERE place <= {} ORDER BY place""",
             newest,
             newest,
-            there,
+            THERE,
             list(wide),
             FIRST,
         )
