@@ -260,7 +260,7 @@ def _drawn(answer: Pace, told: Curve) -> dict[str, Any]:
         below = upper
     return {
         "bands": bands,
-        "ticks": [{"day": writing.number(reach * n // TICKS), "x": f"{n / TICKS * 100:.0f}"} for n in range(TICKS + 1)],
+        "ticks": [writing.number(reach * n // TICKS) for n in range(TICKS + 1)],
         "median": f"{told.median / reach * 100:.2f}" if told.median is not None else "",
         "words": _drawn_words(answer, told),
     }

@@ -17,7 +17,7 @@ from lifecycle import sla
 from reporting.metrics.metric import FIGURE, Extra, Metric
 from reporting.questions import Question
 
-TOUCHED, UNTOUCHED = FIGURE, "untouched"
+UNTOUCHED = "untouched"
 
 
 def entered(question: Question) -> Sql:
@@ -99,7 +99,7 @@ METRIC = Metric(
     people=people,
     title=title,
     needs=("stage",),
-    parts={TOUCHED: _("spoken to"), UNTOUCHED: _("not spoken to yet")},
+    parts={FIGURE: _("spoken to"), UNTOUCHED: _("not spoken to yet")},
     extras=(
         Extra(
             "touched_at",

@@ -291,6 +291,8 @@ KNOWN = {
     "campaigns/sending/claiming.py": "bounces, which mail servers tell",
     "campaigns/sending/sweeping.py": "that a message came at all, which a scanner shows as well",
     "campaigns/tracing.py": "what came back, as it came",
+    "lifecycle/stalled.py": "a reader",
+    "reporting/metrics/first_touch.py": "a reader",
     "lifecycle/supporting.py": "whether any there is, reversed ones too",
     "reporting/supporting.py": "whether channels are known, of reversed ones too",
     "scoring/supporting.py": "whether any there is lately, reversed ones too",

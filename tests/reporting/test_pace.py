@@ -11,7 +11,7 @@ from audience.activity import channels
 from kit import installation
 from lifecycle import stages
 from lifecycle.models import Membership, Movement
-from reporting import filling, funnel, known, loops, metrics, pace, plans
+from reporting import filling, funnel, known, loops, pace, plans
 from reporting.addresses import read
 from reporting.metrics import age, corrections, detour_value, first_touch, latest_time, neglect, pipeline_velocity
 from reporting.questions import ask
@@ -243,18 +243,3 @@ def test_the_identity_opens_every_term_and_tells_corrections_apart(visitor):  # 
     for url, _metric, count, _shown in doors(response):
         assert f'id="behind" data-count="{count}"' in visitor.get(url).content.decode(), url
     assert member.pk
-
-
-def test_each_new_figure_has_its_words():
-    for name in (
-        "throughput",
-        "age",
-        "survival",
-        "onward",
-        "latest_time",
-        "cumulative_time",
-        "first_touch",
-        "neglect",
-        "subjects",
-    ):
-        assert metrics.find(name).title(asked(lifecycle(name.replace("_", "-")))), name
