@@ -18,10 +18,8 @@ class AudienceConfig(AppConfig):
         from audience.merging import duplicates
         from audience.readiness import supporting
         from audience.subjects import erasure, holders, inbulk, names, people, searchable, sight, titles
-        from audience.webforms import editing, submitting
-        from audience.subjects import erasure, holders, inbulk, names, people, sight, titles
         from audience.views import profile
-        from audience.webforms import submitting
+        from audience.webforms import editing, submitting
         from kit import audit, jobs, navigation, notes, registry, work
 
         audit.named(trail.ACTIONS)
@@ -66,6 +64,7 @@ class AudienceConfig(AppConfig):
             registry.panel(f"{of}_work", _("Notes"), "kit/_notes.html", notes.panel, order=70)
             registry.panel(of, _("Holdings"), "audience/_families.html", panels.holdings_of, order=16)
             registry.panel(of, _("Segments"), "audience/_segments_panel.html", panels.segments_of, order=30)
+            registry.panel(f"{of}_past", _("Segments"), "audience/_segments_then.html", panels.segments_then, order=30)
         registry.panel("handoff", _("What happened last"), "audience/_latest.html", profile.latest, order=30)
         registry.panel("account", _("Buying centre"), "audience/_buying_centre.html", panels.buying_centre, order=12)
         registry.panel("account", _("Family"), "audience/_family.html", panels.family, order=14)

@@ -18,9 +18,10 @@ from audience.belonging import domains, families, holdings, roles
 from audience.models import Account, Completeness, Person, Retraction, Segment, SegmentMember
 from audience.readiness import completeness, measures
 from audience.subjects import sight
-from kit import heartbeats, installation, registry, rights, writing
+from kit import heartbeats, installation, past, reading, registry, rights, writing
 from kit.statistics import Share
 
+PATIENCE = 5  # seconds for the segments of a past day
 MOST_CHANGES = 200  # that a page lists
 LATE = timedelta(minutes=1)  # a mark that waits longer wants somebody's attention
 
@@ -40,6 +41,21 @@ def segments_of(subject: Person | Account, _request: HttpRequest, _now: datetime
     inside = {stay.segment_id for stay in stays}
     outside = [each for each in Segment.objects.filter(of=of).order_by("name") if each.pk not in inside]
     return {"stays": stays, "outside": outside, "subject": subject} if stays or outside else None
+
+
+def segments_then(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """The segments that a subject was in when a past day began; None where there is none of its kind."""
+    then = past.of(request, now)
+    of = "person" if isinstance(subject, Person) else "account"
+    every = list(Segment.objects.filter(of=of).order_by("name"))
+    if then is None or not every:
+        return None
+    try:
+        with reading.only(PATIENCE):
+            inside, unasked = segments.of_subject_then(every, subject.pk, at=then.at, known=then.known)
+    except segments.FAULTS:
+        inside, unasked = set(), every
+    return {"segments": [each for each in every if each.pk in inside], "unasked": unasked, "then": then}
 
 
 def consent_of(person: Person, _request: HttpRequest, now: datetime) -> dict[str, Any] | None:

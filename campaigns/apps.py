@@ -59,6 +59,7 @@ class CampaignsConfig(AppConfig):
         joining(merges.join, merges.part)
         panel("stage_card", _("Campaigns"), "campaigns/_stage_campaigns.html", panels.of_stage)
         panel("person", _("Campaigns"), "campaigns/_person_panel.html", panels.of_person, order=20)
+        panel("segment", _("Use it"), "campaigns/_segment_panel.html", panels.from_segment)
         panel("form", _("Confirmations"), "campaigns/_form_without_sender.html", panels.without_sender)
         panel("settings", _("Messages to one person"), "kit/_setting.html", panels.cap, order=20)
         navigation.register(area="main", label=_("Campaigns"), url_name="campaigns", icon="megaphone", order=25)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from audience.models import Form, Person
+from audience.models import Form, Person, Segment
 from campaigns import capping, senders
 from campaigns.models import Campaign, Enrollment
 from kit import rights
@@ -26,6 +27,15 @@ ENROLLMENT_STATUS = {
     Enrollment.State.STOPPED: "cancelled",
     Enrollment.State.QUARANTINED: "attention",
 }
+
+
+def from_segment(segment: Segment, request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
+    """The way from a segment of people to a campaign for it, for those who may make one."""
+    if segment.of != "person" or not rights.may(request.user, "edit"):
+        return None
+    name = _("For “%(segment)s”") % {"segment": segment}
+    url = f"{reverse('campaign_new')}?{urlencode({'segment': segment.slug, 'name': name[:200]})}"
+    return {"segment": segment, "url": url}
 
 
 def of_person(person: Person, request: HttpRequest, _now: datetime) -> dict[str, Any] | None:

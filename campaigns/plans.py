@@ -20,7 +20,7 @@ from audience import live
 from audience.conditions import tree as conditions
 from audience.conditions import uses
 from audience.conditions.tree import ConditionError
-from audience.models import Topic
+from audience.models import Segment, Topic
 from campaigns import content, entry, flows, senders, styles
 from campaigns.flows import Node
 from campaigns.models import (
@@ -73,9 +73,17 @@ class Check:
 
 @transaction.atomic
 def create(
-    name: str, *, kind: str, lifecycle: Lifecycle | None = None, stage: str = "", by: User | None, now: datetime
+    name: str,
+    *,
+    kind: str,
+    lifecycle: Lifecycle | None = None,
+    stage: str = "",
+    segment: Segment | None = None,
+    by: User | None,
+    now: datetime,
 ) -> Campaign:
-    """A campaign with an empty draft, bound to a stage where one is named: then whoever enters that enters it.
+    """A campaign with an empty draft, bound to a stage where one is named: then whoever enters that enters it. With a
+    segment whoever is in it when it is launched, and whoever joins it later, enters instead.
 
     Raises Refused for a stage that the lifecycle's live version has not.
     """
@@ -92,8 +100,16 @@ def create(
         created_by=by,
         created_at=now,
     )
-    entry = Entry.STAGE if stage else Entry.HAND
-    CampaignVersion.objects.create(campaign=made, number=1, entry=entry, created_by=by, created_at=now)
+    entry = Entry.SEGMENT if segment else Entry.STAGE if stage else Entry.HAND
+    CampaignVersion.objects.create(
+        campaign=made,
+        number=1,
+        entry=entry,
+        segment=segment,
+        present=segment is not None,
+        created_by=by,
+        created_at=now,
+    )
     audit.record("campaign.create", made.name, by=by, now=now, after={"kind": kind, "stage": stage})
     return made
 

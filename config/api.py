@@ -42,8 +42,7 @@ from lifecycle.api.handoffs import Handoffs
 from lifecycle.api.lifecycles import Lifecycles, Stages, Versions
 from lifecycle.api.memberships import Memberships, Movements
 from lifecycle.api.partners import Applications, PartnerSteps
-from reporting.api.funnel import FunnelReport, HandOffReport, LoopReport
-from reporting.api.funnel import CostReport, FunnelReport, HandOffReport, LoopReport
+from reporting.api.funnel import CostReport, FunnelReport, HandOffReport, LoopReport, TimeReport
 from reporting.api.ledger import LedgerReport
 from reporting.api.money import ConcentrationReport, LiftReport, RetentionReport
 from reporting.api.people import Customers, FigurePeople, LiftPeople
@@ -108,6 +107,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "reports/loops": LoopReport,
     "reports/costs": CostReport,
     "reports/pipeline": PipelineReport,
+    "reports/time": TimeReport,
     "reports/retention": RetentionReport,
     "reports/concentration": ConcentrationReport,
     "reports/lift": LiftReport,

@@ -25,5 +25,6 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "find duplicates": {"task": "audience.tasks.find_duplicates", "schedule": crontab(hour=3, minute=37)},
     "forget strangers": {"task": "audience.tasks.forget_strangers", "schedule": crontab(hour=3, minute=37)},
     "forget changes": {"task": "integrations.tasks.forget_changes", "schedule": crontab(hour=3, minute=27)},
+    "measure stays": {"task": "lifecycle.tasks.measure_stays", "schedule": crontab(hour=1, minute=17)},
     "check ledgers": {"task": "reporting.tasks.check_ledgers", "schedule": crontab(hour=3, minute=47)},
 }

@@ -32,10 +32,10 @@ class LifecycleConfig(AppConfig):
             undo,
             versions,
         )
+        from lifecycle.editing import parts
+        from lifecycle.handoffs import answering, inbulk, queue, telling
         from lifecycle.partners import applications, kinds
         from lifecycle.views import partners
-        from lifecycle.handoffs import answering, inbulk, queue, telling
-        from lifecycle.editing import parts
 
         problems.register(stages.Guarded, problems.refusal(409, "move_guarded"))
         problems.register(stages.MoveRefused, problems.refusal(409, "move_refused"))

@@ -20,6 +20,7 @@ from lifecycle.models import Membership, Stage, Version
 
 FIRST = 25  # cards of a column that the page begins with, and that each “more” adds
 FEW = 20_000  # members that are sorted rather than read column by column
+OPEN = Sql("deal.status = 'open'")
 NEWEST, LONGEST = "-entered_at", "entered_at"
 
 
@@ -61,6 +62,7 @@ class Column:
     cards: list[Card] = field(default_factory=list)
     more: str = ""
     more_url: str = ""  # the pages fill in these addresses
+    rest_url: str = ""
     links: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -118,7 +120,7 @@ def figures(found: QuerySet[Membership], of: str, *, narrowed: bool) -> dict[str
             # What a filter has left is found once; everybody is counted faster than written down.
             Sql("MATERIALIZED" if narrowed else "NOT MATERIALIZED"),
             Sql(text, params),
-            _open_deals(of, installation.get("currency")),
+            open_deals(of, installation.get("currency")),
         )
     )
     return {row.pop("stage"): Figures(**row) for row in told}
@@ -238,22 +240,25 @@ def _fact(column: pages.Column, row: Any) -> tuple[Any, Any]:
     return column.label, column.of(row) if column.template else column.text(row)
 
 
-def _open_deals(of: str, currency: str) -> Sql:
+def open_deals(of: str, currency: str, is_open: Sql = OPEN) -> Sql:
     """Open deals with each subject on them, whether their amount is in the installation's currency."""
     ours = sql("deal.currency IN ('', {})", currency)
     if of == "person":
         return sql(
             """SELECT role.person_id AS subject_id, deal.id AS deal_id, deal.amount, {} AS is_ours
                FROM audience_deal deal JOIN audience_dealrole role ON role.deal_id = deal.id
-               WHERE deal.status = 'open'""",
+               WHERE {}""",
             ours,
+            is_open,
         )
     return sql(
         """SELECT deal.account_id AS subject_id, deal.id AS deal_id, deal.amount, {} AS is_ours
-           FROM audience_deal deal WHERE deal.status = 'open' AND deal.account_id IS NOT NULL
+           FROM audience_deal deal WHERE {} AND deal.account_id IS NOT NULL
            UNION
            SELECT deal.partner_id, deal.id, deal.amount, {}
-           FROM audience_deal deal WHERE deal.status = 'open' AND deal.partner_id IS NOT NULL""",
+           FROM audience_deal deal WHERE {} AND deal.partner_id IS NOT NULL""",
         ours,
+        is_open,
         ours,
+        is_open,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import django_filters
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncDate
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from audience.models import Account, Deal, DealRole, Field, Person
@@ -16,8 +17,11 @@ from audience.subjects.querysets import find_accounts, find_people
 from kit import installation
 from kit.api.filtering import Moment, TrueOrFalse, Whole
 from kit.models import User
+from lifecycle import stalled
 from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Proposal, Stage, Version
 from lifecycle.models import Reached as ReachedRow
+
+QUIET = tuple((str(days), format_lazy(_("{days} days"), days=days)) for days in (7, 14, 30, 60, 90))
 
 
 def _stages_asked_for(request: object) -> QuerySet[Stage]:
@@ -145,6 +149,44 @@ class Members(OfSubjects):
     class Meta:
         model = Membership
         fields: list[str] = []
+
+
+class MembersThen(OfSubjects):
+    """Members of a past day, by who they are today; where they were then says the address."""
+
+    class Meta:
+        model = Membership
+        fields: list[str] = []
+
+
+def days_of(text: str | None) -> int:
+    """How many days without a sign of life an address asks for; the usual number unless it is one of those offered."""
+    return int(text) if text in {value for value, _label in QUIET} else stalled.DAYS
+
+
+class Stalled(OfSubjects):
+    """Those who are stuck, by stage, for how long nobody has stirred, why, and who they are."""
+
+    stage = InStage()
+    days = django_filters.ChoiceFilter(
+        choices=QUIET, method="as_asked", label=_("No sign of life for"), empty_label=None
+    )
+    why = django_filters.ChoiceFilter(choices=stalled.Why.choices, method="because", label=_("Why"))
+
+    class Meta:
+        model = Membership
+        fields: list[str] = []
+
+    def _left_out(self, of: str) -> django_filters.Filter:
+        return LeftOutUnlessAsked(of)
+
+    def as_asked(self, rows: QuerySet[Membership], name: str, value: str) -> QuerySet[Membership]:
+        """The page has asked for these days already."""
+        return rows
+
+    def because(self, rows: QuerySet[Membership], name: str, value: str) -> QuerySet[Membership]:
+        over = Q(("is_late", True)) if value == stalled.Why.LIMIT else Q(("days_in__gt", F("usual")))
+        return rows.filter(over)  # of what the page annotates
 
 
 class LeftOutUnlessAsked(django_filters.ChoiceFilter):

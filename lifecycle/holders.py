@@ -35,13 +35,8 @@ def register_all() -> None:
     )
     same_step = "theirs.step_id = ours.step_id"
     registry.holder(models.ChecklistItem, "steps of partners", whose=STEPS_OF, same=same_step)
-    registry.spare(models.Programme, models.ProgrammeStep)
-    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition)
     registry.holder(models.Reached, "backtests", goes=True, follows="true", merge=registry.ASIDE)
     registry.holder(models.Proposal, "starting points", goes=True, follows="true", merge=registry.ASIDE)
-    registry.spare(
-        models.Backtest, models.PlacementRound, models.Lifecycle, models.Version, models.Stage, models.Transition
-    )
     registry.holder(
         models.Handoff,
         "hand-offs to sales",
@@ -50,7 +45,6 @@ def register_all() -> None:
         follows="h.answered_by_id IS NULL",
     )
     registry.holder(models.HandoffEvent, "what happened to hand-offs", whose=OF_HANDOFF, follows="true")
-    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition, models.RoutingRule)
     registry.holder(
         models.Waiting,
         "delays that are running",
@@ -59,5 +53,8 @@ def register_all() -> None:
         silent="worked out from what the other tables say",
         follows="true",
     )
-    registry.spare(models.Lifecycle, models.Version, models.Stage, models.Transition)
-    registry.spare(models.StoppedRule, models.CardAmendment)
+    registry.spare(
+        models.Lifecycle, models.Version, models.Stage, models.Transition, models.StoppedRule, models.CardAmendment,
+        models.Programme, models.ProgrammeStep, models.RoutingRule, models.Backtest, models.PlacementRound,
+        models.UsualStay,
+    )  # fmt: skip

@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from kit import deadletters, periodic
 from kit import deadletters, notices, periodic
 from kit.deadletters import DeadLetter
 from kit.models import User
 from kit.sql import Sql, rows, sql
-from lifecycle import live
+from lifecycle import live, stalled
 from lifecycle.handoffs import turning
 from lifecycle.models import Version
 from lifecycle.partners import applications, checklist
@@ -79,10 +78,6 @@ def register_all() -> None:
         run=_take_in,
     )
 
-
-def _take_in(now: datetime) -> None:
-    applications.take_in(now)
-    checklist.notice(now)
     notices.register(live.STOPPED, _("The rules of a lifecycle stand still"))
     periodic.register(
         "hand_over",
@@ -92,3 +87,16 @@ def _take_in(now: datetime) -> None:
         every=timedelta(seconds=5),
         run=turning.turn,
     )
+    periodic.register(
+        "measure_stays",
+        _("How long stays last"),
+        _("In how many days nine of ten left each stage is measured; whoever is there longer may be stuck."),
+        task="lifecycle.tasks.measure_stays",
+        every=timedelta(days=1),
+        run=stalled.measure,
+    )
+
+
+def _take_in(now: datetime) -> None:
+    applications.take_in(now)
+    checklist.notice(now)

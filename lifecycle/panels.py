@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import JSONObject
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -18,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from audience import panels as ground
 from audience.models import Account, Person, Retraction
 from audience.subjects import filters, listing
-from kit import installation, pages, registry, rights
+from kit import installation, pages, past, registry, rights
 from kit.sql import sql
 from lifecycle import undo, wording
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
@@ -89,25 +90,62 @@ def strip(subject: Person | Account, request: HttpRequest, now: datetime) -> dic
     may_move = rights.may(request.user, "move")
     verdicts = _verdicts(memberships) if may_move else {}
     zone = installation.zone() if memberships else None
-    stays = []
-    for each in memberships:
-        end = each.ended_at or now
-        moved = movements[each.pk]
-        been = {movement.to_stage_id for movement in moved}
-        path = [s for s in stages[each.version_id] if s.path == Stage.Path.SUCCESS and s.kind != Stage.Kind.GATE]
-        stays.append(
-            Stay(
-                membership=each,
-                days=(end.astimezone(zone).date() - each.entered_at.astimezone(zone).date()).days,
-                steps=[Step(stage, stage.pk == each.stage_id, stage.pk in been) for stage in path],
-                is_detour=bool(each.stage and each.stage.path == Stage.Path.DETOUR),
-                movements=moved[:MOVES],
-                more=max(len(moved) - MOVES, 0),
-                destinations=_destinations(each, stages[each.version_id]),
-                undo=verdicts.get(each.pk),
-            )
+    stays = [
+        replace(
+            _stay(each, stages, movements, now, zone),
+            destinations=_destinations(each, stages[each.version_id]),
+            undo=verdicts.get(each.pk),
         )
+        for each in memberships
+    ]
     return {"stays": stays, "subject": subject, "may_move": may_move}
+
+
+def strip_then(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """The same on the profile of a past day: each pass that had begun, by its last move before that day, as known
+    then or now. Nobody is moved from there."""
+    then = past.of(request, now)
+    if then is None:
+        return None
+    found = Membership.objects.filter(subject_id=subject.pk).select_related("lifecycle")
+    counts = Q(occurred_at__lt=then.at) & (Q(recorded_at__lt=then.known) if then.known else Q())
+    movements = _movements(list(found.order_by("lifecycle__name", "-pass_number")), counts)
+    passes = [_as_it_was(each, movements[each.pk][0]) for each in found if movements[each.pk]]
+    passes.sort(key=lambda each: (each.ended_at is not None, each.lifecycle.name, -each.pass_number))
+    stages = _stages({each.version_id for each in passes})
+    return {"stays": [_stay(each, stages, movements, then.at, then.zone) for each in passes], "subject": subject}
+
+
+def _as_it_was(membership: Membership, last: Movement) -> Membership:
+    """A pass as its last move had left it; no row."""
+    ended = last.to_stage is None or last.to_stage.kind == Stage.Kind.TERMINAL
+    return Membership(
+        pk=membership.pk, lifecycle=membership.lifecycle, version_id=last.version_id, stage=last.to_stage,
+        pass_number=membership.pass_number, entered_at=last.occurred_at, ended_at=last.occurred_at if ended else None,
+    )  # fmt: skip
+
+
+def _stay(
+    each: Membership,
+    stages: dict[int, list[Stage]],
+    movements: dict[int, list[Movement]],
+    now: datetime,
+    zone: ZoneInfo | None,
+) -> Stay:
+    """A pass with its way so far; nothing is offered."""
+    moved = movements[each.pk]
+    been = {movement.to_stage_id for movement in moved}
+    path = [s for s in stages[each.version_id] if s.path == Stage.Path.SUCCESS and s.kind != Stage.Kind.GATE]
+    return Stay(
+        membership=each,
+        days=((each.ended_at or now).astimezone(zone).date() - each.entered_at.astimezone(zone).date()).days,
+        steps=[Step(stage, stage.pk == each.stage_id, stage.pk in been) for stage in path],
+        is_detour=bool(each.stage and each.stage.path == Stage.Path.DETOUR),
+        movements=moved[:MOVES],
+        more=max(len(moved) - MOVES, 0),
+        destinations=[],
+        undo=None,
+    )
 
 
 def found(subject: None, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
@@ -177,6 +215,9 @@ def register() -> None:
     """What lifecycles add to the pages of people and accounts."""
     for of in ("person", "account"):
         registry.panel(of, gettext_lazy("Lifecycles"), "lifecycle/_memberships_panel.html", strip, order=10)
+        registry.panel(
+            f"{of}_past", gettext_lazy("Lifecycles"), "lifecycle/_memberships_panel.html", strip_then, order=10
+        )
         listing.register(
             listing.Extra(
                 of=of,
@@ -228,12 +269,12 @@ def _stages(versions: Iterable[int]) -> dict[int, list[Stage]]:
     return found
 
 
-def _movements(memberships: list[Membership]) -> dict[int, list[Movement]]:
-    """The movements of each pass, the newest first."""
+def _movements(memberships: list[Membership], counts: Q | None = None) -> dict[int, list[Movement]]:
+    """The movements of each pass, the newest first; with `counts` those alone of which it holds."""
     found: dict[int, list[Movement]] = defaultdict(list)
     if memberships:
-        every = Movement.objects.filter(membership__in=memberships).select_related("from_stage", "to_stage")
-        moved = wording.with_skipped(every)
+        moved = Movement.objects.filter(counts or Q(), membership__in=memberships)
+        moved = wording.with_skipped(moved.select_related("from_stage", "to_stage"))
         for movement in moved.order_by("-seq"):
             newer = found[movement.membership_id][-1:]
             movement.how = wording.how(movement)  # type: ignore[attr-defined]

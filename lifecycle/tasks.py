@@ -10,6 +10,15 @@ from kit import periodic
 def take_in_partners() -> None:
     """Every minute: who has applied, and which steps were taken."""
     periodic.turn("take_in_partners", timezone.now())
+
+
+@shared_task
 def hand_over() -> None:
     """Every few seconds: hand-offs find their receivers, fall due and come back."""
     periodic.turn("hand_over", timezone.now())
+
+
+@shared_task
+def measure_stays() -> None:
+    """Once a day: how long stays usually last, by which it is told who is stuck."""
+    periodic.turn("measure_stays", timezone.now())

@@ -2,11 +2,19 @@
 
 from django.urls import path
 
-from lifecycle.views import board, lifecycles, memberships, partners
-from lifecycle.views import backtests, board, lifecycles, memberships, placing
-from lifecycle.views import board, handoffs, lifecycles, memberships, routing
-from lifecycle.views import board, lifecycles, memberships, versions
-from lifecycle.views import board, editor, lifecycles, memberships, versions
+from lifecycle.views import (
+    backtests,
+    board,
+    editor,
+    handoffs,
+    lifecycles,
+    memberships,
+    partners,
+    placing,
+    routing,
+    stalled,
+    versions,
+)
 
 EDIT = "lifecycles/<slug:slug>/v<int:number>/edit/"
 
@@ -30,6 +38,9 @@ urlpatterns = [
     path("lifecycles/moves/<int:pk>/undo/", board.bulk_undo, name="bulk_undo"),
     path("lifecycles/<slug:slug>/", lifecycles.lifecycle, name="lifecycle"),
     path("lifecycles/<slug:slug>/members/", lifecycles.Members.as_view(), name="lifecycle_members"),
+    path("lifecycles/<slug:slug>/stalled/", stalled.Stalled.as_view(), name="lifecycle_stalled"),
+    path("lifecycles/<slug:slug>/stalled/counts/", stalled.counts, name="lifecycle_stalled_counts"),
+    path("lifecycles/<slug:slug>/stalled/segment/", stalled.segment, name="lifecycle_stalled_segment"),
     path("lifecycles/<slug:slug>/board/", board.Board.as_view(), name="lifecycle_board"),
     path("lifecycles/<slug:slug>/board/move/", board.MoveMany.as_view(), name="lifecycle_board_move"),
     path(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from kit import past
 from lifecycle.models import Lifecycle
 from reporting import flows, metrics, splits, windows
 from reporting.metrics import balance
@@ -19,14 +20,15 @@ from reporting.offers import Speed
 from reporting.plans import Direction, Place, Plan
 from reporting.questions import Question, ask
 from reporting.splits import Split
+from reporting.windows import Window
 
 WITHIN = (7, 14, 30, 60, 90, 180, 365)
 LONGEST_WITHIN = 3650
 # What an address of a figure may say; everything else on its page belongs to the list.
 PARAMETERS = (
     "lifecycle", "window", "was", "from", "to", "within", "split", "bucket", "bucket_empty",
-    "metric", "part", "stage", "target", "order", "moment", "direction", "reason", "reason_empty", "speed", "known",
-    "channel", "channel_empty",
+    "metric", "part", "stage", "target", "order", "moment", "direction", "reason", "reason_empty", "detour", "speed",
+    "known", "channel", "channel_empty", *past.PARAMETERS,
 )  # fmt: skip
 
 
@@ -41,6 +43,7 @@ class Asked:
     question: Question
     preset: str
     notes: tuple[str, ...] = ()
+    first: date | None = None  # the day of the lifecycle's first move
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,34 @@ def read(given: Mapping[str, str], plan: Plan, today: date, now: datetime | None
     """The question of a page. Never fails: what is not understood is left out, and a note says so."""
     reading = _Reading(given)
     first = flows.first_day(plan.lifecycle.pk) or today
+    then, note = past.read(given, now) if now else (None, "")
+    reading.notes += [note] if note else []
     wish = windows.wish(
-        {name: reading.text(name) for name in ("window", "was", "from", "to")}, first=first, today=today
+        {name: reading.text(name) for name in ("window", "was", "from", "to")},
+        first=first,
+        today=then.day - timedelta(days=1) if then else today,
     )
+    if then is None:
+        question = ask(
+            plan, wish.window, today,
+            within=_within(reading), split=_split(reading, plan), now=now, known=_known(reading),
+        )  # fmt: skip
+        return Asked(question, wish.preset, (*wish.notes, *reading.notes), first)
     question = ask(
-        plan, wish.window, today, within=_within(reading), split=_split(reading, plan), now=now, known=_known(reading)
-    )
-    return Asked(question, wish.preset, (*wish.notes, *reading.notes))
+        plan, _until(wish.window, then.day, reading), then.day, within=_within(reading), split=_split(reading, plan),
+        now=then.at, known=then.day if then.then else None, past=then.day,
+    )  # fmt: skip
+    return Asked(question, wish.preset, (*wish.notes, *reading.notes), first)
+
+
+def _until(window: Window, day: date, reading: _Reading) -> Window:
+    """The window as far as it was over when a day began."""
+    if window.end <= day:
+        return window
+    if window.start < day:
+        return Window(window.start, day)
+    reading.notes.append(_("The time span had not begun by then; this is the day before."))
+    return Window(day - timedelta(days=1), day)
 
 
 def read_figure(
@@ -109,6 +133,7 @@ def read_figure(
         bucket=_bucket(reading, asked.question.split),
         reason=reason(given),
         channel=channel(given),
+        detour=_stage(reading, plan, "detour"),
         speed=_one_of(reading, "speed", Speed.values),
     )
     _refuse_incomplete(metric, question)
@@ -128,6 +153,7 @@ def people(question: Question, metric: str, part: str = FIGURE) -> str:
         "direction": "".join(question.directions[:1]),
         "reason": question.reason or "",
         "reason_empty": "1" if question.reason == "" else "",
+        "detour": question.detour,
         "speed": question.speed,
         "channel": question.channel or "",
         "channel_empty": "1" if question.channel == "" else "",
@@ -164,8 +190,15 @@ def _base(question: Question) -> dict[str, str]:
         "to": question.window.end.isoformat(),
         "within": str(question.within) if question.within is not None else "",
         "split": question.split.name if question.split else "",
-        "known": question.known.isoformat() if question.known else "",
+        **_clocks(question),
     }
+
+
+def _clocks(question: Question) -> dict[str, str]:
+    """The past day of a question, or by when it had to be known."""
+    if question.past:
+        return past.Past(question.past, bool(question.known)).query
+    return {"known": question.known.isoformat()} if question.known else {}
 
 
 def _within(reading: _Reading) -> int | None:

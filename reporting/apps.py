@@ -26,6 +26,7 @@ class ReportingConfig(AppConfig):
         )
         for label, url_name, icon, order in (
             (_("Leaks"), "report_leaks", "droplets", 25),
+            (_("Time"), "report_time", "timer", 25),
             (_("Loops"), "report_loops", "refresh-cw", 30),
             (_("Lift"), "report_lift", "trending-up", 35),
             (_("Cost per stage"), "report_costs", "coins", 36),

@@ -118,18 +118,22 @@ def _refill(lifecycle: Lifecycle, moved: Sql, zone: str, path: list[str], *, bef
         )
 
 
-def entries(looked_at: Sql, zone: str, path: list[str], known: datetime | None = None) -> Sql:
+def entries(
+    looked_at: Sql, zone: str, path: list[str], *, known: datetime | None = None, before: datetime | None = None
+) -> Sql:
     """The moves that count, out of the ledger, each with its place along the success path (0: off it).
 
-    With `known` only those written before that instant; each leaves the stage to which the known one before it led.
+    With `before` only those that had happened by that instant, with `known` only those written by then; each leaves
+    the stage to which the one before it led.
     """
     ledger = Sql("lifecycle_movement")
-    if known is not None:
+    clocks = [sql(f"{column} < {{}}", at) for column, at in (("recorded_at", known), ("occurred_at", before)) if at]
+    if clocks:
         ledger = sql(
             """(SELECT membership_id, version_id, seq, occurred_at, evidence_at, recorded_at, kind, to_stage_id,
                        lag(to_stage_id) OVER (PARTITION BY membership_id ORDER BY seq) AS from_stage_id
-                FROM lifecycle_movement WHERE recorded_at < {})""",
-            known,
+                FROM lifecycle_movement WHERE {})""",
+            join(" AND ", clocks),
         )
     return sql(
         """

@@ -1,7 +1,7 @@
-"""The entries as they were known at an earlier day: out of the ledger's rows written before it, for one request.
+"""The entries of a past day, on both clocks: out of the ledger's rows before it, for one request.
 
-What was written later is taken out and the chain closed over it, so that balances and flows reconcile as they do for
-what is known now. Nothing is kept: the table is gone with the transaction.
+What happened later, or was written later, is taken out and the chain closed over it, so that balances and flows
+reconcile as they do for what is known now. Nothing is kept: the table is gone with the transaction.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ MOVES, ENTRIES = Sql("known_moves"), Sql("known_entries")
 
 @contextmanager
 def entries(question: Question) -> Iterator[Question]:
-    """The question over the entries as they were known when its day began; itself if it is about what is known now."""
-    if question.known is None:
+    """The question over the entries that had happened, and were known, when its days began; itself if it has none."""
+    if not question.is_past:
         yield question
         return
     zone = installation.zone()
@@ -31,7 +31,8 @@ def entries(question: Question) -> Iterator[Question]:
     with transaction.atomic():
         run(Sql("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"))
         everybody = sql("(SELECT id AS membership_id FROM lifecycle_membership WHERE lifecycle_id = {})", lifecycle)
-        moves = filling.entries(everybody, str(zone), path, known=installation.midnight(question.known, zone))
+        known, past = (installation.midnight(day, zone) if day else None for day in (question.known, question.past))
+        moves = filling.entries(everybody, str(zone), path, known=known, before=past)
         run(sql("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}", MOVES, moves))
         run(sql("CREATE INDEX ON {} (membership_id, position, seq)", MOVES))
         run(sql("ANALYZE {}", MOVES))

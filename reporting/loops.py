@@ -9,7 +9,8 @@ from datetime import date
 
 from kit.sql import rows, sql
 from kit.statistics import Counts, Share
-from reporting.metrics import cohort_conversion, detoured_wins, first_and_repeat, recycled
+from reporting.metrics import cohort_conversion, detour_value, detoured_wins, first_and_repeat, recycled
+from reporting.metrics.detour_value import Worth
 from reporting.plans import Place, Plan
 from reporting.questions import Question
 from reporting.windows import Window
@@ -22,7 +23,10 @@ class Loop:
     sent: int = 0
     back: Counter[str] = field(default_factory=Counter)  # by the stage they came back to
     won: int = 0
+    away: int = 0
     lengths: Counter[int] = field(default_factory=Counter)
+    so_far: Counter[int] = field(default_factory=Counter)  # of those still away
+    worth: Worth = Worth()
 
     @property
     def returned(self) -> Share:
@@ -33,8 +37,11 @@ class Loop:
         """Days until they came back."""
         return Counts(self.lengths.items())
 
-    def add(self, back: str, won: bool, days: int | None, count: int) -> None:
+    def add(self, back: str, won: bool, away: bool, days: int | None, so_far: int, count: int) -> None:
         self.sent += count
+        self.away += count if away else 0
+        if away:
+            self.so_far[so_far] += count
         self.won += count if won else 0
         if back:
             self.back[back] += count
@@ -57,6 +64,7 @@ class Loops:
     question: Question
     everybody: Loop
     by_stage: Mapping[str, Loop]
+    by_detour: Mapping[str, Loop]
     by_reason: Sequence[tuple[str, Loop]]  # the most frequent first
     wins: Share  # of the wins those that had been on a detour
     entries: Mapping[str, tuple[int, int]]  # of each stage of the success path: for the first time, and again
@@ -82,24 +90,29 @@ def answer(question: Question, cuts: Sequence[tuple[date, str]] = ()) -> Loops:
     """The loops of a question. Its reason narrows those sent; `cuts` are days at which a period begins, and why."""
     everybody = Loop()
     by_stage: dict[str, Loop] = defaultdict(Loop)
+    by_detour: dict[str, Loop] = defaultdict(Loop)
     by_reason: dict[str, Loop] = defaultdict(Loop)
     every = question.about(stage="", target="")
     statement = sql(
-        "SELECT from_stage, reason, back_stage, won, days, count(*) FROM ({}) sent GROUP BY 1, 2, 3, 4, 5",
+        """SELECT from_stage, to_stage, reason, back_stage, won, away, days, CASE WHEN away THEN so_far END, count(*)
+           FROM ({}) sent GROUP BY 1, 2, 3, 4, 5, 6, 7, 8""",
         recycled.sent(every.about(reason=None)),
     )
     reasons: Counter[str] = Counter()
-    for stage, reason, back, won, days, count in rows(statement):
+    for stage, detour, reason, back, won, away, days, so_far, count in rows(statement):
         reasons[reason] += count
         if question.reason is not None and reason != question.reason:
             continue
-        for loop in (everybody, by_stage[stage], by_reason[reason]):
-            loop.add(back, won, days, count)
+        for loop in (everybody, by_stage[stage], by_detour[detour], by_reason[reason]):
+            loop.add(back, won, away, days, so_far, count)
+    for detour, worth in detour_value.by_detour(every).items():
+        by_detour[detour].worth = worth
     ordered = sorted(by_reason.items(), key=lambda each: (-each[1].sent, each[0]))
     return Loops(
         question,
         everybody,
         by_stage,
+        by_detour,
         ordered,
         _wins(every),
         _entries(every),

@@ -22,10 +22,10 @@ class Question:
 
     `today` is the local day on which it is asked; `within` the days a cohort is given (None: any time since);
     `bucket` one value of `split` (empty: the unknown; None: everybody). `reason` keeps to moves made for that reason
-    (empty: none given; None: whatever the reason), `speed` to hand-offs accepted so fast, `channel` to members who
-    came in by it (empty: by none that is known; None: by any). `now` is the instant of
-    asking, for what may be late. `table` holds the entries: as known now, or as they were known at `known`. Made by
-    `ask`.
+    (empty: none given; None: whatever the reason), `detour` to those that led to it, `speed` to hand-offs accepted so
+    fast, `channel` to members who came in by it (empty: by none that is known; None: by any). `now` is the instant of
+    asking, for what may be late. `table` holds the entries: all, or those that had happened when the day `past` began,
+    and were known when `known` did. Made by `ask`.
     """
 
     plan: Plan
@@ -41,10 +41,12 @@ class Question:
     moment: str = ""
     directions: tuple[Direction, ...] = ()
     reason: str | None = None
+    detour: str = ""
     speed: str = ""
     channel: str | None = None
     now: datetime | None = None
     known: date | None = None
+    past: date | None = None
     table: Sql = Sql("reporting_stageentry")
 
     def about(self, **changes: object) -> Question:
@@ -71,8 +73,13 @@ class Question:
 
     @property
     def rolled_up(self) -> bool:
-        """Whether the roll-ups by day answer: of everybody, as known now. Else the entries themselves do."""
-        return self.split is None and self.known is None
+        """Whether the roll-ups by day answer: of everybody, as it is and as known now. Else the entries do."""
+        return self.split is None and not self.is_past
+
+    @property
+    def is_past(self) -> bool:
+        """Whether less is in it than has happened and is known."""
+        return self.known is not None or self.past is not None
 
     @property
     def zone(self) -> str:
@@ -85,6 +92,10 @@ class Question:
         zone = installation.zone()
         end = installation.midnight(self.window.end, zone)
         return min(end, self.now or installation.midnight(self.today + timedelta(days=1), zone))
+
+    def as_of_day(self, day: date) -> datetime:
+        """The instant at which a day begins."""
+        return installation.midnight(day, installation.zone())
 
     def joined(self) -> Sql:
         """The join that gives each entry its bucket; nothing when nobody is parted."""
@@ -123,9 +134,10 @@ def ask(
     split: Split | None = None,
     now: datetime | None = None,
     known: date | None = None,
+    past: date | None = None,
 ) -> Question:
     """A question about a whole lifecycle; a split parts everybody by the value at the end of the window."""
-    question = Question(plan, window, today, within=within, now=now, known=known)
+    question = Question(plan, window, today, within=within, now=now, known=known, past=past)
     if split is None:
         return question
     at = installation.midnight(window.end, installation.zone())

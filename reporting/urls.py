@@ -2,15 +2,28 @@
 
 from django.urls import path
 
-from reporting.views import funnel, handoffs, leaks, ledger, lift, loops, money, notes, people
-from reporting.views import costs, funnel, handoffs, ledger, lift, loops, money, notes, people, pipeline
-from reporting.views import funnel, handoffs, ledger, lift, loops, money, notes, people, printed
+from reporting.views import (
+    costs,
+    funnel,
+    handoffs,
+    leaks,
+    ledger,
+    lift,
+    loops,
+    money,
+    notes,
+    pace,
+    people,
+    pipeline,
+    printed,
+)
 
 urlpatterns = [
     path("reports/funnel/", funnel.funnel, name="report_funnel"),
     path("reports/hand-offs/", handoffs.page, name="report_handoffs"),
     path("reports/leaks/", leaks.page, name="report_leaks"),
     path("reports/loops/", loops.page, name="report_loops"),
+    path("reports/time/", pace.page, name="report_time"),
     path("reports/lift/", lift.overview, name="report_lift"),
     path("reports/lift/<slug:slug>/", lift.campaign, name="report_lift_campaign"),
     path("reports/lift/<slug:slug>/people/", lift.Assigned.as_view(), name="report_lift_people"),

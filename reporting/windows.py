@@ -31,6 +31,13 @@ class Preset(models.TextChoices):
     LAST_YEAR = "last_year", gettext_lazy("Last year")
 
 
+class Compared(models.TextChoices):
+    """What a span is compared with; always as many days, as others could not be compared."""
+
+    PREVIOUS = "previous", gettext_lazy("the days right before, as many")
+    YEAR = "year", gettext_lazy("as many days a year before")
+
+
 @dataclass(frozen=True)
 class Window:
     """From the beginning of one local day to the beginning of another: the last day counted is the one before `end`."""
@@ -55,6 +62,13 @@ class Window:
     @property
     def days(self) -> int:
         return (self.end - self.start).days
+
+    def before(self, other: str) -> Window:
+        """The span of the same length right before this one, or, of "year", as many days of the year before."""
+        start = self.start - timedelta(days=self.days)
+        if other == Compared.YEAR:
+            start = _year_before(self.start)
+        return Window(start, start + timedelta(days=self.days))
 
 
 def preset(name: str, *, first: date, today: date) -> Window:
@@ -138,6 +152,12 @@ def _day(text: str, notes: list[str]) -> date | None:
     except ValueError as wrong:
         notes.append(str(wrong))
         return None
+
+
+def _year_before(day: date) -> date:
+    """The same day of the year before; of a leap day the last of February."""
+    last = day.day == 29 and day.month == 2
+    return day.replace(year=day.year - 1, day=28) if last else day.replace(year=day.year - 1)
 
 
 def _quarter(day: date) -> date:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from audience import panels as ground
 from audience.conditions.tree import ConditionError
 from audience.models import Account, Person, Retraction
 from audience.subjects import listing
-from kit import pages, registry
+from kit import pages, past, registry
 from scoring import explaining
 from scoring.explaining import Entry, Explanation, Move, Step
 from scoring.models import Score, ScoreChange, ScoringModel, ScoringVersion
@@ -75,10 +75,22 @@ def scores(subject: Person | Account, request: HttpRequest, now: datetime) -> di
     return {"scores": found, "subject": subject} if found else None
 
 
+def scores_then(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
+    """The panel of a past day: each model's score by the rules in force then, out of what counted by then."""
+    then = past.of(request, now)
+    if then is None:
+        return None
+    of = "person" if isinstance(subject, Person) else "account"
+    models = ScoringModel.objects.filter(of=of).order_by("name")
+    found = [shown for model in models if (shown := _shown(model, subject.pk, then.at, then.known))]
+    return {"scores": [replace(shown, ways=[]) for shown in found], "subject": subject} if found else None
+
+
 def register() -> None:
     """What scoring adds to the pages of people and accounts."""
     for of in ("person", "account"):
         registry.panel(of, gettext_lazy("Scores"), "scoring/_scores_panel.html", scores, order=20)
+        registry.panel(f"{of}_past", gettext_lazy("Scores"), "scoring/_scores_panel.html", scores_then, order=20)
         listing.register(
             listing.Extra(
                 of=of,
@@ -109,14 +121,15 @@ def _annotations() -> dict[str, Any]:
     return {"scores_now": ArraySubquery(mine.values(told=told))}
 
 
-def _shown(model: ScoringModel, subject_id: int, at: datetime) -> Shown | None:
+def _shown(model: ScoringModel, subject_id: int, at: datetime, known: datetime | None = None) -> Shown | None:
     plans = Plans(model)
     try:
         plan, before = plans.at(at), plans.at(at - timedelta(days=1))
         if plan is None:
             return None
-        told = explaining.explain(plan, subject_id, at=at)
-        yesterday = explaining.explain(before, subject_id, at=at - timedelta(days=1)) if before else None
+        told = explaining.explain(plan, subject_id, at=at, known=known)
+        day_before = at - timedelta(days=1)
+        yesterday = explaining.explain(before, subject_id, at=day_before, known=known) if before else None
     except ConditionError:
         return None  # its rules fail, which its own page says
     if told is None:

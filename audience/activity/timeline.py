@@ -71,12 +71,19 @@ class Cursor:
             return None
 
 
+def behind(at: datetime) -> Cursor:
+    """The place behind everything that did not happen strictly before an instant."""
+    return Cursor(at, ACTIVITY, 0)
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """What the reader wants to see: a kind (a slug of the catalogue, or one of OTHERS), a channel; "" is all."""
+    """What the reader wants to see: a kind (a slug of the catalogue, or one of OTHERS), a channel; "" is all. `known`:
+    only what was recorded before that."""
 
     kind: str = ""
     channel: str = ""
+    known: datetime | None = None
 
     @property
     def is_narrowed(self) -> bool:
@@ -139,13 +146,13 @@ def page(subject: Person | Account, wanted: Wanted, before: Cursor | None = None
         )
     )
     keys = [Cursor(*key) for key in found[:size]]
-    return Page(_items(subject, keys), keys[-1] if len(found) > size else None)
+    return Page(_items(subject, keys, wanted.known), keys[-1] if len(found) > size else None)
 
 
-def choices(subject: Person | Account) -> Choices:
-    """What to choose among, out of the newest activities of the subject."""
-    branches = _activities(subject, Wanted(), None, FACETS_FROM, beside=("kind_id", "channel"))
-    newest = join(" UNION ALL ", (_next(branch, None, FACETS_FROM) for branch in branches))
+def choices(subject: Person | Account, before: Cursor | None = None, known: datetime | None = None) -> Choices:
+    """What to choose among, out of the newest activities of the subject, before a place if there is one."""
+    branches = _activities(subject, Wanted(known=known), before, FACETS_FROM, beside=("kind_id", "channel"))
+    newest = join(" UNION ALL ", (_next(branch, before, FACETS_FROM) for branch in branches))
     pairs = rows(sql("SELECT DISTINCT kind_id, channel FROM ({}) told", newest))
     happened = ActivityKind.objects.in_bulk({kind for kind, _channel in pairs})
     channels = {channel or happened[kind].channel for kind, channel in pairs}
@@ -166,14 +173,17 @@ def _branches(subject: Person | Account, wanted: Wanted, before: Cursor | None, 
     if wanted.channel or (wanted.kind and not wanted.kind.startswith("~")):
         return
     whose = _subjects(subject)
+    deals = _deals(subject)
+    if wanted.known is not None:
+        whose, deals = (sql("{} AND recorded_at < {}", each, wanted.known) for each in (whose, deals))
     if wanted.kind in ("", "~purchases"):
         yield _dated("audience_purchase", "occurred_at", PURCHASE, whose)
     if wanted.kind in ("", "~cases"):
         yield _dated("audience_case", "opened_at", CASE_OPENED, whose)
         yield _dated("audience_case", "closed_at", CASE_CLOSED, whose)
     if wanted.kind in ("", "~deals"):
-        yield _dated("audience_deal", "opened_at", DEAL_OPENED, _deals(subject))
-        yield _dated("audience_deal", "closed_at", DEAL_CLOSED, _deals(subject))
+        yield _dated("audience_deal", "opened_at", DEAL_OPENED, deals)
+        yield _dated("audience_deal", "closed_at", DEAL_CLOSED, deals)
 
 
 def _activities(
@@ -197,7 +207,7 @@ def _activities(
 
 
 def _asked_of_activities(wanted: Wanted) -> Sql:
-    asked = Sql("")
+    asked = Sql("") if wanted.known is None else sql(" AND recorded_at < {}", wanted.known)
     if wanted.kind:
         asked = sql("{} AND kind_id IN (SELECT id FROM audience_activitykind WHERE slug = {})", asked, wanted.kind)
     if wanted.channel:
@@ -249,12 +259,15 @@ def _deals(subject: Person | Account) -> Sql:
 # ---- what they are ----
 
 
-def _items(subject: Person | Account, keys: list[Cursor]) -> list[Item]:
+def _items(subject: Person | Account, keys: list[Cursor], known: datetime | None) -> list[Item]:
     ids: dict[int, set[int]] = defaultdict(set)
     for key in keys:
         ids[key.rank].add(key.pk)
     told = Coalesce(KT("properties__reason"), Value("", TextField()))
-    why = querysets.reversals().annotate(why=told).values("why")[:1]
+    reversals = querysets.reversals()
+    if known is not None:
+        reversals = reversals.filter(recorded_at__lt=known)
+    why = reversals.annotate(why=told).values("why")[:1]
     activities = _fetched(
         Activity.objects.select_related("kind", "person").annotate(reversed_because=Subquery(why)), ids[ACTIVITY]
     )

@@ -11,7 +11,7 @@ WHERE m.merged_id = s.id AND m.of = 'account' AND m.undone_at IS NULL;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audience", "0019_readiness")]
+    dependencies = [("audience", "0020_money")]
 
     operations = [
         migrations.AddField(

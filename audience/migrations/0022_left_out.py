@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audience", "0019_readiness")]
+    dependencies = [("audience", "0021_fields")]
 
     operations = [
         migrations.AddIndex(

@@ -6,7 +6,7 @@ job for all. A query that fails removes nobody and is told on the segment's page
 like an accident are held back until somebody has looked.
 """
 
-from audience.segments.asking import PREFIX, kept, members, of_subject, sentence, users, why
+from audience.segments.asking import PREFIX, kept, members, of_subject, of_subject_then, sentence, users, why
 from audience.segments.comparing import FAULTS, Difference, in_words, refresh
 from audience.segments.editing import Refused, add, change, create, create_list, delete, remove
 from audience.segments.filling import fill, fill_again, fill_later, let_leave, work, would_leave
@@ -14,6 +14,6 @@ from audience.segments.keeping import clock, judge
 
 __all__ = [
     "FAULTS", "PREFIX", "Difference", "Refused", "add", "change", "clock", "create", "create_list", "delete", "fill",
-    "fill_again", "fill_later", "in_words", "judge", "kept", "let_leave", "members", "of_subject", "refresh", "remove",
-    "sentence", "users", "why", "work", "would_leave",
+    "fill_again", "fill_later", "in_words", "judge", "kept", "let_leave", "members", "of_subject",
+    "of_subject_then", "refresh", "remove", "sentence", "users", "why", "work", "would_leave",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from audience.models import Account, Field, FieldChange, Person
 from kit import money, pages
 from kit.models import User
+from kit.past import Past
 
 PERSON = (
     "email", "phone", "first_name", "last_name", "title", "title_group", "seniority", "account", "country", "region",
@@ -59,10 +60,11 @@ class Line:
     hidden: bool = False
 
 
-def fields_of(subject: Person | Account) -> list[Line]:
+def fields_of(subject: Person | Account, then: Past | None = None) -> list[Line]:
     """Every field of a person or an account, also the empty ones, in the order in which a profile shows them.
 
-    A value came with the change that ended the one before it; the first one came with the subject.
+    A value came with the change that ended the one before it; the first one came with the subject. `then`: as of a past
+    day, by the rule of conditions: the old value of the first change that does not count yet, else the present one.
     """
     changes = _changes(subject)
     of = Field.Of.PERSON if isinstance(subject, Person) else Field.Of.ACCOUNT
@@ -73,7 +75,7 @@ def fields_of(subject: Person | Account) -> list[Line]:
     for name in (*(PERSON if isinstance(subject, Person) else ACCOUNT), *custom):
         label = custom[name].label if name in custom else label_of(subject, name)
         writer = _Writer(name, custom.get(name), currency, linked)
-        line = _line(subject, name, label, changes[name], writer)
+        line = _line(_current(subject, name), changes[name], subject, writer, label, then)
         if name in custom:
             line.group, line.hidden = custom[name].group, custom[name].hidden
         lines.append(line)
@@ -133,16 +135,26 @@ def listed(raw: Any) -> Any:
     return told if isinstance(told, list) else raw
 
 
-def _line(subject: Person | Account, name: str, label: str, changes: list[FieldChange], writer: _Writer) -> Line:
+def _line(
+    raw: Any, changes: list[FieldChange], subject: Person | Account, writer: _Writer, label: str, then: Past | None
+) -> Line:
     """`changes` are the newest first. A value holds until the next change; it was brought by the one before."""
-    raw: Any = _current(subject, name)
+    if then is not None:
+        counted = [change for change in changes if _counts(change, then)]
+        to_come = [change for change in changes if not _counts(change, then)]
+        raw, changes = (to_come[-1].old if to_come else raw), counted
     until: datetime | None = None
     values = []
     for change in changes:
         values.append(writer.value(raw, change.source, change.occurred_at, until))
         raw, until = change.old, change.occurred_at
     values.append(writer.value(raw, subject.created_source, subject.created_at, until))
-    return Line(name, label, values[0], values[1 : LONGEST + 1], max(len(values) - 1 - LONGEST, 0))
+    return Line(writer.name, label, values[0], values[1 : LONGEST + 1], max(len(values) - 1 - LONGEST, 0))
+
+
+def _counts(change: FieldChange, then: Past) -> bool:
+    """Whether a change had happened, and was known."""
+    return change.occurred_at < then.at and (then.known is None or change.recorded_at < then.known)
 
 
 def _changes(subject: Person | Account) -> dict[str, list[FieldChange]]:

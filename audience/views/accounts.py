@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _now
@@ -155,11 +154,16 @@ def account(request: HttpRequest, pk: int) -> HttpResponse:
     found = profile.found(request, pk, _account, "account")
     if isinstance(found, HttpResponse):
         return found
-    context = profile.context(found, request, timezone.now()) | {"account": found}
-    if not found.erased_at:
-        members = sight.people(querysets.people_of(found), request.user).order_by("-has_role", "-pk")
-        context |= {"members": list(members[:SHOWN]), "members_count": pages.counted(members)}
-    return render(request, "audience/account_profile.html", context)
+    return profile.page(
+        found, "audience/account_profile.html", request, timezone.now(), lambda: _with_members(found, request)
+    )
+
+
+def _with_members(found: Account, request: HttpRequest) -> dict[str, Any]:
+    if found.erased_at:
+        return {"account": found}
+    members = sight.people(querysets.people_of(found), request.user).order_by("-has_role", "-pk")
+    return {"account": found, "members": list(members[:SHOWN]), "members_count": pages.counted(members)}
 
 
 @require_GET

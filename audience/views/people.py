@@ -8,7 +8,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
@@ -143,8 +142,10 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
     found = profile.found(request, pk, _person, "person")
     if isinstance(found, HttpResponse):
         return found
-    context = profile.context(found, request, timezone.now())
-    return render(request, "audience/person_profile.html", context | {"person": found, "name": names.of(found)})
+    return profile.page(
+        found, "audience/person_profile.html", request, timezone.now(),
+        lambda: {"person": found, "name": names.of(found)},
+    )  # fmt: skip
 
 
 @require_GET

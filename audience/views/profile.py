@@ -21,7 +21,8 @@ from audience import merging
 from audience.activity import timeline
 from audience.models import Account, Person, Tagged
 from audience.subjects import known, names, querysets, sight
-from kit import pages, panels, rights, users, writing
+from kit import pages, panels, past, rights, users, writing
+from kit.past import Past
 
 LATEST = 6  # things that happened last, on a page that is not the profile
 MOST = 50  # deals, contracts and cases that a profile shows; their number is told in any case
@@ -59,6 +60,39 @@ def context(subject: Person | Account, request: HttpRequest, now: datetime) -> d
     }
 
 
+def page(
+    subject: Person | Account, template: str, request: HttpRequest, now: datetime, more: Callable[[], dict[str, Any]]
+) -> HttpResponse:
+    """The profile as it is, with `more` variables; or, where the address asks for a past day, as it was then."""
+    wish = past.wish(request, now, timezone.localdate(subject.first_seen_at))
+    if wish.past is None or subject.erased_at:
+        shown = {"past": wish, "past_url": request.path, **more()}
+        return render(request, template, context(subject, request, now) | shown)
+    return render(request, "audience/profile_past.html", _then(subject, request, now, wish, wish.past))
+
+
+def _then(
+    subject: Person | Account, request: HttpRequest, now: datetime, wish: past.Wish, then: Past
+) -> dict[str, Any]:
+    """The variables of the profile of a past day: what was known, judged and done by then. Nothing is offered there."""
+    place = _place(subject)
+    shown: dict[str, Any] = {
+        "subject": subject, "place": place, "title": names.of(subject), "now": now, "past": wish,
+        "past_url": request.path, "was_there": _was_there(subject, then),
+    }  # fmt: skip
+    if not shown["was_there"]:
+        return shown
+    return shown | {
+        "lines": known.fields_of(subject, then),
+        "panels": panels.draw(f"{place}_past", subject, request, now),
+        **told(subject, request, then=then),
+    }
+
+
+def _was_there(subject: Person | Account, then: Past) -> bool:
+    return subject.first_seen_at < then.at and (then.known is None or subject.created_at < then.known)
+
+
 def found(request: HttpRequest, pk: int, find: Callable[..., Any], route: str) -> Any:
     """Who has this number; of one that was merged, the way to the page (`route`) of whom it went into.
 
@@ -80,44 +114,61 @@ def found(request: HttpRequest, pk: int, find: Callable[..., Any], route: str) -
 
 def timeline_of(subject: Person | Account, request: HttpRequest) -> HttpResponse:
     """The timeline alone: the whole of it, the part that a filter changes, or the older items behind a place."""
+    wish = past.wish(request, timezone.now())
+    then = wish.past
     if pages.wants_part(request, "timeline-older"):
-        return _part(request, "audience/_timeline_items.html", told(subject, request, with_choices=False))
-    shown = told(subject, request)
+        return _part(request, "audience/_timeline_items.html", told(subject, request, with_choices=False, then=then))
+    shown = told(subject, request, then=then) | {"past": wish}
     if pages.wants_part(request, "timeline"):
         return _part(request, "audience/_timeline.html", shown)
     title = names.of(subject)
-    shown |= {"subject": subject, "title": title, "profile_url": reverse(_place(subject), args=[subject.pk])}
+    profile_url = reverse(_place(subject), args=[subject.pk]) + (f"?{then.address}" if then else "")
+    shown |= {"subject": subject, "title": title, "profile_url": profile_url}
     response = render(request, "audience/timeline.html", shown)
     patch_vary_headers(response, ["HX-Request"])
     return response
 
 
-def told(subject: Person | Account, request: HttpRequest, *, with_choices: bool = True) -> dict[str, Any]:
-    """The variables of the timeline’s fragment for what the address asks; what is not understood is left out."""
+def told(
+    subject: Person | Account, request: HttpRequest, *, with_choices: bool = True, then: Past | None = None
+) -> dict[str, Any]:
+    """The variables of the timeline’s fragment for what the address asks; what is not understood is left out.
+
+    `then`: only what had happened by a past day, and was known; nothing of it can be taken back there.
+    """
     asked, notes = request.GET, []
-    choices = timeline.choices(subject) if with_choices else None
-    wanted = timeline.Wanted(asked.get("kind", "").strip()[:64], asked.get("channel", "").strip()[:32])
+    known = then.known if then else None
+    begin = timeline.behind(then.at) if then else None
+    choices = timeline.choices(subject, begin, known) if with_choices else None
+    wanted = timeline.Wanted(asked.get("kind", "").strip()[:64], asked.get("channel", "").strip()[:32], known)
     if "\x00" in wanted.kind + wanted.channel:
-        wanted = timeline.Wanted()
+        wanted = timeline.Wanted(known=known)
     if choices and wanted.kind and wanted.kind not in dict(choices.kinds):
         notes.append(_("Nothing of that kind has happened here; everything is shown."))
-        wanted = timeline.Wanted("", wanted.channel)
+        wanted = timeline.Wanted("", wanted.channel, known)
     before = timeline.Cursor.read(asked.get("before", ""))
     if asked.get("before") and before is None:
         notes.append(_("The place in the timeline was not understood; this is its beginning."))
+    first = before is None
+    if begin is not None:
+        before = min(before or begin, begin, key=lambda each: each.at)
     page = _seen(timeline.page(subject, wanted, before), request.user)
+    if then is not None:
+        page = replace(page, items=[replace(item, by_hand=0, standing=0) for item in page.items])
     url = reverse(f"{_place(subject)}_timeline", args=[subject.pk])
     kept = {name: value for name, value in (("kind", wanted.kind), ("channel", wanted.channel)) if value}
+    kept |= then.query if then else {}
     older = f"{url}?{urlencode(kept | {'before': str(page.older)})}" if page.older else ""
     return {
         "timeline": page,
         "timeline_url": url,
         "timeline_older": older,
-        "timeline_first": before is None,
+        "timeline_first": first,
         "timeline_newest": f"{url}?{urlencode(kept)}" if kept else url,
         "timeline_wanted": wanted,
         "timeline_choices": choices,
         "timeline_notes": notes,
+        "timeline_past": then,
     }
 
 

@@ -27,7 +27,7 @@ from audience.segments import stays
 from audience.subjects import filters, names, sight
 from audience.views import accounts, people
 from audience.views.conditions import counted
-from kit import installation, pages, progress, reading, rights, writing
+from kit import installation, pages, panels, past, progress, reading, rights
 from kit.audit import asker
 from kit.sql import Sql, sql, value
 
@@ -96,7 +96,7 @@ def segment(request: HttpRequest, slug: str) -> HttpResponse:
     """One segment: who belongs to it in words, how many, some of them, what moved, and how it was on a past day."""
     found = get_object_or_404(Segment.objects.select_related("job", "created_by"), slug=slug)
     now = timezone.now()
-    past = _past(request, found)
+    past = _past(request, found, now)
     if pages.wants_part(request, "as-of"):
         return render(request, "audience/_segment_as_of.html", {"segment": found, **past})
     sized = stays.with_sizes(Segment.objects.filter(pk=found.pk), since=now - LATELY).get()
@@ -109,6 +109,7 @@ def segment(request: HttpRequest, slug: str) -> HttpResponse:
         "users": segments.users(found),
         "job": found.job,
         "progress": progress.of(found.job, now) if found.job else None,
+        "panels": panels.draw("segment", found, request, now),
         "would_leave": segments.would_leave(found, at=now + live.INSTANT) if found.held_back_at else None,
         "since_view": f"?first={first}&what=",
         "title": found.name,
@@ -118,21 +119,20 @@ def segment(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "audience/segment.html", context)
 
 
-def _past(request: HttpRequest, found: Segment) -> dict[str, Any]:
+def _past(request: HttpRequest, found: Segment, now: datetime) -> dict[str, Any]:
     """How many were in it at the beginning of the day that the address names."""
-    text = request.GET.get("as_of", "").strip()
-    day, note = _day(text)
-    told: dict[str, Any] = {"as_of": day, "as_of_text": text, "as_of_note": note, "as_of_count": None}
-    if day is None:
+    wish = past.wish(request, now)
+    told: dict[str, Any] = {"past": wish, "as_of_note": wish.note}
+    if wish.past is None:
         return told
     try:
         with reading.only(PATIENCE):
-            members = segments.members(found, at=_beginning(day))
-            told["as_of_count"] = value(sql("SELECT count(*) FROM ({}) there", members))
-            told["as_of_words"] = counted(told["as_of_count"], found.of)
+            members = segments.members(found, at=wish.past.at, known=wish.past.known)
+            there = value(sql("SELECT count(*) FROM ({}) there", members))
     except segments.FAULTS as fault:
-        told["as_of_note"] = cannot(fault)
-    return told
+        return told | {"as_of_note": cannot(fault)}
+    url = f"{reverse('segment_members', args=[found.slug])}?{wish.past.address}"
+    return told | {"as_of_words": counted(there, found.of), "as_of_url": url}
 
 
 def _day(text: str) -> tuple[date | None, str]:
@@ -146,10 +146,6 @@ def _day(text: str) -> tuple[date | None, str]:
     if found is None or not 1900 <= found.year <= 2200:
         return None, _("This is no day; write it as 2025-03-31.")
     return found, ""
-
-
-def _beginning(day: date) -> datetime:
-    return installation.midnight(day, installation.zone())
 
 
 def cannot(fault: Exception) -> str:
@@ -185,7 +181,9 @@ def members(request: HttpRequest, slug: str) -> HttpResponseBase:
 class Within(pages.ListPage):
     """What the lists of people and of accounts in a segment have in common."""
 
-    parameters = ("as_of",)
+    template_name = "audience/segment_members.html"
+
+    parameters = past.PARAMETERS
     action: pages.Action | None = None
     also: Sequence[pages.Action] = ()
     file_name = "segment"
@@ -196,11 +194,12 @@ class Within(pages.ListPage):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
         self.segment: Segment = kwargs["segment"]
-        self.day, _note = _day(request.GET.get("as_of", "").strip())
+        self.past = past.wish(request, timezone.now())
         self.purpose = _("Who is in it now.")
-        if self.day:
+        if self.past.past:
             told = _("Who was in it at the beginning of %(day)s.")
-            self.purpose = told % {"day": writing.day(self.day)}
+            self.purpose = told % {"day": self.past.day_words}
+            self.rows_are = ""  # nothing is done to a past
         else:
             since = pages.Column("entered", gettext_lazy("In it since"), sort="entered", desc_first=True)
             self.columns = (*self.columns, since)
@@ -217,13 +216,17 @@ class Within(pages.ListPage):
 
     def rows(self) -> QuerySet[Any]:
         found = super().rows()
-        at = _beginning(self.day) if self.day else None
-        there: Sql = segments.members(self.segment, at=at)
+        then = self.past.past
+        at, known = (then.at, then.known) if then else (None, None)
+        there: Sql = segments.members(self.segment, at=at, known=known)
         found = found.filter(pk__in=RawSQL(there.text, there.params))  # noqa: S611 - values are bound
-        if at is None:
+        if then is None:
             stay = stays.in_it_now(self.segment).filter(subject_id=OuterRef("pk"))
             found = found.annotate(entered=Subquery(stay.values("entered_at")[:1]))
         return found
+
+    def context(self) -> dict[str, Any]:
+        return {**super().context(), "past": self.past, "past_more": _("Their values are those of today.")}
 
     def tools(self) -> list[Any]:
         return []

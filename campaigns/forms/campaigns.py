@@ -31,6 +31,9 @@ class NewCampaign(forms.Form):
         empty=_("None: it serves no lifecycle"),
         help_text=_("Whoever enters the stage enters the campaign, unless you choose otherwise in its settings."),
     )
+    segment: Any = forms.ModelChoiceField(
+        Segment.objects.filter(of="person"), to_field_name="slug", required=False, widget=forms.HiddenInput
+    )
 
 
 class Settings(forms.Form):

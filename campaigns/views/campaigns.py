@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_POST
 
+from audience.models import Segment
 from campaigns import counts, filters, forms, plans, starters, wording
 from campaigns.models import Campaign
 from campaigns.views import head
@@ -101,14 +102,16 @@ def new(request: HttpRequest) -> HttpResponse:
         try:
             made = plans.create(
                 form.cleaned_data["name"], kind=form.cleaned_data["kind"], lifecycle=lifecycle, stage=stage,
-                by=asker(request), now=timezone.now(),
+                segment=form.cleaned_data["segment"], by=asker(request), now=timezone.now(),
             )  # fmt: skip
         except plans.Refused as refused:
             form.add_error(None, str(refused))
         else:
             return redirect(made)
+    asked = form["segment"].value()
     context = {
         "form": form,
+        "segment": Segment.objects.filter(of="person", slug=str(asked).replace("\x00", "")).first() if asked else None,
         "proposed": _proposed(),
         "crumbs": [(_("Campaigns"), reverse("campaigns")), (_("New campaign"), "")],
     }
@@ -137,4 +140,4 @@ def start(request: HttpRequest) -> HttpResponse:
 
 def _asked_for(request: HttpRequest) -> dict[str, str]:
     """What a link to the form already says."""
-    return {name: request.GET[name] for name in ("name", "kind", "stage") if request.GET.get(name)}
+    return {name: request.GET[name] for name in ("name", "kind", "stage", "segment") if request.GET.get(name)}

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('audience', '0019_readiness'),
         ('kit', '0007_notices_to_subjects'),
-        ('lifecycle', '0008_trace'),
+        ('lifecycle', '0010_cards'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

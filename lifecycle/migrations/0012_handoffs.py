@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('kit', '0008_out_of_office_and_notices'),
-        ('lifecycle', '0008_trace'),
+        ('lifecycle', '0011_backtest'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

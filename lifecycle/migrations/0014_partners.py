@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('audience', '0019_readiness'),
-        ('lifecycle', '0008_trace'),
+        ('lifecycle', '0013_usual_stays'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

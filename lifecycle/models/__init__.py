@@ -1,45 +1,37 @@
-"""The tables of lifecycles: the model of stages, the ledger, and what was tried on the past."""
+"""The tables of lifecycles: the model of stages, the ledger, what was tried on the past, hand-offs and partners."""
 
 from lifecycle.models.backtest import Backtest, Reached
 from lifecycle.models.bulk import BulkMember, BulkMove
-from lifecycle.models.handoff import Handoff, HandoffEvent, RoutingRule
-from lifecycle.models.ledger import Membership, Movement
-from lifecycle.models.partners import Application, ChecklistItem, Programme, ProgrammeStep
-from lifecycle.models.plan import Lifecycle, Stage, Transition, Version
-
-__all__ = [
-    "Application", "BulkMember", "BulkMove", "ChecklistItem", "Lifecycle", "Membership", "Movement", "Programme",
-    "ProgrammeStep", "Stage", "Transition", "Version",
-]  # fmt: skip
-from lifecycle.models.placing import PlacementRound, Proposal
-from lifecycle.models.plan import Lifecycle, Stage, Transition, Version
-
-__all__ = [
-    "Backtest",
 from lifecycle.models.cards import CardAmendment
+from lifecycle.models.handoff import Handoff, HandoffEvent, RoutingRule
 from lifecycle.models.ledger import Membership, Movement, Waiting
+from lifecycle.models.partners import Application, ChecklistItem, Programme, ProgrammeStep
+from lifecycle.models.placing import PlacementRound, Proposal
 from lifecycle.models.plan import Lifecycle, Stage, StoppedRule, Transition, Version
+from lifecycle.models.usual import UsualStay
 
 __all__ = [
+    "Application",
+    "Backtest",
     "BulkMember",
     "BulkMove",
     "CardAmendment",
+    "ChecklistItem",
+    "Handoff",
+    "HandoffEvent",
     "Lifecycle",
     "Membership",
     "Movement",
     "PlacementRound",
+    "Programme",
+    "ProgrammeStep",
     "Proposal",
     "Reached",
-    "Stage",
-    "Transition",
-    "Version",
-]
-    "BulkMember", "BulkMove", "Handoff", "HandoffEvent", "Lifecycle", "Membership", "Movement", "RoutingRule", "Stage",
-    "Transition", "Version",
-]  # fmt: skip
+    "RoutingRule",
     "Stage",
     "StoppedRule",
     "Transition",
+    "UsualStay",
     "Version",
     "Waiting",
 ]

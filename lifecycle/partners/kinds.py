@@ -36,7 +36,7 @@ def ensure_defaults(now: datetime) -> None:
 
 
 def told(kind: str, accounts: Sql) -> Sql:
-    """The activities of a kind that stand now, of the accounts of a statement: id, account_id, occurred_at, properties."""
+    """The activities of a kind that stand now, of some accounts: id, account_id, occurred_at, properties."""
     return sql(
         """SELECT x.id, x.account_id, x.occurred_at, x.properties FROM audience_activity x
            WHERE x.kind_id = (SELECT k.id FROM audience_activitykind k WHERE k.slug = {}) AND x.account_id IS NOT NULL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,10 +18,10 @@ from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from django.views.decorators.http import require_POST
 
 from audience.subjects import sight
-from kit import installation, pages, progress, rights
+from kit import installation, pages, past, progress, rights
 from kit.audit import asker
 from kit.undo import MORE, offer
-from lifecycle import board, filters, moving, stages, undo
+from lifecycle import board, filters, moving, stages, then, undo
 from lifecycle.models import BulkMember, BulkMove, Lifecycle, Membership, Stage
 from lifecycle.views.memberships import Towards, reasons, wanted
 
@@ -39,12 +40,15 @@ class Board(pages.ListPage):
         pages.Column("entered_at", gettext_lazy("In it since"), sort="entered_at"),
     )
     counted = ngettext_lazy("%(shown)s member", "%(shown)s members", "count")
-    purpose = gettext_lazy("Who is in which stage now. Drag a card to move somebody, or use its menu or the keyboard.")
+    purpose: Any = gettext_lazy(
+        "Who is in which stage now. Drag a card to move somebody, or use its menu or the keyboard."
+    )
     default_sort = board.NEWEST
-    parameters = ("column",)  # the one that a phone shows
+    parameters = ("column", *past.PARAMETERS)  # the one that a phone shows, and as of when
     file_name = "board"
     template_name = "lifecycle/board.html"
     part_name = "lifecycle/_board.html"
+    has_past = True
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         self.lifecycle = get_object_or_404(Lifecycle, slug=kwargs["slug"])
@@ -56,11 +60,16 @@ class Board(pages.ListPage):
             return redirect("lifecycle", self.lifecycle.slug)
         self.version.lifecycle = self.lifecycle
         request.lifecycle = self.lifecycle  # type: ignore[attr-defined]  # what its subjects can be asked
+        self.past = past.wish(request, timezone.now())
+        if not self.has_past:
+            self.past = replace(self.past, past=None)
+        if self.past.past:
+            self.purpose = _("Who was in which stage when %(day)s began.") % {"day": self.past.day_words}
         return super().dispatch(request, *args, **kwargs)
 
     def rows(self) -> QuerySet[Membership]:
         assert self.version is not None
-        return board.members(self.version)
+        return board.members(self.version) if self.past.past is None else self.lifecycle.membership_set.all()
 
     def seen(self, rows: QuerySet[Membership]) -> QuerySet[Membership]:
         return sight.subjects(rows, self.request.user)
@@ -87,17 +96,24 @@ class Board(pages.ListPage):
     # ---- what of the list page is otherwise ----
 
     def _file(self, rows: QuerySet[Any], wish: pages.Wish) -> HttpResponseBase:
+        if self.past.past:  # the list of members of that day is the one that says where they were
+            members = reverse("lifecycle_members", args=[self.lifecycle.slug])
+            asked = self._filterset().as_list | self.past.past.query | {"export": self.request.GET["export"]}
+            return redirect(f"{members}?{urlencode(asked)}")
         return super()._file(rows.select_related("person", "account", "stage"), wish)
 
     def _drawn(self, filterset: Any, rows: QuerySet[Any], wish: pages.Wish) -> dict[str, Any]:
         self.made = self._columns(filterset, rows, wish.sort)
         context = super()._drawn(filterset, rows, wish)
-        may_move = rights.may(self.request.user, "move")
+        may_move = rights.may(self.request.user, "move") and not self.past.past
         current = self.request.GET.get("column", "")
         slugs = [column.stage.slug for column in self.made]
         return context | {
             "lifecycle": self.lifecycle,
             "version": self.version,
+            "past": self.past,
+            "past_url": self.request.path,
+            "past_more": then.note(),
             "board": self.made,
             "current": current if current in slugs else slugs[0] if slugs else "",
             "tabs": [(column, self._view(column=column.stage.slug)) for column in self.made],
@@ -138,6 +154,8 @@ class Board(pages.ListPage):
         self, filterset: filters.Board, rows: QuerySet[Any], sort: str, *, shown: bool = True
     ) -> list[board.Column]:
         assert self.version is not None
+        if self.past.past:
+            return self._columns_then(filterset, rows, sort, self.past.past)
         made = board.columns(
             self.version,
             rows,
@@ -164,6 +182,18 @@ class Board(pages.ListPage):
                 column.more_url = _with(address, asked, after=column.more)
         return made
 
+    def _columns_then(
+        self, filterset: filters.Board, rows: QuerySet[Any], sort: str, day: past.Past
+    ) -> list[board.Column]:
+        assert self.version is not None
+        made = then.columns(self.version, rows, day, sort=sort)
+        members = reverse("lifecycle_members", args=[self.lifecycle.slug])
+        for column in made:
+            url = f"{members}?{urlencode({'stage': column.stage.slug} | filterset.as_list | day.query)}"
+            column.links = {"members": url}
+            column.rest_url = url if column.cards and len(column.cards) < column.figures.count else ""
+        return made
+
 
 class ColumnCards(Board):
     """More cards of one column, behind those that are there: a fragment for htmx, the members' list for others."""
@@ -172,9 +202,9 @@ class ColumnCards(Board):
         filterset = self._filterset()
         stage = get_object_or_404(Stage, version=self.version, slug=kwargs["stage"])
         wish = self._wish(filterset)
-        if not request.htmx or wish.after is None:  # type: ignore[attr-defined]
+        if not request.htmx or wish.after is None or self.past.past:  # type: ignore[attr-defined]
             members = reverse("lifecycle_members", args=[self.lifecycle.slug])
-            return redirect(f"{members}?{urlencode({'stage': stage.slug} | filterset.as_list)}")
+            return redirect(f"{members}?{urlencode({'stage': stage.slug} | filterset.as_list | self._then())}")
         cards, more = board.more(
             filterset.qs, stage, of=self.lifecycle.of, sort=wish.sort, after=wish.after, order=self._order(wish),
             now=timezone.now(),
@@ -187,6 +217,9 @@ class ColumnCards(Board):
             "back": _with(reverse("lifecycle_board", args=[self.lifecycle.slug]), self._asked(), after=""),
         }
         return render(request, "lifecycle/_board_cards.html", context)
+
+    def _then(self) -> dict[str, str]:
+        return self.past.past.query if self.past.past else {}
 
     def _order(self, wish: pages.Wish) -> str:
         return f"board:{wish.sort}"
@@ -202,6 +235,8 @@ class BulkForm(Towards):
 
 class MoveMany(Board):
     """Moving many: the form for everybody in a column, and the move itself for those or for chosen ones."""
+
+    has_past = False  # only who is somewhere now can be moved
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return rights.needs("move")(super().dispatch)(request, *args, **kwargs)

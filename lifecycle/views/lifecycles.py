@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -13,9 +14,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
+from django_filters import FilterSet
 
 from audience.subjects import sight
-from kit import jobs, pages, panels, progress, rights
+from kit import jobs, pages, panels, past, progress, rights
 from kit.audit import asker
 from kit.models import Job
 from lifecycle import (
@@ -31,6 +33,7 @@ from lifecycle import (
     querysets,
     sentences,
     stages,
+    then,
     versions,
 )
 from lifecycle.models import Lifecycle, Membership, Stage, Version
@@ -227,12 +230,18 @@ def _preview_of(found: Version) -> dict[str, Any] | None:
     return found.job.result if found.job and done else None
 
 
+THEN = (
+    pages.Column("stage_then", gettext_lazy("Stage then")),
+    pages.Column("since_then", gettext_lazy("In it since")),
+)
+
+
 class Members(pages.ListPage):
     """Who is, or was, in a lifecycle, and where."""
 
     queryset = Membership.objects.all()
-    filterset_class = filters.Members
-    columns = (
+    filterset_class: type[FilterSet] | None = filters.Members
+    columns: Sequence[pages.Column] = (
         pages.Column(
             "subject",
             gettext_lazy("Who"),
@@ -245,20 +254,36 @@ class Members(pages.ListPage):
         pages.Column("pass_number", gettext_lazy("Pass"), sort="pass_number", align="end"),
     )
     counted = ngettext_lazy("%(shown)s membership", "%(shown)s memberships", "count")
-    purpose = gettext_lazy("One row for each pass of each subject through this lifecycle.")
+    purpose: Any = gettext_lazy("One row for each pass of each subject through this lifecycle.")
     default_sort = "-entered_at"
     file_name = "members"
     empty_title = gettext_lazy("Nobody here")
     empty_text = gettext_lazy("Nobody is in this part of the lifecycle.")
     empty_icon = "users"
+    template_name = "lifecycle/members.html"
+    parameters: Sequence[str] = past.PARAMETERS
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         self.lifecycle = get_object_or_404(Lifecycle, slug=kwargs["slug"])
         request.lifecycle = self.lifecycle  # type: ignore[attr-defined]  # the stages to choose from are its stages
+        self.past = past.wish(request, timezone.now())
+        if self.past.past:
+            self.filterset_class, self.parameters = filters.MembersThen, (*past.PARAMETERS, "stage")
+            self.purpose = _("One row for each pass that was in a stage when %(day)s began.") % {
+                "day": self.past.day_words
+            }
+            self.columns, self.default_sort = (*Members.columns[:1], *THEN), "-pk"
         return super().dispatch(request, *args, **kwargs)
 
     def rows(self) -> QuerySet[Membership]:
-        return querysets.members(self.lifecycle)
+        found = querysets.members(self.lifecycle)
+        if self.past.past is None:
+            return found
+        stage = self.request.GET.get("stage", "").replace("\x00", "")
+        return then.members(found, self.lifecycle, self.past.past, stage)
+
+    def context(self) -> dict[str, Any]:
+        return {"past": self.past, "past_more": then.note()}
 
     def seen(self, rows: QuerySet[Membership]) -> QuerySet[Membership]:
         return sight.subjects(rows, self.request.user)

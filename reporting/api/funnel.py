@@ -11,11 +11,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from kit import past
 from kit.api import etags
 from kit.api.problems import Problem
 from kit.api.serializers import Instant
 from lifecycle.models import Lifecycle
-from reporting import addresses, costs, freshness, handoffs, known, loops, notes, plans, windows
+from reporting import addresses, costs, freshness, handoffs, known, loops, notes, pace, plans, windows
 from reporting import funnel as funnels
 from reporting.api.figures import (
     COUNT,
@@ -35,6 +36,7 @@ from reporting.figures import counted
 from reporting.figures import funnel as figures
 from reporting.figures import handoffs as handoff_figures
 from reporting.figures import loops as loop_figures
+from reporting.figures import pace as pace_figures
 from reporting.metrics import recorded_late
 from reporting.plans import Plan
 from reporting.questions import Question
@@ -48,11 +50,16 @@ WINDOW = [
 ]
 SPLIT = OpenApiParameter("split", str, description="The field by which everybody is parted: person.country.")
 KNOWN = OpenApiParameter("known", OpenApiTypes.DATE, description="As it was known when this day began.")
+PAST = [
+    KNOWN,
+    OpenApiParameter("as_of", OpenApiTypes.DATE, description="Only what had happened when this day began."),
+    OpenApiParameter("as_known", str, enum=["then"], description="With `as_of`: and of that only what was known then."),
+]
 WITHIN = OpenApiParameter("within", int, description="Days that a cohort is given; else any time since.")
 
 ABOUT = {
     "lifecycle": "net_new_b2b", "version": 2, "from": "2025-01-01", "to": "2025-02-01", "within": 30, "split": None,
-    "known": None, "filled_at": "2025-03-04T08:15:00Z",
+    "known": None, "as_of": None, "filled_at": "2025-03-04T08:15:00Z",
 }  # fmt: skip
 
 
@@ -64,6 +71,7 @@ class About(serializers.Serializer[Any]):
     within = serializers.IntegerField(allow_null=True)
     split = serializers.CharField(allow_null=True)
     known = serializers.DateField(allow_null=True)
+    as_of = serializers.DateField(allow_null=True)
     filled_at = Instant(
         allow_null=True, help_text="As of when the figures are; older ones are counted again meanwhile."
     )
@@ -176,7 +184,7 @@ class LifecycleReport(Report):
         told = {
             "lifecycle": question.plan.lifecycle.slug, "version": question.plan.version.number,
             "from": question.window.start, "to": question.window.end, "within": question.within,
-            "split": question.split.name if question.split else None, "known": question.known,
+            "split": question.split.name if question.split else None, "known": question.known, "as_of": question.past,
             "filled_at": freshness.bring_up_to_date(question.plan.lifecycle, self.now),
         }  # fmt: skip
         return dict(About(told).data)
@@ -185,9 +193,9 @@ class LifecycleReport(Report):
 class FunnelReport(LifecycleReport):
     """How many were in each stage, came, went on, and how long it took."""
 
-    known = ("lifecycle", "window", "from", "to", "within", "split", "known")
+    known = ("lifecycle", "window", "from", "to", "within", "split", "known", *past.PARAMETERS)
 
-    @extend_schema(responses=FunnelWhole, parameters=[LIFECYCLE, *WINDOW, WITHIN, SPLIT, KNOWN])
+    @extend_schema(responses=FunnelWhole, parameters=[LIFECYCLE, *WINDOW, WITHIN, SPLIT, *PAST])
     def list(self, request: Request) -> Response:
         """Read the funnel of a lifecycle. The figures are those of its page; each names the rows that it counts."""
         given = self.asked()
@@ -222,9 +230,9 @@ class FunnelReport(LifecycleReport):
 class HandOffReport(LifecycleReport):
     """What sales made of whom marketing handed over, how soon, and in time or not."""
 
-    known = ("lifecycle", "stage", "window", "from", "to", "split", "known")
+    known = ("lifecycle", "stage", "window", "from", "to", "split", "known", *past.PARAMETERS)
 
-    @extend_schema(responses=StageSheet, parameters=[LIFECYCLE, STAGE, *WINDOW, SPLIT, KNOWN])
+    @extend_schema(responses=StageSheet, parameters=[LIFECYCLE, STAGE, *WINDOW, SPLIT, *PAST])
     def list(self, request: Request) -> Response:
         """Read the hand-offs out of one stage with a limit. 404 `nothing_to_report` while no stage has one."""
         given = self.asked()
@@ -242,13 +250,13 @@ class HandOffReport(LifecycleReport):
 class LoopReport(LifecycleReport):
     """Who was sent on a detour, who came back, and who won after all."""
 
-    known = ("lifecycle", "stage", "reason", "reason_empty", "window", "from", "to", "known")
+    known = ("lifecycle", "stage", "reason", "reason_empty", "window", "from", "to", "known", *past.PARAMETERS)
 
     @extend_schema(
         responses=StageSheet,
         parameters=[
             LIFECYCLE, STAGE, OpenApiParameter("reason", str, description="Only those sent for this reason."),
-            OpenApiParameter("reason_empty", str, enum=["1"], description="Only those sent for none."), *WINDOW, KNOWN,
+            OpenApiParameter("reason_empty", str, enum=["1"], description="Only those sent for none."), *WINDOW, *PAST,
         ],
     )  # fmt: skip
     def list(self, request: Request) -> Response:
@@ -282,4 +290,24 @@ class CostReport(LifecycleReport):
         question = self.question(given, plan).about(stage=stage.slug, split=None)
         about = self.about(question)
         told = about | {"stage": stage.slug} | self.told(cost_figures.sheet(costs.answer(question)))
+        return etags.answer(request, told)
+
+
+class TimeReport(LifecycleReport):
+    """How fast people move on, where they wait longest, and who waits still."""
+
+    known = ("lifecycle", "stage", "window", "from", "to", "known", *past.PARAMETERS)
+
+    @extend_schema(responses=StageSheet, parameters=[LIFECYCLE, STAGE, *WINDOW, *PAST])
+    def list(self, request: Request) -> Response:
+        """Read pace, survival with open stays and what ends them, with one stage looked at closely."""
+        given = self.asked()
+        found = [(each, plan) for each in plans.readable() if (plan := plans.read(each)) and pace.offered(plan)]
+        plan = self.plan(given, found)
+        stage, unknown = addresses.stage_of(given, pace.offered(plan))
+        self.understood(unknown)
+        question = self.question(given, plan).about(stage=stage.slug)
+        with known.entries(question) as then:
+            answer = replace(pace.answer(then), question=question)
+        told = self.about(question) | {"stage": stage.slug} | self.told(pace_figures.sheet(answer))
         return etags.answer(request, told)

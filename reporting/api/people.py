@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from audience.models import Account, Contract, Person
 from audience.subjects import sight
 from campaigns.models import Campaign, Enrollment
+from kit import past
 from kit.api.filtering import PAGING
 from kit.api.paging import CursorPages
 from kit.api.serializers import Instant
@@ -28,7 +29,7 @@ from reporting import funnel as funnels
 from reporting import money as asking
 from reporting.addresses import NotAsked
 from reporting.api.figures import Report
-from reporting.api.funnel import KNOWN, LIFECYCLE, SPLIT, STAGE, WINDOW, WITHIN
+from reporting.api.funnel import LIFECYCLE, PAST, SPLIT, STAGE, WINDOW, WITHIN
 from reporting.metrics.lift import HELD, TREATED
 from reporting.models import StageEntry
 from reporting.money import Of
@@ -38,7 +39,21 @@ PART = OpenApiParameter("part", str, description="A part of the figure, such as 
 NARROWED = [
     OpenApiParameter(name, str, description="As the address in a figure says it.")
     for name in addresses.PARAMETERS
-    if name not in ("lifecycle", "metric", "part", "stage", "window", "was", "from", "to", "split", "known", "within")
+    if name
+    not in (
+        "lifecycle",
+        "metric",
+        "part",
+        "stage",
+        "window",
+        "was",
+        "from",
+        "to",
+        "split",
+        "known",
+        "within",
+        *past.PARAMETERS,
+    )
 ]
 ENTRY: dict[str, Any] = {
     "id": 33121, "membership": 4711, "person": 318, "account": None, "from_stage": "mql", "to_stage": "sal",
@@ -112,7 +127,7 @@ class FigurePeople(Behind):
 
     @extend_schema(
         responses=BehindRow(many=True),
-        parameters=[METRIC, PART, LIFECYCLE, STAGE, *WINDOW, WITHIN, SPLIT, KNOWN, *NARROWED],
+        parameters=[METRIC, PART, LIFECYCLE, STAGE, *WINDOW, WITHIN, SPLIT, *PAST, *NARROWED],
     )
     def list(self, request: Request) -> Response:
         """List the rows behind a figure. A salesperson finds their own people among them; the figure counts all.
@@ -130,7 +145,7 @@ class FigurePeople(Behind):
         self.figure = figure
         with known.entries(figure.question) as then:
             ids = figure.metric.people(then, figure.part)
-            if figure.question.known:  # what was known then is gone when the list is read
+            if figure.question.is_past:  # what there was then is gone when the list is read
                 ids = sql("SELECT unnest({}::bigint[])", [row[0] for row in rows(ids)])
         return self.rows_of(self._seen(ids), BehindRow)
 
@@ -143,13 +158,13 @@ class FigurePeople(Behind):
         if metric.days:
             days = metric.days(question)
             found = found.annotate(days=RawSQL(days.text, days.params, output_field=IntegerField()))  # noqa: S611
-        for extra in metric.extras:
+        for extra in metric.told_of(question):
             told = extra.value(question)
             found = found.annotate(**{extra.name: RawSQL(told.text, told.params, output_field=extra.field)})  # noqa: S611
         return sight.subjects(found, self.request.user, "membership__subject_id")
 
     def fill(self, page: Rows) -> None:
-        names = [extra.name for extra in self.figure.metric.extras]
+        names = [extra.name for extra in self.figure.metric.told_of(self.figure.question)]
         for row in page:
             row.of = row if isinstance(row, Membership) else row.membership
             row.more = {name: getattr(row, name) for name in names}

@@ -25,7 +25,7 @@ from reporting.figures import (
     share,
 )
 from reporting.funnel import Body, Bucket, Funnel, Row
-from reporting.metrics import balance, by_version
+from reporting.metrics import balance, by_version, subjects
 from reporting.metrics.cohort_conversion import UNFINISHED, Order
 from reporting.metrics.time_in_stage import NEGATIVE
 from reporting.plans import Direction
@@ -139,6 +139,18 @@ def ledger(answer: Funnel) -> Table:
     return Table(heads, lines)
 
 
+def of_subjects(answer: Funnel, told: Mapping[tuple[str, str], int]) -> Table:
+    """The same of different subjects, each once."""
+    question, parts = _everybody(answer), subjects.PARTS
+    heads = [_("Stage"), _("At the start"), _("In"), _("Out"), _("At the end")]
+    lines = []
+    for row in answer.everybody.rows:
+        at, slug = question.about(stage=row.place.slug), row.place.slug
+        figures = [counted(at, "subjects", told.get((slug, part), 0), part) for part in parts]
+        lines.append(Line(row.place.name, figures, _remark(row)))
+    return Table(heads, lines)
+
+
 def conversions(answer: Funnel) -> Table:
     """Every kind of conversion side by side, with its base."""
     heads = [
@@ -168,6 +180,33 @@ def durations(answer: Funnel) -> Table:
     ]
     rows = [row for row in answer.everybody.rows if not row.place.is_terminal or row.stays]
     return Table(heads, [Line(row.place.name, _durations(answer, row)) for row in rows])
+
+
+def compared(answer: Funnel, other: Funnel) -> Table:
+    """Stage by stage the flows, the step on and the time of two spans of the same length, the later one first."""
+    heads = [_("Stage"), _("In"), _("before"), _("Out"), _("before"), _("First entries"), _("before"),
+             _("To the next or later"), _("before"), _("Days to the next: median"), _("before")]  # fmt: skip
+    before = {row.place.slug: row for row in other.everybody.rows}
+    lines = []
+    for row in answer.everybody.rows:
+        pairs = zip(_comparable(answer, row), _comparable(other, before[row.place.slug]), strict=True)
+        lines.append(Line(row.place.name, [figure for pair in pairs for figure in pair], _remark(row)))
+    return Table(heads, lines)
+
+
+def _comparable(answer: Funnel, row: Row) -> list[Figure]:
+    question, onward = _everybody(answer), answer.plan.next(row.place.slug)
+    at = question.about(stage=row.place.slug)
+    figures = [counted(at, "in_flow", row.in_flow), counted(at, "out_flow", row.out_flow)]
+    if not row.place.position:
+        return [*figures, NOTHING, NOTHING, NOTHING]
+    first = counted(at.about(target=row.place.slug), "cohort_conversion", row.entered - row.unfinished)
+    if onward is None:
+        return [*figures, first, NOTHING, NOTHING]
+    to = at.about(target=onward.slug)
+    speed = row.to_next
+    return [*figures, first, share(to, "cohort_conversion", row.next_step),
+            days(to, "velocity", speed, speed.median if speed else None)]  # fmt: skip
 
 
 def split(answer: Funnel, *, all_of_them: bool = False) -> Table | None:

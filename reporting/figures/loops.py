@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from kit import writing
-from reporting.figures import NOTHING, SHOWN_BUCKETS, Figure, Line, Table, counted, days, share
+from kit import installation, writing
+from kit.statistics import Counts
+from reporting.figures import NOTHING, SHOWN_BUCKETS, Figure, Line, Table, counted, days, in_days, share
+from reporting.figures.money import plain
 from reporting.figures.sheet import Section, Sheet
 from reporting.loops import Loop, Loops
-from reporting.metrics import cohort_conversion, first_and_repeat, recycled
+from reporting.metrics import cohort_conversion, first_and_repeat, neglect, recycled
 from reporting.questions import Question
 
-METRICS = ("recycled", "time_until_return", "detoured_wins", "first_and_repeat", "cohort_conversion")
+METRICS = (
+    "recycled", "time_until_return", "detoured_wins", "detour_value", "neglect", "first_and_repeat",
+    "cohort_conversion",
+)  # fmt: skip
 
 
 def sheet(answer: Loops) -> Sheet:
@@ -55,6 +62,14 @@ def _sections(answer: Loops) -> list[Section]:
             _("Sent on a detour, by the stage they left"),
             _("Moves to a detour in the time span (%(window)s), and what became of them since.") % names,
             _by_stage(answer) if answer.everybody.sent else None,
+            _("Nobody was sent on a detour in this time span."),
+        ),
+        Section(
+            "detours",
+            _("What each detour is worth"),
+            _("Of those sent in the time span: how many came back, what those won since, and what those still away "
+              "would be worth if they did as well.") % names,
+            _by_detour(answer) if answer.everybody.sent else None,
             _("Nobody was sent on a detour in this time span."),
         ),
         Section(
@@ -108,6 +123,58 @@ def _by_stage(answer: Loops) -> Table:
         if place.slug in answer.by_stage
     ]
     return Table(heads, lines, Line(_("From any stage"), figures(question, answer.everybody)))
+
+
+def _by_detour(answer: Loops) -> Table:
+    question, currency = _plain(answer.question), str(installation.get("currency"))
+    heads = [
+        _("Detour"), _("Sent"), _("Came back"), _("Median days until return"), _("Still away"),
+        _("Median days so far"), _("Won after all"), _("Value of the returned (%(currency)s)") % {"currency": currency},
+        _("Cost of neglect (%(currency)s)") % {"currency": currency},
+    ]  # fmt: skip
+    lines = []
+    for place in question.plan.places:
+        loop = answer.by_detour.get(place.slug)
+        if loop is None or not loop.sent:
+            continue
+        asked = question.about(detour=place.slug)
+        so_far = Counts(loop.so_far.items())
+        figures = [
+            counted(asked, "recycled", loop.sent),
+            _returned(asked, loop),
+            _days(asked, loop, loop.days.median),
+            counted(asked, "recycled", loop.away, recycled.AWAY),
+            replace(counted(asked, "neglect", loop.away), text=in_days(so_far.median))
+            if so_far.median is not None
+            else NOTHING,
+            counted(asked, "recycled", loop.won, recycled.WON),
+            _worth(asked, loop, currency),
+            _neglect(asked, loop, currency),
+        ]
+        lines.append(Line(place.name, figures))
+    return Table(heads, lines)
+
+
+def _worth(question: Question, loop: Loop, currency: str) -> Figure:
+    worth = loop.worth
+    note = ngettext("%(n)s deal", "%(n)s deals", worth.deals) % {"n": writing.number(worth.deals)}
+    door = counted(question, "detour_value", worth.returned, note=note)
+    return replace(door, text=plain(worth.amount, currency), value=worth.amount)
+
+
+def _neglect(question: Question, loop: Loop, currency: str) -> Figure:
+    """With its terms, as it is an expectation and no count."""
+    cost = neglect.compute(loop.away, loop.back.total(), loop.worth)
+    if cost is None:
+        return NOTHING
+    mean = loop.worth.amount / loop.worth.returned
+    note = _("%(away)s × %(share)s × %(mean)s") % {
+        "away": writing.number(loop.away),
+        "share": writing.percent(loop.worth.returned / loop.back.total()),
+        "mean": plain(round(mean), currency),
+    }
+    door = counted(question, "neglect", loop.away, note=note)
+    return replace(door, text=plain(round(cost), currency), value=cost)
 
 
 def _by_reason(answer: Loops) -> Table:

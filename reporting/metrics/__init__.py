@@ -3,24 +3,32 @@
 A metric's module docstring is what the page prints; `METRIC` registers it. `people(question, part)` selects the ids of
 the `StageEntry` rows (or, where `unit` says so, of the memberships) that the figure counts, so that a figure and the
 length of its list are one statement apart at most. Metrics of `CUSTOMERS` are about customers and their money, those of
-`CAMPAIGNS` about what campaigns led to.
+`CAMPAIGNS` about what campaigns led to, those of `DEALS` about deals.
 """
 
 from reporting.metrics import (
     acceptance,
     accepted_so_fast,
+    age,
     attainment,
     balance,
     by_version,
     cohort_conversion,
     concentration,
+    corrections,
     cost_per_stage,
+    cumulative_time,
+    detour_value,
     detoured_wins,
     excluded,
     first_and_repeat,
+    first_touch,
     in_flow,
+    latest_time,
     lift,
     lift_in_money,
+    neglect,
+    onward,
     open_pipeline,
     out_flow,
     period_conversion,
@@ -29,6 +37,9 @@ from reporting.metrics import (
     recurring,
     recycled,
     renewals,
+    subjects,
+    survival,
+    throughput,
     time_in_stage,
     time_to_accept,
     time_until_return,
@@ -44,6 +55,7 @@ ALL: dict[str, Metric] = {
         in_flow,
         out_flow,
         by_version,
+        corrections,
         period_conversion,
         cohort_conversion,
         time_in_stage,
@@ -55,9 +67,19 @@ ALL: dict[str, Metric] = {
         recycled,
         time_until_return,
         detoured_wins,
+        detour_value,
+        neglect,
         first_and_repeat,
         recorded_late,
         cost_per_stage,
+        throughput,
+        age,
+        survival,
+        onward,
+        latest_time,
+        cumulative_time,
+        first_touch,
+        subjects,
         excluded,
     )
 }

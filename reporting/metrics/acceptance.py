@@ -44,8 +44,8 @@ def left_because(question: Question) -> Sql:
     )
 
 
-LEFT = Extra("left_at", _("Left"), left_at, DateTimeField())
-BECAUSE = Extra("left_because", _("Because"), left_because, CharField())
+LEFT = Extra("left_at", _("Left"), left_at, DateTimeField(), later=True)
+BECAUSE = Extra("left_because", _("Because"), left_because, CharField(), later=True)
 
 
 def title(question: Question) -> str:

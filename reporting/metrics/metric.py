@@ -20,13 +20,17 @@ FIGURE = "figure"  # the part of a metric that is the figure itself
 
 @dataclass(frozen=True)
 class Extra:
-    """A further column of a metric's list: its SQL over `reporting_stageentry`, and what kind of value that is."""
+    """A further column of a metric's list: its SQL over `reporting_stageentry`, and what kind of value that is.
+
+    `later`: it tells of what came after the row, which a past day did not know.
+    """
 
     name: str
     label: Text
     value: Callable[[Question], Sql]
     field: Field[Any, Any]
     ends: bool = False  # numbers stand at the end of their column
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ class Metric:
     unit: str = "entry"
     days: Callable[[Question], Sql] | None = None
     extras: Sequence[Extra] = ()
+
+    def told_of(self, question: Question) -> list[Extra]:
+        """The further columns; of a past day without those that tell what came later."""
+        return [extra for extra in self.extras if not (extra.later and question.is_past)]
 
 
 def in_words(docstring: str | None) -> str:

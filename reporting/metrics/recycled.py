@@ -16,8 +16,9 @@ RETURNED, WON, AWAY = "returned", "won", "away"
 
 
 def sent(question: Question) -> Sql:
-    """`id, from_stage, to_stage, reason, back_stage, days, won, away` of every such move, narrowed to the question's
-    stage, reason and, as the stage they came back to, target."""
+    """`id, membership_id, occurred_at, from_stage, to_stage, reason, back_stage, days, won, away, so_far` of every such
+    move, narrowed to the question's stage, detour, reason and, as the stage they came back to, target. `so_far` are the
+    days on the detour of those still away."""
     plan = question.plan
     path = [place.slug for place in plan.success]
     narrowed = [Sql("true")]
@@ -25,12 +26,15 @@ def sent(question: Question) -> Sql:
         narrowed.append(sql("from_stage = {}", question.stage))
     if question.reason is not None:
         narrowed.append(sql("reason = {}", question.reason))
+    if question.detour:
+        narrowed.append(sql("to_stage = {}", question.detour))
     if question.target:
         narrowed.append(sql("back_stage = {}", question.target))
     return sql(
         """
         SELECT * FROM (
-            SELECT gone.id, gone.from_stage, gone.to_stage, COALESCE(moved.reason, '') AS reason,
+            SELECT gone.id, gone.membership_id, gone.occurred_at, {}::date - gone.evidence_day AS so_far,
+                   gone.from_stage, gone.to_stage, COALESCE(moved.reason, '') AS reason,
                    COALESCE(back.to_stage, '') AS back_stage, back.evidence_day - gone.evidence_day AS days,
                    EXISTS (SELECT FROM {} won WHERE won.membership_id = gone.membership_id AND won.seq > gone.seq
                            AND won.to_stage = {}) AS won,
@@ -46,6 +50,7 @@ def sent(question: Question) -> Sql:
             ) back ON true
         ) sent WHERE {}
         """,
+        question.today,
         question.table,
         path[-1] if path else "",
         question.table,
@@ -84,12 +89,14 @@ def because(question: Question) -> Sql:
 
 
 BECAUSE = Extra("because", _("Because"), because, CharField())
-BACK = Extra("back_at", _("Came back"), back_at, DateTimeField())
+BACK = Extra("back_at", _("Came back"), back_at, DateTimeField(), later=True)
 
 
 def title(question: Question) -> str:
     """The figure in words."""
-    if question.stage:
+    if question.detour:
+        words = gettext("Sent to “%(stage)s”") % {"stage": question.plan.label(question.detour)}
+    elif question.stage:
         words = gettext("Sent on a detour from “%(stage)s”") % {"stage": question.plan.label(question.stage)}
     else:
         words = gettext("Sent on a detour")

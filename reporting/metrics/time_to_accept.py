@@ -40,5 +40,5 @@ METRIC = Metric(
     people=people,
     title=title,
     needs=("stage",),
-    extras=(LEFT, Extra("hours", _("Hours"), hours, IntegerField(), ends=True)),
+    extras=(LEFT, Extra("hours", _("Hours"), hours, IntegerField(), ends=True, later=True)),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
@@ -9,9 +11,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from kit import pages, writing
+from kit import pages, past, writing
 from lifecycle.models import Lifecycle
 from reporting import splits, windows
+from reporting.addresses import Asked
 from reporting.figures.sheet import Choice, Sheet
 from reporting.questions import Question
 from reporting.windows import Window
@@ -29,24 +32,30 @@ def split_choice(question: Question) -> Choice:
     return Choice("split", _("Split by"), [("", _("nothing")), *offered], chosen)
 
 
-def known_choice(question: Question) -> Choice:
-    """As known now, or as it was known before a day."""
-    return Choice("known", _("As known before"), [], question.known.isoformat() if question.known else "")
+def past_of(request: HttpRequest, asked: Asked, now: datetime) -> past.Wish:
+    """The control that asks for a past day, back to the first move of the lifecycle."""
+    return replace(past.wish(request, now, asked.first), note="")  # the address has said it
 
 
 def known_words(question: Question) -> list[str]:
     """What to bear in mind when the figures are not those known now."""
-    if question.known is None:
+    if question.known is None or question.past is not None:  # of a past day tells the banner
         return []
     words = _(
         "As known when %(day)s began: moves that were written later are in none of these figures, and history that was "
-        "brought in or replayed later is not in at all. Take the day away to see what is known now."
+        "brought in or replayed later is not in at all."
     )
     return [words % {"day": writing.day(question.known)}]
 
 
 def form(
-    name: str, preset: str, window: Window, before: list[Choice], after: list[Choice], export: str
+    name: str,
+    preset: str,
+    window: Window,
+    before: list[Choice],
+    after: list[Choice],
+    export: str,
+    past: past.Wish | None = None,
 ) -> dict[str, Any]:
     """The variables of the form of a page: choices before and after the time span."""
     return {
@@ -58,7 +67,8 @@ def form(
             "preset": preset,
             "window": window,
             "export": export,
-        }
+        },
+        "past": past,
     }
 
 

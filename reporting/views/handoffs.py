@@ -61,8 +61,9 @@ def page(request: HttpRequest) -> HttpResponseBase:
             asked.preset,
             question.window,
             [asking.lifecycle_choice([each for each, _plan in found], lifecycle), stages],
-            [asking.split_choice(question), asking.known_choice(question)],
+            [asking.split_choice(question)],
             addresses.page(NAME, question, stage=stage.slug, export="csv"),
+            asking.past_of(request, asked, now),
         ),
     }
     return asking.report(request, figures.sheet(answer), context)

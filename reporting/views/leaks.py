@@ -58,9 +58,9 @@ def page(request: HttpRequest) -> HttpResponseBase:
             [
                 Choice("split", split.label, split.options[1:], split.chosen),
                 Choice("within", _("Reached the next stage"), within, str(question.within or "")),
-                asking.known_choice(question),
             ],
             addresses.page(NAME, question, export="csv"),
+            asking.past_of(request, asked, now),
         ),
     }
     return asking.report(request, figures.sheet(answer), context)

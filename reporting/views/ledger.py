@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -12,14 +14,18 @@ from django.views.decorators.http import require_GET, require_POST
 
 from kit import progress, rights
 from kit.audit import asker
-from reporting import integrity, plans
+from reporting import addresses, integrity, plans, windows
+from reporting import funnel as funnels
+from reporting.figures import identity as figures
 from reporting.models import Fill
+from reporting.views import asking
 
 
 @require_GET
 def ledger(request: HttpRequest) -> HttpResponse:
-    """The last check of each lifecycle's ledger, and the job that is at it."""
+    """The last check of each lifecycle's ledger, the job that is at it, and the identity of a time span."""
     now = timezone.now()
+    asked = {plan.lifecycle.pk: addresses.read(_window(request), plan, funnels.today(now), now) for plan in _plans()}
     checks = integrity.newest()
     for check in checks.values():
         check.findings = integrity.seen(check.findings, request.user)
@@ -27,12 +33,35 @@ def ledger(request: HttpRequest) -> HttpResponse:
     job = integrity.last_job()
     context = {
         "lifecycles": [
-            {"lifecycle": each, "check": checks.get(each.pk), "fill": fills.get(each.pk)} for each in plans.readable()
+            {
+                "lifecycle": one.question.plan.lifecycle,
+                "check": checks.get(pk),
+                "fill": fills.get(pk),
+                "identity": figures.identity(one.question),
+            }
+            for pk, one in asked.items()
         ],
+        "ask": _ask(next(iter(asked.values()))) if asked else None,
+        "notes": next(iter(asked.values())).notes if asked else (),
         "job": job,
         "progress": progress.of(job, now) if job else None,
     }
     return render(request, "reporting/ledger.html", context)
+
+
+def _plans() -> list[plans.Plan]:
+    return [plan for each in plans.readable() if (plan := plans.read(each))]
+
+
+def _window(request: HttpRequest) -> dict[str, str]:
+    """The time span of the address; the last 30 days unless it says otherwise."""
+    asked = {name: request.GET.get(name, "") for name in ("window", "was", "from", "to")}
+    return asked if any(asked.values()) else {"window": windows.Preset.LAST_30.value}
+
+
+def _ask(asked: addresses.Asked) -> dict[str, Any]:
+    told = asking.form("ledger", asked.preset, asked.question.window, [], [], "")
+    return told["ask"]
 
 
 @require_POST

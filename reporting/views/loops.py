@@ -60,9 +60,9 @@ def page(request: HttpRequest) -> HttpResponseBase:
                 Choice("reason", _("Sent because"), [("", _("any reason")), *reasons], reason or ""),
                 Choice("stage", _("Periods of"), [(each.slug, each.name) for each in loops.offered(plan)], stage.slug),
                 Choice("cut", _("A period begins on"), [], cut.isoformat() if cut else ""),
-                asking.known_choice(question),
             ],
             addresses.page(NAME, question, export="csv", **extra),
+            asking.past_of(request, asked, now),
         ),
     }
     return asking.report(request, figures.sheet(answer), context)

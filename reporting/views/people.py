@@ -63,7 +63,7 @@ class People(pages.ListPage):
         metric, question = self.figure.metric, self.figure.question
         with known.entries(question) as then:
             self.ids = metric.people(then, self.figure.part)
-            if question.known:  # what was known then is gone when the list is drawn
+            if question.is_past:  # what there was then is gone when the list is drawn
                 self.ids = sql("SELECT unnest({}::bigint[])", [row[0] for row in rows(self.ids)])
             self.count = value(sql("SELECT count(*) FROM ({}) behind", self.ids))
             self.parts = _parts(Figure(then, metric, self.figure.part), self.count)
@@ -72,7 +72,7 @@ class People(pages.ListPage):
             self.columns, self.default_sort = _member_columns(), ""
         else:
             self.queryset, self.filterset_class = StageEntry.objects.all(), filters.Entries
-            self.columns, self.default_sort = _entry_columns(plan, metric), "-occurred_at"
+            self.columns, self.default_sort = _entry_columns(plan, metric, metric.told_of(question)), "-occurred_at"
 
     def rows(self) -> QuerySet[Any]:
         found = self.queryset.filter(pk__in=RawSQL(self.ids.text, self.ids.params))  # noqa: S611 - values are bound
@@ -81,7 +81,7 @@ class People(pages.ListPage):
         if self.figure.metric.days:
             days = self.figure.metric.days(self.figure.question)
             found = found.annotate(days=RawSQL(days.text, days.params, output_field=IntegerField()))  # noqa: S611
-        for extra in self.figure.metric.extras:
+        for extra in self.figure.metric.told_of(self.figure.question):
             told = extra.value(self.figure.question)
             found = found.annotate(**{extra.name: RawSQL(told.text, told.params, output_field=extra.field)})  # noqa: S611
         return found.select_related("membership__person", "membership__account")
@@ -166,7 +166,7 @@ def _no_such(request: HttpRequest, refused: NotAsked) -> HttpResponse:
     return render(request, "reporting/people_unknown.html", context, status=404)
 
 
-def _entry_columns(plan: plans.Plan, metric: Metric) -> tuple[pages.Column, ...]:
+def _entry_columns(plan: plans.Plan, metric: Metric, extras: Sequence[Extra]) -> tuple[pages.Column, ...]:
     days = pages.Column("days", _("Days"), sort="days", align="end", desc_first=True)
     return (
         pages.Column("name", _("Name"), value=_subject, template="reporting/_subject.html", whole=True),
@@ -176,7 +176,7 @@ def _entry_columns(plan: plans.Plan, metric: Metric) -> tuple[pages.Column, ...]
         pages.Column("occurred_at", _("Moved"), sort="occurred_at", desc_first=True),
         pages.Column("evidence_day", _("Date of the fact"), sort="evidence_day", desc_first=True),
         *((days,) if metric.days else ()),
-        *(_extra(extra) for extra in metric.extras),
+        *(_extra(extra) for extra in extras),
     )
 
 
@@ -208,8 +208,14 @@ SHOWN_ON: dict[str, tuple[str, Any]] = {
         ("acceptance", "attainment", "time_to_accept", "accepted_so_fast"),
         ("report_handoffs", gettext_lazy("Hand-offs")),
     ),
+    "corrections": ("ledger", gettext_lazy("Ledger")),
     **dict.fromkeys(
-        ("recycled", "time_until_return", "detoured_wins", "first_and_repeat"), ("report_loops", gettext_lazy("Loops"))
+        ("throughput", "age", "survival", "onward", "latest_time", "cumulative_time", "first_touch"),
+        ("report_time", gettext_lazy("Time")),
+    ),
+    **dict.fromkeys(
+        ("recycled", "time_until_return", "detoured_wins", "detour_value", "neglect", "first_and_repeat"),
+        ("report_loops", gettext_lazy("Loops")),
     ),
 }
 
@@ -217,13 +223,15 @@ SHOWN_ON: dict[str, tuple[str, Any]] = {
 def _report(shown: Figure) -> tuple[str, str]:
     """The step of the breadcrumbs that leads back to the report, which asks the same question."""
     name, label = SHOWN_ON.get(shown.metric.name, ("report_funnel", gettext_lazy("Funnel")))
-    more = {"stage": shown.question.stage} if name == "report_handoffs" else {}
+    more = {"stage": shown.question.stage} if name in ("report_handoffs", "report_time") else {}
     return str(label), addresses.page(name, shown.question, **more)
 
 
 def _scope(question: Question) -> str:
     """What the figure is about besides its stage: lifecycle, time span, part."""
     words = _("%(lifecycle)s, %(window)s") % {"lifecycle": question.plan.lifecycle, "window": question.window}
+    if question.past:
+        words += " · " + _("as of %(day)s") % {"day": writing.day(question.past)}
     if question.known:
         words += " · " + _("as known before %(day)s") % {"day": writing.day(question.known)}
     if question.split is None or question.bucket is None:

@@ -1,4 +1,4 @@
-// The few behaviours that markup alone cannot have: the sidebar, closing what floats, dialogs, copying, Ctrl-K, notes, failed requests.
+// The few behaviours that markup alone cannot have: the sidebar, closing what floats, dialogs, copying, Ctrl-K, past days, notes, failed requests.
 
 const within = (event, selector) => event.target.closest?.(selector);
 
@@ -94,6 +94,41 @@ addEventListener(
   },
   true,
 );
+
+// The slider of a past day writes its date field; a form of its own is sent when the hand, or the keyboard, rests.
+const SLID = "past-slider";
+let resting = 0;
+addEventListener("input", (event) => {
+  const slider = within(event, "[data-past] input[type=range]");
+  if (!slider) return;
+  const field = slider.closest("[data-past]").querySelector("input[type=date]");
+  const day = new Date(`${slider.closest("[data-past]").dataset.first}T00:00:00Z`);
+  day.setUTCDate(day.getUTCDate() + Number(slider.value));
+  field.value = slider.value === slider.max ? "" : day.toISOString().slice(0, 10);
+  slider.setAttribute("aria-valuetext", field.value || slider.dataset.now);
+});
+addEventListener(
+  "change",
+  (event) => {
+    const past = within(event, "[data-past]");
+    if (!past) return;
+    const slid = event.target.type === "range";
+    clearTimeout(resting);
+    if (slid && event.isTrusted) event.stopPropagation();
+    else if (!past.closest("[data-past-form]")) return;
+    resting = setTimeout(() => {
+      const own = past.closest("[data-past-form]");
+      if (own && slid) sessionStorage.setItem(SLID, "yes");
+      if (own) own.requestSubmit();
+      else event.target.dispatchEvent(new Event("change", { bubbles: true }));
+    }, slid ? 500 : 0);
+  },
+  true,
+);
+if (sessionStorage.getItem(SLID)) {
+  sessionStorage.removeItem(SLID);
+  document.querySelector("[data-past-form] input[type=range]")?.focus({ preventScroll: true });
+}
 
 // What can be undone for a while goes away after it; a pointer or the focus on it keeps it.
 const fade = (note) => {

@@ -296,6 +296,8 @@ KNOWN = {
     "lifecycle/partners/checklist.py": "a reader",
     "lifecycle/partners/kinds.py": "a reader",
     "lifecycle/partners/standing.py": "a reader",
+    "lifecycle/stalled.py": "a reader",
+    "reporting/metrics/first_touch.py": "a reader",
     "lifecycle/supporting.py": "whether any there is, reversed ones too",
     "reporting/supporting.py": "whether channels are known, of reversed ones too",
     "scoring/supporting.py": "whether any there is lately, reversed ones too",

@@ -125,8 +125,15 @@ def test_a_past_day_is_told_and_leads_to_its_list(ada):
     assert "Ada" in text(ada.get(f"/segments/germans/members/?as_of={day}"))
     part = ada.get(f"/segments/germans/?as_of={day}", headers={"HX-Request": "true", "HX-Target": "as-of"})
     assert text(part).strip().startswith('<div id="as-of"')
-    for odd in ("yesterday", "2025-02-30", "0001-01-01", "9999-12-31", "\x00"):
-        assert "This is no day" in text(ada.get("/segments/germans/", {"as_of": odd}))
+    then = text(ada.get(f"/segments/germans/?as_of={day}&as_known=then"))
+    assert "as it was known then" in then and "1 person" in then
+    assert "Back to now" in text(ada.get(f"/segments/germans/members/?as_of={day}&as_known=then"))
+    odd_days = {
+        "yesterday": "is no day", "2025-02-30": "is no day", "0001-01-01": "days begin with",
+        "9999-12-31": "has not begun yet", "\x002025": "is no day",
+    }  # fmt: skip
+    for odd, said in odd_days.items():
+        assert said in text(ada.get("/segments/germans/", {"as_of": odd}))
         assert ada.get("/segments/germans/members/", {"as_of": odd}).status_code == 200
 
 

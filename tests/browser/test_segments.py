@@ -259,7 +259,7 @@ def test_without_scripts_a_segment_is_made_from_its_json(chromium: Any, live_ser
     page.goto("/segments/plain/edit/")
     page.get_by_text("country is “DE”").first.wait_for()
     page.goto("/segments/plain/")
-    page.get_by_label("Beginning of").fill("2025-01-01")
+    page.get_by_label("As of the beginning of").fill("2025-01-01")
     page.get_by_role("button", name="Show").click()
     assert page.locator('[data-metric="segment.as_of"]').inner_text() == "0 people"
     context.close()

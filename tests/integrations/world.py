@@ -18,8 +18,6 @@ Parts = dict[str, dict[str, Any]]
 # Each row of these is somebody's: a salesperson sees their own alone.
 OF_SUBJECTS = (
     "partner-applications", "partner-steps", "people", "accounts", "account-roles", "activities", "deals", "purchases", "contracts", "cases", "memberships",
-    "movements", "scores", "enrollments", "messages", "duplicates", "merges",
-    "people", "accounts", "account-roles", "activities", "deals", "purchases", "contracts", "cases", "memberships",
     "movements", "hand-offs", "scores", "enrollments", "messages", "duplicates", "merges",
 )  # fmt: skip
 
@@ -34,10 +32,10 @@ def made() -> tuple[User, Parts, Parts]:
             "slug": "small",
             "lifecycle": "small",
             "number": 1,
+            "since": 1,
+            "stage": "lead",
             "pk": there.numbers["backtest"],
         },
-        "lifecycles": {"slug": "small", "lifecycle": "small", "number": 1, "since": 1},
-        "lifecycles": {"slug": "small", "lifecycle": "small", "number": 1, "since": 1, "stage": "lead"},
         "scoring-models": {"slug": "lead", "model": "lead", "number": 2},
         "campaigns": {"slug": "nurture", "campaign": "nurture", "number": 1},
         "reports": {"slug": "nurture"},

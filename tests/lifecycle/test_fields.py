@@ -150,4 +150,6 @@ def test_the_stages_of_all_lifecycles_are_read_in_as_many_queries_as_of_one(
     factories.draft(factories.SMALL.replace("lifecycle: small", "lifecycle: second"))
     with django_assert_num_queries(3):
         names = [each.name for each in registry.Catalogue("person")._family("stage.").values()]
-    assert names == [f"stage.{slug}{what}" for slug in ("second", "small") for what in ("", ".ever", ".days_in")]
+    assert names == [
+        f"stage.{slug}{what}" for slug in ("second", "small") for what in ("", ".ever", ".days_in", ".stalled")
+    ]

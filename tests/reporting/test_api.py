@@ -86,6 +86,7 @@ SAME = [
     (funnel, "report_funnel", "funnel", JANUARY | {"within": "45"}),
     (funnel, "report_funnel", "funnel", JANUARY | {"split": "person.country"}),
     (funnel, "report_funnel", "funnel", JANUARY | {"known": "2025-01-15"}),
+    (funnel, "report_funnel", "funnel", JANUARY | {"as_of": "2025-01-15"}),
     (handed_over, "report_handoffs", "hand-offs", JANUARY | {"split": "person.country"}),
     (looped, "report_loops", "loops", JANUARY | {"reason": "Not now"}),
     (test_retention.year, "report_retention", "retention", YEAR),
@@ -171,7 +172,7 @@ def test_what_a_report_does_not_understand_is_an_error_and_not_another_report(
 
 
 def test_without_a_lifecycle_there_is_nothing_to_report(api: Client) -> None:
-    for name in ("funnel", "hand-offs", "loops"):
+    for name in ("funnel", "hand-offs", "time", "loops"):
         problem(api.get(f"/api/v1/reports/{name}/"), 404, "nothing_to_report")
     assert report(api, "lift") == {"campaigns": [], "definitions": report(api, "lift")["definitions"]}
 

@@ -113,6 +113,17 @@ def test_a_list_says_in_words_what_it_holds():
         "detoured_wins": "“Won” after a detour",
         "first_and_repeat": "Came into “Lead”",
         "accepted_so_fast": "Accepted from “Lead”, and on to “Won”",
+        "throughput": "Moves from “Lead” along the success path",
+        "age": "Days so far in “Lead”",
+        "survival": "Stays in “Lead” that began",
+        "onward": "Stays in “Lead” that began, and went on",
+        "latest_time": "Days of the last stay in “Lead”",
+        "cumulative_time": "Days of all stays in “Lead”",
+        "first_touch": "Working hours in “Lead” until somebody spoke to them",
+        "subjects": "Different subjects in “Lead”",
+        "corrections": "Corrections in “Lead”",
+        "detour_value": "Back from a detour, with a won deal",
+        "neglect": "Still on a detour",
     }
     out = metrics.ALL["out_flow"].title(question.about(directions=(Direction.SKIP,)))
     assert out == "Moves out of “Lead”: past the next stage"

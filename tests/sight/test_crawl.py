@@ -36,9 +36,9 @@ NO_PAGE = {
     "activity_take_back", "consent_take_back", "movement_undo", "bulk_undo", "suppression_find", "message_resend",
     "report_note", "report_note_remove", "report_pars", "ledger_check", "readiness_measure", "readiness_segment",
     "partner_approve", "partner_decline", "partner_reconsider", "partner_step", "best_customers_segment", "look_alikes_segment",
-    "best_customers_segment", "look_alikes_segment",
     "handoff_accept", "handoff_reject", "handoff_not_now", "handoff_pass_on", "routing_rule_move", "routing_rule_remove",
     "routing_adopt", "routing_offer", "notice_open", "notices_read", "notices_wish", "profile_away",
+    "lifecycle_stalled_segment",
 }  # fmt: skip
 # Where somebody who sees everybody is told of those whom the salesperson does not see: else this would find nothing.
 NAMING = {
@@ -59,7 +59,7 @@ LISTS = {"segment_members", "readiness_without", "best_customers_list"}
 PARTS = {
     "person_timeline": ("timeline", "timeline-older"), "account_timeline": ("timeline", "timeline-older"),
     "segment": ("as-of",), "segment_why": ("why-chosen",), "campaign_trace": ("trace-nurture",),
-    "lifecycle_board": ("board-figures",), "report_funnel": ("report",), "report_loops": ("report",),
+    "lifecycle_board": ("board-figures",), "report_funnel": ("report",), "report_loops": ("report",), "report_time": ("report",),
     "report_handoffs": ("report",),
 }  # fmt: skip
 MORE = {
@@ -72,7 +72,8 @@ MORE = {
     "report_concentration": (urlencode(SPAN),), "report_retention": (urlencode(SPAN),),
     "conditions_values": ("of=person&field=person.email", "of=account&field=account.name"),
     "best_customers_list": ("who=all&of=account", "who=all&of=person&export=csv"),
-    "lifecycle_board_move": ("all=lead",), "people": ("sort=by_name", "account=zz", "account=%23{foreign.account.pk}"),
+    "lifecycle_board": ("as_of=2026-01-01",), "lifecycle_members": ("as_of=2026-01-01",), "person": ("as_of=2026-01-01",),
+    "account": ("as_of=2026-01-01",), "person_timeline": ("as_of=2026-01-01",), "lifecycle_board_move": ("all=lead",), "people": ("sort=by_name", "account=zz", "account=%23{foreign.account.pk}"),
 }  # fmt: skip
 
 

@@ -34,8 +34,7 @@ ABOUT = {
     **dict.fromkeys(
         ("account", "account_people", "account_timeline", "account_edit", "account_tags", "account_owner",
          "account_deal", "account_record", "account_contract", "account_roles", "account_claim", "account_case",
-         "account_merge", "partner_certify"), "account"
-         "account_merge", "account_erase"), "account"
+         "account_merge", "account_erase", "partner_certify"), "account"
     ),
     **dict.fromkeys(("deal", "deal_edit", "deal_roles"), "deal"),
     **dict.fromkeys(("contract", "contract_edit", "contract_amend"), "contract"),
@@ -68,16 +67,14 @@ NUMBERED = {
     "sender_edit": "sender", "sender_retire": "sender", "scoring_rule": "scoring_rule",
     "scoring_rule_move": "scoring_rule", "scoring_rule_remove": "scoring_rule", "bulk_move": "bulk_move",
     **dict.fromkeys(("backtest", "backtest_people", "backtest_segment", "backtest_take", "backtest_remove"), "backtest"),
-    **dict.fromkeys(("pipeline", "pipeline_remove", "pipeline_add_stage"), "pipeline"),
     **dict.fromkeys(("pipeline", "pipeline_remove", "pipeline_add_stage", "pipeline_earlier"), "pipeline"),
     "channel_domain": "domain", "api_key_revoke": "key",
     **dict.fromkeys(("user", "user_close", "user_link", "user_reopen", "user_sign_out"), "user"),
     "kind_edit": "kind", "kind_remove": "kind", "channel_edit": "channel", "channel_remove": "channel",
     "exchange_rate": "rate", "exchange_rate_remove": "rate", "cost_edit": "cost", "cost_remove": "cost", "retraction": "retraction", "retraction_undo": "retraction",
     "custom_field_edit": "field", "custom_field_remove": "field", "team": "team", "team_remove": "team", "audit_entry": "audit",
-    "cost_edit": "cost", "cost_remove": "cost", "retraction": "retraction", "retraction_undo": "retraction",
     **dict.fromkeys(("routing_rule", "routing_rule_move", "routing_rule_remove"), "routing_rule"),
-    "notice_open": "notice", "custom_field_edit": "field", "custom_field_remove": "field", "team": "team", "team_remove": "team", "audit_entry": "audit",
+    "notice_open": "notice",
 }  # fmt: skip
 
 

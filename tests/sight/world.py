@@ -38,16 +38,12 @@ from audience.subjects import custom
 from audience.webforms import submitting
 from campaigns.models import Letter
 from kit import jobs, notes, work
-from kit.models import AuditEntry, Team, User
+from kit.models import AuditEntry, Notice, Team, User
 from lifecycle import documents as lifecycle_documents
 from lifecycle import moving, stages
-from lifecycle.models import Application, ChecklistItem, Lifecycle, Membership
-from lifecycle.partners import applications, checklist, programmes
-from lifecycle.models import Backtest, Membership, Reached
-from kit.models import AuditEntry, Notice, Team, User
-from lifecycle import moving, stages
 from lifecycle.handoffs import routing
-from lifecycle.models import Handoff, Membership, RoutingRule
+from lifecycle.models import Application, Backtest, ChecklistItem, Handoff, Lifecycle, Membership, Reached, RoutingRule
+from lifecycle.partners import applications, checklist, programmes
 from reporting import filling
 from reporting.models import ChartNote, LedgerCheck
 from scoring import documents
