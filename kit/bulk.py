@@ -73,8 +73,8 @@ class Action:
     `leads(rows)`: the address of the page on which it is done, for what is not done here (raises Refused).
     `template` draws the fields, whose names begin with the action's, out of `context(request)`.
     `typed`: the number of rows is typed before it is done, however few, below what `shows(rows)` says of them.
-    More than `at_once` are long work, `chunk` of them at a time; with `own_transactions` `run` makes its own, and can
-    be repeated without doing anything twice (raises Refused for what has to wait).
+    More than `at_once` are long work, `chunk` of them at a time (None: as many as usual); with `own_transactions` `run`
+    makes its own, and can be repeated without doing anything twice (raises Refused for what has to wait).
     """
 
     name: str
@@ -91,9 +91,13 @@ class Action:
     leads: Callable[[QuerySet[Any]], str] | None = None
     typed: bool = False
     shows: Callable[[QuerySet[Any]], list[str]] = _shows_nothing
-    at_once: int = AT_ONCE
-    chunk: int = CHUNK
+    at_once: int | None = None
+    chunk: int | None = None
     own_transactions: bool = False
+
+    def is_long(self, count: int) -> bool:
+        """Whether so many rows are long work."""
+        return count > (AT_ONCE if self.at_once is None else self.at_once)
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def find(of: str, name: str) -> Action | None:
 def do(of: str, action: Action, rows: QuerySet[Any], data: Data, *, count: int, by: User | None, now: datetime) -> Done:
     """Do it to the `count` rows of a query: at once, or as long work when they are many."""
     query, params = rows.order_by().values("pk").query.sql_with_params()
-    if count > action.at_once:
+    if action.is_long(count):
         return _later(of, action, Sql(query, tuple(params)), data, count, by, now)
     subjects = sql("SELECT id AS subject_id FROM ({}) chosen (id)", Sql(query, tuple(params)))
     with transaction.atomic():
@@ -162,8 +166,9 @@ def work(held: jobs.Held) -> dict[str, Any]:
     instants = held.cursor.get("instants", [])
     if held.now.isoformat() not in instants:
         instants = [*instants, held.now.isoformat()]
+    lot = action.chunk or CHUNK
     while after < total:
-        chosen = sql("SELECT id AS subject_id FROM {} WHERE n > {} AND n <= {}", table, after, after + action.chunk)
+        chosen = sql("SELECT id AS subject_id FROM {} WHERE n > {} AND n <= {}", table, after, after + lot)
         if action.own_transactions:
             try:
                 changed += action.run(chosen, payload["data"], by=held.job.created_by, now=held.now)
@@ -172,7 +177,7 @@ def work(held: jobs.Held) -> dict[str, Any]:
         with transaction.atomic():
             if not action.own_transactions:
                 changed += action.run(chosen, payload["data"], by=held.job.created_by, now=held.now)
-            after += action.chunk
+            after += lot
             held.progress(
                 rows_done=min(after, total),
                 rows_total=total,

@@ -199,7 +199,7 @@ class ListPage(View):
             "view": view,
             "given": given,
             "said": action.says(data),
-            "is_long": count > action.at_once,
+            "is_long": action.is_long(count),
             "every": every,
             "shows": action.shows(rows),
             "mistyped": action.typed and "sure" in self.request.POST,

@@ -124,6 +124,7 @@ def test_a_list_says_in_words_what_it_holds():
         "corrections": "Corrections in “Lead”",
         "detour_value": "Back from a detour, with a won deal",
         "neglect": "Still on a detour",
+        "cost_per_stage": "First reached “Lead”",
     }
     out = metrics.ALL["out_flow"].title(question.about(directions=(Direction.SKIP,)))
     assert out == "Moves out of “Lead”: past the next stage"

@@ -310,14 +310,14 @@ def test_an_absence_is_set_by_oneself_with_a_deputy(browser, ina):
     assert (ina.out_until, ina.deputy) == (None, None)
 
 
-def test_rules_that_stop_are_told_to_who_made_them(client, made):
+def test_rules_that_stop_are_told_to_administrators_once(client, made):
     boss = User.objects.create_user("boss@example.com", "x", role=User.Role.ADMIN)
     for _twice in range(2):
         live.stop(made, "the field is gone", timezone.now())
         made.refresh_from_db()
     client.force_login(boss)
     page = text_of(client.get(reverse("notices")))
-    assert "The rules of Handing v1 stand still" in page and Notice.objects.count() == 1
+    assert "The rules of “Handing v1” stand still" in page and Notice.objects.count() == 1
 
 
 def test_the_home_page_and_ones_work_show_what_waits(browser, made, ina, now):
