@@ -115,7 +115,7 @@ class Applications(Listed, Shown):
         )
 
     @extend_schema(request=None)
-    @action(methods=["post"], detail=True)
+    @action(methods=["post"], detail=True, bodiless=True)
     @transaction.atomic
     def reconsider(self, request: Request, pk: int) -> Response:
         """Have one wait again; what the decision told is taken back."""
@@ -174,7 +174,7 @@ class PartnerSteps(Listed, Shown):
         return sight.accounts(super().get_queryset(), self.by, "account_id")
 
     @extend_schema(request=None)
-    @action(methods=["post"], detail=True)
+    @action(methods=["post"], detail=True, bodiless=True)
     @transaction.atomic
     def done(self, request: Request, pk: int) -> Response:
         """It is done; where the step says what happens by it, that has happened."""
@@ -183,7 +183,7 @@ class PartnerSteps(Listed, Shown):
         return self.answer(held)
 
     @extend_schema(request=None)
-    @action(methods=["post"], detail=True)
+    @action(methods=["post"], detail=True, bodiless=True)
     @transaction.atomic
     def reopen(self, request: Request, pk: int) -> Response:
         """It is not done after all; what was told by that is taken back."""
