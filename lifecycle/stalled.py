@@ -241,5 +241,11 @@ def usual(lifecycle: Lifecycle) -> list[UsualStay]:
     return list(UsualStay.objects.filter(lifecycle=lifecycle).order_by("stage", "-day").distinct("stage"))
 
 
+def is_measured(lifecycle: Lifecycle, now: datetime) -> bool:
+    """Whether it is known by now how long stays last. It is measured at night, and holds from the next day on."""
+    today = now.astimezone(installation.zone()).date()
+    return UsualStay.objects.filter(lifecycle=lifecycle, day__lte=today).exists()
+
+
 def _asking(lifecycle: Lifecycle, at: datetime, days: int) -> Ask:
     return Ask(lifecycle.of, Moment(at), (), days, None, True)  # type: ignore[arg-type]  # asked by nobody's condition

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import django_filters
@@ -63,31 +64,40 @@ class PartnerFilters(django_filters.FilterSet):
         return rows.filter(Exists(late if value == "late" else waits))
 
 
-def _steps(row: Any) -> str:
-    told = row.standing
-    return f"{told.done} / {told.steps}" if told.steps else ""
+COLUMNS = (
+    pages.Column("account", gettext_lazy("Partner"), sort="account__name", template="lifecycle/_partner_name.html",
+                 whole=True),
+    pages.Column("stage", gettext_lazy("Stage"), sort="entered_at", desc_first=True,
+                 template="lifecycle/_partner_stage.html"),
+    pages.Column("approved_on", gettext_lazy("Approved"), value="standing.approved_on"),
+    pages.Column("certified", gettext_lazy("Certified"), template="lifecycle/_partner_certified.html"),
+    pages.Column("steps", gettext_lazy("Steps"), template="lifecycle/_partner_steps.html"),
+    pages.Column("registered", gettext_lazy("Deals registered"), template="lifecycle/_partner_deals.html", align="end"),
+    pages.Column("last_touch", gettext_lazy("Last touch"), value="standing.last_touch_on"),
+)  # fmt: skip
+EXPORTED = (
+    pages.Column("account", gettext_lazy("Partner"), value="account.name"),
+    pages.Column("lifecycle", gettext_lazy("Programme"), value="lifecycle.name"),
+    pages.Column("stage", gettext_lazy("Stage"), value=lambda row: row.stage.name if row.stage else _("left")),
+    pages.Column("entered_at", gettext_lazy("Since"), sort="entered_at"),
+    pages.Column("approved_on", gettext_lazy("Approved"), value="standing.approved_on"),
+    pages.Column("is_certified", gettext_lazy("Certified"), value="standing.is_certified"),
+    pages.Column("certified_until", gettext_lazy("Certified until"), value="standing.certified_until"),
+    pages.Column("steps", gettext_lazy("Steps"), value="standing.steps"),
+    pages.Column("done", gettext_lazy("Steps done"), value="standing.done"),
+    pages.Column("late", gettext_lazy("Steps late"), value="standing.late"),
+    pages.Column("registered", gettext_lazy("Deals registered"), value="standing.registered"),
+    pages.Column("first_deal", gettext_lazy("Days to first deal"), value="standing.first_deal_days"),
+    pages.Column("last_touch", gettext_lazy("Last touch"), value="standing.last_touch_on"),
+    pages.Column("owner", gettext_lazy("Owner"), value="account.owner"),
+)
 
 
 class Partners(pages.ListPage):
     """Every partner, and whoever is to become one, with how far they are."""
 
     filterset_class = PartnerFilters
-    columns = (
-        pages.Column("account", gettext_lazy("Partner"), sort="account__name", value="account.name",
-                     template="lifecycle/_partner_name.html", whole=True),
-        pages.Column("stage", gettext_lazy("Stage"), template="lifecycle/_partner_stage.html",
-                     export=lambda row: row.stage.name if row.stage else _("left")),
-        pages.Column("entered_at", gettext_lazy("Since"), sort="entered_at", desc_first=True),
-        pages.Column("approved_on", gettext_lazy("Approved"), value="standing.approved_on"),
-        pages.Column("certified", gettext_lazy("Certified"), template="lifecycle/_partner_certified.html",
-                     export=lambda row: row.standing.is_certified),
-        pages.Column("certified_until", gettext_lazy("Certified until"), value="standing.certified_until"),
-        pages.Column("steps", gettext_lazy("Steps"), template="lifecycle/_partner_steps.html", export=_steps),
-        pages.Column("registered", gettext_lazy("Deals registered"), value="standing.registered", align="end"),
-        pages.Column("first_deal", gettext_lazy("Days to first deal"), value="standing.first_deal_days", align="end"),
-        pages.Column("last_touch", gettext_lazy("Last touch"), value="standing.last_touch_on"),
-        pages.Column("owner", gettext_lazy("Owner"), value="account.owner"),
-    )  # fmt: skip
+    columns: Sequence[pages.Column] = COLUMNS
     title = gettext_lazy("Partners")
     purpose = gettext_lazy("Who sells with us, or is to: how far each is, what is left to do, and what they bring.")
     counted = ngettext_lazy("%(shown)s partner", "%(shown)s partners", "count")
@@ -100,6 +110,10 @@ class Partners(pages.ListPage):
     empty_title = gettext_lazy("No partners yet")
     empty_text = gettext_lazy("Publish a lifecycle of partners, and give it a form by which they apply.")
     empty_icon = "handshake"
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.columns = EXPORTED if request.GET.get("export") else COLUMNS
 
     def rows(self) -> QuerySet[Membership]:
         return standing.members()

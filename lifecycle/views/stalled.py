@@ -50,7 +50,6 @@ class Stalled(pages.ListPage):
     file_name = "stalled"
     template_name = "lifecycle/stalled.html"
     empty_title = gettext_lazy("Nobody is stuck")
-    empty_text = gettext_lazy("Everybody has moved on in the usual time, or somebody has stirred lately.")
     empty_icon = "circle-check"
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -71,6 +70,14 @@ class Stalled(pages.ListPage):
         )
         days = ngettext("%(days)s day", "%(days)s days", self.days) % {"days": writing.number(self.days)}
         return words % {"days": days}
+
+    @property
+    def empty_text(self) -> Any:  # type: ignore[override]
+        if not stalled.is_measured(self.lifecycle, self.now):
+            return _(
+                "How long stays usually last is measured tonight; from tomorrow on it is told who is there longer."
+            )
+        return _("Everybody has moved on in the usual time, or somebody has stirred lately.")
 
     def get_crumbs(self) -> list[tuple[Any, str]]:
         return [
@@ -138,7 +145,12 @@ def counts(request: HttpRequest, slug: str) -> HttpResponse:
     named = {each.slug: each.name for each in Stage.objects.filter(version__lifecycle=lifecycle).order_by("version")}
     url = reverse("lifecycle_stalled", args=[slug])
     told = [(named[stage], count, f"{url}?{urlencode({'stage': stage})}") for stage, count in found.items()]
-    context = {"lifecycle": lifecycle, "stuck": sorted(told, key=lambda each: -each[1]), "total": sum(found.values())}
+    context = {
+        "lifecycle": lifecycle,
+        "stuck": sorted(told, key=lambda each: -each[1]),
+        "total": sum(found.values()),
+        "is_measured": stalled.is_measured(lifecycle, now),
+    }
     return render(request, "lifecycle/_stalled_counts.html", context)
 
 
