@@ -179,7 +179,7 @@ TAKES = {
 IN_ANOTHER_STATE = {
     "POST title-rules/apply/",
     "POST segments/{slug}/let-leave/", "POST segments/{slug}/refresh/", "POST imports/", "POST imports/{pk}/begin/",
-    "POST imports/{pk}/rollback/", "DELETE import-mappings/{pk}/",
+    "POST imports/{pk}/rollback/", "POST imports/{pk}/rollback/preview/", "DELETE import-mappings/{pk}/",
     "POST jobs/{pk}/retry/", "POST lifecycles/{lifecycle}/backtests/{pk}/take/", "POST lifecycles/{lifecycle}/versions/{number}/preview/",
     "PUT lifecycles/{lifecycle}/versions/{number}/document/",
     "POST lifecycles/{lifecycle}/versions/{number}/decide/", "POST lifecycles/{lifecycle}/versions/{number}/roll-back/",
