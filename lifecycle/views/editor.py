@@ -184,8 +184,8 @@ def _mark_now(desk: Desk, panel: dict[str, Any]) -> str:
 # ---- the page, and the lifecycle as a whole ----
 
 
-@require_GET
 @rights.needs("edit")
+@require_GET
 def edit(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """The draft to work on; a version that is none is shown instead."""
     desk = Desk(request, slug, number)
@@ -505,8 +505,8 @@ def case_remove(request: HttpRequest, slug: str, number: int, place: int) -> Htt
     return _removed(desk, edit, _("The test case is taken out."))
 
 
-@require_GET
 @rights.needs("edit")
+@require_GET
 def played(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """All test cases run against the draft's rules as they are; nothing of it remains."""
     desk = Desk(request, slug, number)

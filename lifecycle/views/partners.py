@@ -300,8 +300,8 @@ Steps = forms.formset_factory(
 )
 
 
-@require_http_methods(["GET"])
 @rights.needs("edit")
+@require_http_methods(["GET"])
 def programmes_page(request: HttpRequest) -> HttpResponse:
     """Every lifecycle of partners with its programme."""
     found = programmes.of_partners()
