@@ -427,9 +427,12 @@ def test_the_beginning_of_an_email_and_of_an_account_is_found_by_its_index():
 def test_a_search_looks_into_indexes_alone():
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    plan = querysets.find_people(Person.objects.order_by(), "ann 42").explain()
-    assert {"person_by_word", "account_by_word", "identity_by_beginning"} <= set(re.findall(r"\w+_by_\w+", plan))
-    assert "Seq Scan" not in plan
+    people = querysets.find_people(Person.objects.order_by(), "ann 42").explain()
+    accounts = querysets.find_accounts(Account.objects.order_by(), "ann 42").explain()
+    # Which of an account's indexes serves a search for people depends on what was counted of its table before.
+    assert {"person_by_word", "identity_by_beginning"} <= set(re.findall(r"\w+_by_\w+", people))
+    assert {"account_by_word", "identity_by_beginning"} <= set(re.findall(r"\w+_by_\w+", accounts))
+    assert "Seq Scan" not in people + accounts
 
 
 def test_a_list_by_name_is_read_in_the_order_of_an_index():
