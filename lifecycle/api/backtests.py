@@ -93,6 +93,18 @@ class Point(Strict):
     point = serializers.IntegerField(min_value=0, max_value=numbers.LARGEST)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Earlier by the draft",
+            {
+                "id": 3, "person": 4711, "account": None, "tried_at": "2025-03-02T10:00:00Z",
+                "live_at": "2025-03-09T10:00:00Z", "outcome_at": None,
+            },
+            response_only=True,
+        )
+    ]
+)  # fmt: skip
 class ReachedRow(Row):
     """One subject that came to the stage: when by the version that was tried, when by the live one."""
 

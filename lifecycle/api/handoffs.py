@@ -50,6 +50,7 @@ class HandoffRow(Row):
         read_only_fields = fields
 
 
+@extend_schema_serializer(examples=[OpenApiExample("In a word", {"words": "Spoke today"}, request_only=True)])
 class Words(Strict):
     """What there is to say besides."""
 
