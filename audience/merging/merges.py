@@ -375,8 +375,6 @@ def part(merge: Merge, *, by: User | None, now: datetime) -> Merge:
         raise refused
     of, source = merge.of, f"{_source(merge)} undone"
     _return_values(merge, source, now)
-    if of == "person":
-        history.roles_return(sql("SELECT {}::bigint", merge.survivor_id), [merge.merged_at])
     columns = [name(str(each.column)) for each in rows.MODELS[of]._meta.concrete_fields if each.column != "id"]
     run(
         sql(
@@ -389,6 +387,9 @@ def part(merge: Merge, *, by: User | None, now: datetime) -> Merge:
            .values_list(ADDRESS[of], flat=True)]  # fmt: skip
     Identity.objects.filter(system=FORMERLY, subject_id=merge.survivor_id, external_id__in=own).delete()
     rows.give_back(merge)
+    if of == "person":  # those that the merge ended, and those that the survivor has left only now
+        both = sql("SELECT unnest({}::bigint[])", [merge.survivor_id, merge.merged_id])
+        history.roles_return(both, [merge.merged_at, now])
     rows.follow_names(merge)
     for newer in _newer(merge):
         _without(merge, newer)

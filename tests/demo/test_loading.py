@@ -80,9 +80,9 @@ def test_home_offers_it_to_whoever_may_edit_and_shows_how_far_it_is() -> None:
     assert "is there already" in visitor.post(reverse("demo_load"), follow=True).content.decode()
 
 
-def test_a_cancelled_replay_stops_and_a_second_asking_goes_on_with_it(settings: Any, tmp_path: Any) -> None:
+def test_a_cancelled_replay_is_not_gone_on_with(settings: Any, tmp_path: Any) -> None:
+    """It takes itself back; what was published so far is a draft again."""
     held = jobs.enqueue("replay", {"version": factories.published().pk}, by=None, now=NOW)
     jobs.cancel(held.pk)
-    loading._see_through(held.pk, NOW)
-    held.refresh_from_db()
-    assert held.state == Job.State.DONE
+    with pytest.raises(loading.Refused, match="is not being published any more"):
+        loading._see_through(held.pk, NOW)

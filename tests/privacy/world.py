@@ -31,7 +31,18 @@ from kit import jobs, notes, work
 from kit.models import IdempotencyKey, User
 from kit.sql import Sql, rows, run, sql
 from lifecycle import moving, stages
-from lifecycle.models import Membership
+from lifecycle.models import (
+    Application,
+    Backtest,
+    Handoff,
+    HandoffEvent,
+    Lifecycle,
+    Membership,
+    PlacementRound,
+    Proposal,
+    Reached,
+)
+from lifecycle.partners import applications, programmes
 from reporting import filling
 from scoring import documents
 from scoring import versions as scoring_versions
@@ -141,6 +152,18 @@ def _staged(person: Person, other: Person, version: Any, by: User) -> None:
     chosen = moving.chosen([(membership.pk, membership.seq)])
     bulk = moving.move(version, chosen, to=lead, reason="Test", by=by, now=days_ago(20))
     bulk.members.update(why="moved to the seaside")
+    handed = Handoff.objects.create(
+        membership=membership, seq=1, stage=engaged, state="rejected", offered_at=days_ago(50), reason="left with a sigh",
+        words="moved to the seaside", answered_at=days_ago(49), answered_by=by,
+    )  # fmt: skip
+    HandoffEvent.objects.create(handoff=handed, kind="rejected", at=days_ago(49))
+    tried = Backtest.objects.create(
+        version=version, begins_on=date(2025, 1, 1), ends_on=date(2025, 3, 1), stage="lead", outcome_stage="won",
+        horizon=30, document="", created_at=NOW,
+    )  # fmt: skip
+    Reached.objects.create(backtest=tried, person=person, tried_at=NOW)
+    looked = PlacementRound.objects.create(version=version, created_at=NOW)
+    Proposal.objects.create(round=looked, person=person, stage=lead, evidence="rule")
 
 
 def _written_to(person: Person, by: User) -> None:
@@ -160,6 +183,10 @@ def _on_the_web(person: Person) -> None:
     form, browser = forms.published(), uuid.uuid4()
     asked = {"email": EMAIL, "custom.hobby": "glassblowing"}
     submitting.submit(form.edition, submitting.Sent(asked, ("news",), {"referrer": NAME}, browser), now=NOW)
+    allies = Lifecycle.objects.create(slug="allies", name="Allies", species="partner", of="account", created_at=NOW)
+    programmes.set_up(allies, form=form, certified_months=None, steps=[], by=None, now=NOW)
+    applications.take_in(NOW)
+    Application.objects.filter(person=person).update(state="declined", decided_at=NOW, reason="asked for a trombone")
     told = {"visitor": Visitor.objects.get(person=person), "key": uuid.uuid4(), "actor": "human", "occurred_at": NOW}
     PageView.objects.create(page="example.com/bagpipes", title=f"Bagpipes for {FIRST}", **told)
     RefusedSubmission.objects.create(
