@@ -537,7 +537,7 @@ class Versions(Listed, Shown):
         return accepted(versions.publish(self.get_object(), by=self.by, now=self.now))
 
     @extend_schema(responses=ChangeRow(many=True))
-    @action(methods=["get"], detail=True, url_path="changes/<int:since>")
+    @action(methods=["get"], detail=True, url_path="changes/<int:since>", pagination_class=None)
     def changes(self, request: Request, lifecycle: str, number: int, since: int) -> Response:
         """What is different in this version, in words, from another one of the same lifecycle."""
         before = get_object_or_404(self.get_queryset(), number=since)
