@@ -169,7 +169,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [],
     "COMPONENT_SPLIT_REQUEST": True,
     # Enumerations stay where they are used: many things have a state and a kind, and names would be made up for all.
-    "POSTPROCESSING_HOOKS": ["kit.api.schema.with_problems"],
+    "POSTPROCESSING_HOOKS": ["kit.api.schema.with_problems", "kit.api.schema.with_skipped"],
 }
 
 API_REQUESTS_A_MINUTE = int(os.environ.get("API_REQUESTS_A_MINUTE", 6000))  # of one key; 0: as many as it likes

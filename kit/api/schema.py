@@ -110,6 +110,15 @@ def with_problems(result: dict[str, Any], generator: Any, request: Any, public: 
     return _without_marks(result) | {"tags": _tags(result, generator)}
 
 
+def with_skipped(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """A postprocessing hook: what a policy passed over is answered by its outcome, with no row and no id."""
+    for name, schema in result["components"]["schemas"].items():
+        if name.endswith("Upserted"):
+            schema["required"] = ["id", "outcome"]
+            schema["properties"]["id"] = {"type": ["integer", "null"], "readOnly": True}
+    return result
+
+
 def _tags(result: dict[str, Any], generator: Any) -> list[dict[str, str]]:
     """Each tag with what the resource at its own address says of itself."""
     words = {
