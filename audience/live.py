@@ -98,14 +98,6 @@ def hold(subject_id: int) -> None:
     run(sql("SELECT pg_advisory_xact_lock(hashtext('audience_live'), {})", subject_id % SHARDS))
 
 
-def judge_held(subject_id: int, now: datetime) -> None:
-    """Judge one subject, whom this transaction holds, without waiting for its turn."""
-    subject = sql("SELECT {}::bigint AS subject_id", subject_id)
-    with installation.remembering():
-        for each in judges():
-            each.judge(subject, at=now + INSTANT, now=now)
-
-
 def hold_everybody() -> None:
     """Wait until no worker judges anybody, and let none until the transaction ends; before it writes, as `hold`."""
     for shard in range(SHARDS):

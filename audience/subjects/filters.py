@@ -384,7 +384,6 @@ class Deals(django_filters.FilterSet):
     product = ValueFilter("product__name", Product, "name", label=_("Product"))
     within = Within("account_id")
     left_out = LeftOutAccount()
-    open_on = DayFilter(method="open_at_end_of", label=_("Open at the end of"))
     opened_from = Since("opened_at", label=_("Opened from"))
     opened_to = Until("opened_at", label=_("Opened to, that day included"))
     closed_from = Since("closed_at", label=_("Closed from"))
@@ -398,10 +397,6 @@ class Deals(django_filters.FilterSet):
         text = value.replace("\x00", "").strip()
         by_account = Q(account__in=querysets.find_accounts(Account.objects.all(), text).values("pk"))
         return rows.filter(Q(name__icontains=text) | Q(external_id=text) | by_account) if text else rows
-
-    def open_at_end_of(self, rows: QuerySet[Deal], name: str, value: Any) -> QuerySet[Deal]:
-        end = installation.midnight(value + timedelta(days=1), installation.zone())
-        return rows.filter(Q(closed_at=None) | Q(closed_at__gte=end), opened_at__lt=end)
 
 
 class Contracts(django_filters.FilterSet):
