@@ -114,7 +114,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                 FROM last
                 WHERE membership.id = last.membership_id AND membership.seq = last.seq
                   AND (membership.ended_at IS NULL OR {})
-                RETURNING membership.id, membership.subject_id
+                RETURNING membership.id, last.subject_id  -- as asked: a merge may have given the pass to another
             ),
             won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced){}
             INSERT INTO {}

@@ -77,6 +77,7 @@ def test_the_list_works_without_scripts(chromium: Any, live_server: Any, jobs: l
     page.get_by_role("button", name="Apply").click()
     assert page.locator("tbody tr").count() == 14
     page.get_by_role("link", name="Worked through", exact=True).click()
+    page.wait_for_load_state()
     assert "state=failed" in page.url and "sort=-rows_done" in page.url
     assert page.get_by_title("Switch between light and dark").count() == 1
     assert not page.get_by_title("Switch between light and dark").is_visible()

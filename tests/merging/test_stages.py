@@ -145,6 +145,16 @@ def test_of_two_who_merge_the_same_pair_at_once_one_wins_and_the_other_is_told()
     assert Person.objects.filter(erased_at=None).count() == 1
 
 
+def test_whoever_read_a_pass_before_a_merge_gave_it_to_another_moves_it_in_the_ledger_too() -> None:
+    version = factories.published()
+    survivor, merged = factories.person(), placed(version, "lead", days_ago(30))
+    read = Membership.objects.get(subject_id=merged.pk)
+    merging.merge(survivor, merged, by=None, now=NOW)
+    moved(read, "engaged", NOW)
+    assert passes(survivor) == [(1, "engaged", True)]
+    assert integrity.check(version.lifecycle, now=NOW) == []
+
+
 @pytest.mark.django_db(transaction=True)
 def test_while_ten_move_memberships_a_merge_keeps_the_ledger_true() -> None:
     version = factories.published()
