@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from kit.sql import Sql, rows, sql
 from kit.sql import run as execute
-from lifecycle import documents, versions
+from lifecycle.editions import documents, versions
 from lifecycle.models import Lifecycle, Version
 
 NOTE = """

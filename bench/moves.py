@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kit.sql import Sql, join, sql
 from kit.sql import run as execute
-from lifecycle import documents, versions
+from lifecycle.editions import documents, versions
 from lifecycle.models import Lifecycle, Version
 
 SLUG = "movements"

@@ -21,7 +21,8 @@ from bench import history, measuring
 from kit import installation
 from kit.sql import Sql, join, rows, sql, value
 from kit.sql import run as execute
-from lifecycle import documents, rules, versions
+from lifecycle.editions import documents, versions
+from lifecycle.engine import rules
 from lifecycle.models import Version
 
 HOLDING = ("known", "engaged", "qualified", "accepted", "open", "resting")

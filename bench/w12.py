@@ -27,7 +27,7 @@ from kit.models import User
 from kit.sql import Sql, join, rows, sql, value
 from kit.sql import run as execute
 from kit.statistics import Counts
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Version
 from reporting import filling, flows, plans, splits
 from reporting.metrics import cohort_conversion, time_in_stage, velocity

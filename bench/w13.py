@@ -21,7 +21,10 @@ from bench import history, measuring
 from kit import installation, jobs
 from kit.sql import Sql, sql, value
 from kit.sql import run as execute
-from lifecycle import backtests, documents, ledgers, replay, versions
+from lifecycle import backtests
+from lifecycle.editions import documents, versions
+from lifecycle.engine import replay
+from lifecycle.ledger import ledgers
 from lifecycle.models import Version
 
 DOCUMENT = """

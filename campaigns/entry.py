@@ -23,7 +23,7 @@ from kit import audit, installation, origin
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, join, rows, sql, value
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Movement, Stage
 
 Entry = CampaignVersion.Entry

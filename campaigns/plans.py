@@ -34,7 +34,7 @@ from campaigns.models import (
 )
 from kit import audit, installation, notices, origin, slugs, writing
 from kit.models import User
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Stage
 
 State = CampaignVersion.State

@@ -20,7 +20,7 @@ from audience.conditions import compile, tree
 from campaigns import entry, waits
 from campaigns.models import Enrollment, Message, Step, message_id_sql
 from kit.sql import Sql, rows, sql
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Movement, Stage
 
 Kind = Step.Kind

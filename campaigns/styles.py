@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 
 from campaigns import counts
 from campaigns.models import CampaignVersion, Content, Step
-from lifecycle import cards, stages
+from lifecycle.editions import cards
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle
 
 REASON = "other_style"

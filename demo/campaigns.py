@@ -16,7 +16,7 @@ from campaigns.starters import Proposal
 from demo.company import USERS
 from kit import yamlfiles
 from kit.models import User
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle
 
 SERIES = Path(__file__).resolve().parent / "documents" / "explore_series.yaml"

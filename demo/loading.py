@@ -29,7 +29,7 @@ from demo.customers import PREDICT_SINCE
 from demo.net_new import GONE_APAC, REASONS
 from kit import audit, installation, jobs
 from kit.models import Job, Team, User
-from lifecycle import documents, versions
+from lifecycle.editions import documents, versions
 from lifecycle.handoffs import answering, offering, routing
 from lifecycle.models import Version
 from reporting import filling, integrity, notes

@@ -13,27 +13,12 @@ class LifecycleConfig(AppConfig):
         from kit import audit, jobs, navigation
         from kit.api import problems
         from kit.registry import defaults, ending, import_kind, joining, panel
-        from lifecycle import (
-            backtests,
-            cards,
-            fields,
-            holders,
-            importing,
-            live,
-            merges,
-            migrating,
-            moving,
-            operations,
-            panels,
-            placing,
-            stages,
-            supporting,
-            trail,
-            undo,
-            versions,
-        )
+        from lifecycle import backtests, fields, holders, operations, panels, placing, supporting, trail
         from lifecycle.editing import parts
+        from lifecycle.editions import cards, migrating, versions
+        from lifecycle.engine import live
         from lifecycle.handoffs import answering, inbulk, queue, telling
+        from lifecycle.ledger import importing, merges, moving, stages, undo
         from lifecycle.partners import applications, kinds
         from lifecycle.views import partners
 

@@ -11,7 +11,8 @@ from audience.conditions.moment import Span
 from audience.conditions.operators import fold
 from audience.conditions.registry import Ask, Field, Relation, register_family
 from kit.sql import Sql, sql
-from lifecycle import ledgers, stalled, whereabouts
+from lifecycle.engine import stalled
+from lifecycle.ledger import ledgers, whereabouts
 from lifecycle.models import Lifecycle, Stage
 
 

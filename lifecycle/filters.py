@@ -17,7 +17,7 @@ from audience.subjects.querysets import find_accounts, find_people
 from kit import installation
 from kit.api.filtering import Moment, TrueOrFalse, Whole
 from kit.models import User
-from lifecycle import stalled
+from lifecycle.engine import stalled
 from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Proposal, Stage, Version
 from lifecycle.models import Reached as ReachedRow
 

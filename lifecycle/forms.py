@@ -14,9 +14,11 @@ from audience.asked.builder import ConditionField
 from kit import installation, rights, users, yamlfiles
 from kit.forms import Day
 from kit.models import Team, User
-from lifecycle import backtests, documents, stages
+from lifecycle import backtests
 from lifecycle.backtests import numbers, outcomes
+from lifecycle.editions import documents
 from lifecycle.handoffs import answering, routing
+from lifecycle.ledger import stages
 from lifecycle.models import Handoff, RoutingRule, Stage, Version
 
 

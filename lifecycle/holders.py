@@ -1,7 +1,8 @@
 """Which tables of lifecycles hold a subject, and what erasure empties in them; the models themselves stay."""
 
 from kit import registry
-from lifecycle import importing, models
+from lifecycle import models
+from lifecycle.ledger import importing
 
 OF_HANDOFF = """SELECT t.id, m.subject_id FROM lifecycle_handoffevent t JOIN lifecycle_handoff h ON h.id = t.handoff_id
     JOIN lifecycle_membership m ON m.id = h.membership_id"""

@@ -12,7 +12,7 @@ from kit import deadletters, notices, periodic
 from kit.deadletters import DeadLetter
 from kit.models import User
 from kit.sql import Sql, rows, sql
-from lifecycle import live, stalled
+from lifecycle.engine import live, stalled
 from lifecycle.handoffs import turning
 from lifecycle.models import Version
 from lifecycle.partners import applications, checklist

@@ -21,10 +21,10 @@ from audience.models import Account, Person, Retraction
 from audience.subjects import filters, listing
 from kit import installation, pages, past, registry, rights
 from kit.sql import sql
-from lifecycle import undo, wording
+from lifecycle.ledger import undo, wording
+from lifecycle.ledger.undo import Verdict
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 from lifecycle.querysets import LIVE
-from lifecycle.undo import Verdict
 
 EMPTY = "(empty)"  # in the address: in no lifecycle
 FOUND = 5  # lifecycles that a search shows

@@ -23,7 +23,7 @@ from kit import audit, jobs
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, name, rows, run, sql
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import BulkMember, BulkMove, Lifecycle, Movement, PlacementRound, Proposal, Stage, Version
 
 KIND = "placing"

@@ -11,7 +11,7 @@ from audience.conditions import uses
 from audience.readiness import measures
 from audience.readiness.abilities import Ability, Need, Way, all_known, number, register, share
 from kit.sql import Sql
-from lifecycle import versions
+from lifecycle.editions import versions
 
 LIFECYCLES = Way(gettext_lazy("Lifecycles"), "lifecycles")
 

@@ -13,7 +13,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, join, sql
-from lifecycle import sla
+from lifecycle.engine import sla
 from lifecycle.models import Movement
 from reporting.plans import FORWARD
 from reporting.questions import Question

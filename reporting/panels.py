@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from campaigns.models import Campaign, Enrollment
 from kit import installation
 from kit.sql import rows, sql
-from lifecycle import versions
+from lifecycle.editions import versions
 from lifecycle.models import Lifecycle, Version
 from reporting import campaigns, figures, funnel, plans, printed
 from reporting import lift as lifts

@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy
 
 from campaigns.models import Campaign
 from kit import installation
-from lifecycle import cards, documents, sentences
+from lifecycle.editions import cards, documents, sentences
+from lifecycle.editions.sentences import Rule
 from lifecycle.models import Lifecycle, Stage, Version
-from lifecycle.sentences import Rule
 from reporting import funnel
 from reporting.figures import Figure, counted
 from reporting.metrics import balance

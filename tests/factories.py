@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from audience.models import Account, Activity, ActivityKind, Deal, DealRole, Person, Purchase
-from lifecycle import documents, versions
+from lifecycle.editions import documents, versions
 from lifecycle.models import Version
 
 NOW = datetime(2025, 6, 15, 10, 0, tzinfo=UTC)

@@ -12,9 +12,10 @@ from django.db import connection
 
 from audience import live, segments
 from audience.models import Dirty, Segment, SegmentMember
-from lifecycle import documents as lifecycle_documents
-from lifecycle import rules, undo
-from lifecycle import versions as lifecycle_versions
+from lifecycle.editions import documents as lifecycle_documents
+from lifecycle.editions import versions as lifecycle_versions
+from lifecycle.engine import rules
+from lifecycle.ledger import undo
 from lifecycle.models import Membership, Movement, Version
 from scoring import documents, running, versions
 from scoring.models import Score, ScoreChange, ScoringModel, ScoringVersion

@@ -15,7 +15,7 @@ from campaigns.rendering import ContentError, ToRender
 from kit.forms import Day, Instant
 from kit.models import Task
 from kit.yamlfiles import DocumentError
-from lifecycle import documents as lifecycle_documents
+from lifecycle.editions import documents as lifecycle_documents
 from scoring import documents, running, versions
 from scoring.models import ScoringModel, ScoringVersion
 from tests.campaigns import making

@@ -14,7 +14,7 @@ from audience.models import Person, Segment, Topic
 from audience.models.people import Folded
 from campaigns.forms.parts import StageField, not_optional
 from campaigns.models import Campaign, CampaignVersion, Sender
-from lifecycle import stages
+from lifecycle.ledger import stages
 
 
 class NewCampaign(forms.Form):

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Stage
 
 

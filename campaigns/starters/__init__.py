@@ -21,7 +21,7 @@ from campaigns import content, plans, styles
 from campaigns.models import Campaign, CampaignVersion, Content, ContentVersion, Step
 from kit import installation, yamlfiles
 from kit.models import User
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Stage
 
 FOLDER = Path(__file__).resolve().parent

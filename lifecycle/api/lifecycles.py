@@ -25,21 +25,11 @@ from kit.api.jobs import JobRow, accepted
 from kit.api.problems import Problem
 from kit.api.serializers import Row, Strict
 from kit.api.views import Listed, Resource, Rows, Shown
-from lifecycle import (
-    cards,
-    cases,
-    checking,
-    differing,
-    documents,
-    filters,
-    live,
-    migrating,
-    querysets,
-    reading,
-    stages,
-    versions,
-)
+from lifecycle import filters, querysets
 from lifecycle.editing import drafts, parts
+from lifecycle.editions import cards, cases, checking, differing, documents, migrating, reading, versions
+from lifecycle.engine import live
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Stage, StoppedRule, Transition, Version
 
 STAGE = {

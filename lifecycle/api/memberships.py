@@ -23,7 +23,8 @@ from kit.api import etags
 from kit.api.problems import Problem
 from kit.api.serializers import Instant, Row, Strict
 from kit.api.views import Listed, Resource, Shown
-from lifecycle import filters, stages, undo, wording
+from lifecycle import filters
+from lifecycle.ledger import stages, undo, wording
 from lifecycle.models import Membership, Movement, Stage
 
 MEMBERSHIP = {

@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 from audience.conditions import tree
 from kit import audit, installation, jobs
 from kit.models import User
-from lifecycle import documents, stages
 from lifecycle.backtests import numbers, working
+from lifecycle.editions import documents
+from lifecycle.ledger import stages
 from lifecycle.models import Backtest, Transition, Version
 
 LONGEST = 3660  # days of a window

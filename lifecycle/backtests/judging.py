@@ -10,7 +10,7 @@ from audience.commerce import costs
 from kit import installation
 from kit.sql import Sql, dicts, name, rows, run, sql
 from kit.statistics import Share
-from lifecycle.ledgers import Ledger
+from lifecycle.ledger.ledgers import Ledger
 from lifecycle.models import Backtest, Version
 
 ENOUGH = 5  # of each kind: with fewer who reached the outcome, or fewer who were judged, no figure is given

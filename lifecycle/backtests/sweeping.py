@@ -14,10 +14,10 @@ from datetime import datetime
 from audience.conditions import compile, tree
 from kit import installation
 from kit.sql import Sql, join, name, rows, run, sql
-from lifecycle import rules
 from lifecycle.backtests import numbers
+from lifecycle.engine import rules
+from lifecycle.engine.rules import Rules
 from lifecycle.models import Backtest, Transition
-from lifecycle.rules import Rules
 
 
 def make(points: Sql) -> None:

@@ -18,9 +18,10 @@ from audience.conditions import compile, tree
 from kit import installation, jobs
 from kit.models import Job
 from kit.sql import Sql, name, run, sql
-from lifecycle import ledgers, replay, rules
 from lifecycle.backtests import judging, sweeping
 from lifecycle.backtests.judging import Span
+from lifecycle.engine import replay, rules
+from lifecycle.ledger import ledgers
 from lifecycle.models import Backtest, Version
 
 KIND = "backtest"

@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 
 from kit import audit, jobs, slugs, yamlfiles
 from kit.models import AuditEntry, User
-from lifecycle import documents, querysets, versions
+from lifecycle import querysets
 from lifecycle.editing import parts
+from lifecycle.editions import documents, versions
 from lifecycle.models import Lifecycle, Version
 
 State = Version.State

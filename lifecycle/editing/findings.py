@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from lifecycle import checking
-from lifecycle.checking import Finding
+from lifecycle.editions import checking
+from lifecycle.editions.checking import Finding
 from lifecycle.models import Version
 
 WHOLE = "model"

@@ -19,8 +19,8 @@ from audience.asked.fields import OF_ACCOUNT, OF_PERSON
 from audience.models import Activity, ActivityKind, Deal
 from audience.models import Field as Fields
 from kit.forms import Day
-from lifecycle import cards, documents
 from lifecycle.editing import parts
+from lifecycle.editions import cards, documents
 from lifecycle.models import Lifecycle, Stage, Transition
 
 PURCHASE = "purchase"

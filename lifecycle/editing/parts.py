@@ -16,7 +16,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from kit import yamlfiles
-from lifecycle import cards
+from lifecycle.editions import cards
 
 Document = dict[str, Any]
 Edit = Callable[[Document], None]

@@ -21,8 +21,8 @@ from kit import audit, installation, writing
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, rows, run, sql
-from lifecycle import stages
 from lifecycle.handoffs import offering, routing
+from lifecycle.ledger import stages
 from lifecycle.models import Handoff, Lifecycle, Movement, Stage
 
 State, Route = Handoff.State, Handoff.Route

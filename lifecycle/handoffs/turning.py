@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 
 from kit import installation
 from kit.sql import Sql, rows, run, sql
-from lifecycle import stages
 from lifecycle.handoffs import offering, routing, telling
+from lifecycle.ledger import stages
 from lifecycle.models import Handoff, Movement, Stage, Version
 
 SOON = timedelta(hours=2)  # before the due instant

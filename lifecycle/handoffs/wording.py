@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from audience.models import Account
 from kit import writing
 from kit.sql import Sql, rows, sql
-from lifecycle import sla
+from lifecycle.engine import sla
 from lifecycle.models import Handoff
 
 Via = Handoff.Via

@@ -21,7 +21,8 @@ from audience.subjects import sight
 from kit import installation, pages, past, progress, rights
 from kit.audit import asker
 from kit.undo import MORE, offer
-from lifecycle import board, filters, moving, stages, then, undo
+from lifecycle import board, filters
+from lifecycle.ledger import moving, stages, then, undo
 from lifecycle.models import BulkMember, BulkMove, Lifecycle, Membership, Stage
 from lifecycle.views.memberships import Towards, reasons, wanted
 

@@ -22,8 +22,9 @@ from audience.conditions.tree import ConditionError
 from kit import pages, panels, rights, undo, writing
 from kit.audit import asker
 from kit.yamlfiles import DocumentError
-from lifecycle import cards, cases, checking, differing, documents, picture, sentences, stages
 from lifecycle.editing import drafts, findings, forms, parts
+from lifecycle.editions import cards, cases, checking, differing, documents, picture, sentences
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Stage, Version
 
 TAKEN_OUT = "lifecycle_taken_out"  # in the session: what a draft was before a part of it was taken out

@@ -20,22 +20,10 @@ from audience.subjects import sight
 from kit import jobs, pages, panels, past, progress, rights
 from kit.audit import asker
 from kit.models import Job
-from lifecycle import (
-    cards,
-    cases,
-    checking,
-    documents,
-    filters,
-    forms,
-    live,
-    needs,
-    picture,
-    querysets,
-    sentences,
-    stages,
-    then,
-    versions,
-)
+from lifecycle import filters, forms, querysets
+from lifecycle.editions import cards, cases, checking, documents, picture, sentences, versions
+from lifecycle.engine import live, needs
+from lifecycle.ledger import stages, then
 from lifecycle.models import Lifecycle, Membership, Stage, Version
 
 

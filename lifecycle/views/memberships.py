@@ -20,7 +20,9 @@ from audience.subjects import sight
 from kit import rights
 from kit.audit import asker
 from kit.undo import offer
-from lifecycle import board, guards, stages, undo, wording
+from lifecycle import board
+from lifecycle.engine import guards
+from lifecycle.ledger import stages, undo, wording
 from lifecycle.models import Membership, Movement, Stage, Version
 
 EXIT = "exit"  # in place of a stage: out of the lifecycle

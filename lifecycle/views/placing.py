@@ -17,7 +17,8 @@ from django.views.decorators.http import require_POST
 from audience.subjects import sight
 from kit import pages, progress, rights
 from kit.audit import asker
-from lifecycle import filters, placing, stages
+from lifecycle import filters, placing
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Proposal
 
 

@@ -17,8 +17,9 @@ from audience.conditions.tree import ConditionError
 from kit import installation, rights, writing
 from kit.audit import asker
 from kit.sql import sql, value
-from lifecycle import forms, stages
+from lifecycle import forms
 from lifecycle.handoffs import answering, offering, routing
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, RoutingRule, Stage
 
 

@@ -22,7 +22,8 @@ from audience.subjects import sight
 from kit import installation, pages, rights, writing
 from kit.audit import asker
 from kit.sql import Sql, sql
-from lifecycle import filters, querysets, stalled
+from lifecycle import filters, querysets
+from lifecycle.engine import stalled
 from lifecycle.models import Lifecycle, Membership, Stage
 
 

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from kit import rights
 from kit.audit import asker
-from lifecycle import differing, migrating, stages, versions
+from lifecycle.editions import differing, migrating, versions
+from lifecycle.ledger import stages
 from lifecycle.models import Stage, Version
 
 LEAVE = "-"  # in place of a stage: out of the lifecycle

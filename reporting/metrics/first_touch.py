@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kit.sql import Sql, rows, sql
 from kit.statistics import Counts
-from lifecycle import sla
+from lifecycle.engine import sla
 from reporting.metrics.metric import FIGURE, Extra, Metric
 from reporting.questions import Question
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from lifecycle import picture, versions
+from lifecycle.editions import picture, versions
 from lifecycle.models import Lifecycle, Version
 from reporting import printed
 

@@ -24,7 +24,7 @@ from audience.models import (
 from audience.subjects import querysets
 from kit import installation, notes, work
 from kit.models import User
-from lifecycle import stages
+from lifecycle.ledger import stages
 from tests.factories import NOW, SMALL, account, activity, days_ago, deal, person, published, purchase
 
 pytestmark = pytest.mark.django_db

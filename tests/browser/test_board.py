@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from kit import installation
 from kit.models import User
-from lifecycle import moving, stages
+from lifecycle.ledger import moving, stages
 from lifecycle.models import BulkMove, Membership, Movement, Version
 from tests.factories import account, deal, person, published
 from tests.lifecycle.crowds import crowd

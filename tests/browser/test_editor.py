@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 
 from kit.models import User
-from lifecycle import documents
+from lifecycle.editions import documents
 from lifecycle.models import Version
 from tests.factories import SMALL, draft
 

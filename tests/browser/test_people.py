@@ -15,7 +15,7 @@ from audience.subjects import tags
 from kit import notes, work
 from kit.models import User
 from kit.sql import sql
-from lifecycle import stages
+from lifecycle.ledger import stages
 from tests.factories import account, activity, deal, person, published, purchase
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

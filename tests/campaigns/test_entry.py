@@ -17,7 +17,7 @@ from campaigns.models import Campaign, CampaignVersion, Enrollment
 from kit import jobs
 from kit.models import AuditEntry, Job
 from kit.sql import Sql, rows, sql
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership
 from tests.campaigns import making
 from tests.factories import NOW, days_ago, person, published

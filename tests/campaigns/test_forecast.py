@@ -15,7 +15,7 @@ from campaigns import forecast, journeys, live, plans
 from campaigns.models import Campaign, Enrollment, Message, StepRun
 from kit import installation, jobs
 from kit.models import AuditEntry, Job
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement
 from tests.campaigns import making
 from tests.factories import NOW, activity, days_ago, person, published

@@ -14,7 +14,7 @@ from campaigns import entry, journeys, plans, stepping
 from campaigns.models import Campaign, Enrollment, Message, Step, StepRun, message_id
 from kit import installation, reading
 from kit.sql import sql
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement
 from tests.campaigns import making
 from tests.factories import NOW, activity, days_ago, person, published

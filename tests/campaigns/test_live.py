@@ -15,7 +15,7 @@ from campaigns.models import Campaign, Enrollment, Message
 from kit import jobs, reading
 from kit.models import Job
 from kit.sql import Sql, rows, sql
-from lifecycle import stages, undo
+from lifecycle.ledger import stages, undo
 from lifecycle.models import Membership, Movement
 from tests.campaigns import making
 from tests.factories import NOW, activity, days_ago, person, published

@@ -11,7 +11,7 @@ from audience.conditions import tree
 from audience.models import Topic
 from campaigns import forecast, plans, starters
 from campaigns.models import Campaign, CampaignVersion, ContentVersion, Step
-from lifecycle import documents
+from lifecycle.editions import documents
 from lifecycle.models import Lifecycle, Version
 from tests import factories
 from tests.campaigns import making

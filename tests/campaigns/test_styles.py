@@ -7,7 +7,7 @@ import pytest
 from campaigns import plans, styles
 from campaigns.models import Content
 from kit.models import User
-from lifecycle import cards
+from lifecycle.editions import cards
 from tests.campaigns import making
 from tests.factories import NOW, SMALL, published
 

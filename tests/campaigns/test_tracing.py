@@ -12,7 +12,7 @@ from audience.subjects import exclusions, people
 from campaigns import entry, journeys, plans, tracing
 from campaigns.models import Campaign, Enrollment, Message, MessageAttempt, Response
 from kit.sql import sql
-from lifecycle import stages
+from lifecycle.ledger import stages
 from tests.campaigns import making
 from tests.factories import NOW, activity, days_ago, person, published
 

@@ -10,7 +10,7 @@ from campaigns.models import Campaign, Content, Enrollment, Letter, Sender
 from demo import campaigns, consents
 from kit import jobs
 from kit.models import Job
-from lifecycle import stages
+from lifecycle.ledger import stages
 from tests import factories
 from tests.factories import NOW, days_ago
 

@@ -26,7 +26,7 @@ from integrations.models import Change
 from kit.api import paging
 from kit.models import User
 from kit.sql import run, sql
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement, Version
 from tests import asking
 from tests.asking import problem

@@ -14,7 +14,7 @@ from django.utils import timezone
 from campaigns.models import Campaign, Enrollment, Message, Response
 from kit import deadletters, heartbeats, operations, periodic, queues
 from kit.models import AuditEntry, Job, Settled, User
-from lifecycle import live
+from lifecycle.engine import live
 from lifecycle.models import Version
 from tests.campaigns import mailing, making
 from tests.factories import NOW, published

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from kit.sql import run, sql
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement, Version
 from tests.factories import days_ago
 

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from kit import jobs
 from kit.models import AuditEntry, User
-from lifecycle import documents, stages
+from lifecycle.editions import documents
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Membership, Movement, Version
 from reporting import integrity
 from tests import asking

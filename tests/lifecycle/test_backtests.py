@@ -8,8 +8,10 @@ from audience.models import SegmentMember
 from kit import jobs
 from kit.models import Job, User
 from kit.sql import rows, sql
-from lifecycle import backtests, replay, versions
+from lifecycle import backtests
 from lifecycle.backtests import judging, numbers
+from lifecycle.editions import versions
+from lifecycle.engine import replay
 from lifecycle.models import Backtest, Membership, Movement, Reached, Transition
 from tests.factories import activity, deal, draft, person, published
 from tests.lifecycle.test_replay import some_history

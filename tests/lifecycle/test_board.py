@@ -11,7 +11,8 @@ from audience.models import DealRole
 from audience.subjects import listing
 from kit import installation, jobs, pages
 from kit.models import User
-from lifecycle import board, moving, stages
+from lifecycle import board
+from lifecycle.ledger import moving, stages
 from lifecycle.models import BulkMove, Membership
 from tests.factories import SMALL, account, days_ago, deal, person, published
 from tests.lifecycle.crowds import crowd

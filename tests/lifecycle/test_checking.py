@@ -3,7 +3,7 @@
 import pytest
 
 from audience.conditions import contradictions, tree
-from lifecycle import checking, differing, documents, versions
+from lifecycle.editions import checking, differing, documents, versions
 from tests.factories import NOW, SMALL, draft
 
 pytestmark = pytest.mark.django_db

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle import cases, documents, versions
+from lifecycle.editions import cases, documents, versions
 from tests.factories import NOW, SMALL, draft
 
 pytestmark = pytest.mark.django_db

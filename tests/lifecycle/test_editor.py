@@ -6,8 +6,8 @@ from html import unescape
 import pytest
 
 from kit.models import AuditEntry, User
-from lifecycle import cards, documents, picture
 from lifecycle.editing import drafts, parts
+from lifecycle.editions import cards, documents, picture
 from lifecycle.models import CardAmendment, Lifecycle, Version
 from reporting import printed
 from tests import asking

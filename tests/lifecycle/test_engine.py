@@ -10,7 +10,8 @@ from django.db import connection
 from audience import live as engine
 from audience.models import Contract, Dirty, FieldChange, Person
 from kit import installation
-from lifecycle import moving, replay, stages
+from lifecycle.engine import replay
+from lifecycle.ledger import moving, stages
 from lifecycle.models import BulkMember, Membership, Movement, Version, Waiting
 from reporting import integrity
 from tests.factories import NOW, SMALL, account, activity, days_ago, deal, draft, person, published

@@ -11,7 +11,7 @@ from audience.conditions import compile, registry, tree
 from audience.models import Person
 from kit import installation
 from kit.sql import dicts, rows, sql
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Stage, Version
 from tests import factories
 from tests.factories import NOW, days_ago

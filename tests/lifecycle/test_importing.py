@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from audience.models import Person
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement
 from tests import factories
 from tests.audience.importing.bringing import NOW, bring, counts, rejects

@@ -16,7 +16,9 @@ from audience.models import Person
 from audience.subjects import erasure
 from kit import jobs
 from kit.models import Job
-from lifecycle import migrating, rules, stages, undo, versions
+from lifecycle.editions import migrating, versions
+from lifecycle.engine import rules
+from lifecycle.ledger import stages, undo
 from lifecycle.models import Membership, Movement, Version
 from reporting import integrity
 from tests.factories import NOW, SMALL, activity, draft, person, published

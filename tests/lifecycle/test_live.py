@@ -15,7 +15,10 @@ from audience import live as engine
 from audience.models import Dirty
 from kit import installation, jobs
 from kit.models import AuditEntry, Notice, User
-from lifecycle import live, operations, replay, stages, versions
+from lifecycle import operations
+from lifecycle.editions import versions
+from lifecycle.engine import live, replay
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement, Transition, Version
 from tests.factories import NOW, SMALL, activity, deal, draft, person
 from tests.lifecycle.test_replay import NOW as LATER

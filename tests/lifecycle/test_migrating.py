@@ -15,7 +15,9 @@ from audience.conditions import compile, tree
 from audience.models import Person
 from kit import jobs
 from kit.models import Job
-from lifecycle import live, migrating, stages, versions
+from lifecycle.editions import migrating, versions
+from lifecycle.engine import live
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement, Version
 from reporting import filling, funnel, integrity
 from tests.factories import NOW, SMALL, activity, days_ago, draft, person, published

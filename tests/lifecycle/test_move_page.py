@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from kit.models import User
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement
 from tests.factories import SMALL, days_ago, person, published
 

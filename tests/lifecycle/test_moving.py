@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from kit import jobs, leases
 from kit.models import AuditEntry, Job, User
-from lifecycle import moving, stages, undo
+from lifecycle.ledger import moving, stages, undo
 from lifecycle.models import BulkMember, Membership, Movement
 from reporting import integrity
 from tests.factories import NOW, SMALL, published

@@ -8,7 +8,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from kit import jobs
 from kit.models import Job, User
-from lifecycle import documents, stages
+from lifecycle.editions import documents
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Version
 from tests.factories import NOW, SMALL, activity, days_ago, draft, person, published
 

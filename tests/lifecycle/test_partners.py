@@ -19,7 +19,7 @@ from audience.webforms import submitting
 from audience.webforms.submitting import Sent
 from kit import jobs
 from kit.models import AuditEntry, Notice, User
-from lifecycle import documents, versions
+from lifecycle.editions import documents, versions
 from lifecycle.models import Application, ChecklistItem, Membership, Programme
 from lifecycle.partners import applications, certificates, checklist, programmes, standing
 from lifecycle.partners.programmes import Step

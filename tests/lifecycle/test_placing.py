@@ -4,7 +4,9 @@ import pytest
 
 from kit import jobs
 from kit.models import User
-from lifecycle import moving, placing, rules, stages
+from lifecycle import placing
+from lifecycle.engine import rules
+from lifecycle.ledger import moving, stages
 from lifecycle.models import BulkMove, Membership, Movement, Proposal
 from tests.factories import NOW, activity, days_ago, deal, draft, person, published, purchase
 

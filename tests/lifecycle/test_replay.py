@@ -7,7 +7,7 @@ import pytest
 
 from audience.models import Contract
 from kit import installation
-from lifecycle import replay, rules
+from lifecycle.engine import replay, rules
 from lifecycle.models import Membership, Movement
 from tests.factories import account, activity, deal, draft, person, published
 from tests.scoring import making as scoring

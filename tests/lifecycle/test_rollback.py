@@ -11,7 +11,7 @@ import pytest
 from audience import live
 from audience.importing import rollback
 from audience.models import FieldChange, Person
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement
 from tests import factories
 from tests.audience.importing.bringing import NOW, bring, counts

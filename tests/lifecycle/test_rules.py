@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from kit import installation
-from lifecycle import rules
+from lifecycle.engine import rules
 from lifecycle.models import Membership, Movement
 from tests.factories import SMALL, activity, deal, person, published
 

@@ -10,7 +10,8 @@ from hypothesis.extra.django import TestCase
 
 from kit import installation
 from kit.sql import Sql, sql, value
-from lifecycle import live, replay, rules, sla, stages
+from lifecycle.engine import live, replay, rules, sla
+from lifecycle.ledger import stages
 from lifecycle.models import Membership
 from tests import factories
 from tests.factories import NOW

@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from kit import holding
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement
 from tests.factories import NOW, days_ago, person, published
 

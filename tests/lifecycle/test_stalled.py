@@ -17,7 +17,8 @@ from campaigns.models import Campaign
 from kit import installation
 from kit.models import User
 from kit.sql import rows
-from lifecycle import stages, stalled
+from lifecycle.engine import stalled
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Membership, Stage, UsualStay, Version
 from tests import factories
 from tests.factories import NOW, days_ago

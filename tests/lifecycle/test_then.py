@@ -13,7 +13,7 @@ from django.utils import timezone
 from audience.models import FieldChange, Person, Segment
 from audience.subjects import people
 from kit.models import User
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Version
 from tests.factories import account, activity, days_ago, deal, person, published
 

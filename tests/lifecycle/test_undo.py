@@ -9,7 +9,8 @@ from django.urls import reverse
 
 from audience.conditions import compile, tree
 from kit.models import User
-from lifecycle import rules, stages, undo
+from lifecycle.engine import rules
+from lifecycle.ledger import stages, undo
 from lifecycle.models import Membership, Movement
 from reporting import integrity
 from tests.factories import NOW, SMALL, activity, days_ago, person, published

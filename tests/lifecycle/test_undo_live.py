@@ -7,7 +7,7 @@ import pytest
 from audience import live, segments
 from audience.models import SegmentMember
 from kit import jobs
-from lifecycle import moving, stages, undo
+from lifecycle.ledger import moving, stages, undo
 from lifecycle.models import Membership, Movement
 from reporting import integrity
 from scoring.models import Score

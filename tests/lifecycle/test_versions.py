@@ -11,7 +11,7 @@ from django.db import connection
 
 from kit import jobs
 from kit.models import Job
-from lifecycle import versions
+from lifecycle.editions import versions
 from lifecycle.models import Membership, Movement, Version
 from tests.factories import NOW, SMALL, draft
 from tests.lifecycle import test_replay

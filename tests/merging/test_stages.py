@@ -12,7 +12,7 @@ from django.db import connection
 from audience import merging
 from audience.models import Person
 from kit.sql import rows, sql, value
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement
 from reporting import filling, integrity
 from reporting.models import DailyFlow

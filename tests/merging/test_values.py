@@ -16,7 +16,7 @@ from audience.subjects import accounts, people, tags
 from audience.subjects.names import of as called
 from kit.models import User
 from kit.sql import rows, sql
-from lifecycle import stages
+from lifecycle.ledger import stages
 from tests import factories
 from tests.audience.importing.bringing import bring
 from tests.factories import NOW, days_ago

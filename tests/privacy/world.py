@@ -30,7 +30,7 @@ from campaigns.models import Letter, MessageAttempt, Response, StepRun
 from kit import jobs, notes, work
 from kit.models import IdempotencyKey, User
 from kit.sql import Sql, rows, run, sql
-from lifecycle import moving, stages
+from lifecycle.ledger import moving, stages
 from lifecycle.models import (
     Application,
     Backtest,

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from audience.models import Account, Person
 from kit.models import User
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Membership, Stage, Version
 from reporting import filling
 from reporting.funnel import Funnel, funnel

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kit import installation
 from kit.sql import sql
 from kit.statistics import Share
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Movement
 from reporting import filling, integrity
 from reporting.funnel import NeverPublished, as_json, funnel

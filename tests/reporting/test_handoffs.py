@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from kit import installation
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Movement
 from reporting import filling, handoffs, metrics, plans
 from reporting.offers import Outcome, Speed

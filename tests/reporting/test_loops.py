@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from kit.models import AuditEntry, User
 from kit.statistics import Share
-from lifecycle import stages
+from lifecycle.ledger import stages
 from reporting import filling, loops, notes, plans
 from reporting.models import ChartNote
 from reporting.questions import ask

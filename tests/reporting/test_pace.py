@@ -9,7 +9,7 @@ import pytest
 
 from audience.activity import channels
 from kit import installation
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement
 from reporting import filling, funnel, known, loops, pace, plans
 from reporting.addresses import read

@@ -11,7 +11,7 @@ from audience.conditions import compile, describe, explain, tree
 from audience.conditions.tree import Not
 from kit import installation
 from kit.sql import rows
-from lifecycle import replay, rules
+from lifecycle.engine import replay, rules
 from lifecycle.models import Movement
 from scoring.models import ScoringModel
 from tests.factories import NOW, account, activity, days_ago, person

@@ -11,7 +11,7 @@ from audience.models import Account, Person, Tagged
 from audience.subjects import people
 from kit import work
 from kit.models import Team, User
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import BulkMove, Membership
 from tests.factories import NOW, account, days_ago, person, published
 

@@ -39,9 +39,9 @@ from audience.webforms import submitting
 from campaigns.models import Letter
 from kit import jobs, notes, work
 from kit.models import AuditEntry, Notice, Team, User
-from lifecycle import documents as lifecycle_documents
-from lifecycle import moving, stages
+from lifecycle.editions import documents as lifecycle_documents
 from lifecycle.handoffs import routing
+from lifecycle.ledger import moving, stages
 from lifecycle.models import Application, Backtest, ChecklistItem, Handoff, Lifecycle, Membership, Reached, RoutingRule
 from lifecycle.partners import applications, checklist, programmes
 from reporting import filling

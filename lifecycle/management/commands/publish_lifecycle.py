@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from kit import jobs
 from kit.models import Job
-from lifecycle import documents, versions
+from lifecycle.editions import documents, versions
 
 
 class Command(BaseCommand):

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from kit.models import Team, User
-from lifecycle import stages
 from lifecycle.handoffs import routing, turning
+from lifecycle.ledger import stages
 from lifecycle.models import Handoff, Version
 from tests.factories import NOW, person, published
 

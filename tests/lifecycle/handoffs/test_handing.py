@@ -12,8 +12,9 @@ from audience.models import Person
 from kit import access, installation, jobs, notices
 from kit.models import AuditEntry, Notice, User
 from kit.yamlfiles import DocumentError
-from lifecycle import stages, undo, versions
+from lifecycle.editions import versions
 from lifecycle.handoffs import answering, offering, queue, routing, turning, wording
+from lifecycle.ledger import stages, undo
 from lifecycle.models import Handoff, HandoffEvent, Membership, Movement, Version
 from tests.factories import NOW, account, activity, days_ago, deal, draft, person
 from tests.lifecycle.handoffs import making

@@ -14,7 +14,7 @@ from campaigns.models import Message
 from campaigns.sending import asking
 from kit import installation, notices
 from kit.models import Notice, Team, User
-from lifecycle import live
+from lifecycle.engine import live
 from lifecycle.handoffs import answering, links, routing, turning
 from lifecycle.models import Handoff, Lifecycle, Membership, RoutingRule
 from reporting import filling

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from audience.models import Account, Activity, ActivityKind, Deal, DealRole, Person, Purchase
 from kit import installation
 from kit.sql import sql
-from lifecycle import replay
+from lifecycle.engine import replay
 from lifecycle.models import Movement, Version
 
 SOURCE = "lifecycle test case"

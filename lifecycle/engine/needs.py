@@ -16,7 +16,7 @@ from audience.models import ActivityKind
 from audience.readiness import completeness, measures
 from kit import writing
 from kit.sql import Sql, sql, value
-from lifecycle import sentences
+from lifecycle.editions import sentences
 
 # Facts that stand in tables of their own, by the beginning of their fields' names.
 TABLES = {

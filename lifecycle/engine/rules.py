@@ -15,7 +15,8 @@ from audience.conditions import compile, scan, tree
 from audience.conditions.registry import Aggregate
 from kit import installation
 from kit.sql import Sql, join, name, rows, run, sql
-from lifecycle import ledgers, sla, stages
+from lifecycle.engine import sla
+from lifecycle.ledger import ledgers, stages
 from lifecycle.models import Movement, Stage, Version
 
 FAULTS = (tree.ConditionError, DataError, ProgrammingError)  # of a rule itself; a lost connection is none of its

@@ -23,7 +23,7 @@ from kit import audit, jobs
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, dicts, run, sql, value
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Movement, Stage, Version
 
 BATCH = 20_000  # members of one statement

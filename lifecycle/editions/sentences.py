@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from audience.conditions import describe, registry, tree
-from lifecycle import documents
+from lifecycle.editions import documents
 from lifecycle.models import Transition
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audience.conditions.registry import Ask
 from kit.sql import Sql, sql
-from lifecycle import ledgers
+from lifecycle.ledger import ledgers
 
 
 def passes(slug: str, alias: str = "m") -> Sql:

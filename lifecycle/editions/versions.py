@@ -17,7 +17,10 @@ from audience import live
 from audience.conditions import uses
 from kit import audit, jobs, yamlfiles
 from kit.models import Job, User
-from lifecycle import cases, checking, documents, migrating, querysets, reading, replay, rules, stages
+from lifecycle import querysets
+from lifecycle.editions import cases, checking, documents, migrating, reading
+from lifecycle.engine import replay, rules
+from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Stage, Transition, Version
 
 

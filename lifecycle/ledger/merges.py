@@ -18,7 +18,8 @@ from audience.models import Merge
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import sql
-from lifecycle import migrating, stages
+from lifecycle.editions import migrating
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement, Stage
 
 

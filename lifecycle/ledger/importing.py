@@ -15,7 +15,7 @@ from audience.importing.targets import Derived, Kind, Need, Target
 from audience.importing.values import EMAIL_ADDRESS, INSTANT
 from kit.audit import actor_of
 from kit.sql import Sql, rows, sql
-from lifecycle import stages, undo
+from lifecycle.ledger import stages, undo
 from lifecycle.models import Movement, Version
 
 TARGETS = (

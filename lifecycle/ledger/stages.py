@@ -12,8 +12,9 @@ from kit import audit
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, run, sql, value
-from lifecycle import guards, ledgers, sla
+from lifecycle.engine import guards, sla
 from lifecycle.handoffs import offering
+from lifecycle.ledger import ledgers
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 
 

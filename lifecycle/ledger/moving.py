@@ -19,7 +19,8 @@ from kit import audit, jobs
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, rows, run, sql, value
-from lifecycle import guards, stages, undo
+from lifecycle.engine import guards
+from lifecycle.ledger import stages, undo
 from lifecycle.models import BulkMember, BulkMove, Membership, Movement, Stage, Version
 
 AT_ONCE = 200  # members that a request moves by itself; more become a job

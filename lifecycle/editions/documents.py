@@ -13,10 +13,11 @@ from audience.conditions.registry import Field
 from audience.models import Activity, Deal
 from kit import yamlfiles
 from kit.yamlfiles import DocumentError, day, entries, mapping, one_of, slug
-from lifecycle import cards, fields
+from lifecycle import fields
+from lifecycle.editions import cards
 from lifecycle.models import Lifecycle, Stage, Transition, Version
 
-PLAYBOOKS = Path(__file__).resolve().parent / "playbooks"
+PLAYBOOKS = Path(__file__).resolve().parents[1] / "playbooks"
 
 TOP = {"lifecycle", "name", "species", "of", "goal", "entry", "reentry", "stages", "transitions", "cases"}
 STAGE = {"slug", "name", "phase", "path", "kind", "limit_hours", "when_missed", "card", "hand_off"}

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext_lazy
 
-from lifecycle import cards, reading
+from lifecycle.editions import cards, reading
 from lifecycle.models import Stage, Transition, Version
 
 ADDED, REMOVED, CHANGED, MOVED = "added", "removed", "changed", "moved"

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from kit import writing
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement, Stage
 
 

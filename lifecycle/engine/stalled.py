@@ -16,7 +16,8 @@ from audience.conditions.moment import Moment, Span
 from audience.conditions.registry import Ask
 from kit import installation
 from kit.sql import Sql, rows, run, sql
-from lifecycle import ledgers, sla, whereabouts
+from lifecycle.engine import sla
+from lifecycle.ledger import ledgers, whereabouts
 from lifecycle.models import Lifecycle, UsualStay
 
 DAYS = 14  # without a sign of life, where nobody says how many

@@ -12,7 +12,8 @@ from django.db import transaction
 from audience import live
 from kit import installation
 from kit.sql import Sql, dicts, name, sql, value
-from lifecycle import ledgers, rules
+from lifecycle.engine import rules
+from lifecycle.ledger import ledgers
 from lifecycle.models import Movement, Version
 
 LONGEST_STRIDE = 512  # days

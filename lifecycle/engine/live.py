@@ -20,7 +20,7 @@ from audience import live
 from kit import audit, notices
 from kit.models import Notice, User
 from kit.sql import Sql, rows, sql
-from lifecycle import rules, sla
+from lifecycle.engine import rules, sla
 from lifecycle.models import Movement, StoppedRule, Transition, Version
 
 ROUND = timedelta(hours=1)  # within which nobody goes through more stages by rules than there are

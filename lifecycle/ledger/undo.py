@@ -13,7 +13,7 @@ from kit import audit
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, dicts, sql
-from lifecycle import stages
+from lifecycle.ledger import stages
 from lifecycle.models import Movement, Version
 
 Kind = Movement.Kind

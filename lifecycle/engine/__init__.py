@@ -1,0 +1,1 @@
+"""What moves subjects by itself: rules, the working calendar, guards, replay, and who is stuck."""

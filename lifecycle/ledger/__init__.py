@@ -1,0 +1,1 @@
+"""The ledger of movements: its only writer, moves in bulk and from files, undo, merges, and any past instant."""
