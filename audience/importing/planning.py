@@ -18,6 +18,21 @@ COUNTED = {"create": "created", "update": "updated", "same": "unchanged", "skip"
 def make(work: Run, query: Sql) -> None:
     """Fill `plan` from a query with `row`, `action` and whatever the kind needs for writing."""
     work.create("plan", query)
+    work.planned = None
+
+
+def planned(work: Run) -> dict[str, tuple[int, int]]:
+    """Of each action how many rows it has and the last of them; counted again once the plan has changed."""
+    if work.planned is None:
+        found = rows(sql("SELECT action, count(*), max(row) FROM {} GROUP BY 1", work.table("plan")))
+        work.planned = {action: (number, last) for action, number, last in found}
+    return work.planned
+
+
+def change(work: Run, statement: Sql) -> None:
+    """Run a statement that changes what some rows come to."""
+    run(statement)
+    work.planned = None
 
 
 def number(work: Run, column: str, next_id: Sql) -> int:
@@ -25,9 +40,10 @@ def number(work: Run, column: str, next_id: Sql) -> int:
 
     Apart from the plan's own query, because one that draws from a sequence runs in a single process.
     """
+    if "create" not in planned(work):
+        return 0
     new = run(sql("UPDATE {} SET {} = {} WHERE action = 'create'", work.table("plan"), name(column), next_id))
-    if new:
-        run(sql("ANALYZE {}", work.table("plan")))
+    run(sql("ANALYZE {}", work.table("plan")))
     return new
 
 
@@ -39,11 +55,13 @@ def ready(work: Run) -> None:
 
 def writes(work: Run) -> bool:
     """Whether any row is to be written."""
-    return bool(rows(sql("SELECT 1 FROM {} WHERE action IN ('create', 'update') LIMIT 1", work.table("plan"))))
+    return not planned(work).keys().isdisjoint(("create", "update"))
 
 
 def refuse(work: Run, action: str, target: str, reason: str) -> int:
     """Refuse the rows whose action says so, under the column that became this field."""
+    if action not in planned(work):
+        return 0
     numbers = sql("SELECT row FROM {} WHERE action = {} ORDER BY row", work.table("plan"), action)
     return staging.refuse_later(work, numbers, staging.column_of(work, target), reason)
 
@@ -70,7 +88,8 @@ def last_counts_of(work: Run, column: str) -> None:
 
 
 def _repeat(work: Run, key: Sql, only: Sql) -> None:
-    run(
+    change(
+        work,
         sql(
             """
             UPDATE {} p SET action = 'repeat' FROM {} r, (
@@ -87,7 +106,7 @@ def _repeat(work: Run, key: Sql, only: Sql) -> None:
             only,
             key,
             key,
-        )
+        ),
     )
 
 
@@ -98,6 +117,8 @@ def between(after: int, last: int) -> Sql:
 
 def counted(work: Run, after: int, last: int) -> Counter[str]:
     """How many of the rows `(after, last]` are created, updated, unchanged, skipped, repeated."""
+    if not after and last >= last_row(work):
+        return totals(work)
     found = rows(
         sql("SELECT action, count(*) FROM {} WHERE row > {} AND row <= {} GROUP BY 1", work.table("plan"), after, last)
     )
@@ -106,10 +127,9 @@ def counted(work: Run, after: int, last: int) -> Counter[str]:
 
 def totals(work: Run) -> Counter[str]:
     """The same over all rows: what a dry run answers."""
-    return counted(work, 0, 2**62)
+    return Counter({COUNTED[action]: number for action, (number, _last) in planned(work).items() if action in COUNTED})
 
 
 def last_row(work: Run) -> int:
     """The number of the last row that is planned."""
-    found = rows(sql("SELECT coalesce(max(row), 0) FROM {}", work.table("plan")))
-    return int(found[0][0])
+    return max((last for _number, last in planned(work).values()), default=0)

@@ -11,7 +11,6 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -74,15 +73,6 @@ def batches(
     errors = "surrogateescape" if layout.encoding.startswith("utf-8") else "replace"
     with path.open(encoding=layout.encoding, errors=errors, newline="") as file:
         yield from _Reading(file, layout, pick, rows).batches(after)
-
-
-def ahead(found: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches; the next is read while the database is busy with the one at hand."""
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, found, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, found, None)
-            yield batch
 
 
 def sample(path: Path, layout: Layout, most: int) -> list[list[str]]:

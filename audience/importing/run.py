@@ -1,7 +1,8 @@
 """One import while it is worked on: its columns as SQL, and its tables in the schema `work`.
 
-`raw` holds one batch of cells as text, `rows` every row with typed values, `plan` what is to become of each row.
-Further tables hold what the rows refer to (accounts, people, products), one row per name it goes by in the file.
+`raw` and `raw_next` each hold a batch of cells as text, `rows` every row with typed values, `plan` what is to become of
+each row. Further tables hold what the rows refer to (accounts, people, products), one row per name it goes by in the
+file.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class Run:
     zone: str = field(default_factory=lambda: installation.get("zone"))
     currency: str = field(default_factory=lambda: installation.get("currency"))
     by_domain: bool = field(default_factory=domains.puts)  # new people go into the account of their domain
+    planned: dict[str, tuple[int, int]] | None = None  # what planning.planned has counted
 
     @property
     def source(self) -> str:
@@ -210,6 +212,7 @@ class Run:
 
 TABLES = (
     "raw",
+    "raw_next",
     "rows",
     "plan",
     "accounts",

@@ -32,6 +32,7 @@ from audience.importing.targets import CUSTOM, Kind
 from audience.models import Import
 from audience.subjects import exclusions
 from kit import audit, jobs
+from kit.ahead import ahead
 from kit.models import Job, User
 from kit.registry import registry
 from kit.sql import Sql, value
@@ -389,11 +390,11 @@ def _read(work: Run, progress: Progress) -> None:
     batches = reading.batches(
         work.path, work.layout, after=progress.cursor["read"], pick=work.picked, rows=reading.BATCH_ROWS
     )
-    for batch in reading.ahead(batches):
+    for batch, raw in ahead(staging.loaded(work, batches)):
         with work.step():
-            refused += staging.take(work, batch)
+            refused += staging.take(work, batch, raw)
             if work.imported.dry_run:
-                said.count(work)
+                said.count(work, raw)
             rows, staged, characters = rows + batch.rows, staged + len(batch.lines), characters + batch.characters
             total = max(rows, round(work.path.stat().st_size * rows / max(characters, 1)))
             _move(progress, "read", read=batch.last, rows=rows, staged=staged, rejected=refused, total=total)

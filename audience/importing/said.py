@@ -109,7 +109,7 @@ def begin(work: Run, columns: Sequence[Column]) -> None:
     run(sql("INSERT INTO {} SELECT unnest({}::int[]), NULL, 0", work.table("said"), places))
 
 
-def count(work: Run) -> None:
+def count(work: Run, raw: Sql) -> None:
     """Count the batch that stands in `raw`."""
     places = [place for (place,) in rows(sql("SELECT place FROM {} WHERE text IS NULL", work.table("said")))]
     if places:
@@ -118,7 +118,7 @@ def count(work: Run) -> None:
             sql(
                 """INSERT INTO {} SELECT v.place, left(v.text, {}), count(*) FROM {} raw
                    CROSS JOIN LATERAL (VALUES {}) v (place, text) WHERE v.text IS NOT NULL GROUP BY 1, 2""",
-                work.table("said"), LONGEST + 1, work.table("raw"), cells,
+                work.table("said"), LONGEST + 1, raw, cells,
             )
         )  # fmt: skip
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 from django.utils.translation import gettext_noop
@@ -18,6 +19,7 @@ from kit import addresses, copying
 from kit.sql import Sql, join, name, rows, run, sql
 
 REJECT_COLUMNS = ("imported_id", "row", "column", "reason", "raw")
+RAW = ("raw", "raw_next")  # one is filled while what the other holds is typed
 TOO_LONG = gettext_noop("is too long")
 AT_ONCE = 500  # lines handed over at once
 NEEDS, CHECKS = 10_000, 20_000  # where the numbers of such problems begin; a cell's are twice its place, and 1 more
@@ -30,28 +32,35 @@ def begin(work: Run) -> None:
     cells = [Sql(f"{column} text") for column in work.staged]
     if work.picked is not None:
         cells.append(Sql("cells jsonb"))
-    run(sql("CREATE UNLOGGED TABLE {} (row bigint, {})", work.table("raw"), join(", ", cells)))
+    for raw in RAW:
+        run(sql("CREATE UNLOGGED TABLE {} (row bigint, {})", work.table(raw), join(", ", cells)))
     columns = join(", ", (sql("{} {}", name(column), Sql(of)) for column, of in _columns(work)))
     run(sql("CREATE UNLOGGED TABLE {} (row bigint, {}, problem smallint)", work.table("rows"), columns))
+    run(sql("CREATE INDEX ON {} (row) WHERE problem IS NOT NULL", work.table("rows")))
 
 
-def take(work: Run, batch: Batch) -> int:
-    """Bring one batch in; the number of rows refused. Runs within the caller's transaction."""
-    raw = work.table("raw")
-    run(sql("TRUNCATE {}", raw))
+def loaded(work: Run, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Sql]]:
+    """Each batch with the table that holds its cells as text, until the one after the next is asked for."""
     columns = ["row", *work.staged, *(["cells"] if work.picked is not None else [])]
-    lines = ("".join(batch.lines[at : at + AT_ONCE]) for at in range(0, len(batch.lines), AT_ONCE))
-    copying.load(raw, columns, lines, delimiter=work.layout.delimiter)
-    _punycode(work, raw)
-    return run(_checked(work, raw)) + refuse(work, batch.bad)
+    for batch, raw in zip(batches, cycle(map(work.table, RAW)), strict=False):
+        run(sql("TRUNCATE {}", raw))
+        lines = ("".join(batch.lines[at : at + AT_ONCE]) for at in range(0, len(batch.lines), AT_ONCE))
+        copying.load(raw, columns, lines, delimiter=work.layout.delimiter)
+        _punycode(work, raw)
+        yield batch, raw
+
+
+def take(work: Run, batch: Batch, raw: Sql) -> int:
+    """Bring one loaded batch in; the number of rows refused. Runs within the caller's transaction."""
+    return _type(work, raw) + refuse(work, batch.bad)
 
 
 def take_few(work: Run, lines: Iterable[Sequence[Any]]) -> int:
     """Bring rows in that are at hand, as numbers and cells; the number of those refused."""
-    raw = work.table("raw")
+    raw = work.table(RAW[0])
     copying.load_rows(raw, ["row", *work.staged], lines)
     _punycode(work, raw)
-    return run(_checked(work, raw))
+    return _type(work, raw)
 
 
 def finish(work: Run) -> None:
@@ -60,7 +69,7 @@ def finish(work: Run) -> None:
     keys = ("external_id", "email", "account_key", "person_key", "product_key", "digest")
     known = [name(column) for column, _type in _columns(work) if column in keys]
     run(sql("ANALYZE {} ({})", work.table("rows"), join(", ", [Sql("row"), Sql("problem"), *known])))
-    work.drop("raw")
+    work.drop(*RAW)
 
 
 def refuse(work: Run, bad: Iterable[Bad], column: str = "") -> int:
@@ -106,8 +115,42 @@ def _columns(work: Run) -> list[tuple[str, str]]:
     return columns + [(each.name, each.column) for each in work.kind.derive(work)]
 
 
-def _checked(work: Run, raw: Sql) -> Sql:
-    """Typed rows in, the refused with their reason beside: clean, read, name, derive, check, each worked out once."""
+def _type(work: Run, raw: Sql) -> int:
+    """Typed rows in, then the refused with their reason beside; how many these are.
+
+    In two statements: rows that one hands on to another are kept in between, which costs as much as typing some cells.
+    """
+    columns = join(", ", (name(column) for column, _type in _columns(work)))
+    run(
+        sql(
+            "INSERT INTO {} (row, {}, problem) SELECT row, {}, coalesce(problem, {}) FROM ({}) r",
+            work.table("rows"),
+            columns,
+            columns,
+            _row_problem(work),
+            _typed(work, raw),
+        )
+    )
+    return run(
+        sql(
+            """
+            INSERT INTO audience_reject (imported_id, row, "column", reason, raw)
+            SELECT {}, r.row, why."column", why.reason, {} FROM {} r JOIN {} raw ON raw.row = r.row
+            JOIN (VALUES {}) why (problem, "column", reason) ON why.problem = r.problem
+            WHERE r.problem IS NOT NULL AND r.row >= (SELECT min(first.row) FROM {} first)
+            """,
+            work.imported.pk,
+            Sql("raw.cells") if work.picked is not None else _cells(work),
+            work.table("rows"),
+            raw,
+            _reasons(work),
+            raw,
+        )
+    )
+
+
+def _typed(work: Run, raw: Sql) -> Sql:
+    """The rows with typed values and the first problem of a cell: clean, read, name, derive, each worked out once."""
     digest = [Sql("digest")] if work.kind.digest else []
     typed = [(i, each) for i, each in enumerate(work.mapped) if each.type.name != "text"]
     plain = [
@@ -124,27 +167,7 @@ def _checked(work: Run, raw: Sql) -> Sql:
     derived = [sql("{} AS {}", each.value, name(each.name)) for each in work.kind.derive(work)]
     if derived:
         query = _level([Sql("r.*"), *derived], sql("({})", query), row=False)
-    return sql(
-        """
-        WITH taken AS (
-            INSERT INTO {} (row, {}, problem) SELECT row, {}, coalesce(problem, {}) FROM ({}) r
-            RETURNING row, problem
-        )
-        INSERT INTO audience_reject (imported_id, row, "column", reason, raw)
-        SELECT {}, taken.row, why."column", why.reason, {} FROM taken JOIN {} raw ON raw.row = taken.row
-        JOIN (VALUES {}) why (problem, "column", reason) ON why.problem = taken.problem
-        WHERE taken.problem IS NOT NULL
-        """,
-        work.table("rows"),
-        join(", ", (name(column) for column, _type in _columns(work))),
-        join(", ", (name(column) for column, _type in _columns(work))),
-        _row_problem(work),
-        query,
-        work.imported.pk,
-        Sql("raw.cells") if work.picked is not None else _cells(work),
-        raw,
-        _reasons(work),
-    )
+    return query
 
 
 def _level(columns: Sequence[Sql], source: Sql, *, row: bool = True) -> Sql:

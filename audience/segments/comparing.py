@@ -14,7 +14,7 @@ from audience.conditions import compile, tree
 from audience.conditions.tree import ConditionError
 from audience.models import Segment
 from kit import reading
-from kit.sql import Sql, rows, sql
+from kit.sql import Sql, rows, run, sql
 
 FEW = 20  # may leave at once whatever the segment's size
 SHARE = 0.3  # of a segment; if more leave within LATELY, the rest waits for somebody's word
@@ -49,6 +49,8 @@ def refresh(
             segment.confirmed_at = now
         node = tree.parse(segment.condition, of=segment.of)
         members = compile.members(node, of=segment.of, at=at, among=among)
+        if among is None:
+            members = _kept_aside(members)
         held = sql("SELECT subject_id, {}::bigint AS segment_id FROM ({}) members", segment.pk, members)
         done = difference([segment], held, among, now, confirmed=confirmed)[segment.pk]
         if among is None:
@@ -62,6 +64,14 @@ def refresh(
     return done
 
 
+def _kept_aside(members: Sql) -> Sql:
+    """The members in a table for the transaction: several processes fill one, but not for one that writes."""
+    run(Sql("DROP TABLE IF EXISTS pg_temp.held_members"))
+    run(sql("CREATE TEMPORARY TABLE held_members ON COMMIT DROP AS {}", members))
+    run(Sql("ANALYZE held_members"))
+    return Sql("SELECT subject_id FROM held_members")
+
+
 def difference(
     some: list[Segment], held: Sql, among: Sql | None, now: datetime, *, confirmed: bool = False
 ) -> dict[int, Difference]:
@@ -72,29 +82,29 @@ def difference(
     found = rows(
         sql(
             """
-            WITH held AS MATERIALIZED ({}),
-            here AS MATERIALIZED (
-                SELECT m.id, m.segment_id, m.subject_id FROM audience_segmentmember m
-                WHERE m.left_at IS NULL AND m.segment_id = ANY ({}){}
-            ),
-            leaving AS MATERIALIZED (
-                SELECT here.id, here.segment_id FROM here
-                WHERE NOT EXISTS (SELECT FROM held
-                                  WHERE held.segment_id = here.segment_id AND held.subject_id = here.subject_id)
+            WITH differing AS MATERIALIZED (
+                SELECT COALESCE(held.segment_id, here.segment_id) AS segment_id,
+                       held.subject_id AS comes, here.id AS leaves
+                FROM ({}) held FULL JOIN (
+                    SELECT m.id, m.segment_id, m.subject_id FROM audience_segmentmember m
+                    WHERE m.left_at IS NULL AND m.segment_id = ANY ({}){}
+                ) here ON here.segment_id = held.segment_id AND here.subject_id = held.subject_id
+                WHERE held.subject_id IS NULL OR here.id IS NULL
             ),
             verdict AS MATERIALIZED (
                 SELECT leaving.segment_id, count(*) AS number, {} AS is_held_back
-                FROM leaving GROUP BY leaving.segment_id
+                FROM differing leaving WHERE leaving.leaves IS NOT NULL GROUP BY leaving.segment_id
             ),
             gone AS (
-                UPDATE audience_segmentmember m SET left_at = {} FROM leaving JOIN verdict USING (segment_id)
-                WHERE m.id = leaving.id AND m.left_at IS NULL AND NOT verdict.is_held_back RETURNING m.segment_id
+                UPDATE audience_segmentmember m SET left_at = {}
+                WHERE m.left_at IS NULL AND m.id = ANY (ARRAY(
+                    SELECT leaves FROM differing JOIN verdict USING (segment_id)
+                    WHERE leaves IS NOT NULL AND NOT is_held_back))
+                RETURNING m.segment_id
             ),
             come AS (
                 INSERT INTO audience_segmentmember (segment_id, {}, entered_at)
-                SELECT held.segment_id, held.subject_id, {} FROM held
-                WHERE NOT EXISTS (SELECT FROM here
-                                  WHERE here.segment_id = held.segment_id AND here.subject_id = held.subject_id)
+                SELECT segment_id, comes, {} FROM differing WHERE comes IS NOT NULL
                 ON CONFLICT DO NOTHING RETURNING segment_id
             )
             SELECT segment_id, count(*) FILTER (WHERE what = 'come'), count(*) FILTER (WHERE what = 'gone'),

@@ -8,9 +8,12 @@ from lifecycle.ledger import ledgers
 
 
 def passes(slug: str, alias: str = "m") -> Sql:
-    """The passes through a lifecycle, but for those of a publication that was taken back."""
+    """The passes through a lifecycle, but for those of a publication that was taken back.
+
+    IN and no “=”: a value worked out beforehand keeps the part of a question that it stands in to a single process.
+    """
     return sql(
-        f"{alias}.lifecycle_id = (SELECT c.id FROM lifecycle_lifecycle c WHERE c.slug = {{}}) "
+        f"{alias}.lifecycle_id IN (SELECT c.id FROM lifecycle_lifecycle c WHERE c.slug = {{}}) "
         f"AND {alias}.version_id NOT IN (SELECT e.id FROM lifecycle_version e WHERE e.state = 'withdrawn')",
         slug,
     )
@@ -24,35 +27,45 @@ def here(slug: str, ask: Ask) -> Sql:
     nothing has moved since, only otherwise in the ledger.
     """
     mine = sql("{}{}", passes(slug), ask.only("m.subject_id"))
+    memberships, at = ledgers.of(slug).memberships, ask.moment.at
     if ask.moment.known is not None:
-        return _last_move(_written(ledgers.of(slug).memberships, mine, ask, slug))
-    still = sql("o.ended_at IS NULL AND o.entered_at < {}", ask.moment.at)
-    settled = sql("GREATEST(m.entered_at, m.ended_at) < {}", ask.moment.at)
-    told = sql(
-        "SELECT m.subject_id, m.pass_number, m.seq, m.stage_id, m.entered_at AS occurred_at FROM others m WHERE {}",
-        settled,
-    )
+        return _last_move(_written(memberships, mine, ask, slug))
+    still = sql("o.ended_at IS NULL AND o.entered_at < {}", at)
+    other = sql(
+        "{} AND NOT EXISTS (SELECT FROM {} o "
+        "WHERE o.lifecycle_id = m.lifecycle_id AND o.subject_id = m.subject_id AND {})",
+        mine, memberships, still,
+    )  # fmt: skip
+    over = sql(
+        "SELECT m.subject_id, m.pass_number, m.seq, m.stage_id, m.entered_at AS occurred_at FROM {} m "
+        "WHERE m.ended_at < {} AND m.entered_at < {} AND {}",
+        memberships, at, at, other,
+    )  # fmt: skip
+    # In three relations, each by an index of its own, and none of them a WITH: one would keep all of the question in a
+    # single process.
+    moved_since = sql(
+        "(SELECT m.id, m.subject_id, m.pass_number FROM {} m WHERE m.ended_at >= {} AND {} UNION ALL "
+        "SELECT m.id, m.subject_id, m.pass_number FROM {} m "
+        "WHERE m.ended_at IS NULL AND m.entered_at >= {} AND m.stage_id IN ({}) AND {})",
+        memberships, at, other, memberships, at, _stages(slug), other,
+    )  # fmt: skip
     return sql(
         """SELECT o.subject_id, g.slug AS value, o.entered_at AS evidence
            FROM {} o LEFT JOIN lifecycle_stage g ON g.id = o.stage_id WHERE {}{} AND {}
-           UNION ALL (
-               WITH others AS MATERIALIZED (
-                   SELECT m.id, m.subject_id, m.pass_number, m.seq, m.stage_id, m.entered_at, m.ended_at
-                   FROM {} m
-                   WHERE {} AND (m.ended_at IS NOT NULL OR m.entered_at >= {}) AND NOT EXISTS (
-                       SELECT FROM {} o
-                       WHERE o.lifecycle_id = m.lifecycle_id AND o.subject_id = m.subject_id AND {}))
-               {})""",
-        ledgers.of(slug).memberships,
+           UNION ALL ({})""",
+        memberships,
         passes(slug, "o"),
         ask.only("o.subject_id"),
         still,
-        ledgers.of(slug).memberships,
-        mine,
-        ask.moment.at,
-        ledgers.of(slug).memberships,
-        still,
-        _last_move(sql("{} UNION ALL {}", told, _written(Sql("others"), sql("NOT {}", settled), ask, slug))),
+        _last_move(sql("{} UNION ALL {}", over, _written(moved_since, Sql("true"), ask, slug))),
+    )
+
+
+def _stages(slug: str) -> Sql:
+    return sql(
+        "SELECT l.id FROM lifecycle_stage l JOIN lifecycle_version e ON e.id = l.version_id "
+        "JOIN lifecycle_lifecycle c ON c.id = e.lifecycle_id WHERE c.slug = {}",
+        slug,
     )
 
 
@@ -61,8 +74,8 @@ def _written(passes: Sql, which: Sql, ask: Ask, slug: str) -> Sql:
     return sql(
         "SELECT m.subject_id, m.pass_number, v.seq, v.to_stage_id AS stage_id, v.occurred_at FROM {} m "
         "JOIN {} v ON v.membership_id = m.id WHERE {} AND {} "
-        "AND NOT (v.kind = 'migration' AND EXISTS (SELECT FROM lifecycle_stage l JOIN lifecycle_stage r "
-        "ON r.slug = l.slug WHERE l.id = v.from_stage_id AND r.id = v.to_stage_id))",
+        "AND (v.kind = 'migration' AND (v.from_stage_id, v.to_stage_id) IN ("
+        "SELECT l.id, r.id FROM lifecycle_stage l JOIN lifecycle_stage r ON r.slug = l.slug)) IS NOT TRUE",
         passes,
         ledgers.of(slug).movements,
         which,

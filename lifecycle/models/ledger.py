@@ -41,6 +41,8 @@ class Membership(OneSubject):
             models.Index(fields=["subject_id"], name="memberships_of_subject"),
             # The board: the cards of a column, the newest or the oldest first. Filters of lists by stage use it too.
             models.Index(fields=["stage", "entered_at", "id"], condition=Q(ended_at=None), name="membership_on_board"),
+            # Where somebody was whose pass is over.
+            models.Index(fields=["lifecycle", "ended_at"], condition=Q(ended_at__isnull=False), name="membership_over"),
             # The clock and the replay: whose limit is over between two instants.
             models.Index(fields=["due_at"], condition=Q(ended_at=None, due_at__isnull=False), name="membership_due"),
         ]

@@ -84,7 +84,7 @@ def match(work: Run) -> None:
                AND (a.valid_from IS NULL OR a.annual_value IS NULL OR a.valid_from <= r.starts_on)""",
             work.table("plan"), work.table("amendments"), work.table("rows"),
         )  # fmt: skip
-        run(wrong)
+        planning.change(work, wrong)
         planning.refuse(work, "no_amendment", "amendments", NO_AMENDMENT)
 
 
