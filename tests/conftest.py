@@ -12,10 +12,12 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connection
+from django.test import TransactionTestCase
 from django.utils import timezone
 
 from kit import jobs
 from kit.models import Job
+from tests import emptying
 
 CHROMIUM = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -35,6 +37,7 @@ def pytest_configure() -> None:
     settings.CELERY_BROKER_URL = "memory://"
     settings.CELERY_BROKER_TRANSPORT = None
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
+    TransactionTestCase._fixture_teardown = emptying.emptied  # type: ignore[method-assign]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -61,7 +64,16 @@ def _no_browser() -> str:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The test database goes without a warning: sessions of processes that tests have killed may outlive them a while."""
+    """A database whose commits do not wait for the disk: no test takes the machine's power away, some kill processes.
+
+    It goes without a warning: sessions of processes that tests have killed may outlive them a while.
+    """
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"ALTER DATABASE {connection.ops.quote_name(connection.settings_dict['NAME'])} SET synchronous_commit = off"
+            )
+        connection.close()
     yield
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(
