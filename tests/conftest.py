@@ -24,6 +24,16 @@ CHROMIUM = [
     "--disable-sync", "--no-first-run",
 ]  # fmt: skip
 
+# Files that take a minute or more, the longest first: begun last, they would keep one process busy when all others are done.
+LONG = [
+    "tests/config/test_smoke.py", "tests/demo/test_company.py", "tests/faults/test_run.py", "tests/config/test_supervisor.py",
+    "tests/integrations/test_schemathesis.py", "tests/browser/test_every_page.py", "tests/lifecycle/test_replay.py",
+    "tests/lifecycle/test_live.py", "tests/browser/test_xeducation.py", "tests/sight/test_crawl.py", "tests/sight/test_matrix.py",
+    "tests/lifecycle/test_ledger_machine.py", "tests/demo/test_loading.py", "tests/campaigns/test_smtp_crashes.py",
+    "tests/config/test_embedded.py", "tests/lifecycle/test_engine.py", "tests/lifecycle/test_backtests.py",
+    "tests/audience/importing/test_rollback.py", "tests/audience/conditions/test_properties.py",
+]  # fmt: skip
+
 
 def pytest_configure() -> None:
     settings.SECURE_SSL_REDIRECT = settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
@@ -38,6 +48,11 @@ def pytest_configure() -> None:
     settings.CELERY_BROKER_TRANSPORT = None
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
     TransactionTestCase._fixture_teardown = emptying.emptied  # type: ignore[method-assign]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {file: place for place, file in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
