@@ -12,14 +12,26 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connection
+from django.test import TransactionTestCase
 from django.utils import timezone
 
 from kit import jobs
 from kit.models import Job
+from tests import emptying
 
 CHROMIUM = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run",
+]  # fmt: skip
+
+# Files that take a minute or more, the longest first: begun last, they would keep one process busy when all others are done.
+LONG = [
+    "tests/config/test_smoke.py", "tests/demo/test_company.py", "tests/faults/test_run.py", "tests/config/test_supervisor.py",
+    "tests/integrations/test_schemathesis.py", "tests/browser/test_every_page.py", "tests/lifecycle/test_replay.py",
+    "tests/lifecycle/test_live.py", "tests/browser/test_xeducation.py", "tests/sight/test_crawl.py", "tests/sight/test_matrix.py",
+    "tests/lifecycle/test_ledger_machine.py", "tests/demo/test_loading.py", "tests/campaigns/test_smtp_crashes.py",
+    "tests/config/test_embedded.py", "tests/lifecycle/test_engine.py", "tests/lifecycle/test_backtests.py",
+    "tests/audience/importing/test_rollback.py", "tests/audience/conditions/test_properties.py",
 ]  # fmt: skip
 
 
@@ -35,6 +47,12 @@ def pytest_configure() -> None:
     settings.CELERY_BROKER_URL = "memory://"
     settings.CELERY_BROKER_TRANSPORT = None
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
+    TransactionTestCase._fixture_teardown = emptying.emptied  # type: ignore[method-assign]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {file: place for place, file in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -61,7 +79,16 @@ def _no_browser() -> str:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The test database goes without a warning: sessions of processes that tests have killed may outlive them a while."""
+    """A database whose commits do not wait for the disk: no test takes the machine's power away, some kill processes.
+
+    It goes without a warning: sessions of processes that tests have killed may outlive them a while.
+    """
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"ALTER DATABASE {connection.ops.quote_name(connection.settings_dict['NAME'])} SET synchronous_commit = off"
+            )
+        connection.close()
     yield
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from kit import installation
 from kit.models import User
@@ -239,17 +240,20 @@ def test_without_scripts_one_and_many_are_moved_by_forms(chromium: Any, live_ser
     page.wait_for_url(f"**{BOARD}*")
     assert names(page, "lead") == ["Ada"]
     page.locator(".toasts").get_by_role("button", name="Undo").click()
+    wait_for_figure(page, "lead", "0")
     assert names(page, "lead") == []
     for name in ("Ben", "Cleo"):
         card(page, name).get_by_role("checkbox").check()
     page.locator("#board-bulk").get_by_label("To stage").select_option("Lead")
     page.locator("#board-bulk").get_by_label("Why").fill("Fair")
     page.locator("#board-bulk").get_by_role("button", name="Move").click()
+    wait_for_figure(page, "lead", "2")
     assert set(names(page, "lead")) == {"Ben", "Cleo"}
     column(page, "known").get_by_role("link", name="Move all of this column").click()
     page.get_by_label("To stage").select_option("Resting")
     page.get_by_label("Why").fill("Clean-up")
     page.get_by_role("button", name="Move 3").click()
+    wait_for_figure(page, "resting", "3")
     assert set(names(page, "resting")) == {"Ada", "Dan", "Eve"}
     context.close()
 
@@ -259,7 +263,8 @@ def test_a_phone_shows_one_column_at_a_time(page: Any, version: Version) -> None
     sign_in(page)
     assert column(page, "known").is_visible() and not column(page, "engaged").is_visible()
     page.get_by_role("link", name="Engaged 1").click()
-    assert column(page, "engaged").is_visible() and not column(page, "known").is_visible()
+    expect(column(page, "engaged")).to_be_visible()
+    expect(column(page, "known")).to_be_hidden()
     page.get_by_role("link", name="Move Finn Okafor to …").click()
     page.get_by_role("dialog").get_by_label("To stage").select_option("Lead")
     page.get_by_role("dialog").get_by_label("Why").fill("Called")

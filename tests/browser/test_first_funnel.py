@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from audience.models import Person
 from kit.models import User
@@ -79,6 +80,6 @@ def test_from_an_empty_installation_to_the_people_behind_a_number(page: Any, wor
     page.goto("/reports/funnel/?lifecycle=net_new_b2b&span=all")
     number = page.locator("main a[data-metric]", has_text=re.compile("^40$")).first
     number.click()
-    page.get_by_role("heading").first.wait_for()
+    page.wait_for_url("**/reports/people/*")
+    expect(page.locator("tbody tr")).to_have_count(40)
     assert "40" in page.locator("main").inner_text()
-    assert page.locator("tbody tr").count() == 40

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from audience import live, segments
 from audience.models import Segment, SegmentMember
@@ -111,7 +112,7 @@ def test_a_nested_condition_is_built_kept_opened_again_and_changed(page: Any, cr
     assert page.locator('[data-metric="segment.size"]').inner_text() == str(counted)
     page.locator('[data-metric="segment.size"]').click()
     assert page.locator('[data-metric="list.total"]').inner_text() == f"{counted} people"
-    assert page.locator("tbody tr").count() == counted
+    expect(page.locator("tbody tr")).to_have_count(counted)
 
     page.goto("/segments/near_or_active/edit/")
     page.locator("[data-ready]").wait_for()
@@ -123,7 +124,7 @@ def test_a_nested_condition_is_built_kept_opened_again_and_changed(page: Any, cr
     page.wait_for_url("**/segments/near_or_active/")
     assert page.locator('[data-metric="segment.size"]').inner_text() == str(fewer)
     page.locator('[data-metric="segment.size"]').click()
-    assert page.locator("tbody tr").count() == fewer
+    expect(page.locator("tbody tr")).to_have_count(fewer)
     assert Segment.objects.get().condition["any"][1]["value"] == 5
 
 

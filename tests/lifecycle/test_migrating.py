@@ -326,7 +326,7 @@ from django.conf import settings
 from django.db import connection
 settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = sys.argv[2]
 from kit import jobs
-from lifecycle import migrating
+from lifecycle.editions import migrating
 from tests.lifecycle.test_migrating import LATER
 carry = migrating.carry
 

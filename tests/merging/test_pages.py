@@ -190,11 +190,13 @@ def test_whoever_follows_the_feed_hears_that_somebody_was_merged_and_that_they_a
     ours, theirs = pair()
 
     def told(cursor: str = "") -> tuple[dict[tuple[str, int], str], str]:
-        page = client.get("/api/v1/changes/", {"cursor": cursor} if cursor else {}).json()
-        heard = {(each["kind"], each["id"]): each["action"] for each in page["results"]}
-        return (
-            (heard, page["cursor"]) if not page["more"] else (heard | told(page["cursor"])[0], told(page["cursor"])[1])
-        )
+        heard: dict[tuple[str, int], str] = {}
+        more = True
+        while more:
+            page = client.get("/api/v1/changes/", {"cursor": cursor} if cursor else {}).json()
+            heard |= {(each["kind"], each["id"]): each["action"] for each in page["results"]}
+            cursor, more = page["cursor"], page["more"]
+        return heard, cursor
 
     _before, cursor = told()
     made = merging.merge(ours, theirs, by=None, now=NOW)
