@@ -164,6 +164,36 @@ def test_of_two_who_publish_at_once_one_wins_and_the_other_is_told():
     assert [each.state for each in Version.objects.order_by("number")] == ["retired", "retired", "published"]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_publish_from_two_connections_at_once_one_wins_and_the_other_hears_why():
+    before = crowded()
+    drafts, gate = [decided(), decided()], threading.Barrier(2)
+    jobs_made, told = {}, {}
+
+    def publish(version):
+        try:
+            gate.wait(20)
+            jobs_made[version.number] = versions.publish(version, by=None, now=LATER)
+        except versions.PublishRefused as refused:
+            told[version.number] = refused.problems
+        finally:
+            connection.close()
+
+    people = [threading.Thread(target=publish, args=[version]) for version in drafts]
+    for each in people:
+        each.start()
+    for each in people:
+        each.join(60)
+    [(winner, job)], [(loser, problems)] = jobs_made.items(), told.items()
+    assert problems == [f"Small v{winner} is being published already; wait for it, or cancel it."]
+    assert jobs.run(job.pk, LATER)
+    states = dict(Version.objects.values_list("number", "state"))
+    assert states == {before.number: "retired", winner: "published", loser: "draft"}
+    assert not Membership.objects.filter(ended_at=None).exclude(version__number=winner).exists()
+    assert Movement.objects.filter(kind="migration").count() == 10
+    assert check(before.lifecycle.versions.get(number=winner)) == []
+
+
 def test_a_publication_that_is_cancelled_or_fails_leaves_a_draft_and_everybody_where_they_were(monkeypatch):
     crowded()
     version, was = decided(), where()
