@@ -18,7 +18,7 @@ SOURCED_BY = (8, 6, 5, 4, 1, 1, 1, 1, 1, 1)  # wins by partner; the first three 
 FAST, FAST_WITH_DEAL, OTHERS_WITH_DEAL = 9, 8, 5
 STALLED_ONBOARDING, STALLED_ENABLED = 4, 5
 SILENT = 50  # days without a sign of life at those who are stuck
-FIRST_DEAL = (38, 52, 61, 70, 74, 74, 79, 90, 105, 58, 83, 97, 120)  # days from approval, by partner
+FIRST_DEAL = (38, 52, 61, 74, 74, 74, 79, 90, 105, 58, 83, 97, 120)  # days from approval, by partner
 
 
 @dataclass(eq=False)
