@@ -23,7 +23,6 @@ from lifecycle.engine import replay, rules
 from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Stage, Transition, Version
 
-
 WITHDRAW = "withdraw"  # the kind of the job that takes a publication back
 
 
