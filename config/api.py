@@ -45,6 +45,7 @@ from lifecycle.api.partners import Applications, PartnerSteps
 from reporting.api.funnel import CostReport, FunnelReport, HandOffReport, LoopReport, TimeReport
 from reporting.api.ledger import LedgerReport
 from reporting.api.money import ConcentrationReport, LiftReport, RetentionReport
+from reporting.api.partners import PartnersReport
 from reporting.api.people import Customers, FigurePeople, LiftPeople
 from reporting.api.pipeline import PipelineReport
 from scoring.api.models import ScoringModels, ScoringVersions
@@ -107,6 +108,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "reports/loops": LoopReport,
     "reports/costs": CostReport,
     "reports/pipeline": PipelineReport,
+    "reports/partners": PartnersReport,
     "reports/time": TimeReport,
     "reports/retention": RetentionReport,
     "reports/concentration": ConcentrationReport,

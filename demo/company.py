@@ -104,6 +104,7 @@ class Firm:
     owner: str = ""
     people: list[Contact] = field(default_factory=list)
     sites: int = 1
+    silent: int = DAYS  # the day from which on nothing happens there
 
 
 @dataclass(eq=False)
@@ -143,6 +144,7 @@ class Act(NamedTuple):
     reason: str = ""
     content: str = ""
     recorded: int | None = None
+    deal: str = ""
 
 
 @dataclass(eq=False)
@@ -162,7 +164,6 @@ class Sale:
     reason: str = ""
     owner: str = ""
     partner: str = ""
-    credit: str = ""
 
 
 class Agreement(NamedTuple):

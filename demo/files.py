@@ -62,11 +62,11 @@ PERSON = [
 ]  # fmt: skip
 ACTIVITY = [
     "external_id", "person_external_id", "account_external_id", "kind", "occurred", "channel", "platform", "direction",
-    "actor", "value", "campaign", "reason", "content", "recorded",
+    "actor", "value", "campaign", "reason", "content", "recorded", "deal",
 ]  # fmt: skip
 DEAL = [
     "external_id", "name", "amount", "pipeline", "stage", "status", "reason", "created", "closed",
-    "person_external_id", "role", "account_external_id", "product", "owner", "partner", "credit",
+    "person_external_id", "role", "account_external_id", "product", "owner", "partner",
 ]  # fmt: skip
 CONTRACT = [
     "external_id", "account_external_id", "name", "product", "starts_on", "renews_on", "notice_on", "ends_on",
@@ -102,7 +102,7 @@ def _act(number: int, act: Act, written: Written) -> Row:
     return [
         f"T{number:06}", act.whose, act.firm, act.kind, written(act.at), act.channel, act.platform, act.direction,
         act.actor, act.value, act.campaign, act.reason, act.content,
-        written(act.recorded) if act.recorded is not None else "",
+        written(act.recorded) if act.recorded is not None else "", act.deal,
     ]  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def _sale(sale: Sale, written: Written) -> Row:
         written(sale.opened) if sale.opened is not None else "",
         written(sale.closed) if sale.closed is not None else "",
         sale.person.key if sale.person else "", "Decision maker" if sale.person else "",
-        sale.firm.key if sale.firm else "", sale.product, sale.owner, sale.partner, sale.credit,
+        sale.firm.key if sale.firm else "", sale.product, sale.owner, sale.partner,
     ]  # fmt: skip
 
 

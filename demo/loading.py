@@ -30,6 +30,7 @@ from demo.net_new import GONE_APAC, REASONS
 from kit import audit, installation, jobs
 from kit.models import Job, Team, User
 from lifecycle.editions import documents, versions
+from lifecycle.engine import stalled
 from lifecycle.handoffs import answering, offering, routing
 from lifecycle.models import Version
 from reporting import filling, integrity, notes
@@ -110,8 +111,12 @@ FILES = (
         "people",
         {"relation to us": "custom.relation:text", "webinar programme": "custom.webinar_program:text"},
     ),
-    File("activities", "activities", {"reason": "properties.reason", "content": "properties.content"}),
-    File("deals", "deals", {"partner": "properties.partner", "credit": "properties.credit"}),
+    File(
+        "activities",
+        "activities",
+        {"reason": "properties.reason", "content": "properties.content", "deal": "properties.deal"},
+    ),
+    File("deals", "deals", {"partner": "partner_external_id"}),
     File("contracts", "contracts"),
     File("purchases", "purchases"),
     File("costs", "costs"),
@@ -265,16 +270,32 @@ def _done(replays: list[int]) -> tuple[int, int]:
 
 
 def _publishing(name: str, loading: Loading) -> int:
-    """The job that replays a lifecycle, asked for unless it has been."""
+    """The job that replays a lifecycle, asked for unless it has been; asked for anew where somebody cancelled it."""
     document = documents.parse((DOCUMENTS / f"{name}.yaml").read_text())
-    version = Version.objects.filter(lifecycle__slug=document["lifecycle"]).order_by("-number").first()
-    if version is None:
+    version = _newest(document["lifecycle"])
+    if version and version.state == Version.State.PUBLISHING:
+        _finish_taking_back(version, loading)
+        version = _newest(document["lifecycle"])  # a draft again, or a new draft that says the same
+    if version is None or version.state == Version.State.DRAFT:
         with transaction.atomic():
-            version = versions.draft(document, by=loading.by, now=loading.now)
+            version = version or versions.draft(document, by=loading.by, now=loading.now)
             versions.publish(version, by=loading.by, now=loading.now)
         version.refresh_from_db()
     assert version.job_id is not None  # publishing made it
     return version.job_id
+
+
+def _newest(lifecycle: str) -> Version | None:
+    return Version.objects.filter(lifecycle__slug=lifecycle).select_related("job").order_by("-number").first()
+
+
+def _finish_taking_back(version: Version, loading: Loading) -> None:
+    """A replay that was cancelled takes itself back: see to it that whom it has placed have left again."""
+    if version.job and version.job.kind != versions.WITHDRAW and version.job.state == Job.State.CANCELLED:
+        versions.withdraw(version, by=loading.by, now=loading.now)
+        version.refresh_from_db()
+    if version.state == Version.State.PUBLISHING and version.job and version.job.kind == versions.WITHDRAW:
+        _see_through(version.job_id, loading.now)
 
 
 def _in_a_thread(job_id: int, now: datetime) -> None:
@@ -314,6 +335,7 @@ def _note(loading: Loading) -> None:
 
 def _fill(loading: Loading) -> None:
     filling.fill_all(loading.now)
+    stalled.measure(loading.now)
     completeness.take(loading.now)
 
 

@@ -77,7 +77,8 @@ class _Crowd:
     def somebody(self, company: Company, draw: random.Random) -> tuple[Contact, int]:
         """Somebody, and a day on which the person was known already."""
         person = self.people[bisect.bisect_right(self._sums, draw.randrange(self._sums[-1]))]
-        return person, company.calendar.pick(draw, max(person.seen // DAY, 0) + 1, DAYS - 1)
+        last = (person.firm.silent if person.firm else DAYS) - 1
+        return person, company.calendar.pick(draw, max(person.seen // DAY, 0) + 1, last)
 
 
 def _species(person: Contact) -> str:

@@ -1,4 +1,7 @@
-"""The forty partners: recruited, applied, approved, certified, and the deals that they registered or helped to win."""
+"""The forty partners: recruited, applied, approved, certified, and the deals that they registered or helped to win.
+
+Nothing happens any more at the nine who are stuck, neither from us nor from them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ SOURCED, INFLUENCED, CONFLICTS = 29, 14, 3
 SOURCED_BY = (8, 6, 5, 4, 1, 1, 1, 1, 1, 1)  # wins by partner; the first three have two thirds
 FAST, FAST_WITH_DEAL, OTHERS_WITH_DEAL = 9, 8, 5
 STALLED_ONBOARDING, STALLED_ENABLED = 4, 5
-FIRST_DEAL = (38, 52, 61, 70, 74, 74, 79, 90, 105, 58, 83, 97, 120)  # days from approval, by partner
+SILENT = 50  # days without a sign of life at those who are stuck
+FIRST_DEAL = (38, 52, 61, 74, 74, 74, 79, 90, 105, 58, 83, 97, 120)  # days from approval, by partner
 
 
 @dataclass(eq=False)
@@ -24,6 +28,7 @@ class Partner:
     firm: Firm
     stage: str
     fast: bool = False
+    approved: int = DAYS
     sales: list[Sale] = field(default_factory=list)
 
 
@@ -45,6 +50,7 @@ def build(company: Company) -> list[Partner]:
         each.fast = True
     next(each for each in partners if each.stage == "enabled").fast = True
     gaps = iter(FIRST_DEAL)
+    rivals = [each for each in selling if each.stage == "mature"]
     stalled = {"onboarding": STALLED_ONBOARDING, "enabled": STALLED_ENABLED}
     for each in [*(p for p in selling if p.fast), *(p for p in selling if not p.fast)]:
         first = min(sale.opened or 0 for sale in each.sales) // DAY
@@ -53,17 +59,22 @@ def build(company: Company) -> list[Partner]:
         if each.stage in stalled:
             quiet = stalled[each.stage] > 0
             stalled[each.stage] -= 1
-            back = draw.randrange(110, 260) if quiet else draw.randrange(38, 44)
+            each.firm.silent = DAYS - SILENT if quiet else DAYS
+            back = draw.randrange(38, 44)
+            if each.stage == "enabled" and quiet:
+                back = draw.randrange(190, 260)
             if each.stage == "onboarding":
                 back = draw.randrange(60, 150) if quiet else draw.randrange(6, 25)
             _live(company, draw, each, approved=DAYS - back)
         elif each not in selling:
             _live(company, draw, each, approved=DAYS + 5)
+    _influence(company, draw, selling)
+    _conflict(company, rivals)
     return partners
 
 
 def _credit(company: Company, draw: random.Random, selling: list[Partner]) -> None:
-    """Which of the 92 wins a partner sourced or influenced, and further deals that were registered."""
+    """Which of the 92 wins a partner sourced, and further deals that were registered."""
     won = [sale for sale in company.sales if sale.status == "won" and sale.opened is not None]
     own = [sale for sale in won if sale.person and sale.person.source == "Partner"]
     other = [sale for sale in won if sale.person and sale.person.source not in ("Partner", "Customer referral")]
@@ -79,19 +90,41 @@ def _credit(company: Company, draw: random.Random, selling: list[Partner]) -> No
         for _ in range(1 if each.stage == "mature" or not each.sales else draw.choice((0, 1))):
             each.sales.append(unsold.pop())
         for sale in each.sales:
-            sale.partner, sale.credit = each.firm.name, "sourced"
-    rest = [sale for sale in other if sale not in extra]
-    for sale in draw.sample(rest, INFLUENCED):
-        sale.partner, sale.credit = draw.choice(selling).firm.name, "influenced"
+            sale.partner = each.firm.key
+
+
+def _influence(company: Company, draw: random.Random, selling: list[Partner]) -> None:
+    """Wins that a partner helped with once there was a deal."""
+    helped = 0
+    for sale in draw.sample(company.sales, len(company.sales)):
+        at = (sale.opened or 0) + DAY + hour(draw)
+        there = [each for each in selling if (each.approved + 1) * DAY < at]
+        if sale.status == "won" and sale.opened and not sale.partner and there and at < (sale.closed or 0):
+            partner = draw.choice(there)
+            sale.partner = partner.firm.key
+            company.act(at, partner.firm, "Deal supported", channel="partner", direction="inbound", deal=sale.key)
+            helped += 1
+        if helped == INFLUENCED:
+            return
+
+
+def _conflict(company: Company, rivals: list[Partner]) -> None:
+    """Three deals that another partner registers, too; one that brings deals already, so that it has no new first."""
+    for place in range(CONFLICTS):
+        first, second = rivals[place], rivals[place - 1]
+        since = max(min(sale.opened or 0 for sale in each.sales) for each in (first, second))
+        sale = max(first.sales, key=lambda sale: sale.opened or 0)
+        at = max(sale.opened or 0, since) + 2 * HOUR
+        company.act(at, second.firm, "Deal registered", channel="partner", direction="inbound", deal=sale.key)
 
 
 def _live(company: Company, draw: random.Random, each: Partner, *, approved: int) -> None:
     """Milestones of one partner; `approved` is the day of its approval."""
-    firm = each.firm
+    firm, each.approved = each.firm, approved
     applied = approved - draw.randrange(6, 16)
     if each.stage == "applied":
         applied = DAYS - draw.randrange(3, 9)
-    recruited = applied - draw.randrange(10, 40) if each.stage != "recruit" else DAYS - draw.randrange(8, 70)
+    recruited = applied - draw.randrange(10, 40) if each.stage != "recruit" else DAYS - draw.randrange(8, 30)
     firm.seen = recruited * DAY + hour(draw)
     for _ in range(PEOPLE):
         seen = max(firm.seen, 0) + draw.randrange(8) * DAY
@@ -111,6 +144,4 @@ def _live(company: Company, draw: random.Random, each: Partner, *, approved: int
             company.act(joint * DAY + hour(draw), firm, "Joint call", channel="phone", direction="outbound")
     for number, sale in enumerate(sorted(each.sales, key=lambda sale: sale.opened or 0)):
         at = max((sale.opened or 0) - 3 * DAY + number, (approved + 1) * DAY)
-        company.act(at, firm, "Deal registered", channel="partner", direction="inbound", content=sale.name)
-        if each.stage == "mature" and number < CONFLICTS and sale.status != "won":
-            company.act(at + 2 * HOUR, firm, "Registration conflict", channel="partner", content=sale.name)
+        company.act(at, firm, "Deal registered", channel="partner", direction="inbound", deal=sale.key)

@@ -31,6 +31,7 @@ class ReportingConfig(AppConfig):
             (_("Lift"), "report_lift", "trending-up", 35),
             (_("Cost per stage"), "report_costs", "coins", 36),
             (_("Pipeline"), "report_pipeline", "columns-3", 38),
+            (_("Partners"), "report_partners", "handshake", 39),
             (_("Retention"), "report_retention", "repeat", 40),
             (_("Concentration"), "report_concentration", "chart-pie", 50),
         ):

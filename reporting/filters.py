@@ -6,7 +6,7 @@ import django_filters
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from audience.models import Account, Contract, Person
+from audience.models import Account, Contract, Deal, Person
 from campaigns.models import Enrollment
 from reporting.models import StageEntry
 
@@ -91,3 +91,13 @@ class Contracts(Customers):
         fields: list[str] = []
 
     columns = ("name", "external_id", "account__name", "account__domain", "person__last_name", "person__email")
+
+
+class Deals(Customers):
+    """The same for deals, by what they are called and whose they are."""
+
+    class Meta:
+        model = Deal
+        fields: list[str] = []
+
+    columns = ("name", "external_id", "account__name", "account__domain")

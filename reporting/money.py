@@ -85,8 +85,9 @@ class Asked:
     notes: tuple[str, ...] = ()
 
 
-def read(given: Mapping[str, str], today: date) -> Asked:
-    """The question of an address; the last 365 days unless it says otherwise. Never fails."""
+def read(given: Mapping[str, str], today: date, *, first: date | None = None) -> Asked:
+    """The question of an address; the last 365 days unless it says otherwise. All time begins on `first`, else with the
+    first contract or purchase. Never fails."""
     texts = {name: given.get(name, "").replace("\x00", "").strip() for name in PARAMETERS}
     if not (texts["window"] or texts["from"] or texts["to"]):
         texts["window"] = Preset.LAST_365.value
@@ -98,7 +99,7 @@ def read(given: Mapping[str, str], today: date) -> Asked:
             notes.append(words % {"text": texts[name][:40], "known": ", ".join(known)})
         return texts[name] if texts[name] in known else usual
 
-    wish = windows.wish(texts, first=_first_day() or today, today=today)
+    wish = windows.wish(texts, first=first or _first_day() or today, today=today)
     own = str(installation.get("currency"))
     question = MoneyQuestion(
         window=wish.window,

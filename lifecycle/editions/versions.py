@@ -23,6 +23,8 @@ from lifecycle.engine import replay, rules
 from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Stage, Transition, Version
 
+WITHDRAW = "withdraw"  # the kind of the job that takes a publication back
+
 
 class PublishRefused(ValueError):
     """A version that cannot be published, with all the reasons."""
@@ -227,7 +229,7 @@ def _withdraw(version: Version, *, by: User | None, now: datetime) -> Job | None
         Version.objects.filter(pk=version.pk).update(state=Version.State.DRAFT, before=None)
         return None
     title = _("Publication of %(version)s taken back") % {"version": version}
-    job = jobs.enqueue("withdraw", {"version": version.pk}, title=title, by=by, now=now)
+    job = jobs.enqueue(WITHDRAW, {"version": version.pk}, title=title, by=by, now=now)
     Version.objects.filter(pk=version.pk).update(job=job)
     return job
 

@@ -16,6 +16,7 @@ APPROVED = "application_approved"
 DECLINED = "application_declined"
 CERTIFIED = "partner_certified"
 REGISTERED = "deal_registered"
+JOINT_CALL = "joint_call"
 CHANNEL = "partner"
 
 
@@ -28,6 +29,7 @@ def ensure_defaults(now: datetime) -> None:
         (DECLINED, _("Application declined"), outbound),
         (CERTIFIED, _("Partner certified"), inbound),
         (REGISTERED, _("Deal registered"), inbound),
+        (JOINT_CALL, _("Joint call"), outbound),
     ):
         is_theirs = direction == inbound
         kinds.ensure(
@@ -44,4 +46,30 @@ def told(kind: str, accounts: Sql) -> Sql:
         kind,
         activities.is_reversed("x"),
         accounts,
+    )
+
+
+def of_deals() -> Sql:
+    """What partners did about deals, as it stands now: deal_id, account_id, kind, occurred_at.
+
+    An activity of an account is about a deal when it names it: `deal` in its properties is the deal's external id.
+    """
+    return sql(
+        """SELECT deal.id AS deal_id, x.account_id, k.slug AS kind, x.occurred_at
+           FROM audience_activity x
+           JOIN audience_activitykind k ON k.id = x.kind_id
+           JOIN audience_deal deal ON deal.external_id = x.properties ->> 'deal'
+           WHERE x.account_id IN ({}) AND x.properties ? 'deal' AND x.reversal_of_id IS NULL AND NOT {}""",
+        accounts(),
+        activities.is_reversed("x"),
+    )
+
+
+def accounts() -> Sql:
+    """The accounts that are partners: in a lifecycle of that species now or once, or named by a deal as its partner."""
+    return Sql(
+        """SELECT held.account_id FROM lifecycle_membership held
+           JOIN lifecycle_lifecycle c ON c.id = held.lifecycle_id AND c.species = 'partner'
+           WHERE held.account_id IS NOT NULL
+           UNION SELECT deal.partner_id FROM audience_deal deal WHERE deal.partner_id IS NOT NULL"""
     )

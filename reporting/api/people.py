@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import IntegerField, Model, QuerySet
+from django.db.models import IntegerField, QuerySet
 from django.db.models.expressions import RawSQL
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -13,7 +13,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audience.models import Account, Contract, Person
+from audience.models import Account, Contract, Deal, Person
 from audience.subjects import sight
 from campaigns.models import Campaign, Enrollment
 from kit import past
@@ -23,7 +23,7 @@ from kit.api.serializers import Instant
 from kit.api.views import Rows
 from kit.sql import Sql, dicts, rows, sql
 from lifecycle.models import Membership
-from reporting import addresses, known, metrics, plans
+from reporting import addresses, behind, known, metrics, plans
 from reporting import campaigns as asking_campaigns
 from reporting import funnel as funnels
 from reporting import money as asking
@@ -32,7 +32,6 @@ from reporting.api.figures import Report
 from reporting.api.funnel import LIFECYCLE, PAST, SPLIT, STAGE, WINDOW, WITHIN
 from reporting.metrics.lift import HELD, TREATED
 from reporting.models import StageEntry
-from reporting.money import Of
 
 METRIC = OpenApiParameter("metric", str, required=True, description="As a figure says it.")
 PART = OpenApiParameter("part", str, description="A part of the figure, such as what it was counted from.")
@@ -59,7 +58,14 @@ ENTRY: dict[str, Any] = {
     "id": 33121, "membership": 4711, "person": 318, "account": None, "from_stage": "mql", "to_stage": "sal",
     "occurred_at": "2025-01-05T14:02:11Z", "evidence_day": "2025-01-05", "days": 4, "more": {},
 }  # fmt: skip
-CUSTOMER = {"id": 52, "person": None, "account": 52, "contract": None, "columns": {"start_value": 1200000}}
+CUSTOMER = {
+    "id": 52,
+    "person": None,
+    "account": 52,
+    "contract": None,
+    "deal": None,
+    "columns": {"start_value": 1200000},
+}
 ASSIGNED = {"id": 8123, "person": 318, "account": None, "group": "treated", "entered_at": "2025-01-05T14:02:11Z",
             "reached_on": "2025-02-01"}  # fmt: skip
 
@@ -84,12 +90,13 @@ class BehindRow(serializers.Serializer[Any]):
 
 @extend_schema_serializer(examples=[OpenApiExample("An account", CUSTOMER, response_only=True)])
 class CustomerRow(serializers.Serializer[Any]):
-    """One customer, or contract, behind a figure of money; amounts are in minor units."""
+    """One customer, contract, deal or partner behind a figure; amounts are in minor units."""
 
     id = serializers.IntegerField(source="pk")
     person = serializers.IntegerField(source="whose.person", allow_null=True)
     account = serializers.IntegerField(source="whose.account", allow_null=True)
     contract = serializers.IntegerField(source="whose.contract", allow_null=True)
+    deal = serializers.IntegerField(source="whose.deal", allow_null=True)
     columns = serializers.DictField(help_text="What the figure adds up, and beside it.")
 
 
@@ -171,7 +178,7 @@ class FigurePeople(Behind):
 
 
 class Customers(Behind):
-    """The customers, or contracts, that a figure of money adds up."""
+    """The customers, contracts, deals or partners that a figure counts."""
 
     known = (*asking.PARAMETERS, *PAGING)
 
@@ -194,13 +201,10 @@ class Customers(Behind):
         asked = asking.read(given, funnels.today(self.now))
         self.understood(asked.notes)
         self.statement = metric.rows(asked.question, part)
-        model: type[Model] = (
-            Contract if metric.unit == "contract" else Person if asked.question.of == Of.PEOPLE else Account
-        )
+        model = behind.model(metric, asked.question)
         within = sql("SELECT id FROM ({}) behind", self.statement)
         found = model._default_manager.filter(pk__in=RawSQL(within.text, within.params))  # noqa: S611 - values are bound
-        column = "subject_id" if model is Contract else "pk"
-        return self.rows_of(sight.subjects(found, request.user, column), CustomerRow)
+        return self.rows_of(behind.seen(found, request.user), CustomerRow)
 
     def fill(self, page: Rows) -> None:
         ids = [row.pk for row in page]
@@ -211,11 +215,13 @@ class Customers(Behind):
             row.whose = _whose(row)
 
 
-def _whose(row: Contract | Person | Account) -> dict[str, int | None]:
+def _whose(row: Contract | Deal | Person | Account) -> dict[str, int | None]:
+    told: dict[str, int | None] = dict.fromkeys(("person", "account", "contract", "deal"))
+    if isinstance(row, Deal):
+        return told | {"account": row.account_id, "deal": row.pk}
     if isinstance(row, Contract):
-        return {"person": row.person_id, "account": row.account_id, "contract": row.pk}
-    person, account = (row.pk, None) if isinstance(row, Person) else (None, row.pk)
-    return {"person": person, "account": account, "contract": None}
+        return told | {"person": row.person_id, "account": row.account_id, "contract": row.pk}
+    return told | {"person" if isinstance(row, Person) else "account": row.pk}
 
 
 class LiftPeople(Behind):

@@ -2,8 +2,8 @@
 
 A metric's module docstring is what the page prints; `METRIC` registers it. `people(question, part)` selects the ids of
 the `StageEntry` rows (or, where `unit` says so, of the memberships) that the figure counts, so that a figure and the
-length of its list are one statement apart at most. Metrics of `CUSTOMERS` are about customers and their money, those of
-`CAMPAIGNS` about what campaigns led to, those of `DEALS` about deals.
+length of its list are one statement apart at most. Metrics of `CUSTOMERS` are about customers and their money, and
+about partners; those of `CAMPAIGNS` about what campaigns led to, those of `DEALS` about deals.
 """
 
 from reporting.metrics import (
@@ -22,6 +22,7 @@ from reporting.metrics import (
     detoured_wins,
     excluded,
     first_and_repeat,
+    first_deal,
     first_touch,
     in_flow,
     latest_time,
@@ -31,12 +32,15 @@ from reporting.metrics import (
     onward,
     open_pipeline,
     out_flow,
+    partner_wins,
     period_conversion,
     pipeline_velocity,
     recorded_late,
     recurring,
     recycled,
+    registration_conflicts,
     renewals,
+    stalled,
     subjects,
     survival,
     throughput,
@@ -79,13 +83,15 @@ ALL: dict[str, Metric] = {
         latest_time,
         cumulative_time,
         first_touch,
+        stalled,
         subjects,
         excluded,
     )
 }
 
 CUSTOMERS: dict[str, CustomerMetric] = {
-    module.METRIC.name: module.METRIC for module in (recurring, renewals, concentration)
+    module.METRIC.name: module.METRIC
+    for module in (recurring, renewals, concentration, partner_wins, first_deal, registration_conflicts)
 }
 
 

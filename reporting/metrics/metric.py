@@ -16,6 +16,7 @@ from reporting.questions import Question
 
 Text = str | Promise
 FIGURE = "figure"  # the part of a metric that is the figure itself
+NO_AMOUNT = "0"  # of a part that adds nothing up
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Part:
 
     label: Text
     where: Sql
-    amount: str = "0"
+    amount: str = NO_AMOUNT
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,13 @@ class Column:
 
     name: str
     label: Text
-    kind: str = "money"  # or "date", "number"
+    kind: str = "money"  # or "date", "number", "account" (its id)
 
 
 @dataclass(frozen=True)
 class CustomerMetric:
-    """Numbers about customers. `relation(question)` has a row per customer (or contract: `unit`) with its `id`; each of
-    `parts` keeps some of them. `report` is the page that shows it."""
+    """Numbers about customers, or partners. `relation(question)` has a row per customer (or contract, deal, partner:
+    `unit`) with its `id`; each of `parts` keeps some of them. `report` is the page that shows it."""
 
     name: str
     label: Text

@@ -16,12 +16,12 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 from django_filters import FilterSet
 
-from audience.models import Account, Contract, Person
+from audience.models import Account, Contract, Deal, Person
 from audience.subjects import sight
 from kit import audit, exports, installation, money, pages, rights
 from kit.sql import rows, sql
+from reporting import behind, filters, forms, metrics
 from reporting import concentration as concentrations
-from reporting import filters, forms, metrics
 from reporting import funnel as funnels
 from reporting import money as asking_money
 from reporting import notes as notes_of
@@ -29,10 +29,15 @@ from reporting import retention as retentions
 from reporting.figures import concentration as concentration_figures
 from reporting.figures import retention as retention_figures
 from reporting.figures.sheet import Choice
+from reporting.metrics.metric import NO_AMOUNT
 from reporting.money import TOPS, Asked, Basis, MoneyQuestion, Of
 from reporting.views import asking
 
-REPORTS = {"report_retention": gettext_lazy("Retention"), "report_concentration": gettext_lazy("Concentration")}
+REPORTS = {
+    "report_retention": gettext_lazy("Retention"),
+    "report_concentration": gettext_lazy("Concentration"),
+    "report_partners": gettext_lazy("Partners"),
+}
 
 
 @require_GET
@@ -119,7 +124,7 @@ def _currencies(question: MoneyQuestion) -> Choice:
 
 
 class Customers(pages.ListPage):
-    """The customers, or contracts, that one figure about money counts, with their amounts."""
+    """The customers, contracts, deals or partners that one figure counts, with their amounts."""
 
     template_name = "reporting/customers.html"
     counted = ngettext_lazy("%(shown)s row", "%(shown)s rows", "count")
@@ -146,14 +151,15 @@ class Customers(pages.ListPage):
                 metric.rows(question, self.part),
             )
         )
-        model: Any = Contract if metric.unit == "contract" else Person if question.of == Of.PEOPLE else Account
-        self.queryset = model.objects.all()
-        self.filterset_class = {Contract: filters.Contracts, Person: filters.People, Account: filters.Accounts}[model]
+        model = behind.model(metric, question)
+        self.queryset = model._default_manager.all()
+        self.filterset_class = FILTERS[model]
+        self.names = self._names()
         self.columns = (
             pages.Column("name", _("Name"), value=_name, template="reporting/_customer.html", whole=True),
             *(self._column(column) for column in metric.columns),
         )
-        by = next(column.name for column in reversed(metric.columns) if column.kind == "money")
+        by = next((each.name for each in reversed(metric.columns) if each.kind == "money"), metric.columns[0].name)
         self.default_sort = f"-told_{by}"
         return super().get(request, *args, **kwargs)
 
@@ -172,8 +178,15 @@ class Customers(pages.ListPage):
             found = found.select_related("account", "person")
         return found
 
+    def _names(self) -> dict[int, str]:
+        """What the accounts are called that columns name, of those that whoever asks sees."""
+        places = [number for number, column in enumerate(self.metric.columns, 1) if column.kind == "account"]
+        ids = {row[place] for row in self.told for place in places if row[place]}
+        known = sight.sees(self.request.user, ids)
+        return {each.pk: str(each) for each in Account.objects.filter(pk__in=known)}
+
     def seen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return sight.subjects(rows, self.request.user, "subject_id" if self.queryset.model is Contract else "pk")
+        return behind.seen(rows, self.request.user)
 
     def get_title(self) -> str:
         return f"{self.metric.label}: {self.metric.parts[self.part].label}"
@@ -185,15 +198,16 @@ class Customers(pages.ListPage):
             {
                 "label": part.label,
                 "count": sums[name][0],
-                "amount": money.written(sums[name][1], question.currency),
+                "amount": "" if part.amount == NO_AMOUNT else money.written(sums[name][1], question.currency),
                 "url": asking_money.page("report_customers", question, metric=metric.name, part=name),
                 "current": name == self.part,
             }
             for name, part in metric.parts.items()
         ]
-        words = _("%(window)s, %(currency)s, %(of)s") % {
-            "window": question.window, "currency": question.currency, "of": Of(question.of).label,
-        }  # fmt: skip
+        words = str(question.window)
+        if metric.unit in ("customer", "contract"):
+            of = {"window": words, "currency": question.currency, "of": Of(question.of).label}
+            words = _("%(window)s, %(currency)s, %(of)s") % of
         report = (str(REPORTS[metric.report]), asking_money.page(metric.report, question))
         return {
             "purpose": words,
@@ -209,14 +223,17 @@ class Customers(pages.ListPage):
 
         def shown(row: Any) -> Any:
             told = getattr(row, name)
+            if column.kind == "account":
+                return self.names.get(told, "")
             return money.written(told, currency) if column.kind == "money" else told
 
         def plain(row: Any) -> Any:
             told = getattr(row, name)
-            return money.major(told, currency) if column.kind == "money" and told is not None else told
+            return money.major(told, currency) if column.kind == "money" and told is not None else shown(row)
 
+        align = "start" if column.kind == "account" else "end"
         return pages.Column(
-            name, column.label, sort=name, value=shown, export=plain, align="end", desc_first=column.kind == "money"
+            name, column.label, sort=name, value=shown, export=plain, align=align, desc_first=column.kind == "money"
         )
 
     def _misunderstood(self, filterset: FilterSet | None) -> list[str]:
@@ -226,8 +243,12 @@ class Customers(pages.ListPage):
 KINDS: dict[str, tuple[str, Field[Any, Any]]] = {
     "money": ("bigint", BigIntegerField()),
     "number": ("bigint", BigIntegerField()),
+    "account": ("bigint", BigIntegerField()),
     "date": ("date", DateField()),
 }
+FILTERS: dict[Any, type[FilterSet]] = {
+    Contract: filters.Contracts, Person: filters.People, Account: filters.Accounts, Deal: filters.Deals,
+}  # fmt: skip
 
 
 def _name(row: Any) -> str:

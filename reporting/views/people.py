@@ -209,6 +209,7 @@ SHOWN_ON: dict[str, tuple[str, Any]] = {
         ("report_handoffs", gettext_lazy("Hand-offs")),
     ),
     "corrections": ("ledger", gettext_lazy("Ledger")),
+    "stalled": ("report_partners", gettext_lazy("Partners")),
     **dict.fromkeys(
         ("throughput", "age", "survival", "onward", "latest_time", "cumulative_time", "first_touch"),
         ("report_time", gettext_lazy("Time")),

@@ -303,6 +303,17 @@ def test_line_12_partners(visitor: Client) -> None:
     page = of(visitor, lifecycle="partners")
     counts = {"recruit": 8, "applied": 4, "onboarding": 7, "enabled": 8, "growing": 9, "mature": 4}
     assert {stage: page.figure("balance", stage=stage, moment="end") for stage in counts} == counts
+    page = of(visitor, "report_partners", lifecycle="partners")
+    assert {stage: page.figure("balance", stage=stage, moment="end") for stage in counts} == counts
+    assert page.figure("stalled", stage="onboarding") == 4 and page.figure("stalled", stage="enabled") == 5
+    assert page.figure("stalled") == 9
+    wins = {"won": 92, "sourced": 29, "influenced": 14, "neither": 49}
+    assert {part: page.figure("partner_wins", part=part) for part in wins} == wins
+    assert page.figure("partner_wins", part="top_three") / 29 == pytest.approx(0.64, abs=0.03)
+    groups = {"quick": 9, "quick_deal": 8, "others": 12, "others_deal": 5, "deal": 13}
+    assert {part: page.figure("first_deal", part=part) for part in groups} == groups
+    assert "8 of 9 74 of 8" in page.text, "median of those with a deal"
+    assert page.figure("registration_conflicts", part="conflicts") == 3
 
 
 def test_line_14_the_web_shop(visitor: Client) -> None:
@@ -346,7 +357,10 @@ def test_every_figure_opens_a_list_of_just_its_length(visitor: Client, company: 
     pages += [reverse("lifecycle_board", args=[slug]) for slug in lifecycles]
     pages += [f"{reverse('report_funnel')}?lifecycle={slug}&window=all" for slug in lifecycles]
     pages += [f"{reverse('report_funnel')}?lifecycle=net_new&window=all&split=person.source"]
-    pages += [f"{reverse(name)}?window=all" for name in ("report_handoffs", "report_loops", "report_concentration")]
+    pages += [
+        f"{reverse(name)}?window=all"
+        for name in ("report_handoffs", "report_loops", "report_concentration", "report_partners")
+    ]
     pages += [reverse(name) for name in ("report_retention", "report_lift")]
     pages += [reverse("report_lift_campaign", args=["explore_webinars"])]
     wrong, opened = [], {}

@@ -12,9 +12,12 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
+from audience.models import Field
 from demo import loading
 from kit import jobs
 from kit.models import Job, User
+from lifecycle.engine import replay
+from lifecycle.models import Version
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -80,9 +83,21 @@ def test_home_offers_it_to_whoever_may_edit_and_shows_how_far_it_is() -> None:
     assert "is there already" in visitor.post(reverse("demo_load"), follow=True).content.decode()
 
 
-def test_a_cancelled_replay_is_not_gone_on_with(settings: Any, tmp_path: Any) -> None:
-    """It takes itself back; what was published so far is a draft again."""
-    held = jobs.enqueue("replay", {"version": factories.published().pk}, by=None, now=NOW)
-    jobs.cancel(held.pk)
-    with pytest.raises(loading.Refused, match="is not being published any more"):
-        loading._see_through(held.pk, NOW)
+@pytest.mark.parametrize("placed", [False, True])
+def test_a_loading_whose_replay_was_cancelled_is_gone_on_with(placed: bool) -> None:
+    """The replay takes itself back; going on publishes what it says anew, and waits until all have left before."""
+    loaded = loading.Loading(1, TODAY, NOW, None, lambda days, of: None)
+    Field.objects.create(of="account", slug="relation", label="Relation", type="text", created_at=NOW)
+    factories.account(custom={"relation": "partner"}, first_seen_at=NOW - timedelta(days=90))
+    held = loading._publishing("partners", loaded)
+    version = Version.objects.get(job=held)
+    if placed:  # as if the replay had come so far before
+        replay.run(version, now=NOW)
+        assert version.membership_set.exists()
+    jobs.cancel(held)
+    again = loading._publishing("partners", loaded)
+    loading._see_through(again, NOW)
+    assert again != held
+    live = Version.objects.get(lifecycle=version.lifecycle, state=Version.State.PUBLISHED)
+    assert live.number == (2 if placed else 1)
+    assert loading._publishing("partners", loaded) == again, "what is live is left as it is"

@@ -114,7 +114,7 @@ TAKES = {
     "POST import-schedules/{pk}/pause/": "imports:write edit", "POST import-schedules/{pk}/resume/": "imports:write edit",
     "GET reports/funnel/": "reports:read", "GET reports/hand-offs/": "reports:read", "GET reports/loops/": "reports:read",
     "GET reports/costs/": "reports:read", "GET reports/pipeline/": "reports:read", "GET reports/retention/": "reports:read", "GET reports/concentration/": "reports:read",
-    "GET reports/time/": "reports:read",
+    "GET reports/time/": "reports:read", "GET reports/partners/": "reports:read",
     "GET reports/lift/": "reports:read", "GET reports/lift/{slug}/": "reports:read",
     "GET reports/lift/{slug}/people/": "reports:read", "GET reports/ledger/": "reports:read",
     "POST reports/ledger/check/": "reports:write operate", "GET reports/people/": "reports:read",

@@ -18,7 +18,7 @@ from lifecycle.models import Membership
 from reporting import filling, integrity
 from tests import asking
 from tests.asking import pages, problem, send
-from tests.reporting import test_concentration, test_handoffs, test_lift, test_loops, test_retention
+from tests.reporting import test_concentration, test_handoffs, test_lift, test_loops, test_partners, test_retention
 from tests.reporting.ledger import NOW, lifecycle, reader, walk
 from tests.reporting.test_funnel import january
 from tests.reporting.test_pages import doors
@@ -91,6 +91,7 @@ SAME = [
     (looped, "report_loops", "loops", JANUARY | {"reason": "Not now"}),
     (test_retention.year, "report_retention", "retention", YEAR),
     (test_concentration.year, "report_concentration", "concentration", YEAR | {"top": "20"}),
+    (test_partners.year, "report_partners", "partners", {"from": "2025-01-01", "to": "2025-02-10"}),
     (tried, "report_lift", "lift", {}),
 ]
 

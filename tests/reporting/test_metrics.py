@@ -121,6 +121,7 @@ def test_a_list_says_in_words_what_it_holds():
         "cumulative_time": "Days of all stays in “Lead”",
         "first_touch": "Working hours in “Lead” until somebody spoke to them",
         "subjects": "Different subjects in “Lead”",
+        "stalled": "Stalled in “Lead”",
         "corrections": "Corrections in “Lead”",
         "detour_value": "Back from a detour, with a won deal",
         "neglect": "Still on a detour",

@@ -42,7 +42,7 @@ OF_EVERYBODY = {
     "title-rules", "segments", "conditions", "imports", "import-mappings", "import-schedules", "readiness",
     "best-customers",
     *(f"reports/{each}" for each in (
-        "funnel", "hand-offs", "time", "loops", "costs", "pipeline", "retention", "concentration", "lift", "ledger")),
+        "funnel", "hand-offs", "time", "loops", "costs", "pipeline", "partners", "retention", "concentration", "lift", "ledger")),
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages",
     "lifecycles/<slug:lifecycle>/backtests", "scoring-models",
     "scoring-models/<slug:model>/versions", "campaigns", "campaigns/<slug:campaign>/versions",

@@ -69,7 +69,7 @@ MORE = {
     "handoffs": ("whose=all&state=any", "whose=nobody", "whose=team&export=csv", "q=zz"), "tags": ("tags=zz",),
     "person_new": ("account={foreign.account.pk}",), "task_new": ("subject={foreign.person.pk}",),
     "person_edit": ("account={foreign.account.pk}",), "report_funnel": (urlencode(SPAN),),
-    "report_concentration": (urlencode(SPAN),), "report_retention": (urlencode(SPAN),),
+    "report_partners": (urlencode(SPAN),), "report_concentration": (urlencode(SPAN),), "report_retention": (urlencode(SPAN),),
     "conditions_values": ("of=person&field=person.email", "of=account&field=account.name"),
     "best_customers_list": ("who=all&of=account", "who=all&of=person&export=csv"),
     "lifecycle_board": ("as_of=2026-01-01",), "lifecycle_members": ("as_of=2026-01-01",), "person": ("as_of=2026-01-01",),
