@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Case, Count, Exists, IntegerField, OuterRef, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 
 from audience.models import Account, Person
 from lifecycle.models import Backtest, Lifecycle, Membership, Stage, Version
 
 LIVE = [Version.State.PUBLISHING, Version.State.PUBLISHED]
+BY_SPECIES = Case(*(When(species=each, then=place) for place, each in enumerate(Lifecycle.Species)))
+IN_ORDER = (BY_SPECIES, "name", "pk")  # as everywhere: those who are new, customers, partners
 
 
 def with_versions() -> QuerySet[Lifecycle]:
@@ -31,7 +33,7 @@ def for_list() -> QuerySet[Lifecycle]:
         open_members=_number(passes.filter(ended_at=None, stage__isnull=False)),
         ended_members=_number(passes.filter(ended_at__isnull=False)),
     )
-    return counted.order_by("species", "name")
+    return counted.order_by(*IN_ORDER)
 
 
 def that_count() -> QuerySet[Membership]:

@@ -11,6 +11,7 @@ from django.db.models import Case, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from lifecycle.models import Lifecycle, Stage, Version
+from lifecycle.querysets import IN_ORDER
 
 EVER_LIVE = (Version.State.PUBLISHED, Version.State.PUBLISHING, Version.State.RETIRED)
 OUTSIDE = ""  # the stage of those who are not in the model: before the first placement, after an exit
@@ -138,8 +139,8 @@ def read(lifecycle: Lifecycle) -> Plan | None:
 
 
 def readable() -> list[Lifecycle]:
-    """The lifecycles that have a funnel: those with a version that is or was live, in the order of their names."""
-    return list(Lifecycle.objects.filter(versions__state__in=EVER_LIVE).distinct().order_by("name", "pk"))
+    """The lifecycles that have a funnel: those with a version that is or was live, new ones, customers, partners."""
+    return list(Lifecycle.objects.filter(versions__state__in=EVER_LIVE).distinct().order_by(*IN_ORDER))
 
 
 def _in_order(stages: Sequence[Stage]) -> list[Place]:

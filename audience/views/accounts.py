@@ -33,6 +33,7 @@ COLUMNS = (
         align="end",
         desc_first=True,
         value=lambda row: money.written(row.annual_revenue, row.currency),
+        aside=True,
     ),
     pages.Column("people_count", _("People"), template="audience/_account_people.html", align="end"),
 )
@@ -43,8 +44,11 @@ DATES = (
         value=lambda row: people.day(row.first_seen_at),
         sort="first_seen_at",
         desc_first=True,
+        aside=True,
     ),
-    pages.Column("created_at", _("Recorded"), value=lambda row: people.day(row.created_at), sort="pk", desc_first=True),
+    pages.Column(
+        "created_at", _("Recorded"), value=lambda row: people.day(row.created_at), sort="pk", desc_first=True, aside=True
+    ),
 )
 EXPORTED = (
     pages.Column("id", _("Number"), sort="pk"),

@@ -28,7 +28,7 @@ COLUMNS = (
     pages.Column("name", _("Name"), sort="by_name", template="audience/_person_name.html", whole=True),
     pages.Column("title", _("Job title"), sort="by_title"),
     pages.Column("account", _("Account"), sort="by_account", template="audience/_person_account.html"),
-    pages.Column("country", _("Country"), sort="by_country"),
+    pages.Column("country", _("Country"), sort="by_country", aside=True),
     pages.Column("source", _("Original source"), sort="by_source"),
 )
 HANDLED = (
@@ -42,10 +42,11 @@ DATES = (
         value=lambda row: day(row.first_seen_at),
         sort="first_seen_at",
         desc_first=True,
+        aside=True,
     ),
-    pages.Column(
-        "created_at", _("Recorded"), value=lambda row: day(row.created_at), sort="pk", desc_first=True
-    ),  # numbers are given in order
+    pages.Column(  # numbers are given in order
+        "created_at", _("Recorded"), value=lambda row: day(row.created_at), sort="pk", desc_first=True, aside=True
+    ),
 )
 # What the file has: a column for each value, under the names that an import understands.
 EXPORTED = (

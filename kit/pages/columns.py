@@ -29,7 +29,8 @@ class Column:
     `sort` names a database field or annotation; None: not sortable. `desc_first`: the first click sorts downwards.
     `template` draws the cell with `row` and `column`; the export uses `export`, a function of the row, or `value`.
     `link`: the cell leads to the row's own page (`get_absolute_url`). `align` is "start" or "end" (numbers).
-    `whole`: takes the full width of a folded row on a phone.
+    `whole`: takes the full width of a folded row on a phone. `aside`: left out where there is little room, unless it
+    is what the reader sorts by.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Column:
     align: str = "start"
     link: bool = False
     whole: bool = False
+    aside: bool = False
     desc_first: bool = False
     export: Callable[[Any], Any] | None = None
     exported: bool = True

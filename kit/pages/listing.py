@@ -228,6 +228,7 @@ class ListPage(View):
         total = self._total(rows)
         chips = self._chips(filterset)
         shown = {"count": total.count, "shown": str(total)}
+        heads = [self._head(column, wish.sort) for column in self.columns]
         return {
             "title": self.get_title(),
             "purpose": self.purpose,
@@ -238,7 +239,8 @@ class ListPage(View):
             "total": total,
             "total_words": self.counted % shown,
             "unseen_words": self.unseen_words(total, narrowed=bool(chips)),
-            "columns": [self._head(column, wish.sort) for column in self.columns],
+            "columns": heads,
+            "sortable": [head for head in heads if head["view"]],
             "filterset": filterset,
             "has_search": bool(filterset and "q" in filterset.form.fields),
             "filter_fields": [f for f in filterset.form if f.name != "q"] if filterset else [],
@@ -394,15 +396,14 @@ class ListPage(View):
         return kept + ([("size", str(wish.size))] if wish.size != SIZES[0] else [])
 
     def _head(self, column: Column, sort: str) -> dict[str, Any]:
+        order = {column.sort: "ascending", f"-{column.sort}": "descending"}.get(sort, "") if column.sort else ""
+        aside = column.aside and (not order or sort == self.default_sort)
+        told = {"is-end": column.align == "end", "is-whole": column.whole, "is-aside": aside}
+        head = {"column": column, "order": order, "view": "", "classes": " ".join(each for each in told if told[each])}
         if not column.sort:
-            return {"column": column, "order": "", "view": ""}
-        order = {column.sort: "ascending", f"-{column.sort}": "descending"}.get(sort, "")
+            return head
         turned = order == "ascending" or (not order and column.desc_first)
-        return {
-            "column": column,
-            "order": order,
-            "view": self._view(sort=f"-{column.sort}" if turned else column.sort),
-        }
+        return {**head, "view": self._view(sort=f"-{column.sort}" if turned else column.sort)}
 
     def _chips(self, filterset: FilterSet | None) -> list[dict[str, str]]:
         """The filters that are set, in words, each with the address of the view without it."""

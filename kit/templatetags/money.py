@@ -5,6 +5,7 @@ from __future__ import annotations
 from django import template
 
 from kit import money as amounts
+from kit import writing
 
 register = template.Library()
 
@@ -19,3 +20,9 @@ def money(minor: int | None, currency: str = "") -> str:
 def money_short(minor: int, currency: str = "") -> str:
     """The same in few letters: “84k EUR”."""
     return amounts.short(minor, currency)
+
+
+@register.filter
+def money_whole(minor: int | None, currency: str = "") -> str:
+    """An amount rounded to whole units, without its currency: for tables that name it once for a line."""
+    return writing.NOTHING if minor is None else writing.number(amounts.major(minor, currency))

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
+from django.utils.translation import ngettext, ngettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -158,7 +158,13 @@ class Queue(pages.ListPage):
                 {"label": label, "url": f"{here}?{asked}" if asked else here, "current": (whose, state) == at,
                  "count": count}
             )  # fmt: skip
-        return {"tabs": tabs}
+        return {"tabs": tabs, "empty_text": self._with_others(tabs)}
+
+    def _with_others(self, tabs: list[dict[str, Any]]) -> str:
+        """The words of an empty list, and how many wait under another view."""
+        others = max(each["count"] or 0 for each in tabs)
+        waits = ngettext("%(n)s waits for others.", "%(n)s wait for others.", others) % {"n": writing.number(others)}
+        return f"{self.empty_text} {waits}" if others else str(self.empty_text)
 
 
 @require_GET

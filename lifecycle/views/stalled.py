@@ -50,7 +50,6 @@ class Stalled(pages.ListPage):
     default_sort = "entered_at"
     file_name = "stalled"
     template_name = "lifecycle/stalled.html"
-    empty_title = gettext_lazy("Nobody is stuck")
     empty_icon = "circle-check"
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -71,6 +70,10 @@ class Stalled(pages.ListPage):
         )
         days = ngettext("%(days)s day", "%(days)s days", self.days) % {"days": writing.number(self.days)}
         return words % {"days": days}
+
+    @property
+    def empty_title(self) -> Any:  # type: ignore[override]
+        return _("Nobody is stuck") if stalled.is_measured(self.lifecycle, self.now) else _("Nobody is past a limit")
 
     @property
     def empty_text(self) -> Any:  # type: ignore[override]

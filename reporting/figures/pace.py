@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -121,7 +122,7 @@ def _per_day(question: Question, moves: int) -> Figure:
 def _pace(answer: Pace) -> Table:
     heads = [
         _("Stage"), _("Moves per day"), _("Days to the next: median"), _("p90"), _("There at the end"),
-        _("Days so far: median"), _("p90"), _("oldest"),
+        _("Days so far: median"), _("p90"), _("Oldest"),
     ]  # fmt: skip
     lines = []
     for place in _held(answer):
@@ -280,7 +281,7 @@ def _curve_table(answer: Pace, told: Curve) -> Table:
     reach = max(told.reach, 1)
     read = sorted({reach * n // TICKS for n in range(TICKS + 1)} | {day for day in AFTER if day <= reach})
     ways = [way for way in End if any(step.ended.get(way) for step in told.steps)]
-    heads = [_("Day"), _("At risk"), _("Still there"), *(str(way.label) for way in ways)]
+    heads = [_("Day"), _("At risk"), _("Still there"), *(capfirst(way.label) for way in ways)]
     everybody = counted(at, "survival", told.of)
     lines = []
     for day in read:
