@@ -47,7 +47,12 @@ DATES = (
         aside=True,
     ),
     pages.Column(
-        "created_at", _("Recorded"), value=lambda row: people.day(row.created_at), sort="pk", desc_first=True, aside=True
+        "created_at",
+        _("Recorded"),
+        value=lambda row: people.day(row.created_at),
+        sort="pk",
+        desc_first=True,
+        aside=True,
     ),
 )
 EXPORTED = (

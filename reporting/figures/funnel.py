@@ -131,7 +131,8 @@ def ledger(answer: Funnel) -> Table:
     rows = answer.everybody.rows
     ways = [way for way in Direction if any(row.out_by.get(way) for row in rows)]
     over = any(row.came_over or row.went_over for row in rows)
-    heads = [_("Stage"), _("At the start"), _("In"), _("Out"), _("At the end"), *(capfirst(way.label) for way in ways)]
+    heads = [_("Stage"), _("At the start"), _("In"), _("Out"), _("At the end")]
+    heads += [str(capfirst(way.label)) for way in ways]
     heads += [_("Brought by a new version"), _("Taken by a new version")] if over else []
     lines = [
         Line(row.place.name, _ledger(answer, row, ways) + (_over(answer, row) if over else []), _remark(row))

@@ -281,7 +281,7 @@ def _curve_table(answer: Pace, told: Curve) -> Table:
     reach = max(told.reach, 1)
     read = sorted({reach * n // TICKS for n in range(TICKS + 1)} | {day for day in AFTER if day <= reach})
     ways = [way for way in End if any(step.ended.get(way) for step in told.steps)]
-    heads = [_("Day"), _("At risk"), _("Still there"), *(capfirst(way.label) for way in ways)]
+    heads = [_("Day"), _("At risk"), _("Still there"), *(str(capfirst(way.label)) for way in ways)]
     everybody = counted(at, "survival", told.of)
     lines = []
     for day in read:
