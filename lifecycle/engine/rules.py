@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from audience.conditions import compile, scan, tree
 from audience.conditions.registry import Aggregate
 from kit import installation
-from kit.sql import Sql, join, name, rows, run, sql
+from kit.sql import Sql, join, name, rows, run, sql, value
 from lifecycle.engine import sla
 from lifecycle.ledger import ledgers, stages
 from lifecycle.models import Movement, Stage, Version
@@ -32,15 +32,17 @@ OWN_DATE = ("deal.", "purchase.", "contract.")
 
 # Tables of the session, so that each step of a pass is planned with knowledge of how many it concerns.
 TABLES = """
-CREATE TEMPORARY TABLE IF NOT EXISTS pass_subject (subject_id bigint NOT NULL);
-CREATE TEMPORARY TABLE IF NOT EXISTS pass_truth (
+CREATE TEMPORARY TABLE pass_subject (subject_id bigint NOT NULL);
+CREATE TEMPORARY TABLE pass_truth (
     subject_id bigint NOT NULL, held bigint[] NOT NULL, waits bigint[] NOT NULL DEFAULT '{}');
-CREATE TEMPORARY TABLE IF NOT EXISTS pass_step (
+CREATE TEMPORARY TABLE pass_step (
     subject_id bigint NOT NULL, membership_id bigint, seq int NOT NULL, pass_number int NOT NULL,
     step int NOT NULL, from_stage bigint, to_stage bigint NOT NULL, transition_id bigint, evidence_at timestamptz,
-    occurred_at timestamptz, due_at timestamptz);
-TRUNCATE pass_subject, pass_truth, pass_step;
+    occurred_at timestamptz, due_at timestamptz)
 """
+LARGEST = """SELECT max(pg_relation_size(to_regclass(each)))
+             FROM unnest('{pg_temp.pass_subject,pg_temp.pass_truth,pg_temp.pass_step}'::text[]) each"""
+SMALL = 1 << 20  # bytes, up to which a table's rows are deleted: a table that is truncated gets new files
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, ki
     `at`; else, as for what time alone changes and for facts that arrive late, at `at`.
     """
     with transaction.atomic(savepoint=False):
-        run(Sql(TABLES))
+        _empty_tables()
         if among is not None and not _note_subjects(among):
             return 0
         if not _ask(rules, at, among is not None) and not rules.missed and not rules.waits:
@@ -195,16 +197,27 @@ def run_pass(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, ki
             _note_ripe(rules, at)
         if kind != Movement.Kind.REPLAY:  # it comes before anything that could be taken back
             _respect_undo(rules, at)
-        if steps := _walk(rules):
-            _date(rules, at)
+        if used := _walk(rules):
+            _date(rules, at, used)
         if rules.watch:
             rules.watch(rules, at)
         moved = 0
-        if steps:
+        if used:
             moved = stages.move_many(_moves(rules), stages.Ledgering(rules.version, kind, _("rules"), now))
         if rules.waits:
             _wait(rules, at, among is not None)
         return moved
+
+
+def _empty_tables() -> None:
+    """The session's tables are there, and empty."""
+    largest = value(Sql(LARGEST))
+    if largest is None:
+        run(Sql(TABLES))
+    elif largest > SMALL:
+        run(Sql("TRUNCATE pass_subject, pass_truth, pass_step"))
+    else:
+        run(Sql("DELETE FROM pass_subject; DELETE FROM pass_truth; DELETE FROM pass_step"))
 
 
 def _counted(table: str, rows_in_it: int) -> int:
@@ -430,13 +443,12 @@ def _news(rules: Rules, key: int) -> Sql:
     return scan.news(counted, rules.of, subject="taken_back.subject_id", since="taken_back.recorded_at")
 
 
-def _walk(rules: Rules) -> int:
-    """The way of each subject from stage to stage, by the answers alone; the number of steps."""
+def _walk(rules: Rules) -> set[int]:
+    """The way of each subject from stage to stage, by the answers alone; the rules that were followed, if any."""
     lifecycle = rules.version.lifecycle_id
-    found = run(
+    [(found, followed)] = rows(
         sql(
             """
-            INSERT INTO pass_step
             WITH RECURSIVE walk AS (
                 SELECT truth.subject_id, truth.held, membership.id AS membership_id, coalesce(membership.seq, 0) AS seq,
                        coalesce(membership.pass_number, earlier.passes + 1) AS pass_number,
@@ -472,9 +484,13 @@ def _walk(rules: Rules) -> int:
                     ORDER BY transition.priority LIMIT 1
                 ) rule
                 WHERE walk.step <= {}
+            ),
+            stepped AS (
+                INSERT INTO pass_step
+                SELECT subject_id, membership_id, seq, pass_number, step, from_stage, to_stage, transition_id
+                FROM walk WHERE step > 0 RETURNING transition_id
             )
-            SELECT subject_id, membership_id, seq, pass_number, step, from_stage, to_stage, transition_id
-            FROM walk WHERE step > 0
+            SELECT count(*), array_agg(DISTINCT coalesce(transition_id, {})) FROM stepped
             """,
             rules.first_stage,
             rules.first_stage,
@@ -488,10 +504,13 @@ def _walk(rules: Rules) -> int:
             rules.version.pk,
             rules.of_stay,
             rules.length,
+            ENTRY,
         )
     )
     _counted("pass_step", found)
-    return found - _stop_before_gates() if rules.has_gates and found else found
+    if found and rules.has_gates:
+        found -= _stop_before_gates()
+    return set(followed) if found else set()
 
 
 def _stop_before_gates() -> int:
@@ -508,9 +527,8 @@ def _stop_before_gates() -> int:
     )
 
 
-def _date(rules: Rules, at: datetime) -> None:
+def _date(rules: Rules, at: datetime, used: set[int]) -> None:
     """Give each step its dates: the fact's own, and when the movement occurred."""
-    used = {row[0] or ENTRY for row in rows(Sql("SELECT DISTINCT transition_id FROM pass_step"))}
     if asked := used & rules.questions.keys():
         _date_by_facts(rules, at, asked)
     if used & (rules.waits | rules.missed):
