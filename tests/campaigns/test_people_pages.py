@@ -31,7 +31,7 @@ def test_the_profile_tells_the_campaigns_that_somebody_is_in_and_those_that_coul
     making.launched(making.simple("Other"))
     entry.enroll(inside, [someone.pk], by=None, now=NOW)
     page = marketer.get(someone.get_absolute_url()).content.decode()
-    assert "Nurture" in page and "on the way" in page and "Not in 1 campaign that is running" in page
+    assert "Nurture" in page and "On the way" in page and "Not in 1 campaign that is running" in page
 
 
 def test_the_trace_is_a_page_and_a_part_of_the_profile(marketer):
