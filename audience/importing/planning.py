@@ -10,7 +10,7 @@ from collections import Counter
 
 from audience.importing import staging
 from audience.importing.run import Run
-from kit.sql import Sql, name, rows, run, sql
+from kit.sql import Sql, name, rows, run, sql, value
 
 COUNTED = {"create": "created", "update": "updated", "same": "unchanged", "skip": "skipped", "repeat": "repeated"}
 
@@ -68,22 +68,25 @@ def refuse(work: Run, action: str, target: str, reason: str) -> int:
 
 def last_counts(work: Run, column: str) -> None:
     """Of rows with one value in this column of `rows` only the last counts; the earlier are repetitions."""
-    key, mark = sql("r.{}", name(column)), sql("hashtextextended(r.{}, 0)", name(column))
     # Numbers group faster than texts; two texts of one number are told apart below.
-    often = sql(
-        "SELECT {} AS mark FROM {} r WHERE problem IS NULL GROUP BY 1 HAVING count(*) > 1", mark, work.table("rows")
-    )
-    if work.create("repeated", sql("{} AND {} IS NOT NULL", often, mark)):
-        _repeat(work, key, sql("JOIN {} often ON often.mark = {}", work.table("repeated"), mark))
-    work.drop("repeated")
+    mark = sql("hashtextextended(r.{}, 0)", name(column))
+    rows_in = sql("{} r WHERE problem IS NULL", work.table("rows"))
+    _last_counts(work, sql("r.{}", name(column)), mark, rows_in)
 
 
 def last_counts_of(work: Run, column: str) -> None:
     """Of rows with one value in this column of `plan` only the last counts."""
     key = sql("p.{}", name(column))
-    often = sql("SELECT {} AS mark FROM {} p GROUP BY 1 HAVING count(*) > 1", key, work.table("plan"))
-    if work.create("repeated", often):
-        _repeat(work, key, sql("JOIN {} often ON often.mark = {}", work.table("repeated"), key))
+    _last_counts(work, key, key, sql("{} p", work.table("plan")))
+
+
+def _last_counts(work: Run, key: Sql, mark: Sql, among: Sql) -> None:
+    """Most files repeat nobody, which two numbers tell in a quarter of the time that it takes to look who it is."""
+    if not value(sql("SELECT count({}) <> count(DISTINCT {}) FROM {}", mark, mark, among)):
+        return
+    often = sql("SELECT {} AS mark FROM {} GROUP BY 1 HAVING count({}) > 1", mark, among, mark)
+    work.create("repeated", often)
+    _repeat(work, key, sql("JOIN {} often ON often.mark = {}", work.table("repeated"), mark))
     work.drop("repeated")
 
 
