@@ -503,3 +503,12 @@ def test_an_empty_list_says_how_to_fill_it_and_leads_there(browser, name):
     content = page(browser, reverse(name))
     assert "come with a file" in content
     assert f'href="{reverse("import_new")}"' in content
+
+
+def test_a_column_that_gives_way_stays_while_the_list_is_sorted_by_it(browser):
+    person()
+    page = browser.get(reverse("people")).content.decode()
+    gives_way = r'<td role="cell" data-label="First seen" class="is-aside">'
+    assert re.search(gives_way, page) and 'href="/people/?sort=-first_seen_at"' in page.split('id="list-sort"')[1]
+    assert re.search(r'data-label="Recorded" class="is-aside"', page)  # the order it has by itself
+    assert not re.search(gives_way, browser.get(reverse("people") + "?sort=-first_seen_at").content.decode())
