@@ -5,7 +5,6 @@ from __future__ import annotations
 from django import template
 
 from kit import money as amounts
-from kit import writing
 
 register = template.Library()
 
@@ -23,6 +22,6 @@ def money_short(minor: int, currency: str = "") -> str:
 
 
 @register.filter
-def money_whole(minor: int | None, currency: str = "") -> str:
-    """An amount rounded to whole units, without its currency: for tables that name it once for a line."""
-    return writing.NOTHING if minor is None else writing.number(amounts.major(minor, currency))
+def money_bare(minor: int | None, currency: str = "") -> str:
+    """The same without its currency: for tables that name it once for a line."""
+    return money(minor, currency).removesuffix(currency).strip()

@@ -54,7 +54,7 @@ def test_months_add_up_to_what_was_written_down_and_open_their_rows(client, ada)
     add(amount=1, starts_on=date(2024, 12, 31), ends_on=date(2025, 1, 2))
     assert sum(each.amount for each in costs.monthly(date(2024, 1, 1), date(2026, 1, 1))) == 92_02
     page = client.get(reverse("costs_monthly") + "?year=2025").content.decode()
-    assert ">31</a>" in page and "month=2025-03" in page
+    assert ">31.00</a>" in page and "month=2025-03" in page
     rows = client.get(reverse("costs") + "?channel=paid_search&currency=EUR&month=2025-03").content.decode()
     assert "92.01" in rows and "0.01" not in rows
 
