@@ -11,8 +11,9 @@ offset is local time.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from django.utils.translation import gettext_noop as _
 
@@ -32,6 +33,12 @@ CLOCK = rf"(?:(?:[T ]| T)(?:{TIME})(?:{OFFSET})?)?"
 IS_DAY = rf"^{DAY}{CLOCK}$"
 IS_LEAP_DAY = rf"^{LEAP_DAY}{CLOCK}$"
 HAS_OFFSET = rf"\d{OFFSET}$"
+
+# The parts of plain dates. Leap days and other years are left to the expressions above.
+YEARS = [f"{year}-" for year in range(1900, 2100)]
+DAYS = [(date(1999, 1, 1) + timedelta(days=day)).strftime("%m-%d") for day in range(365)]
+HOURS = [f"{hour:02d}" for hour in range(24)]
+SIXTIETHS = [f":{part:02d}" for part in range(60)]
 
 PLAIN_NUMBER = r"^[+-]?\d{1,18}(\.\d{1,12})?$"
 MOST = 10**15  # what a number may reach, and money in minor units safely too
@@ -129,30 +136,31 @@ def _month(group: int) -> Sql:
 
 
 def _is_date(text: Sql) -> Sql:
-    """Most dates are plain and early in their month, which a few comparisons tell; a regular expression costs more."""
-    shape = sql("translate({}, '123456789', '000000000')", text)
-    day = sql(
-        """substr({}, 9, 2) COLLATE "C" BETWEEN '01' AND '28' AND substr({}, 6, 2) COLLATE "C" BETWEEN '01' AND '12'
-           AND left({}, 1) IN ('1', '2')""",
-        *[text] * 3,
-    )
+    """Most dates are plain: their parts looked up in short lists cost a fraction of what an expression does."""
+    day = sql("{} AND {}", _is_one_of(sql("left({}, 5)", text), YEARS), _is_one_of(sql("substr({}, 6, 5)", text), DAYS))
     clock = sql(
-        """substr({}, 12, 2) COLLATE "C" <= '23' AND substr({}, 15, 1) COLLATE "C" <= '5'
-           AND substr({}, 18, 1) COLLATE "C" <= '5'""",
-        *[text] * 3,
+        "substr({}, 11, 1) IN ('T', ' ') AND {} AND {} AND {}",
+        text,
+        _is_one_of(sql("substr({}, 12, 2)", text), HOURS),
+        _is_one_of(sql("substr({}, 14, 3)", text), SIXTIETHS),
+        _is_one_of(sql("substr({}, 17, 3)", text), SIXTIETHS),
     )
     plain = sql(
-        """CASE octet_length({}) WHEN 10 THEN {} = '0000-00-00' AND {}
-             WHEN 19 THEN {} IN ('0000-00-00 00:00:00', '0000-00-00T00:00:00') AND {} AND {}
-             WHEN 20 THEN {} IN ('0000-00-00T00:00:00Z', '0000-00-00 00:00:00Z') AND {} AND {} ELSE false END""",
-        *[text, shape, day, shape, day, clock, shape, day, clock],
-    )
+        """CASE octet_length({}) WHEN 10 THEN {} WHEN 19 THEN {} AND {}
+             WHEN 20 THEN right({}, 1) = 'Z' AND {} AND {} ELSE false END""",
+        text, day, day, clock, text, day, clock,
+    )  # fmt: skip
     year = sql("left({}, 4)::int", text)
     leap = sql("({} %% 4 = 0 AND ({} %% 100 <> 0 OR {} %% 400 = 0))", year, year, year)
     return sql(
         "CASE WHEN {} THEN true WHEN {} ~ {} THEN true WHEN {} ~ {} THEN {} ELSE false END",
         plain, text, IS_DAY, text, IS_LEAP_DAY, leap,
     )  # fmt: skip
+
+
+def _is_one_of(text: Sql, words: Sequence[str]) -> Sql:
+    """The database looks a text up by its hash where the list is a constant."""
+    return sql("{} = ANY ({}::text[])", text, "{" + ",".join(words) + "}")
 
 
 def _instant(text: Sql) -> Sql:
