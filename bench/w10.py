@@ -22,7 +22,7 @@ from kit import installation
 from kit.sql import Sql, join, rows, sql, value
 from kit.sql import run as execute
 from lifecycle.editions import documents, versions
-from lifecycle.engine import rules
+from lifecycle.engine import passes, rules
 from lifecycle.models import Version
 
 HOLDING = ("known", "engaged", "qualified", "accepted", "open", "resting")
@@ -103,7 +103,7 @@ def run(number: int, activities: int, repeats: int) -> Iterator[dict[str, Any]]:
         moved.update(rows(sql(f"SELECT {fingerprint} FROM ({WRITTEN}) written", version.pk)))
 
     figure = measuring.compare(
-        lambda: rules.run_pass(asked, among=None, at=at, now=now),
+        lambda: passes.apply(asked, among=None, at=at, now=now),
         lambda: execute(by_hand(version, at, now)),
         before=lambda: _take_back(version),
         after=note,

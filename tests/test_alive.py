@@ -14,7 +14,7 @@ from audience import live, segments
 from audience.models import Dirty, Segment, SegmentMember
 from lifecycle.editions import documents as lifecycle_documents
 from lifecycle.editions import versions as lifecycle_versions
-from lifecycle.engine import rules
+from lifecycle.engine import passes, rules
 from lifecycle.ledger import undo
 from lifecycle.models import Membership, Movement, Version
 from scoring import documents, running, versions
@@ -139,7 +139,7 @@ def test_workers_killed_anywhere_lose_nothing_and_do_nothing_twice():
     assert Movement.objects.filter(to_stage__slug="mql").count() > 5 and members(hot)
     end = LATER + 10 * A_SECOND
     at = end + live.INSTANT
-    assert rules.run_pass(rules.read(version), among=None, at=at, now=end) == 0
+    assert passes.apply(rules.read(version), among=None, at=at, now=end) == 0
     assert segments.refresh(hot, at=at, now=end) == segments.Difference()
     assert running.full(model, at=at, now=end)["changed"] == 0
     for change in ScoreChange.objects.all():

@@ -19,7 +19,7 @@ from kit import audit, jobs, yamlfiles
 from kit.models import Job, User
 from lifecycle import querysets
 from lifecycle.editions import cases, checking, documents, migrating, reading
-from lifecycle.engine import replay, rules
+from lifecycle.engine import passes, replay, rules
 from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Stage, Transition, Version
 
@@ -358,7 +358,7 @@ def _preview_of_moving(version: Version, before: Version, now: datetime) -> dict
     with transaction.atomic():
         with live.without_marks():
             moved = migrating.carry(chosen, by=None, now=now)
-            onward = rules.run_pass(rules.read(version), among=None, at=now + live.INSTANT, now=now)
+            onward = passes.apply(rules.read(version), among=None, at=now + live.INSTANT, now=now)
         summary = {"movements": moved, "onward": onward, "ways": ways, "stages": replay.stages_of(version)}
         transaction.set_rollback(True)
     return summary

@@ -20,7 +20,7 @@ from audience import live
 from kit import audit, notices
 from kit.models import Notice, User
 from kit.sql import Sql, rows, sql
-from lifecycle.engine import rules, sla
+from lifecycle.engine import passes, rules, sla
 from lifecycle.models import Movement, StoppedRule, Transition, Version
 
 ROUND = timedelta(hours=1)  # within which nobody goes through more stages by rules than there are
@@ -137,7 +137,7 @@ def _apply(version: Version, subjects: Sql, *, at: datetime, now: datetime) -> i
     def run() -> int:
         with transaction.atomic():
             calm = sql("{} EXCEPT ({})", subjects, _restless(version, now))
-            return rules.run_pass(rules.read(version), among=calm, at=at, now=now)
+            return passes.apply(rules.read(version), among=calm, at=at, now=now)
 
     try:
         return run()

@@ -12,7 +12,7 @@ from django.db import transaction
 from audience import live
 from kit import installation
 from kit.sql import Sql, dicts, name, sql, value
-from lifecycle.engine import rules
+from lifecycle.engine import passes, rules
 from lifecycle.ledger import ledgers
 from lifecycle.models import Movement, Version
 
@@ -71,7 +71,7 @@ def run(
                 day, stride = day + timedelta(days=stride), min(stride * 2, LONGEST_STRIDE)
             continue
         with transaction.atomic(), live.without_marks():
-            moves = rules.run_pass(asked, among=touched, at=ends, now=now, kind=Movement.Kind.REPLAY)
+            moves = passes.apply(asked, among=touched, at=ends, now=now, kind=Movement.Kind.REPLAY)
             moved += moves
             if progress:
                 progress(Day(day, (day - first).days + 1, (last - first).days + 1, moved))

@@ -17,7 +17,7 @@ from audience.subjects import erasure
 from kit import jobs
 from kit.models import Job
 from lifecycle.editions import migrating, versions
-from lifecycle.engine import rules
+from lifecycle.engine import passes, rules
 from lifecycle.ledger import stages, undo
 from lifecycle.models import Membership, Movement, Version
 from reporting import integrity
@@ -82,7 +82,7 @@ class Ledger(RuleBasedStateMachine):
         at = self._later()
         if subject.erased_at is None:
             activity(subject, at - timedelta(minutes=5))
-        rules.run_pass(rules.read(self._live()), among=None, at=at, now=at)
+        passes.apply(rules.read(self._live()), among=None, at=at, now=at)
 
     @rule(one=WHO, other=WHO)
     def merge(self, one: int, other: int) -> None:

@@ -5,7 +5,7 @@ import pytest
 from kit import jobs
 from kit.models import User
 from lifecycle import placing
-from lifecycle.engine import rules
+from lifecycle.engine import passes, rules
 from lifecycle.ledger import moving, stages
 from lifecycle.models import BulkMove, Membership, Movement, Proposal
 from tests.factories import NOW, activity, days_ago, deal, draft, person, published, purchase
@@ -51,7 +51,7 @@ def world():
     activity(made["called"], days_ago(5), kind="called")
     activity(made["once"], days_ago(95), kind="called")
     deal(made["moved"], days_ago(9))
-    rules.run_pass(rules.read(version), among=None, at=NOW, now=NOW)
+    passes.apply(rules.read(version), among=None, at=NOW, now=NOW)
     moved = Membership.objects.get(person=made["moved"])
     stages.move(moved, to=version.stages.get(slug="engaged"), reason="By hand", by=None, at=NOW, now=NOW)
     return version, made

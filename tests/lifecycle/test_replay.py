@@ -7,7 +7,7 @@ import pytest
 
 from audience.models import Contract
 from kit import installation
-from lifecycle.engine import replay, rules
+from lifecycle.engine import passes, replay, rules
 from lifecycle.models import Membership, Movement
 from tests.factories import account, activity, deal, draft, person, published
 from tests.scoring import making as scoring
@@ -45,9 +45,9 @@ def live(version, zone):
     asked = rules.read(version)
     day = START.astimezone(zone).date()
     while (midnight := installation.midnight(day + timedelta(days=1), zone)) <= NOW:
-        rules.run_pass(asked, among=None, at=midnight, now=midnight)
+        passes.apply(asked, among=None, at=midnight, now=midnight)
         day += timedelta(days=1)
-    rules.run_pass(asked, among=None, at=NOW + timedelta(microseconds=1), now=NOW)
+    passes.apply(asked, among=None, at=NOW + timedelta(microseconds=1), now=NOW)
 
 
 @pytest.mark.parametrize(("seed", "zone"), [(1, "UTC"), (2, "Europe/Berlin"), (3, "America/Sao_Paulo"), (4, "UTC")])

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from kit import installation
-from lifecycle.engine import rules
+from lifecycle.engine import passes, rules
 from lifecycle.models import Membership, Movement
 from tests.factories import SMALL, activity, deal, person, published
 
@@ -17,7 +17,7 @@ MIDNIGHT = datetime(2025, 6, 11, tzinfo=UTC)
 
 
 def walk(version, at=MIDNIGHT, **more):
-    return rules.run_pass(rules.read(version), among=None, at=at, now=at, **more)
+    return passes.apply(rules.read(version), among=None, at=at, now=at, **more)
 
 
 def way(subject):
@@ -105,7 +105,7 @@ def test_only_those_asked_for_are_moved():
     from kit.sql import sql
 
     version, one, other = published(), person(first_seen_at=NOON), person(first_seen_at=NOON)
-    rules.run_pass(rules.read(version), among=sql("SELECT {}::bigint AS subject_id", one.pk), at=MIDNIGHT, now=MIDNIGHT)
+    passes.apply(rules.read(version), among=sql("SELECT {}::bigint AS subject_id", one.pk), at=MIDNIGHT, now=MIDNIGHT)
     assert way(one) and not way(other)
 
 
@@ -152,7 +152,7 @@ def test_a_pass_costs_the_same_number_of_statements_however_many_move():
     counts = []
     for at in (MIDNIGHT, MIDNIGHT + timedelta(days=1)):
         with connection.execute_wrapper(lambda execute, *args: (counts.append(1), execute(*args))[1]):
-            rules.run_pass(asked, among=None, at=at, now=at)
+            passes.apply(asked, among=None, at=at, now=at)
         for _ in range(40):
             activity(person(first_seen_at=at), at + timedelta(minutes=1))
         counts.append(0)

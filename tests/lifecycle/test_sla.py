@@ -10,7 +10,7 @@ from hypothesis.extra.django import TestCase
 
 from kit import installation
 from kit.sql import Sql, sql, value
-from lifecycle.engine import live, replay, rules, sla
+from lifecycle.engine import live, passes, replay, rules, sla
 from lifecycle.ledger import stages
 from lifecycle.models import Membership
 from tests import factories
@@ -215,7 +215,7 @@ def test_rules_and_replay_set_what_is_due():
     membership = Membership.objects.get()
     assert (membership.entered_at, membership.due_at) == (FRIDAY, at("2025-01-07T16:30"))
     factories.deal(someone, FRIDAY, at("2025-02-01T09:00"))
-    rules.run_pass(rules.read(version), among=None, at=at("2025-02-01T11:00"), now=at("2025-02-01T11:00"))
+    passes.apply(rules.read(version), among=None, at=at("2025-02-01T11:00"), now=at("2025-02-01T11:00"))
     membership.refresh_from_db()
     assert (membership.stage.slug, membership.due_at) == ("won", None)
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from audience.conditions import compile, tree
 from kit.models import User
-from lifecycle.engine import rules
+from lifecycle.engine import passes, rules
 from lifecycle.ledger import stages, undo
 from lifecycle.models import Membership, Movement
 from reporting import integrity
@@ -100,7 +100,7 @@ def test_moves_through_a_gate_are_taken_back_together():
     placed(version, days_ago(1), someone)
     for minutes in (10, 20, 30):
         activity(someone, days_ago(0.9) + timedelta(minutes=minutes))
-    rules.run_pass(rules.read(version), among=None, at=NOW, now=NOW)
+    passes.apply(rules.read(version), among=None, at=NOW, now=NOW)
     membership = Membership.objects.get()
     assert (membership.stage.slug, membership.seq) == ("lead", 4)  # known, engaged, checked, lead
     assert take_back(stages.last_movement(membership))
@@ -198,7 +198,7 @@ def test_conditions_see_the_stage_before_again():
 
 
 def walk(version, at):
-    return rules.run_pass(rules.read(version), among=None, at=at, now=at)
+    return passes.apply(rules.read(version), among=None, at=at, now=at)
 
 
 def test_a_rule_does_not_do_again_what_was_taken_back_until_a_new_fact():

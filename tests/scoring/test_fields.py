@@ -11,7 +11,7 @@ from audience.conditions import compile, describe, explain, tree
 from audience.conditions.tree import Not
 from kit import installation
 from kit.sql import rows
-from lifecycle.engine import replay, rules
+from lifecycle.engine import passes, replay, rules
 from lifecycle.models import Movement
 from scoring.models import ScoringModel
 from tests.factories import NOW, account, activity, days_ago, person
@@ -240,9 +240,9 @@ def test_replay_of_rules_by_score_equals_living_through_every_midnight(seed):
     asked, zone = rules.read(lived), installation.zone()
     day = begin.astimezone(zone).date()
     while (midnight := installation.midnight(day + timedelta(days=1), zone)) <= end:
-        rules.run_pass(asked, among=None, at=midnight, now=midnight)
+        passes.apply(asked, among=None, at=midnight, now=midnight)
         day += timedelta(days=1)
-    rules.run_pass(asked, among=None, at=end + TICK, now=end)
+    passes.apply(asked, among=None, at=end + TICK, now=end)
     expected = ledger()
     assert {move[4] for move in expected} >= {"known", "mql"}
     replayed = lifecycle_draft(BY_SCORE.replace("lifecycle: small", "lifecycle: again"))
