@@ -10,7 +10,7 @@ import pytest
 from audience.conditions import compile, registry, tree
 from audience.models import Person
 from kit import installation
-from kit.sql import dicts, rows, sql
+from kit.sql import dicts, rows, run, sql
 from lifecycle.ledger import stages
 from lifecycle.models import Membership, Stage, Version
 from tests import factories
@@ -153,3 +153,21 @@ def test_the_stages_of_all_lifecycles_are_read_in_as_many_queries_as_of_one(
     assert names == [
         f"stage.{slug}{what}" for slug in ("second", "small") for what in ("", ".ever", ".days_in", ".stalled")
     ]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        in_stage("known"),
+        {"not": in_stage("known")},
+        {"field": "stage.small.ever", "op": "is", "value": "known"},
+        {"all": [in_stage("known"), {"field": "activity.count", "days": 30, "op": "at_least", "value": 3}]},
+    ],
+)
+def test_a_question_about_stages_can_be_answered_by_several_processes(
+    version: Version, condition: dict[str, Any]
+) -> None:
+    for cost in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+        run(sql("SELECT set_config({}, '0', true)", cost))
+    plan = rows(sql("EXPLAIN {}", compile.members(tree.parse(condition), of="person", at=NOW)))
+    assert any("Workers Planned" in line for (line,) in plan), plan
