@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -39,6 +40,7 @@ ADDRESS = "/api/v1/activities/batch/"
 
 def run(number: int, activities: int, repeats: int) -> Iterator[dict[str, Any]]:
     """Three figures: new ones and the same again against DRF, and new ones against COPY and one statement."""
+    call_command("collectstatic", interactive=False, verbosity=0)  # for pages of errors
     until = history.fill(number, 0)
     history.spoil()
     told = min(activities, 100_000) // BATCH
