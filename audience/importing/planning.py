@@ -48,9 +48,11 @@ def number(work: Run, column: str, next_id: Sql) -> int:
 
 
 def ready(work: Run) -> None:
-    """The plan stands: where there is something to write, make its ranges quick to find."""
+    """The plan stands: where there is something to write, make its ranges, and those of the rows, quick to find."""
     if writes(work):
         run(sql("CREATE INDEX ON {} (row)", work.table("plan")))
+        ranges, staged = name(f"import_{work.imported.pk}_ranges"), work.table("rows")  # there after a first match
+        run(sql("CREATE INDEX IF NOT EXISTS {} ON {} USING brin (row) WITH (pages_per_range = 16)", ranges, staged))
 
 
 def writes(work: Run) -> bool:

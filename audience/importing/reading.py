@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import TextIO
 
@@ -167,7 +168,7 @@ class _Reading:
         if not lines[-1]:
             lines.pop()
         delimiter, separators = self._delimiter, self._width - 1
-        if any(line.count(delimiter) != separators for line in lines) or (not separators and "" in lines):
+        if set(map(str.count, lines, repeat(delimiter))) != {separators} or (not separators and "" in lines):
             return None
         return lines
 
