@@ -73,11 +73,14 @@ def touched(nodes: Iterable[Node], *, of: str, since: datetime, until: datetime,
     nodes = list(nodes)
     leaves = list(dict.fromkeys(leaf for node in nodes for leaf in tree.leaves(node)))
     pieces = [sql(f"SELECT s.id FROM {columns.TABLES[of]} s WHERE {{}}", span.within("s.first_seen_at"))]
-    pieces += scan.touched([leaf for leaf in leaves if isinstance(leaf.field.answer, Aggregate)], of, span)
     turns: Iterable[tuple[Leaf, bool | None]] = ((leaf, None) for leaf in leaves)
     if rising:
         turns = (each for node in nodes for each in tree.turns(node))
-    for leaf, to in dict.fromkeys(turns):
+    turns = dict.fromkeys(turns)
+    figures = [leaf for leaf in leaves if isinstance(leaf.field.answer, Aggregate)]
+    leaving = {leaf for leaf, to in turns if not to or not scan.only_grows(leaf)}
+    pieces += scan.touched(figures, [leaf for leaf in figures if leaf in leaving], of, span)
+    for leaf, to in turns:
         pieces += _touched(leaf, to, of, span)
     either = join("\nUNION ALL ", {_same(piece): piece for piece in pieces}.values())
     return sql(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audience.conditions import facts
 from audience.conditions.moment import Moment, Span
-from audience.conditions.registry import Where
+from audience.conditions.registry import Aggregate, Where
 from audience.conditions.tree import Leaf
 from kit.sql import Sql, join, sql
 
@@ -117,8 +117,9 @@ def standing(moment: Moment) -> Sql:
     )
 
 
-def touched(leaves: list[Leaf], of: str, span: Span) -> list[Sql]:
-    """The subjects of whom a figure, or the answer to it, may differ between two instants."""
+def touched(leaves: list[Leaf], leaving: list[Leaf], of: str, span: Span) -> list[Sql]:
+    """The subjects of whom a figure, or the answer to it, may differ between two instants; for `leaving`, those of the
+    leaves to which that matters, also by what leaves their windows."""
     if not leaves:
         return []
     subject = SUBJECT[of]
@@ -133,7 +134,7 @@ def touched(leaves: list[Leaf], of: str, span: Span) -> list[Sql]:
             span.within("r.occurred_at"),
         ),
     ]
-    windows = [(days, leaf) for leaf in leaves for days in leaf.windows]
+    windows = [(days, leaf) for leaf in leaving for days in leaf.windows]
     for days in sorted({days for days, _leaf in windows}):
         same = [leaf for each, leaf in windows if each == days]
         pieces.append(
@@ -150,6 +151,12 @@ def touched(leaves: list[Leaf], of: str, span: Span) -> list[Sql]:
                 sql(f"SELECT {subject} FROM audience_activity x WHERE {{}} AND ({{}})", crosses, _one([leaf]))
             )
     return pieces
+
+
+def only_grows(leaf: Leaf) -> bool:
+    """Whether nobody comes to fulfil it by what leaves the window: who must have done something at least so often."""
+    answer = leaf.field.answer
+    return isinstance(answer, Aggregate) and answer.function in ("count", "intent") and not leaf.comes_by_time
 
 
 def news(leaves: list[Leaf], of: str, *, subject: str, since: str) -> Sql:

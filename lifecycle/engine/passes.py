@@ -158,7 +158,7 @@ def _walk(rules: Rules) -> set[int]:
                     SELECT count(*)::int AS passes, count(*) FILTER (WHERE edition.state <> 'withdrawn') AS counted
                     FROM {} ended
                     JOIN lifecycle_version edition ON edition.id = ended.version_id
-                    WHERE ended.lifecycle_id = {} AND ended.subject_id = truth.subject_id
+                    WHERE membership.id IS NULL AND ended.lifecycle_id = {} AND ended.subject_id = truth.subject_id
                 ) earlier
                 WHERE membership.version_id = {}
                    OR (membership.id IS NULL AND {} = ANY (truth.held) AND (earlier.counted = 0 OR {}))

@@ -74,11 +74,12 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                 FOR KEY SHARE
             ),
             dated AS MATERIALIZED (
-                SELECT asked.*, membership.entered_at AS since,
+                SELECT asked.*,
+                       (SELECT entered_at FROM {} membership WHERE membership.id = asked.membership_id) AS since,
                        GREATEST(max(asked.occurred_at) OVER (PARTITION BY asked.subject_id ORDER BY step),
-                                last.occurred_at) AS moved_at
-                FROM asked LEFT JOIN {} membership ON membership.id = asked.membership_id
-                LEFT JOIN {} last ON last.membership_id = asked.membership_id AND last.seq = asked.seq
+                                (SELECT last.occurred_at FROM {} last
+                                 WHERE last.membership_id = asked.membership_id AND last.seq = asked.seq)) AS moved_at
+                FROM asked
             ),
             arrived AS MATERIALIZED (
                 SELECT DISTINCT ON (subject_id) dated.*,
