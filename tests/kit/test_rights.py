@@ -128,6 +128,11 @@ TAKES = {
     "topic_edit": "edit", "topic_retire": "edit", "suppressions": SIGNED_IN, "suppression_find": SIGNED_IN,
     "suppression_add": "edit", "suppression_lift": "edit",
     "api_keys": SIGNED_IN, "api_key_new": "keys", "api_key_revoke": SIGNED_IN,
+    **dict.fromkeys(
+        ("webhooks", "webhook_new", "webhook", "webhook_edit", "webhook_pause", "webhook_rotate", "webhook_test",
+         "webhook_replay", "webhook_remove", "webhook_deliveries", "webhook_delivery", "webhook_delivery_replay"),
+        "administer",
+    ),
     "message_click": ANYBODY, "message_picture": ANYBODY, "unsubscribe": ANYBODY, "preferences": ANYBODY,
 }  # fmt: skip
 GIVEN = {

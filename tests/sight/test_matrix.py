@@ -75,6 +75,9 @@ NUMBERED = {
     "custom_field_edit": "field", "custom_field_remove": "field", "team": "team", "team_remove": "team", "audit_entry": "audit",
     **dict.fromkeys(("routing_rule", "routing_rule_move", "routing_rule_remove"), "routing_rule"),
     "notice_open": "notice",
+    **dict.fromkeys(("webhook", "webhook_edit", "webhook_pause", "webhook_rotate", "webhook_test", "webhook_replay",
+                     "webhook_remove", "webhook_deliveries"), "webhook"),
+    **dict.fromkeys(("webhook_delivery", "webhook_delivery_replay"), "webhook_delivery"),
 }  # fmt: skip
 
 
