@@ -136,7 +136,8 @@ def here_and_now() -> tuple[str, str]:
 def between(xid: Sql, seen: str, until: str) -> Sql:
     """As a condition: what the transaction wrote is seen by the snapshot `until` and was not by `seen`."""
     return sql(
-        """({} >= pg_snapshot_xmin({}::pg_snapshot)::text::bigint AND {} < pg_snapshot_xmax({}::pg_snapshot)::text::bigint
+        """({} >= pg_snapshot_xmin({}::pg_snapshot)::text::bigint
+            AND {} < pg_snapshot_xmax({}::pg_snapshot)::text::bigint
             AND NOT pg_visible_in_snapshot({}::text::xid8, {}::pg_snapshot)
             AND pg_visible_in_snapshot({}::text::xid8, {}::pg_snapshot))""",
         xid, seen, xid, until, xid, seen, xid, until,

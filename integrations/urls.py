@@ -1,4 +1,7 @@
-"""Addresses of the pages of keys and webhooks, and of the reference; what keys are for has addresses of its own, in `config/api.py`."""
+"""Addresses of the pages of keys and webhooks, and of the reference.
+
+What keys are for has addresses of its own, in `config/api.py`.
+"""
 
 from django.urls import path
 

@@ -102,6 +102,8 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str], within: float) ->
     try:
         connection.request("POST", _path(parts), body=body, headers={"User-Agent": "Perennial", **headers})
         answer = connection.getresponse()
+        if time.monotonic() >= until:  # it was cut short among its headers, whose end that looks like
+            raise TimeoutError
         return Answer(answer.status, (answer.getheader("Retry-After") or "")[:100])
     except (OSError, http.client.HTTPException, ValueError) as error:
         late = isinstance(error, TimeoutError) or time.monotonic() >= until

@@ -132,7 +132,10 @@ def children(demo: Demo) -> dict[str, psutil.Process]:
     for child in psutil.Process(demo.process.pid).children():
         with suppress(psutil.Error):
             line = " ".join(child.cmdline())
-            marks = {name: f"-n {name}@" for name in ("worker", "jobs", "mail", "hooks")} | {"web": "gunicorn", "beat": " beat "}
+            marks = {name: f"-n {name}@" for name in ("worker", "jobs", "mail", "hooks")} | {
+                "web": "gunicorn",
+                "beat": " beat ",
+            }
             for name, mark in marks.items():
                 if mark in line:
                     found[name] = child
