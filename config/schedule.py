@@ -16,6 +16,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     # every minute on the minute, and so right after midnight: what time alone changes
     "tell time": {"task": "audience.tasks.tell_time", "schedule": crontab(), "options": {"expires": 60}},
     "start imports": {"task": "audience.tasks.start_imports", "schedule": crontab(), "options": {"expires": 60}},
+    "hand over again": {"task": "lifecycle.tasks.hand_over_again", "schedule": crontab(), "options": {"expires": 60}},
     "take in partners": {"task": "lifecycle.tasks.take_in_partners", "schedule": crontab(), "options": {"expires": 60}},
     # twice a minute: what moved since is in the figures
     "fill reports": {"task": "reporting.tasks.fill_reports", "schedule": 30.0, "options": {"expires": 30}},
