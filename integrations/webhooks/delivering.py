@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -89,11 +89,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Lane:
-    """A webhook that is held by this process, and what is sent to it in this turn."""
+    """A webhook that is held by this process, and what is sent to it in this turn; `noted` once for each outcome."""
 
     hook: Webhook
     holder: uuid.UUID
     letters: Sequence[Letter]
+    noted: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+
+News = tuple[Lane, Outcome | None]  # without an outcome: the lane has ended
 
 
 def run_all(clock: Clock, *, longest: float) -> int:
@@ -102,7 +106,7 @@ def run_all(clock: Clock, *, longest: float) -> int:
     Any number of processes may do so at once.
     """
     until = time.monotonic() + longest
-    told: queue.SimpleQueue[Outcome | Lane] = queue.SimpleQueue()
+    told: queue.SimpleQueue[News] = queue.SimpleQueue()
     open_lanes = sent = 0
     while True:
         if time.monotonic() < until:
@@ -113,14 +117,15 @@ def run_all(clock: Clock, *, longest: float) -> int:
         if not open_lanes:
             return sent
         try:
-            news = told.get(timeout=BREATH)
+            lane, outcome = told.get(timeout=BREATH)
         except queue.Empty:
             continue
-        if isinstance(news, Lane):
-            _let_go(news)
+        if outcome is None:
+            _let_go(lane)
             open_lanes -= 1
         else:
-            note_outcome(news)
+            note_outcome(outcome)
+            lane.noted.release()
             sent += 1
 
 
@@ -175,19 +180,20 @@ def _letters(hook: Webhook, keys: Sequence[str], now: datetime) -> list[Letter]:
     return [Letter(each, hook.url, keys, bodies[each.pk]) for each in due if each.pk in bodies]
 
 
-def _drive(lane: Lane, told: queue.SimpleQueue[Outcome | Lane], clock: Clock) -> None:
-    """Send a lane's letters, in a thread without a connection to the database; last of all the lane itself is told."""
+def _drive(lane: Lane, told: queue.SimpleQueue[News], clock: Clock) -> None:
+    """Send a lane's letters, in a thread without a connection to the database, and each once the one before is noted:
+    so whoever is killed leaves one of each lane that is sent again. Last of all it is told that the lane has ended."""
     until = time.monotonic() + TURN
     try:
         for letter in lane.letters:
             if time.monotonic() > until:
                 break
             outcome = send(letter, clock())
-            told.put(outcome)
-            if outcome.is_of_address or outcome.status == GONE:
+            told.put((lane, outcome))
+            if not lane.noted.acquire(timeout=TURN) or outcome.is_of_address or outcome.status == GONE:
                 break
     finally:
-        told.put(lane)
+        told.put((lane, None))
 
 
 def send(letter: Letter, now: datetime) -> Outcome:

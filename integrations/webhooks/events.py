@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import WebhookDelivery
@@ -47,6 +48,8 @@ WORDS: dict[str, Any] = {**OF_HANDOFFS, **OF_STAGES, **OF_ROWS}
 
 def words(event: str) -> str:
     """What an event is called."""
+    if event in OF_HANDOFFS:
+        return gettext("Hand-off: %(what)s") % {"what": str(OF_HANDOFFS[event]).lower()}
     return str(_("A test") if event == TRIAL else WORDS.get(event, event))
 
 

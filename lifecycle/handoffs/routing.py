@@ -27,7 +27,7 @@ from lifecycle.models import Handoff, Lifecycle, RoutingRule
 
 LOCK = 0x48414E44  # one router at a time
 Via = Handoff.Via
-# Who passed a hand-off on, or let it pass. From whoever was away it was only taken: it may be theirs once they are back.
+# Who passed a hand-off on, or let it pass. From whoever was away it was only taken: they may have it once back.
 PASSED_ON = "before.state = 'passed_on' AND (before.route <> 'time' OR before.missed_at IS NOT NULL)"
 HAD_LAST = Sql(  # not the one who gets it next
     f"""(SELECT before.user_id FROM lifecycle_handoff before

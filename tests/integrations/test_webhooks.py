@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +13,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook as Reference
@@ -448,6 +452,49 @@ def test_what_was_sent_but_not_noted_is_sent_again_by_the_same_id(
     assert [each.id for each in there.heard] == [made.message_id] * 2
     made.refresh_from_db()
     assert made.state == State.DELIVERED
+
+
+SENDER = """
+import sys
+import django
+from django.conf import settings
+django.setup()
+settings.DATABASES["default"]["NAME"] = sys.argv[1]
+settings.REACHABLE_IN_TESTS = {("127.0.0.1", int(sys.argv[2]))}
+from django.utils import timezone
+from integrations.webhooks import delivering
+delivering.run_all(timezone.now, longest=5)
+"""
+
+
+def test_senders_that_are_killed_while_they_send_lose_nothing_and_repeat_no_more_than_what_was_under_way(
+    there: Receiver,
+) -> None:
+    """Each of the first three is killed when its third event has arrived and before it has the answer."""
+    hook, _secret = hooks.hook(there.url("/x"), "person.created")
+    for _each in range(12):
+        factories.person()
+    victims: list[subprocess.Popen[bytes]] = []
+
+    def kills(handler: Any, heard: Any) -> None:
+        if len(victims) <= 3 and len(there.heard) % 3 == 0:
+            victims[-1].kill()
+            return
+        status(204)(handler, heard)
+
+    there.answers["/x"] = kills
+    told = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    name = connection.settings_dict["NAME"]
+    while hook.deliveries.filter(state=State.WAITING).exists() or not victims:
+        assert len(victims) < 8
+        Webhook.objects.update(held_until=None)
+        command = [sys.executable, "-c", SENDER, str(name), str(there.port)]
+        victims.append(subprocess.Popen(command, env=told, cwd=settings.BASE_DIR))
+        victims[-1].wait(60)
+    assert [each.returncode for each in victims[:3]] == [-9, -9, -9]
+    ids = {each.message_id for each in hook.deliveries.all()}
+    assert {each.id for each in there.heard} == ids and len(ids) == 12
+    assert len(there.heard) == 12 + 3
 
 
 def test_an_outcome_that_comes_after_it_was_sent_again_does_not_count(there: Receiver) -> None:
