@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -48,7 +49,7 @@ def dead_webhooks(limit: int, key: str | None) -> Sequence[DeadLetter]:
     ]
 
 
-def _why(row: dict[str, object]) -> str:
+def _why(row: dict[str, Any]) -> str:
     if row["failure"] == WebhookDelivery.Failure.STATUS:
         return _("It answered %(status)s.") % row
     return str(WebhookDelivery.Failure(row["failure"]).label) if row["failure"] else ""

@@ -127,9 +127,7 @@ def _keep(claim: IdempotencyKey, response: Response) -> None:
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
     # As text: jsonb would put its members in another order.
     text, is_sealed = json.dumps(response.data, cls=JSONEncoder), bool(getattr(response, "is_sealed", False))
-    answer = {"body": secrets.seal(text) if is_sealed else text, "headers": headers}
-    if is_sealed:
-        answer["is_sealed"] = True
+    answer = {"body": secrets.seal(text) if is_sealed else text, "headers": headers, "is_sealed": is_sealed}
     mine = IdempotencyKey.objects.filter(pk=claim.pk, created_at=claim.created_at, status=None)
     if not mine.update(status=response.status_code, answer=answer):
         raise _in_flight()  # somebody took the claim over while we were slow: theirs counts
