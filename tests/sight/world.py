@@ -303,7 +303,7 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
 
 def _told_to_others(trio: list[Things], by: User) -> dict[str, int]:
     """A webhook, and what it never took: an event about somebody."""
-    hook, _secret = keeping.add("CRM", "https://crm.example.com/hook", ["stage.changed"], by=by, now=NOW)
+    hook, _secret = keeping.add("Warehouse", "https://warehouse.example.com/hook", ["stage.changed"], by=by, now=NOW)
     line = {"at": NOW.isoformat(), "status": 500, "failure": "status", "took_ms": 12}
     dead = WebhookDelivery.objects.create(
         webhook=hook, event="stage.changed", ref=trio[1].movement.pk, at=NOW, since=NOW, next_at=NOW, tried_at=NOW, tries=10,
