@@ -34,7 +34,8 @@ from audience.api.titles import TitleRulesResource
 from campaigns.api.campaigns import Campaigns, CampaignVersions
 from campaigns.api.enrollments import Enrollments
 from campaigns.api.messages import Messages
-from integrations.api import Changes
+from integrations.api.changes import Changes
+from integrations.api.webhooks import Deliveries, Webhooks
 from kit.api.jobs import Jobs
 from kit.api.views import Resource
 from lifecycle.api.backtests import Backtests
@@ -118,6 +119,8 @@ RESOURCES: dict[str, type[Resource]] = {
     "reports/customers": Customers,
     "reports/lift/<slug:slug>/people": LiftPeople,
     "changes": Changes,
+    "webhooks": Webhooks,
+    "webhook-deliveries": Deliveries,
 }
 
 router = SimpleRouter(use_regex_path=False)

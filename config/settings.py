@@ -203,10 +203,12 @@ CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_DEFAULT_QUEUE = "quick"
-CELERY_TASK_ROUTES = {  # long work, and mail servers that take their time, must not stand before sweeps
+CELERY_TASK_ROUTES = {  # long work, and servers of others that take their time, must not stand before sweeps
     "kit.tasks.run_job": {"queue": "jobs"},
     "campaigns.tasks.send": {"queue": "mail"},
     "campaigns.tasks.send_now": {"queue": "mail"},
+    "integrations.tasks.deliver": {"queue": "hooks"},
+    "integrations.tasks.deliver_now": {"queue": "hooks"},
 }
 CELERY_TASK_TIME_LIMIT = 1800  # seconds; what takes longer is a job, with a limit of its own in kit/tasks.py
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -246,6 +246,7 @@ def background() -> dict[str, list[str]]:
         "worker": [*celery, "worker", "-n", "worker@%h", "-Q", "quick", "--concurrency", "2", *quiet],
         "jobs": [*celery, "worker", "-n", "jobs@%h", "-Q", "jobs", "--concurrency", "2", *quiet],
         "mail": [*celery, "worker", "-n", "mail@%h", "-Q", "mail", "--concurrency", "2", *quiet],
+        "hooks": [*celery, "worker", "-n", "hooks@%h", "-Q", "hooks", "--concurrency", "1", *quiet],
         "beat": [*celery, "beat", "--pidfile="],
     }
 

@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from audience import merging
 from integrations.models import Change
 from kit.instance import HERE
-from kit.sql import rows, run, sql
+from kit.sql import Sql, rows, run, sql
 
 CREATED, CHANGED, REMOVED, ERASED, PRESENT = "created", "changed", "removed", "erased", "present"
 MERGED = "merged"  # into another, which the item of the merge names
@@ -88,7 +88,7 @@ Sources = Mapping[str, QuerySet[Any]]
 
 def begin(now: datetime, *, kinds: Sequence[str] = ()) -> Mark:
     """A reader who has seen nothing: of these kinds everything is told that is there, and then what changes."""
-    here, snapshot = _here_and_now()
+    here, snapshot = here_and_now()
     return Mark(here, snapshot, now.timestamp(), before=kinds[0] if kinds else "")
 
 
@@ -97,8 +97,8 @@ def read(mark: Mark, sources: Sources, now: datetime, *, limit: int) -> Page:
 
     Raises Elsewhere, and TooOld.
     """
-    here, snapshot = _here_and_now()
-    if mark.here != here or _last_of(mark.seen) > _last_of(snapshot):
+    here, snapshot = here_and_now()
+    if mark.here != here or is_later(mark.seen, snapshot):
         raise Elsewhere(_("This cursor was given by another database. Begin without one."))
     if mark.seen_at < (now - timedelta(days=settings.CHANGES_KEPT_DAYS)).timestamp():
         raise TooOld(_("What changed since this cursor is not kept any more. Begin without one."))
@@ -125,6 +125,28 @@ def forget_foreign(_now: datetime) -> None:
     No cursor asks for them; in time this cluster would come to their numbers and tell them as news.
     """
     run(sql("DELETE FROM integrations_change WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
+
+
+def here_and_now() -> tuple[str, str]:
+    """Which database this is, and what it sees at this moment."""
+    [(here, snapshot)] = rows(sql("SELECT {}, pg_current_snapshot()::text", HERE))
+    return here, snapshot
+
+
+def between(xid: Sql, seen: str, until: str) -> Sql:
+    """As a condition: what the transaction wrote is seen by the snapshot `until` and was not by `seen`."""
+    return sql(
+        """({} >= pg_snapshot_xmin({}::pg_snapshot)::text::bigint
+            AND {} < pg_snapshot_xmax({}::pg_snapshot)::text::bigint
+            AND NOT pg_visible_in_snapshot({}::text::xid8, {}::pg_snapshot)
+            AND pg_visible_in_snapshot({}::text::xid8, {}::pg_snapshot))""",
+        xid, seen, xid, until, xid, seen, xid, until,
+    )  # fmt: skip
+
+
+def is_later(seen: str, snapshot: str) -> bool:
+    """Whether a snapshot is of a cluster that had counted further than this one: it means nothing here."""
+    return _last_of(seen) > _last_of(snapshot)
 
 
 # ---- what stood before ----
@@ -158,14 +180,10 @@ def _noted(mark: Mark, kinds: list[str], limit: int) -> Iterator[_Noted]:
         """SELECT xid, id, at, kind, action, ids FROM (
                SELECT change.*, sum(cardinality(ids)) OVER (ORDER BY xid, id) - cardinality(ids) AS ids_before
                FROM integrations_change change
-               WHERE xid >= pg_snapshot_xmin({}::pg_snapshot)::text::bigint
-                 AND xid < pg_snapshot_xmax({}::pg_snapshot)::text::bigint
-                 AND (xid, id) >= ({}, {}) AND kind = ANY ({})
-                 AND NOT pg_visible_in_snapshot(xid::text::xid8, {}::pg_snapshot)
-                 AND pg_visible_in_snapshot(xid::text::xid8, {}::pg_snapshot)
+               WHERE {} AND (xid, id) >= ({}, {}) AND kind = ANY ({})
                ORDER BY xid, id LIMIT {}
            ) news WHERE ids_before <= {} ORDER BY xid, id""",
-        mark.seen, mark.until, xid, note, kinds, mark.seen, mark.until, limit + 2, limit + told,
+        between(Sql("xid"), mark.seen, mark.until), xid, note, kinds, limit + 2, limit + told,
     )  # fmt: skip
     for row_xid, row_id, at, kind, action, ids in rows(asked):
         begun = told if (row_xid, row_id) == (xid, note) else 0
@@ -215,12 +233,6 @@ def _erased(source: QuerySet[Any], ids: set[int]) -> set[int]:
 
 def _is_erased(row: Any) -> bool:
     return getattr(row, "erased_at", None) is not None
-
-
-def _here_and_now() -> tuple[str, str]:
-    """Which database this is, and what it sees at this moment."""
-    [(here, snapshot)] = rows(sql("SELECT {}, pg_current_snapshot()::text", HERE))
-    return here, snapshot
 
 
 def _last_of(snapshot: str) -> int:

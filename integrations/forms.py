@@ -1,4 +1,4 @@
-"""The form by which a key is made."""
+"""The forms by which keys are made and webhooks are kept."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from integrations import keys
-from integrations.models import ApiKey
-from kit import rights, users
+from integrations.models import ApiKey, Webhook
+from integrations.webhooks import events, keeping
+from kit import outside, rights, users
 from kit.api.access import READ, SCOPES, WRITE
 from kit.models import User
 
@@ -68,3 +69,49 @@ class KeyForm(forms.Form):
 
 def _box(scope: str, way: str, chosen: set[str]) -> dict[str, Any]:
     return {"value": scope, "label": _("Read") if way == READ else _("Read and write"), "checked": scope in chosen}
+
+
+class WebhookForm(forms.Form):
+    """What a webhook is called, where it leads and what it is told."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=keeping.LONGEST_NAME, help_text=_("Whom it tells, such as “CRM” or “warehouse”.")
+    )
+    url = forms.CharField(
+        label=_("Address"),
+        max_length=outside.LONGEST,
+        help_text=_("Of the open web, such as https://crm.example.com/hooks/perennial. Redirects are not followed."),
+        widget=forms.TextInput(attrs={"inputmode": "url", "spellcheck": "false"}),
+    )
+    events = forms.MultipleChoiceField(
+        label=_("Events"),
+        choices=list(events.WORDS.items()),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": _("Say what it is to be told.")},
+    )
+
+    def __init__(self, data: Any = None, *, hook: Webhook | None = None) -> None:
+        initial = {"name": hook.name, "url": hook.url, "events": hook.events} if hook else None
+        super().__init__(data, initial=initial)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The events by what they are about, each with its box."""
+        chosen = set(self["events"].value() or ())
+        return [
+            {
+                "words": words,
+                "boxes": [{"value": each, "label": label, "checked": each in chosen} for each, label in those.items()],
+            }
+            for words, those in events.GROUPS
+        ]
+
+
+class RotateForm(forms.Form):
+    """For how long the former secret of a webhook signs beside the new one."""
+
+    HOURS = (("0", _("Not at all: it is known to somebody it should not be")), ("24", _("A day")), ("168", _("A week")))
+
+    hours = forms.ChoiceField(label=_("The present secret goes on signing for"), choices=HOURS, initial="24")
+
+    def clean_hours(self) -> timedelta:
+        return timedelta(hours=int(self.cleaned_data["hours"]))

@@ -180,7 +180,9 @@ def change_own(user: User, values: dict[str, Any], *, now: datetime) -> bool:
     return bool(new)
 
 
-def be_away(user: User, first: date | None, last: date | None, deputy: User | None, *, now: datetime) -> bool:
+def be_away(
+    user: User, first: date | None, last: date | None, deputy: User | None, *, by: User | None, now: datetime
+) -> bool:
     """When the user is out of office, and who stands in for them; without a last day they are here. False when that
     was known. Raises Refused for days in the wrong order, and for a deputy who is themselves.
     """
@@ -189,7 +191,7 @@ def be_away(user: User, first: date | None, last: date | None, deputy: User | No
     elif first and first > last:
         raise Refused(_("The last day lies before the first one."))
     if deputy == user:
-        raise Refused(_("Choose somebody else to stand in for you."))
+        raise Refused(_("Nobody stands in for themselves. Choose somebody else."))
     with transaction.atomic():
         held = _held(user)
         if (held.out_from, held.out_until, held.deputy_id) == (first, last, deputy.pk if deputy else None):
@@ -197,7 +199,7 @@ def be_away(user: User, first: date | None, last: date | None, deputy: User | No
         User.objects.filter(pk=held.pk).update(out_from=first, out_until=last, deputy=deputy)
         days = {"from": first.isoformat() if first else "", "until": last.isoformat() if last else ""}
         after = days | {"deputy": deputy.email if deputy else ""}
-        audit.record("user.away", held.email, by=user, now=now, after=after)
+        audit.record("user.away", held.email, by=by, now=now, after=after)
     return True
 
 

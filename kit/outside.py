@@ -1,8 +1,9 @@
-"""Files fetched from addresses that users give: from the open web alone, never from this machine or its neighbours.
+"""Addresses that users give, asked for files or told something: of the open web alone, never this machine or its
+neighbours.
 
 A name is resolved once, every address behind it is checked, and it is that address which is connected to, so that no
-second answer of a name server can lead elsewhere. Redirects are not followed. What comes is written to a file and
-counted; of an answer that is no success nothing is shown but its number.
+second answer of a name server can lead elsewhere. Redirects are not followed. A file is written down and counted; of
+any other answer nothing is kept but its number, and of one to a POST nothing else is read.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -24,10 +28,26 @@ PORTS = {"http": 80, "https": 443}
 TO_CONNECT, TO_ANSWER, ALL_OF_IT = 10, 60, 900  # seconds
 BLOCK = 1 << 16
 LONGEST = 1000  # letters of an address
+MOST_HEAD = 16 << 10  # bytes of an answer's status and headers, where nothing else is read
 
 
 class Refused(ValueError):
-    """The address cannot be fetched from; the message says why, in the user's words, and never what came back."""
+    """The address cannot be asked; the message says why, in the user's words, and never what came back.
+
+    `why` is the same in a word: the "name" is not known, it leads "inside", it took too much "time", "tls", "broken".
+    """
+
+    def __init__(self, words: str, why: str = "") -> None:
+        super().__init__(words)
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back from a POST: its number, and when it may be tried again, in the words of its header."""
+
+    status: int
+    retry_after: str
 
 
 def checked(url: str) -> SplitResult:
@@ -54,8 +74,7 @@ def fetch(url: str, into: Path, *, headers: Mapping[str, str], most: int) -> int
     until = time.monotonic() + ALL_OF_IT
     connection = _connection(parts)
     try:
-        path = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-        connection.request("GET", path, headers={"User-Agent": "Perennial", "Accept": "*/*", **headers})
+        connection.request("GET", _path(parts), headers={"User-Agent": "Perennial", "Accept": "*/*", **headers})
         answer = connection.getresponse()
         if answer.status in (301, 302, 303, 307, 308):
             raise Refused(_("The address leads on to another one. Give that one instead; redirects are not followed."))
@@ -66,6 +85,38 @@ def fetch(url: str, into: Path, *, headers: Mapping[str, str], most: int) -> int
         raise Refused(_("The server did not answer as it should: %(why)s.") % {"why": _in_words(error)}) from error
     finally:
         connection.close()
+
+
+def post(url: str, body: bytes, *, headers: Mapping[str, str], within: float) -> Answer:
+    """Send something to an address. Raises Refused, also when there is no answer `within` seconds of connecting.
+
+    Any status is an answer. Its body is never read, however large it is or however long it goes on.
+    """
+    parts = checked(url)
+    connection = _connection(parts)
+    connection.response_class = _HeadAlone
+    until = time.monotonic() + within
+    cut = threading.Timer(within, connection.cut)  # a time-out of a socket alone is for each few bytes anew
+    cut.daemon = True
+    cut.start()
+    try:
+        connection.request("POST", _path(parts), body=body, headers={"User-Agent": "Perennial", **headers})
+        answer = connection.getresponse()
+        if time.monotonic() >= until:  # it was cut short among its headers, whose end that looks like
+            raise TimeoutError
+        return Answer(answer.status, (answer.getheader("Retry-After") or "")[:100])
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        late = isinstance(error, TimeoutError) or time.monotonic() >= until
+        why = "time" if late else "tls" if isinstance(error, ssl.SSLError) else "broken"
+        words = _("it took too long") if late else _in_words(error)
+        raise Refused(_("The server did not answer as it should: %(why)s.") % {"why": words}, why) from error
+    finally:
+        cut.cancel()
+        connection.close()
+
+
+def _path(parts: SplitResult) -> str:
+    return f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
 
 
 def _write(answer: http.client.HTTPResponse, into: Path, most: int, until: float) -> int:
@@ -84,7 +135,7 @@ def _write(answer: http.client.HTTPResponse, into: Path, most: int, until: float
     return size
 
 
-def _connection(parts: SplitResult) -> http.client.HTTPConnection:
+def _connection(parts: SplitResult) -> _Plain:
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     address = _resolved(host, port)
     if parts.scheme == "http":
@@ -97,11 +148,12 @@ def _resolved(host: str, port: int) -> tuple[Any, ...]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Refused(_("Nobody knows the name “%(host)s”.") % {"host": host[:100]}) from error
+        raise Refused(_("Nobody knows the name “%(host)s”.") % {"host": host[:100]}, "name") from error
     for _family, _type, _protocol, _name, address in found:
         if not is_open(str(address[0])) and (host, port) not in settings.REACHABLE_IN_TESTS:
             raise Refused(
-                _("“%(host)s” leads into a network of its own, where nothing is fetched.") % {"host": host[:100]}
+                _("“%(host)s” leads into a network of its own, where nothing is asked.") % {"host": host[:100]},
+                "inside",
             )
     return found[0]
 
@@ -135,6 +187,13 @@ class _Plain(http.client.HTTPConnection):
         self.sock.connect(where)
         self.sock.settimeout(TO_ANSWER)
 
+    def cut(self) -> None:
+        """End it from another thread, whatever it waits for."""
+        if self.sock is not None:
+            with suppress(OSError):
+                # Of the socket below TLS, whose own way waits for the other side.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
 
 class _Secure(_Plain):
     """The same over TLS, by the certificate of the name that was asked for."""
@@ -144,4 +203,30 @@ class _Secure(_Plain):
     def connect(self) -> None:
         super().connect()
         context = ssl.create_default_context()
-        self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+        self.sock = context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+        self.sock.do_handshake()
+
+
+class _HeadAlone(http.client.HTTPResponse):
+    """An answer of which status and headers are read, as long as they are short."""
+
+    def __init__(self, sock: socket.socket, *given: Any, **more: Any) -> None:
+        super().__init__(sock, *given, **more)
+        self.fp: Any = _Counted(self.fp, MOST_HEAD)
+
+
+class _Counted:
+    """A file of lines that ends with an error after so many bytes."""
+
+    def __init__(self, file: Any, most: int) -> None:
+        self._file, self._left = file, most
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self._file.readline(limit)
+        self._left -= len(line)
+        if self._left < 0:
+            raise http.client.HTTPException("more headers than anybody needs")
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)

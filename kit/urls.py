@@ -45,6 +45,7 @@ urlpatterns = [
     path("notices/read/", notices.notices_read, name="notices_read"),
     path("notices/wishes/", notices.notices_wish, name="notices_wish"),
     path("notices/<int:pk>/", notices.notice_open, name="notice_open"),
+    path("operations/users/<int:pk>/away/", users.user_away, name="user_away"),
     path("profile/away/", profile.away, name="profile_away"),
     path("profile/", profile.profile, name="profile"),
     path("profile/password/", profile.password, name="profile_password"),

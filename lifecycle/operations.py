@@ -13,7 +13,7 @@ from kit.deadletters import DeadLetter
 from kit.models import User
 from kit.sql import Sql, rows, sql
 from lifecycle.engine import live, stalled
-from lifecycle.handoffs import turning
+from lifecycle.handoffs import routing, turning
 from lifecycle.models import Version
 from lifecycle.partners import applications, checklist
 
@@ -86,6 +86,14 @@ def register_all() -> None:
         task="lifecycle.tasks.hand_over",
         every=timedelta(seconds=5),
         run=turning.turn,
+    )
+    periodic.register(
+        "hand_over_again",
+        _("Handing over again"),
+        _("Hand-offs that wait in a queue find whoever came back, was given the right, or has room again."),
+        task="lifecycle.tasks.hand_over_again",
+        every=timedelta(minutes=1),
+        run=routing.route_again,
     )
     periodic.register(
         "measure_stays",

@@ -19,6 +19,12 @@ def hand_over() -> None:
 
 
 @shared_task
+def hand_over_again() -> None:
+    """Every minute: what waits in a queue finds whoever has become free."""
+    periodic.turn("hand_over_again", timezone.now())
+
+
+@shared_task
 def measure_stays() -> None:
     """Once a day: how long stays usually last, by which it is told who is stuck."""
     periodic.turn("measure_stays", timezone.now())

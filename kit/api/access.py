@@ -32,6 +32,7 @@ SCOPES: dict[str, str | Promise] = {
     "campaigns": gettext_lazy("campaigns, who goes through them, messages"),
     "reports": gettext_lazy("funnels and the people behind a figure"),
     "imports": gettext_lazy("files brought in, and jobs"),
+    "webhooks": gettext_lazy("webhooks and what they were told"),
 }
 
 

@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
+from kit import secrets
 from kit.api import files
 from kit.api.problems import Problem
 from kit.models import IdempotencyKey
@@ -32,6 +33,12 @@ LEASE = timedelta(seconds=150)  # no request lives longer than that (gunicorn's 
 KEPT = timedelta(days=2)
 
 Handler = Callable[..., Response]
+
+
+def sealed(response: Response) -> Response:
+    """The same answer; because there is a secret in it, it is kept encrypted."""
+    response.is_sealed = True  # type: ignore[attr-defined]
+    return response
 
 
 def once(handler: Handler, request: Request, now: datetime) -> Handler:
@@ -106,7 +113,8 @@ def _claim(caller: str, key: str, asked: str, now: datetime) -> IdempotencyKey |
         said = _("This key was used for another request. Use a new one for each.")
         raise Problem(422, "idempotency_key_reused", said, field=HEADER)
     if held.status is not None and held.answer is not None:
-        body, headers = json.loads(held.answer["body"]), held.answer["headers"]
+        text, headers = held.answer["body"], held.answer["headers"]
+        body = json.loads(secrets.opened(text) if held.answer.get("is_sealed") else text)
         return Response(body, status=held.status, headers={**headers, REPLAYED: "true"})
     dead = IdempotencyKey.objects.filter(pk=held.pk, status=None, created_at__lt=now - LEASE)
     if not dead.update(created_at=now):
@@ -118,7 +126,8 @@ def _claim(caller: str, key: str, asked: str, now: datetime) -> IdempotencyKey |
 def _keep(claim: IdempotencyKey, response: Response) -> None:
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
     # As text: jsonb would put its members in another order.
-    answer = {"body": json.dumps(response.data, cls=JSONEncoder), "headers": headers}
+    text, is_sealed = json.dumps(response.data, cls=JSONEncoder), bool(getattr(response, "is_sealed", False))
+    answer = {"body": secrets.seal(text) if is_sealed else text, "headers": headers, "is_sealed": is_sealed}
     mine = IdempotencyKey.objects.filter(pk=claim.pk, created_at=claim.created_at, status=None)
     if not mine.update(status=response.status_code, answer=answer):
         raise _in_flight()  # somebody took the claim over while we were slow: theirs counts

@@ -38,7 +38,7 @@ def away(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         told = form.cleaned_data
         try:
-            if access.be_away(user, told["first"], told["last"], told["deputy"], now=timezone.now()):
+            if access.be_away(user, told["first"], told["last"], told["deputy"], by=user, now=timezone.now()):
                 messages.success(request, _("Your absence is kept."))
             return redirect("profile")
         except access.Refused as refused:

@@ -112,7 +112,7 @@ def roles(request: HttpRequest) -> HttpResponse:
 def user(request: HttpRequest, pk: int) -> HttpResponse:
     """One user: role, team, export, and the state of the access."""
     found = _user(pk)
-    form = forms.GivenUser(request.POST or None, initial={name: getattr(found, name) for name in access.GIVEN})
+    form = _given(found, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             if access.change(found, form.cleaned_data, by=audit.asker(request), now=timezone.now()):
@@ -185,6 +185,24 @@ def user_sign_out(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(found)
 
 
+@require_POST
+@rights.needs("administer")
+def user_away(request: HttpRequest, pk: int) -> HttpResponse:
+    """When somebody is out of office who cannot say so themselves, and who stands in."""
+    found = _user(pk)
+    away = forms.Away(request.POST, of=found)
+    if away.is_valid():
+        told = away.cleaned_data
+        by = audit.asker(request)
+        try:
+            if access.be_away(found, told["first"], told["last"], told["deputy"], by=by, now=timezone.now()):
+                messages.success(request, _now("The absence is kept."))
+            return redirect(found)
+        except access.Refused as refused:
+            away.add_error("last", str(refused))
+    return _user_page(request, found, _given(found), away)
+
+
 # ---- one team ----
 
 
@@ -240,17 +258,25 @@ def _user(pk: int) -> User:
     return get_object_or_404(User.objects.select_related("team"), pk=pk)
 
 
-def _user_page(request: HttpRequest, found: User, form: forms.GivenUser) -> HttpResponse:
+def _given(found: User, data: Any = None) -> forms.GivenUser:
+    return forms.GivenUser(data, initial={name: getattr(found, name) for name in access.GIVEN})
+
+
+def _user_page(
+    request: HttpRequest, found: User, form: forms.GivenUser, away: forms.Away | None = None
+) -> HttpResponse:
+    away = away or forms.Away(of=found)
     context = {
         "whom": found,
         "form": form,
+        "away": away,
         "state": users.state(found),
         "by_role": found.role in rights.RIGHTS["export"],
         "is_self": found == request.user,
         "latest": AuditEntry.objects.filter(user=found).order_by("-at", "-pk")[:LATEST],
         "crumbs": [*WITHIN, (str(found), "")],
     }
-    return render(request, "kit/user.html", context, status=400 if form.is_bound else 200)
+    return render(request, "kit/user.html", context, status=400 if form.is_bound or away.is_bound else 200)
 
 
 def _link_page(request: HttpRequest, whom: User) -> HttpResponse:

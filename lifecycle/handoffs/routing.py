@@ -27,9 +27,11 @@ from lifecycle.models import Handoff, Lifecycle, RoutingRule
 
 LOCK = 0x48414E44  # one router at a time
 Via = Handoff.Via
-HAD_LAST = Sql(  # who passed this hand-off on, or let it pass: not the one who gets it next
-    """(SELECT before.user_id FROM lifecycle_handoff before
-        WHERE before.membership_id = held.membership_id AND before.seq = held.seq AND before.state = 'passed_on'
+# Who passed a hand-off on, or let it pass. From whoever was away it was only taken: they may have it once back.
+PASSED_ON = "before.state = 'passed_on' AND (before.route <> 'time' OR before.missed_at IS NOT NULL)"
+HAD_LAST = Sql(  # not the one who gets it next
+    f"""(SELECT before.user_id FROM lifecycle_handoff before
+        WHERE before.membership_id = held.membership_id AND before.seq = held.seq AND {PASSED_ON}
         ORDER BY before.id DESC LIMIT 1)"""
 )
 USUAL = (Via.DEAL_OWNER, Via.ACCOUNT_OWNER, Via.PERSON_OWNER)  # while nobody has said otherwise
@@ -152,55 +154,97 @@ def route(now: datetime) -> int:
         lifecycles = Lifecycle.objects.filter(pk__in=[pk for (pk,) in found])
         done = sum(_route(lifecycle, now) for lifecycle in lifecycles.order_by("pk"))
         if done:
-            found_now = sql(
-                "SELECT id, user_id AS to_id, via FROM lifecycle_handoff WHERE routed_at = {} AND via <> 'hand'", now
-            )
-            for kind, whose in (("returned", "= 'returned'"), ("handed", "<> 'returned'")):
-                told = sql("SELECT id, to_id FROM ({}) found WHERE via {}", found_now, Sql(whose))
-                run(offering.note(told, kind, now, telling=True))
+            _tell(now)
     return done
 
 
+def route_again(now: datetime) -> int:
+    """Look once more for somebody for what waits in a team's queue or in nobody's: somebody may have come back, been
+    given the right, or have room again. How many found somebody; the others stay where they are, and nobody is told.
+    """
+    with transaction.atomic():
+        run(sql("SELECT pg_advisory_xact_lock({})", LOCK))
+        found = rows(
+            Sql(
+                """SELECT DISTINCT version.lifecycle_id FROM lifecycle_handoff held
+                   JOIN lifecycle_stage stage ON stage.id = held.stage_id
+                   JOIN lifecycle_version version ON version.id = stage.version_id
+                   WHERE held.state = 'offered' AND held.routed_at IS NOT NULL AND held.user_id IS NULL"""
+            )
+        )
+        lifecycles = Lifecycle.objects.filter(pk__in=[pk for (pk,) in found])
+        done = sum(_by_rules(each, _in_a_queue(each), now, queues=False) for each in lifecycles.order_by("pk"))
+        if done:
+            _tell(now)
+    return done
+
+
+def _tell(now: datetime) -> None:
+    """Note what was routed at this instant, for whoever has it now."""
+    found_now = sql(
+        "SELECT id, user_id AS to_id, via FROM lifecycle_handoff WHERE routed_at = {} AND via <> 'hand'", now
+    )
+    for kind, whose in (("returned", "= 'returned'"), ("handed", "<> 'returned'")):
+        told = sql("SELECT id, to_id FROM ({}) found WHERE via {}", found_now, Sql(whose))
+        run(offering.note(told, kind, now, telling=True))
+
+
 def _route(lifecycle: Lifecycle, now: datetime) -> int:
+    waits = _waits(lifecycle)
+    done = _by_rules(lifecycle, waits, now, queues=True)
+    return done + run(sql("UPDATE lifecycle_handoff held SET routed_at = {}, via = 'nobody' WHERE {}", now, waits))
+
+
+def _by_rules(lifecycle: Lifecycle, waits: Sql, now: datetime, *, queues: bool) -> int:
+    """What waits goes to whoever the rules find; with `queues` also into those of teams. How many."""
     today = timezone.localdate(now, installation.zone())
-    done = _to_owner(lifecycle, _who_had_them(), Via.RETURNED, "", Sql("true"), today, now)
+    done = _to_owner(waits, _who_had_them(), Via.RETURNED, "", Sql("true"), today, now)
     for rule in rules_of(lifecycle):
         try:
             with transaction.atomic():
-                done += _by(rule, today, now)
+                done += _by(rule, waits, today, now, queues=queues)
         except ConditionError as fault:
             logger.warning("a rule of routing of %s is skipped: %s", lifecycle, fault)  # its page says so too
-    return done + run(
-        sql("UPDATE lifecycle_handoff held SET routed_at = {}, via = 'nobody' WHERE {}", now, _waits(lifecycle))
-    )
+    return done
 
 
-def _by(rule: RoutingRule, today: date, now: datetime) -> int:
-    meant, words = _meant(rule, now), sentence(rule)
+def _by(rule: RoutingRule, waits: Sql, today: date, now: datetime, *, queues: bool) -> int:
+    meant, words = _meant(rule, waits, now), sentence(rule)
     if rule.kind == Via.TEAM:
-        had = rows(sql("SELECT DISTINCT {} FROM lifecycle_handoff held WHERE {}", HAD_LAST, _waits(rule.lifecycle)))
-        return sum(_in_turns(rule, meant, words, last, today, now) for (last,) in had)
-    return _to_owner(rule.lifecycle, _owner(rule), rule.kind, words, meant, today, now)
+        had = rows(sql("SELECT DISTINCT {} FROM lifecycle_handoff held WHERE {}", HAD_LAST, waits))
+        return sum(_in_turns(rule, waits, meant, words, last, today, now, queues=queues) for (last,) in had)
+    return _to_owner(waits, _owner(rule), rule.kind, words, meant, today, now)
 
 
 def _waits(lifecycle: Lifecycle) -> Sql:
-    """Whether a hand-off (alias `held`) of this lifecycle waits for a receiver."""
+    """Whether a hand-off (alias `held`) of this lifecycle waits to be routed."""
+    return sql("held.state = 'offered' AND held.routed_at IS NULL AND {}", _within(lifecycle))
+
+
+def _in_a_queue(lifecycle: Lifecycle) -> Sql:
+    """Whether a hand-off (alias `held`) of this lifecycle was routed, and to nobody by name."""
     return sql(
-        """held.state = 'offered' AND held.routed_at IS NULL AND held.stage_id IN (
+        "held.state = 'offered' AND held.routed_at IS NOT NULL AND held.user_id IS NULL AND {}", _within(lifecycle)
+    )
+
+
+def _within(lifecycle: Lifecycle) -> Sql:
+    return sql(
+        """held.stage_id IN (
                SELECT stage.id FROM lifecycle_stage stage
                JOIN lifecycle_version version ON version.id = stage.version_id WHERE version.lifecycle_id = {})""",
         lifecycle.pk,
     )
 
 
-def _meant(rule: RoutingRule, now: datetime) -> Sql:
+def _meant(rule: RoutingRule, waits: Sql, now: datetime) -> Sql:
     """Whether a subject (alias `membership`) is one that the rule is meant for."""
     if not rule.condition:
         return Sql("true")
     waiting = sql(
         """SELECT membership.subject_id FROM lifecycle_handoff held
            JOIN lifecycle_membership membership ON membership.id = held.membership_id WHERE {}""",
-        _waits(rule.lifecycle),
+        waits,
     )
     of = rule.lifecycle.of
     answers = compile.table({"meant": tree.parse(rule.condition, of=of)}, of=of, at=now + live.INSTANT, among=waiting)
@@ -227,9 +271,9 @@ def is_able(user: User, now: datetime) -> bool:
 def _had() -> Sql:
     """Whether a user (`able.id`) had this hand-off (alias `held`) before and passed it on, or let it pass."""
     return Sql(
-        """EXISTS (SELECT FROM lifecycle_handoff before
-                   WHERE before.membership_id = held.membership_id AND before.seq = held.seq
-                     AND before.user_id = able.id AND before.state = 'passed_on')"""
+        f"""EXISTS (SELECT FROM lifecycle_handoff before
+                    WHERE before.membership_id = held.membership_id AND before.seq = held.seq
+                      AND before.user_id = able.id AND {PASSED_ON})"""
     )
 
 
@@ -269,7 +313,7 @@ def _who_had_them() -> Sql:
     )
 
 
-def _to_owner(lifecycle: Lifecycle, owner: Sql, via: str, words: str, meant: Sql, today: date, now: datetime) -> int:
+def _to_owner(waits: Sql, owner: Sql, via: str, words: str, meant: Sql, today: date, now: datetime) -> int:
     """Give what waits to its owner, or to the deputy of one who is away; the rest goes on waiting."""
     return run(
         sql(
@@ -288,26 +332,28 @@ def _to_owner(lifecycle: Lifecycle, owner: Sql, via: str, words: str, meant: Sql
                                             WHEN owner.is_active THEN owner.deputy_id END
                 WHERE {} AND {} AND NOT {}
             ) found
-            WHERE found.id = held.id AND held.state = 'offered' AND held.routed_at IS NULL
+            WHERE found.id = held.id AND held.state = 'offered' AND held.user_id IS NULL
             """,
             able(today),
             now,
             via,
             words[:500],
             owner,
-            _waits(lifecycle),
+            waits,
             meant,
             _had(),
         )
     )
 
 
-def _in_turns(rule: RoutingRule, meant: Sql, words: str, but: int | None, today: date, now: datetime) -> int:
-    """Deal what waits, or was last with `but`, out among those of the team who are there and have room: whoever got
+def _in_turns(
+    rule: RoutingRule, waits: Sql, meant: Sql, words: str, but: int | None, today: date, now: datetime, *, queues: bool
+) -> int:
+    """Deal what waits, and was last with `but`, out among those of the team who are there and have room: whoever got
     theirs longest ago first.
 
     Each member has as many places as there is room; the first places of all come before the second ones. What finds
-    no place goes into the team's queue, where each of them can take it.
+    no place goes into the team's queue (with `queues`), where each of them can take it.
     """
     return run(
         sql(
@@ -335,18 +381,19 @@ def _in_turns(rule: RoutingRule, meant: Sql, words: str, but: int | None, today:
                     ORDER BY place, member.routed_at NULLS FIRST, member.last_id, member.id) AS n
                 FROM member CROSS JOIN LATERAL generate_series(1, member.room) place
             ),
-            dealt AS (SELECT waiting.*, place.user_id FROM waiting LEFT JOIN place USING (n))
+            dealt AS (SELECT waiting.*, place.user_id FROM waiting {} JOIN place USING (n))
             UPDATE lifecycle_handoff held
             SET user_id = dealt.user_id, team_id = {}, routed_at = {}, via = 'team', rule_words = {}
-            FROM dealt WHERE dealt.id = held.id AND held.state = 'offered'
+            FROM dealt WHERE dealt.id = held.id AND held.state = 'offered' AND held.user_id IS NULL
             """,
             able(today),
             rule.team_id,
             but,
-            _waits(rule.lifecycle),
+            waits,
             meant,
             HAD_LAST,
             but,
+            Sql("LEFT" if queues else ""),
             rule.team_id,
             now,
             words[:500],

@@ -132,7 +132,10 @@ def children(demo: Demo) -> dict[str, psutil.Process]:
     for child in psutil.Process(demo.process.pid).children():
         with suppress(psutil.Error):
             line = " ".join(child.cmdline())
-            marks = {name: f"-n {name}@" for name in ("worker", "jobs", "mail")} | {"web": "gunicorn", "beat": " beat "}
+            marks = {name: f"-n {name}@" for name in ("worker", "jobs", "mail", "hooks")} | {
+                "web": "gunicorn",
+                "beat": " beat ",
+            }
             for name, mark in marks.items():
                 if mark in line:
                     found[name] = child
@@ -187,7 +190,7 @@ def test_it_starts_answers_and_leaves_nothing_behind(start: Callable[..., Demo])
     assert status(port) == 200
     assert "demo@perennial.example with the password" in demo.said
     with embedded.running(demo.folder) as server:
-        until(lambda: alive_workers(server) == {"worker", "jobs", "mail", "beat"})
+        until(lambda: alive_workers(server) == {"worker", "jobs", "mail", "hooks", "beat"})
         begun = time.monotonic()
         job = put_job(server, "painting")
         until(lambda: "does not know work of the kind “painting”" in error_of(server, job))
@@ -296,7 +299,7 @@ def test_a_redis_given_from_outside_carries_the_messages(start: Callable[..., De
     demo = start(REDIS_URL=os.environ["REDIS_URL"])
     demo.port()
     with embedded.running(demo.folder) as server:
-        until(lambda: alive_workers(server) == {"worker", "jobs", "mail", "beat"})
+        until(lambda: alive_workers(server) == {"worker", "jobs", "mail", "hooks", "beat"})
     assert not (demo.folder / "queue").exists()
     assert demo.stop() == 0
 

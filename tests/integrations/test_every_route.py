@@ -173,6 +173,13 @@ TAKES = {
     "GET messages/": "campaigns:read", "GET messages/{pk}/": "campaigns:read",
     "POST messages/{pk}/resend/": "campaigns:write operate",
     "GET changes/": "any",
+    "GET webhooks/": "webhooks:read", "POST webhooks/": "webhooks:write administer",
+    "GET webhooks/{pk}/": "webhooks:read", "PATCH webhooks/{pk}/": "webhooks:write administer",
+    "DELETE webhooks/{pk}/": "webhooks:write administer", "POST webhooks/{pk}/pause/": "webhooks:write administer",
+    "POST webhooks/{pk}/resume/": "webhooks:write administer", "POST webhooks/{pk}/rotate/": "webhooks:write administer",
+    "POST webhooks/{pk}/test/": "webhooks:write administer", "POST webhooks/{pk}/replay/": "webhooks:write administer",
+    "GET webhook-deliveries/": "webhooks:read", "GET webhook-deliveries/{pk}/": "webhooks:read",
+    "POST webhook-deliveries/{pk}/replay/": "webhooks:write administer",
 }  # fmt: skip
 
 # What the things of the world are in no state for: a fixed list has no condition, a live version is no draft …

@@ -56,6 +56,8 @@ def made() -> tuple[User, Parts, Parts]:
         "import-mappings": {"pk": there.numbers["import_mapping"]},
         "import-schedules": {"pk": there.numbers["import_schedule"]},
         "jobs": {"pk": there.numbers["job"]},
+        "webhooks": {"pk": there.numbers["webhook"]},
+        "webhook-deliveries": {"pk": there.numbers["webhook_delivery"]},
     }
     return there.sal, common | _of(there.own), common | _of(there.foreign)
 

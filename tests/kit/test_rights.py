@@ -19,7 +19,7 @@ TAKES = {
     "system": SIGNED_IN, "periodic_ask": "operate", "worker_dismiss": "operate",
     "dead_letters": SIGNED_IN, "dead_letter_retry": "operate", "dead_letter_settle": "operate",
     "job_cancel": "operate", "job_retry": "operate", "settings": "administer",
-    "users": "administer", "user": "administer", "user_invite": "administer", "user_link": "administer",
+    "users": "administer", "user": "administer", "user_invite": "administer", "user_link": "administer", "user_away": "administer",
     "user_close": "administer", "user_reopen": "administer", "user_sign_out": "administer", "roles": "administer",
     "teams": "administer", "team_new": "administer", "team": "administer", "team_remove": "administer",
     "api_reference": SIGNED_IN, "api_reference_group": SIGNED_IN,
@@ -128,6 +128,11 @@ TAKES = {
     "topic_edit": "edit", "topic_retire": "edit", "suppressions": SIGNED_IN, "suppression_find": SIGNED_IN,
     "suppression_add": "edit", "suppression_lift": "edit",
     "api_keys": SIGNED_IN, "api_key_new": "keys", "api_key_revoke": SIGNED_IN,
+    **dict.fromkeys(
+        ("webhooks", "webhook_new", "webhook", "webhook_edit", "webhook_pause", "webhook_rotate", "webhook_test",
+         "webhook_replay", "webhook_remove", "webhook_deliveries", "webhook_delivery", "webhook_delivery_replay"),
+        "administer",
+    ),
     "message_click": ANYBODY, "message_picture": ANYBODY, "unsubscribe": ANYBODY, "preferences": ANYBODY,
 }  # fmt: skip
 GIVEN = {

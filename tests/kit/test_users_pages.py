@@ -280,3 +280,18 @@ def test_a_form_from_another_site_changes_nobody(boss):
     assert Client(enforce_csrf_checks=True).post("/forgotten-password/", {"email": ada.email}).status_code == 403
     ada.refresh_from_db()
     assert ada.role == "marketer" and ada.is_active and not Notice.objects.exists()
+
+
+def test_an_administrator_says_that_somebody_is_away_and_who_stands_in(client, boss):
+    ada, bob = user(name="Ada"), user("bob@example.com", name="Bob")
+    away = f"{ada.get_absolute_url()}away/"
+    asked = {"first": "2026-03-02", "last": "2026-03-09", "deputy": bob.pk}
+    assert client.post(away, asked).url == ada.get_absolute_url()
+    ada.refresh_from_db()
+    assert (str(ada.out_from), str(ada.out_until), ada.deputy) == ("2026-03-02", "2026-03-09", bob)
+    assert (last("user.away").target, last("user.away").user) == ("ada@example.com", boss)
+    wrong = client.post(away, asked | {"last": "2026-03-01"})
+    assert wrong.status_code == 400 and "lies before the first" in words(wrong)
+    client.post(away, {"first": "", "last": "", "deputy": ""})
+    ada.refresh_from_db()
+    assert (ada.out_until, ada.deputy) == (None, None)

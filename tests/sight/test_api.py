@@ -46,6 +46,7 @@ OF_EVERYBODY = {
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages",
     "lifecycles/<slug:lifecycle>/backtests", "scoring-models",
     "scoring-models/<slug:model>/versions", "campaigns", "campaigns/<slug:campaign>/versions",
+    "webhooks", "webhook-deliveries",
 }  # fmt: skip
 WITHIN = {"lifecycle": "small", "form": "newsletter", "model": "lead", "campaign": "nurture", "slug": "nurture", "segment": "chosen",
           "imported": "IMPORT"}  # fmt: skip

@@ -69,12 +69,15 @@ NUMBERED = {
     **dict.fromkeys(("backtest", "backtest_people", "backtest_segment", "backtest_take", "backtest_remove"), "backtest"),
     **dict.fromkeys(("pipeline", "pipeline_remove", "pipeline_add_stage", "pipeline_earlier"), "pipeline"),
     "channel_domain": "domain", "api_key_revoke": "key",
-    **dict.fromkeys(("user", "user_close", "user_link", "user_reopen", "user_sign_out"), "user"),
+    **dict.fromkeys(("user", "user_away", "user_close", "user_link", "user_reopen", "user_sign_out"), "user"),
     "kind_edit": "kind", "kind_remove": "kind", "channel_edit": "channel", "channel_remove": "channel",
     "exchange_rate": "rate", "exchange_rate_remove": "rate", "cost_edit": "cost", "cost_remove": "cost", "retraction": "retraction", "retraction_undo": "retraction",
     "custom_field_edit": "field", "custom_field_remove": "field", "team": "team", "team_remove": "team", "audit_entry": "audit",
     **dict.fromkeys(("routing_rule", "routing_rule_move", "routing_rule_remove"), "routing_rule"),
     "notice_open": "notice",
+    **dict.fromkeys(("webhook", "webhook_edit", "webhook_pause", "webhook_rotate", "webhook_test", "webhook_replay",
+                     "webhook_remove", "webhook_deliveries"), "webhook"),
+    **dict.fromkeys(("webhook_delivery", "webhook_delivery_replay"), "webhook_delivery"),
 }  # fmt: skip
 
 

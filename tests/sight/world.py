@@ -37,6 +37,8 @@ from audience.models import (
 from audience.subjects import custom
 from audience.webforms import submitting
 from campaigns.models import Letter
+from integrations.models import WebhookDelivery
+from integrations.webhooks import keeping
 from kit import jobs, notes, work
 from kit.models import AuditEntry, Notice, Team, User
 from lifecycle.editions import documents as lifecycle_documents
@@ -294,8 +296,20 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
         | {"pipeline": pipeline.pk}
         | people
         | {"import": brought.pk, "job": brought.job_id or 0, "suppression": held.pk, "chart_note": chart.pk}
+        | _told_to_others(trio, by)
         | {"field": field.pk, "import_mapping": kept.pk, "import_schedule": regular.pk}
     )
+
+
+def _told_to_others(trio: list[Things], by: User) -> dict[str, int]:
+    """A webhook, and what it never took: an event about somebody."""
+    hook, _secret = keeping.add("Warehouse", "https://warehouse.example.com/hook", ["stage.changed"], by=by, now=NOW)
+    line = {"at": NOW.isoformat(), "status": 500, "failure": "status", "took_ms": 12}
+    dead = WebhookDelivery.objects.create(
+        webhook=hook, event="stage.changed", ref=trio[1].movement.pk, at=NOW, since=NOW, next_at=NOW, tried_at=NOW, tries=10,
+        state="dead", ended_at=NOW, status=500, failure="status", took_ms=12, log=[line],
+    )  # fmt: skip
+    return {"webhook": hook.pk, "webhook_delivery": dead.pk}
 
 
 def _tried(trio: list[Things], version: Any) -> Backtest:

@@ -157,14 +157,65 @@ def test_a_team_takes_turns_within_capacity_and_what_finds_no_room_waits_for_the
 def test_whoever_is_away_is_stood_for_and_passed_over_in_turns():
     made, (north, (ina, bob)) = version(), team("Ina", "Bob")
     today = NOW.date()
-    access.be_away(ina, today, today + timedelta(days=3), bob, now=NOW)
+    access.be_away(ina, today, today + timedelta(days=3), bob, by=None, now=NOW)
     owned = handed(made, owner=ina)
     assert (owned.user, owned.stands_for, owned.via) == (bob, ina, "person_owner")
     assert wording.why(owned) == "Stands in for Ina. Owns them."
     in_turns(made, north)
     assert {handed(made).user for _each in range(2)} == {bob}
-    access.be_away(ina, None, None, None, now=NOW)
+    access.be_away(ina, None, None, None, by=None, now=NOW)
     assert {handed(made).user for _each in range(2)} == {ina, bob}
+
+
+def test_what_waits_in_a_teams_queue_goes_to_whoever_has_room_again_and_no_further():
+    made, (north, (ina, bob)) = version(), team("Ina", "Bob")
+    in_turns(made, north)
+    User.objects.filter(team=north).update(capacity=0)
+    waiting = [handed(made) for _each in range(3)]
+    news = HandoffEvent.objects.count()
+    assert routing.route_again(NOW + HOUR) == 0 and HandoffEvent.objects.count() == news, "nobody is told anew"
+    User.objects.filter(pk=bob.pk).update(capacity=2)
+    assert routing.route_again(NOW + 2 * HOUR) == 2
+    assert [newest(each).user for each in waiting] == [bob, bob, None] and ina.capacity is None
+    assert list(HandoffEvent.objects.filter(to=bob).values_list("kind", "wants_telling")) == [("handed", True)] * 2
+    assert routing.route_again(NOW + 3 * HOUR) == 0
+
+
+@pytest.mark.parametrize("how", ["away", "viewer", "closed"])
+def test_what_waits_in_nobodys_queue_goes_to_its_owner_once_they_are_back(how):
+    made, ina = version(), seller("Ina")
+    ada = handed(made, owner=ina)
+    assert ada.user == ina
+    gone, back = {
+        "away": ({"out_until": (NOW + 9 * HOUR).date()}, {"out_until": None}),
+        "viewer": ({"role": User.Role.VIEWER}, {"role": User.Role.SALES}),
+        "closed": ({"is_active": False}, {"is_active": True}),
+    }[how]
+    User.objects.filter(pk=ina.pk).update(**gone)
+    turning.turn(NOW + HOUR)
+    assert (newest(ada).user, newest(ada).via) == (None, "nobody")
+    assert routing.route_again(NOW + 2 * HOUR) == 0
+    User.objects.filter(pk=ina.pk).update(**back)
+    assert routing.route_again(NOW + 3 * HOUR) == 1
+    assert (newest(ada).user, newest(ada).via, newest(ada).due_at) == (ina, "person_owner", ada.due_at)
+
+
+def test_whoever_let_a_hand_off_pass_does_not_get_it_out_of_the_queue():
+    made, (north, (ina,)) = version("pass_on"), team("Ina")
+    in_turns(made, north)
+    ada = handed(made)
+    assert ada.user == ina and ada.due_at
+    turning.turn(ada.due_at + HOUR)
+    assert newest(ada).user is None
+    assert routing.route_again(ada.due_at + 2 * HOUR) == 0
+
+
+def test_a_rule_that_is_made_later_takes_what_nobody_had():
+    made, (north, (ina,)) = version(), team("Ina")
+    ada = handed(made)
+    assert ada.via == "nobody"
+    in_turns(made, north)
+    assert routing.route_again(NOW + HOUR) == 1 and newest(ada).user == ina
 
 
 @pytest.mark.parametrize("how", ["away", "closed", "viewer"])
@@ -174,7 +225,7 @@ def test_what_waits_for_somebody_who_is_not_there_any_more_finds_another(how):
     ada = handed(made)
     assert ada.user == ina
     if how == "away":
-        access.be_away(ina, None, NOW.date(), None, now=NOW)
+        access.be_away(ina, None, NOW.date(), None, by=None, now=NOW)
     else:
         change = {"is_active": False} if how == "closed" else {"role": User.Role.VIEWER}
         User.objects.filter(pk=ina.pk).update(**change)

@@ -1,0 +1,1 @@
+"""Resources of integrations: the feed of changes, and webhooks."""
