@@ -421,7 +421,7 @@ class BulkMoved(pages.ListPage):
             "figures": [(value, label, found[value]) for value, label in OUTCOMES.choices if value in found],
             "may_undo": bool(found.get(OUTCOMES.MOVED)) and may,
             "moved": found.get(OUTCOMES.MOVED, 0),
-            "kept": kept,
+            "held_back": kept,
             "guard": moving.guard_in_words(self.bulk) if kept else "",
         }
 

@@ -230,6 +230,8 @@ def test_filters_leave_those_of_a_user_a_team_a_result_a_stage_and_a_time(browse
 
 def test_the_list_leaves_as_a_file_with_the_guard_and_the_result(browser, version, mo):
     User.objects.filter(pk=mo.pk).update(role=User.Role.ADMIN)
+    mo.refresh_from_db()
+    browser.force_login(mo)
     six(version, mo)
     text = b"".join(browser.get(PAGE, {"export": "csv"}).streaming_content).decode("utf-8-sig")
     assert "What did not hold" in text.splitlines()[0] and len(text.splitlines()) == 7
