@@ -127,7 +127,11 @@ def ask_to_accept(found: PlacementRound, of: Group, *, by: User | None, now: dat
         raise PlacingRefused(_("This group was accepted already, or proposes no stage."))
     asked = {"round": found.pk, "stage": of.stage.pk, "evidence": of.evidence, "by": by.pk if by else None}
     title = _("Starting points: %(evidence)s") % {"evidence": of.words}
-    return jobs.enqueue(ACCEPTING, asked, title=title, by=by, now=now)
+    with transaction.atomic():
+        job = jobs.enqueue(ACCEPTING, asked, title=title, by=by, now=now)
+        after = {"to": str(of.stage), "because": of.words, "members": of.count}
+        audit.record("lifecycle.place_later", str(found.version), by=by, now=now, after=after)
+    return job
 
 
 def accept_job(held: jobs.Held) -> dict[str, Any]:

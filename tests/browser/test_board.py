@@ -106,6 +106,39 @@ def test_a_card_is_dragged_to_another_stage_and_taken_back_from_the_toast(page: 
     assert stage_of("Ada") == "known"
 
 
+def test_a_drag_that_a_guard_refuses_names_it_and_is_made_all_the_same_with_a_reason(
+    page: Any, version: Version
+) -> None:
+    guard = {"field": "person.country", "op": "is", "value": "DE"}
+    version.transitions.filter(by_hand=True).update(guard=guard)
+    sign_in(page)
+    card(page, "Ada").drag_to(column(page, "resting"))
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Why").fill("Met at the fair")
+    dialog.get_by_role("button", name="Move", exact=True).click()
+    dialog.get_by_text("This must hold to move there by hand: country is “DE”.").wait_for()
+    assert dialog.get_by_label("Why").input_value() == "Met at the fair" and stage_of("Ada") == "known"
+    assert names(page, "resting") == ["Ada"], "the page still shows what was asked"
+    dialog.get_by_label("To stage").select_option(label="Lead")
+    assert not dialog.get_by_text("This must hold").is_visible(), "another way is another question"
+    dialog.get_by_label("To stage").select_option(label="Resting")
+    dialog.get_by_role("button", name="Move", exact=True).click()
+    dialog.get_by_role("button", name="Move all the same").click()
+    told(page, "Moved to “Resting”.")
+    moved = Movement.objects.latest("pk")
+    assert (stage_of("Ada"), moved.overrides, moved.reason) == ("resting", True, "Met at the fair")
+    card(page, "Ben").focus()
+    for _step in range(4):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.keyboard.type("No budget")
+    page.keyboard.press("Enter")
+    dialog.get_by_text("This must hold to move there by hand").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    assert "Ben" in names(page, "known") and stage_of("Ben") == "known"
+
+
 def test_a_cancelled_drag_leaves_the_card_where_it_was(page: Any, version: Version) -> None:
     sign_in(page)
     before = names(page, "known")

@@ -89,7 +89,10 @@ def told(version):
         "accepted": (hand.outcomes["accepted"], hand.outcomes["rejected"], hand.outcomes["expired"]),
         "reached": hand.reached,
         "deadlines": (hand.met, hand.missed),
-        "flows": {slug: (row.in_flow, row.out_flow, row.next_step, row.any_order, row.stays.median) for slug, row in rows.items()},
+        "flows": {
+            slug: (row.in_flow, row.out_flow, row.next_step, row.any_order, row.stays.median)
+            for slug, row in rows.items()
+        },
         "throughput": times.throughput,
         "speeds": {slug: speed.median for slug, speed in times.speeds.items()},
         "touched": times.untouched,

@@ -33,7 +33,7 @@ ABOUT: dict[str, str | None] = {
     "reports/people": None, "reports/customers": None, "reports/lift/<slug:slug>/people": None,
     "imports/<int:imported>/rejects": None, "look-alikes": None, "forms/<slug:form>/submissions": None,
     "partner-applications": "application", "partner-steps": "partner_step",
-    "memberships": "membership", "movements": "movement", "overrides": "movement", "hand-offs": "handoff", "messages": "message", "scores": None, "score-changes": None,
+    "memberships": "membership", "movements": "movement", "overrides": None, "hand-offs": "handoff", "messages": "message", "scores": None, "score-changes": None,
     "enrollments": None, "duplicates": "pair", "merges": "merge",
 }  # fmt: skip
 # What belongs to nobody in particular, and figures, which are the firm's.

@@ -766,7 +766,7 @@ class World:
         ]  # fmt: skip
         held, over = set(), None
         moves = [move for move in begun[-1].moves if _visible(move[0], move[0], at, known)] if begun else []
-        for (since, slug), (left, _to) in zip(moves, [*moves[1:], (None, None)], strict=True):
+        for (since, slug), (left, _to) in zip(moves, [*moves, (None, None)][1:], strict=True):
             if slug == "mql":
                 due = _due(since, LIMIT)
                 held |= {"met"} if left and left <= due else {"missed"} if due < (left or at) else set()
