@@ -38,8 +38,8 @@ class Overrides(pages.ListPage):
         pages.Column("reason", gettext_lazy("Why all the same"), value="reason"),
         pages.Column("actor", gettext_lazy("By"), sort="actor", value="actor"),
         pages.Column("result", gettext_lazy("What came of it"), value=lambda row: overrides.Result(row.result).label),
-        pages.Column("result_at", gettext_lazy("On"), value="result_at"),
-        pages.Column("stage", gettext_lazy("In it now"), value="membership.stage"),
+        pages.Column("result_at", gettext_lazy("On"), value="result_at", aside=True),
+        pages.Column("stage", gettext_lazy("In it now"), value="membership.stage", aside=True),
     )
     counted = ngettext_lazy("%(shown)s move", "%(shown)s moves", "count")
     purpose = gettext_lazy(

@@ -186,6 +186,7 @@ IN_ANOTHER_STATE = {
     "POST title-rules/apply/",
     "POST segments/{slug}/let-leave/", "POST segments/{slug}/refresh/", "POST imports/", "POST imports/{pk}/begin/",
     "POST imports/{pk}/rollback/", "POST imports/{pk}/rollback/preview/", "DELETE import-mappings/{pk}/",
+    "POST lifecycles/{lifecycle}/starting-points/{key}/accept/", "POST lifecycles/{lifecycle}/starting-points/{key}/undo/",
     "POST jobs/{pk}/retry/", "POST lifecycles/{lifecycle}/backtests/{pk}/take/", "POST lifecycles/{lifecycle}/versions/{number}/preview/",
     "PUT lifecycles/{lifecycle}/versions/{number}/document/",
     "POST lifecycles/{lifecycle}/versions/{number}/decide/", "POST lifecycles/{lifecycle}/versions/{number}/roll-back/",
