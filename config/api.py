@@ -42,8 +42,10 @@ from lifecycle.api.backtests import Backtests
 from lifecycle.api.handoffs import Handoffs
 from lifecycle.api.lifecycles import Lifecycles, Stages, Versions
 from lifecycle.api.memberships import Memberships, Movements
+from lifecycle.api.overrides import Overrides
 from lifecycle.api.partners import Applications, PartnerSteps
-from reporting.api.funnel import CostReport, FunnelReport, HandOffReport, LoopReport, TimeReport
+from lifecycle.api.placing import StartingPoints
+from reporting.api.funnel import CostReport, FunnelReport, HandOffReport, LeakReport, LoopReport, TimeReport
 from reporting.api.ledger import LedgerReport
 from reporting.api.money import ConcentrationReport, LiftReport, RetentionReport
 from reporting.api.partners import PartnersReport
@@ -91,8 +93,10 @@ RESOURCES: dict[str, type[Resource]] = {
     "lifecycles/<slug:lifecycle>/versions": Versions,
     "lifecycles/<slug:lifecycle>/stages": Stages,
     "lifecycles/<slug:lifecycle>/backtests": Backtests,
+    "lifecycles/<slug:lifecycle>/starting-points": StartingPoints,
     "memberships": Memberships,
     "movements": Movements,
+    "overrides": Overrides,
     "partner-applications": Applications,
     "partner-steps": PartnerSteps,
     "hand-offs": Handoffs,
@@ -106,6 +110,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "messages": Messages,
     "reports/funnel": FunnelReport,
     "reports/hand-offs": HandOffReport,
+    "reports/leaks": LeakReport,
     "reports/loops": LoopReport,
     "reports/costs": CostReport,
     "reports/pipeline": PipelineReport,

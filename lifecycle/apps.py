@@ -44,6 +44,7 @@ class LifecycleConfig(AppConfig):
         problems.register(backtests.BacktestRefused, problems.refusal(409, "backtest_refused"))
         jobs.register(backtests.KIND, backtests.work, tidy=backtests.tidy, counts="days")
         jobs.register(placing.KIND, placing.work, counts="steps")
+        jobs.register(placing.ACCEPTING, placing.accept_job)
         jobs.register("replay", versions.replay_job, counts="days")
         jobs.register("replay", versions.replay_job, tidy=versions.replay_ended, counts="days")
         jobs.register("migrate", versions.migrate_job, tidy=versions.migrate_ended)

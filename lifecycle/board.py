@@ -85,7 +85,8 @@ def stages_of(version: Version) -> list[Stage]:
 def members(version: Version) -> QuerySet[Membership]:
     """Everybody on the board: who is in a stage of the live version, or ended the pass in one of whatever version."""
     there = Membership.objects.filter(lifecycle=version.lifecycle_id, stage__isnull=False)
-    return there.exclude(version__state=Version.State.WITHDRAWN)
+    withdrawn = Version.objects.filter(lifecycle=version.lifecycle_id, state=Version.State.WITHDRAWN)
+    return there.exclude(version__in=withdrawn)  # few are looked up sooner than the version of each is
 
 
 def cards_of(found: QuerySet[Membership], stage: Stage) -> QuerySet[Membership]:
@@ -97,16 +98,18 @@ def cards_of(found: QuerySet[Membership], stage: Stage) -> QuerySet[Membership]:
 def figures(found: QuerySet[Membership], of: str, *, narrowed: bool) -> dict[str, Figures]:
     """The figures of each stage with a member in `found`, by its slug, in one statement; `narrowed`: they are few by
     a filter."""
-    text, params = found.order_by().values_list("pk", "subject_id", "stage__slug").query.sql_with_params()
+    text, params = found.order_by().values_list("pk", "subject_id", "stage_id").query.sql_with_params()
     told = dicts(
         sql(
             """
-            WITH found AS {} (SELECT * FROM ({}) found (id, subject_id, stage)
-            ), counted AS (
-                SELECT stage, count(*) AS count FROM found GROUP BY 1
+            WITH found AS {} (SELECT * FROM ({}) found (id, subject_id, stage_id)
+            ), counted AS (  -- by number first: looking the slug up for each member costs as much as counting them
+                SELECT g.slug AS stage, sum(each.count)::bigint AS count
+                FROM (SELECT stage_id, count(*) AS count FROM found GROUP BY 1) each
+                JOIN lifecycle_stage g ON g.id = each.stage_id GROUP BY 1
             ), held AS MATERIALIZED (
-                SELECT found.stage, found.id, deal.deal_id, deal.amount, deal.is_ours
-                FROM ({}) deal JOIN found USING (subject_id)
+                SELECT g.slug AS stage, found.id, deal.deal_id, deal.amount, deal.is_ours
+                FROM ({}) deal JOIN found USING (subject_id) JOIN lifecycle_stage g ON g.id = found.stage_id
             ), valued AS (
                 SELECT stage, sum(amount) FILTER (WHERE is_ours) AS amount,
                        count(*) FILTER (WHERE is_ours) AS deals, count(*) FILTER (WHERE NOT is_ours) AS others

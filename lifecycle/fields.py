@@ -1,4 +1,4 @@
-"""What conditions may ask about stages: where a subject is now, has ever been, for how long, and whether stuck."""
+"""What conditions may ask about stages: where a subject is now, has ever been, for how long, whether stuck or late."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audience.conditions.moment import Span
 from audience.conditions.operators import fold
 from audience.conditions.registry import Ask, Field, Relation, register_family
 from kit.sql import Sql, sql
-from lifecycle.engine import stalled
+from lifecycle.engine import limits, stalled
 from lifecycle.ledger import ledgers, whereabouts
 from lifecycle.models import Lifecycle, Stage
 
@@ -22,7 +22,7 @@ def register_all() -> None:
 
 
 def of_lifecycle(slug: str, name: str, of: str, stages: Iterable[tuple[str, str]]) -> list[Field]:
-    """The four fields of one lifecycle, with its stages as (slug, name); the lifecycle need not stand in rows yet."""
+    """The six fields of one lifecycle, with its stages as (slug, name); the lifecycle need not stand in rows yet."""
     choices = tuple(dict(stages).items())
     kinds = frozenset({of})
     group = _("Stages")
@@ -62,6 +62,27 @@ def of_lifecycle(slug: str, name: str, of: str, stages: Iterable[tuple[str, str]
             kinds,
             Relation(lambda ask: stalled.answers(slug, ask), lambda ask, span: stalled.touched(slug, ask, span)),
             windowed=True,
+            timed=True,
+            group=group,
+        ),
+        Field(
+            f"stage.{slug}.limit",
+            _("has, in this pass of %(lifecycle)s, a limit that is") % {"lifecycle": name},
+            "ever",
+            kinds,
+            Relation(lambda ask: limits.standing(slug, ask), lambda ask, span: limits.touched(slug, ask, span)),
+            choices=limits.CHOICES,
+            fades=True,  # by time alone it is missed; since when says the deadline
+            group=group,
+        ),
+        Field(
+            f"stage.{slug}.hours_over",
+            _("working hours over the limit in %(lifecycle)s") % {"lifecycle": name},
+            "number",
+            kinds,
+            Relation(
+                lambda ask: limits.hours_over(slug, ask), lambda ask, span: limits.touched_by_hours(slug, ask, span)
+            ),
             timed=True,
             group=group,
         ),

@@ -12,12 +12,13 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from audience.models import Account, Deal, DealRole, Field, Person
-from audience.subjects.filters import EMPTY, NUMBER, LeftOut, OneOf, ValueFilter
+from audience.subjects.filters import EMPTY, NUMBER, LeftOut, OneOf, Since, Until, ValueFilter
 from audience.subjects.querysets import find_accounts, find_people
 from kit import installation
 from kit.api.filtering import Moment, TrueOrFalse, Whole
-from kit.models import User
+from kit.models import Team, User
 from lifecycle.engine import stalled
+from lifecycle.ledger import overrides
 from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Proposal, Stage, Version
 from lifecycle.models import Reached as ReachedRow
 
@@ -295,6 +296,63 @@ class AllMovements(django_filters.FilterSet):
 
     def by_way(self, rows: QuerySet[Movement], name: str, value: str) -> QuerySet[Movement]:
         return rows.filter(_among(name, Stage.objects.filter(slug=value)))
+
+
+class AllOverrides(django_filters.FilterSet):
+    """Moves over a guard by lifecycle, stages, who made them, when, and what came of them, as programs ask for them."""
+
+    lifecycle = django_filters.CharFilter("version__lifecycle__slug", label=_("Lifecycle (its short name)"))
+    from_stage = django_filters.CharFilter("from_stage__slug", label=_("Out of this stage (its short name)"))
+    to_stage = django_filters.CharFilter("to_stage__slug", label=_("Into this stage (its short name)"))
+    actor = django_filters.CharFilter("actor", label=_("By whom, as the ledger says"))
+    team = Whole(method="of_team", label=_("By users of this team: its id"))
+    result = django_filters.ChoiceFilter(choices=overrides.Result.choices, label=_("What came of it"))
+    since = Moment("occurred_at", "gte", label=_("Not before this instant"))
+    before = Moment("occurred_at", "lt", label=_("Before this instant"))
+
+    class Meta:
+        model = Movement
+        fields: list[str] = []
+
+    def of_team(self, rows: QuerySet[Movement], name: str, value: int) -> QuerySet[Movement]:
+        return overrides.of_team(rows, value)
+
+
+class InStageOf(InStage):
+    """By a stage of the move, in whatever version of it."""
+
+    def __init__(self, column: str, label: Any) -> None:
+        super().__init__()
+        self.column, self.label = column, label
+
+    def filter(self, qs: QuerySet[Any], value: Stage | None) -> QuerySet[Any]:
+        return qs.filter(**{f"{self.column}__slug": value.slug}) if value else qs
+
+
+class Overrides(django_filters.FilterSet):
+    """Moves over a guard by stages, who made them, when, and what came of them."""
+
+    from_stage = InStageOf("from_stage", _("From"))
+    to_stage = InStageOf("to_stage", _("To"))
+    actor = OneOf(lambda: (), label=_("By"))
+    team = django_filters.ModelChoiceFilter(
+        queryset=Team.objects.order_by("name"), method="of_team", label=_("By users of the team")
+    )
+    result = django_filters.ChoiceFilter(choices=overrides.Result.choices, label=_("What came of it"))
+    since = Since("occurred_at", label=_("From day"))
+    until = Until("occurred_at", label=_("To day, that day included"))
+
+    class Meta:
+        model = Movement
+        fields: list[str] = []
+
+    def __init__(self, data: Any = None, queryset: Any = None, *, request: Any = None, **given: Any) -> None:
+        super().__init__(data, queryset, request=request, **given)
+        actors = queryset.order_by("actor").values_list("actor", flat=True).distinct()
+        self.filters["actor"].extra["choices"] = lambda: [("", _("Any")), *((each, each) for each in actors)]
+
+    def of_team(self, rows: QuerySet[Movement], name: str, value: Team) -> QuerySet[Movement]:
+        return overrides.of_team(rows, value.pk)
 
 
 class BulkMembers(django_filters.FilterSet):

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -21,12 +22,12 @@ from audience.conditions.moment import Moment
 from audience.conditions.tree import Node
 from kit import audit, jobs
 from kit.audit import actor_of
-from kit.models import User
+from kit.models import Job, User
 from kit.sql import Sql, name, rows, run, sql
 from lifecycle.ledger import stages
 from lifecycle.models import BulkMember, BulkMove, Lifecycle, Movement, PlacementRound, Proposal, Stage, Version
 
-KIND = "placing"
+KIND, ACCEPTING = "placing", "placing_accept"
 LOOKS = 12  # months back at which rules are asked
 Evidence = Proposal.Evidence
 # How sure each evidence is. Facts of their own date come first, what a rule held once last.
@@ -55,6 +56,12 @@ class Group:
     evidence: str
     count: int
     accepted: BulkMove | None
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other groups of its round."""
+        parts = [self.evidence, self.stage.slug if self.stage else "", str(self.accepted.pk) if self.accepted else ""]
+        return "-".join(filter(None, parts))
 
     @property
     def words(self) -> str:
@@ -102,6 +109,47 @@ def groups(found: PlacementRound) -> list[Group]:
     made = [Group(there.get(stage), evidence, n, moves.get(bulk)) for stage, evidence, bulk, n in told]
     order = list(Evidence.values)
     return sorted(made, key=lambda each: (order.index(each.evidence), -each.count, each.accepted is not None))
+
+
+def group(found: PlacementRound, key: str) -> Group | None:
+    """The group of a round that has this key, if there is one."""
+    return next((each for each in groups(found) if each.key == key), None)
+
+
+def members(found: PlacementRound, of: Group) -> QuerySet[Proposal]:
+    """Who is in a group."""
+    return found.proposals.filter(stage=of.stage, evidence=of.evidence, bulk=of.accepted)
+
+
+def ask_to_accept(found: PlacementRound, of: Group, *, by: User | None, now: datetime) -> Job:
+    """Have a job accept a group. Raises PlacingRefused for one that was accepted, or that proposes no stage."""
+    if of.stage is None or of.accepted is not None:
+        raise PlacingRefused(_("This group was accepted already, or proposes no stage."))
+    asked = {"round": found.pk, "stage": of.stage.pk, "evidence": of.evidence, "by": by.pk if by else None}
+    title = _("Starting points: %(evidence)s") % {"evidence": of.words}
+    with transaction.atomic():
+        job = jobs.enqueue(ACCEPTING, asked, title=title, by=by, now=now)
+        after = {"to": str(of.stage), "because": of.words, "members": of.count}
+        audit.record("lifecycle.place_later", str(found.version), by=by, now=now, after=after)
+    return job
+
+
+def accept_job(held: jobs.Held) -> dict[str, Any]:
+    """The job: the group is placed as it is by then."""
+    asked = held.payload
+    found = PlacementRound.objects.select_related("version__lifecycle").filter(pk=asked["round"]).first()
+    if found is None:
+        raise jobs.Refused(_("Somebody has begun to look anew."))
+    stage = Stage.objects.get(pk=asked["stage"])
+    by = User.objects.filter(pk=asked["by"]).first()
+    try:
+        with transaction.atomic():
+            bulk = accept(found, stage, asked["evidence"], by=by, now=held.now)
+            moved = bulk.members.count()
+            held.progress(rows_done=moved, rows_total=moved)
+    except PlacingRefused as refused:
+        raise jobs.Refused(str(refused)) from refused
+    return {"moved": moved, "link": bulk.get_absolute_url()}
 
 
 def accept(found: PlacementRound, stage: Stage, evidence: str, *, by: User | None, now: datetime) -> BulkMove:

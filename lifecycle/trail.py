@@ -20,6 +20,7 @@ ACTIONS = {
     "lifecycle.edit": _("Lifecycle draft changed"),
     "lifecycle.move": _("Moved to a stage"),
     "lifecycle.place": _("Starting points accepted"),
+    "lifecycle.place_later": _("Acceptance of starting points asked for"),
     "lifecycle.placing": _("Starting points looked for"),
     "lifecycle.preview": _("Preview of a lifecycle draft asked for"),
     "lifecycle.publish": _("Lifecycle published"),

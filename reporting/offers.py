@@ -1,7 +1,7 @@
 """Hand-offs as rows: every entry into a stage, how the stay ended, when it was due; read by the metrics of hand-offs.
 
-An offer is an entry into the stage; the move that ended the stay says what became of it. Reasons and the two instants
-are those of the ledger, of the rows asked for alone.
+An offer is an entry into the stage, unless another version of the lifecycle made it; the move that ended the stay says
+what became of it. Reasons and the two instants are those of the ledger, of the rows asked for alone.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from reporting.questions import Question
 Kind = Movement.Kind
 BY_HAND = (Kind.HAND, Kind.API, Kind.IMPORT, Kind.CAMPAIGN)
 BY_RULE = (Kind.RULE, Kind.REPLAY)
+NO_STEP = (Kind.UNDO, Kind.VOID, Kind.MERGE, Kind.ERASURE, Kind.MIGRATION)  # nobody's answer, wherever it leads
 
 
 class Outcome(models.TextChoices):
@@ -58,7 +59,8 @@ def made(question: Question) -> Sql:
 def dated(question: Question) -> Sql:
     """The offers whose deadline falls in the window: the same with `due_at`, and `met`, `missed`, `late`.
 
-    Met: left in time. Missed: not left by then, whether or not left since. Late: missed and still in at the end.
+    Whom another version took out of the stage before the deadline has none. Met: left in time. Missed: not left by
+    then, whether or not left since. Late: missed and still in at the end.
     """
     zone, as_of = question.zone, question.as_of
     longest = sql(
@@ -85,7 +87,8 @@ def dated(question: Question) -> Sql:
                due_at < {} AND (left_at IS NULL OR left_at > due_at) AS missed,
                due_at < {} AND (left_at IS NULL OR left_at >= {}) AS late
         FROM dated
-        WHERE (due_at AT TIME ZONE {})::date >= {} AND (due_at AT TIME ZONE {})::date < {}
+        WHERE NOT COALESCE(by_version AND left_at <= due_at, false)
+          AND (due_at AT TIME ZONE {})::date >= {} AND (due_at AT TIME ZONE {})::date < {}
         """,
         _ended(question, question.entries_since(question.window.start - _longest_wait(question))),
         question.stage,
@@ -116,18 +119,21 @@ def _ended(question: Question, entries: Sql) -> Sql:
         """
         SELECT offer.id, offer.bucket, offer.membership_id, offer.version_id, offer.seq, onward.seq AS next_seq,
                offer.occurred_at AS offered_at, onward.occurred_at AS left_at,
-               CASE WHEN onward.seq IS NULL THEN 'waiting' WHEN onward.to_stage = ANY({}) THEN 'accepted'
+               onward.by_version,
+               CASE WHEN onward.seq IS NULL THEN 'waiting' WHEN moved.kind = ANY({}) THEN 'otherwise'
+                    WHEN onward.to_stage = ANY({}) THEN 'accepted'
                     WHEN moved.kind = ANY({}) THEN 'rejected' WHEN moved.kind = ANY({}) THEN 'expired'
                     ELSE 'otherwise' END AS outcome,
                COALESCE(moved.reason, '') AS reason,
                extract(epoch FROM onward.occurred_at - offer.occurred_at)::bigint AS seconds
-        FROM (SELECT entry.*, {} AS bucket FROM {} AND entry.to_stage = {}) offer
+        FROM (SELECT entry.*, {} AS bucket FROM {} AND entry.to_stage = {} AND NOT entry.by_version) offer
         LEFT JOIN LATERAL (
-            SELECT seq, to_stage, occurred_at FROM {} later
+            SELECT seq, to_stage, occurred_at, by_version FROM {} later
             WHERE later.membership_id = offer.membership_id AND later.seq > offer.seq ORDER BY later.seq LIMIT 1
         ) onward ON true
         LEFT JOIN lifecycle_movement moved ON moved.membership_id = offer.membership_id AND moved.seq = onward.seq
         """,
+        [str(kind) for kind in NO_STEP],
         forward,
         [str(kind) for kind in BY_HAND],
         [str(kind) for kind in BY_RULE],

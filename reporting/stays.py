@@ -25,7 +25,7 @@ class End(models.TextChoices):
     DETOUR = "detour", _("on a detour")
     BACK = "back", _("back to an earlier stage")
     OUT = "out", _("out: an end off the path, or out of the model")
-    OTHER = "other", _("from or to a former stage")
+    OTHER = "other", _("otherwise: by another version, or from or to a former stage")
 
 
 def end(plan: Plan, source: str, target: str) -> End:
@@ -55,11 +55,12 @@ def begun(question: Question) -> dict[str, Stays]:
     found: dict[str, Stays] = defaultdict(Stays)
     window = question.window
     statement = sql(
-        """SELECT entry.from_stage AS stage, entry.to_stage AS target, entry.stay_days AS days, count(*)
+        """SELECT entry.from_stage AS stage, entry.to_stage AS target, entry.stay_days AS days, entry.by_version,
+                  count(*)
            FROM {} WHERE entry.from_stage <> '' AND entry.since_day >= {} AND entry.since_day < {} AND {}
-           GROUP BY 1, 2, 3
+           GROUP BY 1, 2, 3, 4
            UNION ALL
-           SELECT entry.to_stage, NULL, {}, count(*) FROM {}
+           SELECT entry.to_stage, NULL, {}, false, count(*) FROM {}
            WHERE entry.to_stage <> '' AND entry.until_day IS NULL AND entry.day >= {} AND entry.day < {} AND {}
            GROUP BY 1, 3""",
         _table(question),
@@ -72,11 +73,12 @@ def begun(question: Question) -> dict[str, Stays]:
         window.end,
         of_question(question),
     )
-    for stage, target, days, count in rows(statement):
+    for stage, target, days, by_version, count in rows(statement):
         if target is None:
             found[stage].still.append((days, count))
         else:
-            found[stage].ended[end(question.plan, stage, target)].append((days, count))
+            how = End.OTHER if by_version else end(question.plan, stage, target)
+            found[stage].ended[how].append((days, count))
     return found
 
 

@@ -195,7 +195,7 @@ def _walk(rules: Rules) -> set[int]:
             ENTRY,
             rules.version.reentry,
             rules.version.pk,
-            rules.of_stay,
+            rules.first_only,
             rules.length,
             ENTRY,
         )

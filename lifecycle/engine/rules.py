@@ -30,8 +30,9 @@ OWN_DATE = ("deal.", "purchase.", "contract.")
 class Rules:
     """A version's conditions, parsed once for many passes.
 
-    `waits` are the rules that wait for their delay, `missed` those that move whoever misses a limit. Of these and of
-    what asks for days in the stage (`by_stay`) only the stage before the pass can know: `of_stay`.
+    `waits` are the rules that wait for their delay, `missed` those that move whoever misses a limit. These, and what
+    asks for days in the stage (`by_stay`), begin anew with each stay: `of_stay`. Of them and of what asks about limits
+    (`by_limit`) only the stage before the pass can know: `first_only`.
     """
 
     version: Version
@@ -40,6 +41,7 @@ class Rules:
     own_date: frozenset[int]
     by_time: frozenset[int]
     by_stay: frozenset[int]
+    by_limit: frozenset[int]
     waits: frozenset[int]
     missed: frozenset[int]
     has_gates: bool
@@ -60,6 +62,10 @@ class Rules:
     def of_stay(self) -> list[int]:
         return sorted(self.by_stay | self.waits | self.missed)
 
+    @property
+    def first_only(self) -> list[int]:
+        return sorted(self.by_limit.union(self.of_stay))
+
 
 def read(version: Version) -> Rules:
     """Parse a version's entry condition and its automatic transitions, but for those that stand still."""
@@ -68,6 +74,7 @@ def read(version: Version) -> Rules:
     questions = {
         key: tree.parse(condition, of=version.lifecycle.of) for key, condition in asked.items() if key not in stopped
     }
+    own = f"stage.{version.lifecycle.slug}"
     automatic = list(version.transitions.filter(by_hand=False).select_related("from_stage", "to_stage"))
     kinds = list(version.stages.values_list("kind", flat=True))
     return Rules(
@@ -76,7 +83,8 @@ def read(version: Version) -> Rules:
         reasons={ENTRY: _("Entered the lifecycle")} | {each.pk: each.reason or str(each) for each in automatic},
         own_date=frozenset(key for key, node in questions.items() if _has_own_date(node)),
         by_time=frozenset(key for key, node in questions.items() if _changes_by_time(node)),
-        by_stay=frozenset(key for key, node in questions.items() if _asks_for_stay(node, version.lifecycle.slug)),
+        by_stay=frozenset(key for key, node in questions.items() if _asks(node, f"{own}.days_in")),
+        by_limit=frozenset(key for key, node in questions.items() if _asks(node, f"{own}.limit", f"{own}.hours_over")),
         waits=frozenset(each.pk for each in automatic if each.delay) & questions.keys(),
         missed=frozenset(missed.values_list("pk", flat=True)),
         has_gates=Stage.Kind.GATE in kinds,
@@ -154,5 +162,5 @@ def _changes_by_time(node: tree.Node) -> bool:
     return any(_changes_by_time(part) for part in node.parts)
 
 
-def _asks_for_stay(node: tree.Node, lifecycle: str) -> bool:
-    return any(leaf.field.name == f"stage.{lifecycle}.days_in" for leaf in tree.leaves(node))
+def _asks(node: tree.Node, *fields: str) -> bool:
+    return any(leaf.field.name in fields for leaf in tree.leaves(node))

@@ -1,6 +1,8 @@
 """What a batch of moves means for hand-offs: those that end, and those that begin. Part of the one writing statement.
 
 A replay tells what has been; it neither ends nor begins any. An import ends those that it overtakes, and begins none.
+What is nobody's step answers none: an undo, a merge, an erasure and a new version withdraw what they end. A new version
+begins none either: an open hand-off goes on where its members come to a stage that is handed to sales too.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from lifecycle.models import Handoff, Movement, Stage
 
 Kind, State = Movement.Kind, Handoff.State
 BY_HAND = (Kind.HAND, Kind.API, Kind.IMPORT, Kind.CAMPAIGN)
+STEPS = (*BY_HAND, Kind.RULE, Kind.PLACEMENT)  # a move forward that is one accepts
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,19 @@ def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
     """The parts behind `written` (what the ledger took) and `last` (where each came to).
 
     An open hand-off ends with the movement that left its stage: as the answer says, else as reports count it. Whoever
-    comes to rest in a stage that is handed to sales is offered. A new version that has the same stage takes the open
-    offer over.
+    comes to rest in a stage that is handed to sales is offered. A new version takes the open offer over, with the
+    limit of its own stage, and offers nobody anew.
     """
     same = Sql("false")
     if kind == Kind.MIGRATION:
-        same = Sql("onward.slug = here.slug AND onward.hand_off IS NOT NULL")
+        same = Sql("onward.hand_off IS NOT NULL AND onward.kind <> 'terminal'")
     return sql(
         """,
         left_behind AS MATERIALIZED (
             SELECT held.id, moved.seq, moved.reason, onward.id AS onward_id, {} AS stays,
-                   CASE WHEN here.path = 'success' AND onward.path = 'success' AND onward."order" > here."order"
-                        THEN {} WHEN {} THEN {} WHEN {} THEN {} ELSE {} END AS state
+                   CASE WHEN {} AND here.path = 'success' AND onward.path = 'success'
+                             AND onward."order" > here."order" THEN {}
+                        WHEN {} THEN {} WHEN {} THEN {} ELSE {} END AS state
             FROM written moved
             JOIN lifecycle_handoff held
               ON held.membership_id = moved.membership_id AND held.seq = moved.seq - 1 AND held.state = 'offered'
@@ -72,8 +76,10 @@ def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
             RETURNING held.id, held.state
         ),
         carried AS (
-            UPDATE lifecycle_handoff held SET seq = left_behind.seq, stage_id = left_behind.onward_id
-            FROM left_behind WHERE held.id = left_behind.id AND left_behind.stays
+            UPDATE lifecycle_handoff held
+            SET seq = left_behind.seq, stage_id = left_behind.onward_id, due_at = last.due_at
+            FROM left_behind, last WHERE held.id = left_behind.id AND left_behind.stays
+              AND last.membership_id = held.membership_id
             RETURNING held.membership_id
         ),
         offered AS (
@@ -81,7 +87,6 @@ def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
             SELECT won.id, last.seq + last.step, last.to_stage, 'offered', last.moved_at, last.due_at
             FROM last JOIN won USING (subject_id) JOIN lifecycle_stage stage ON stage.id = last.to_stage
             WHERE stage.hand_off IS NOT NULL AND last.ended_at IS NULL AND {}
-              AND NOT EXISTS (SELECT FROM carried WHERE carried.membership_id = won.id)
             RETURNING id
         ),
         noted AS (
@@ -90,6 +95,7 @@ def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
         )
         """,
         same,
+        kind in STEPS,
         str(State.ACCEPTED),
         kind in BY_HAND,
         str(State.REJECTED),
@@ -103,7 +109,7 @@ def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
         answer.route if answer else str(Handoff.Route.MOVE),
         answer.words if answer else "",
         answer.until if answer else None,
-        kind != Kind.IMPORT,
+        kind not in (Kind.IMPORT, Kind.MIGRATION),
         now,
         now,
     )

@@ -45,15 +45,27 @@ def everybody_of(found: QuerySet[Membership]) -> Sql:
     return sql("SELECT found.* FROM ({}) found (membership_id, seq)", Sql(text, params))
 
 
-def move(version: Version, members: Sql, *, to: Stage | None, reason: str, by: User | None, now: datetime) -> BulkMove:
+def move(
+    version: Version,
+    members: Sql,
+    *,
+    to: Stage | None,
+    reason: str,
+    by: User | None,
+    now: datetime,
+    override: bool = False,
+) -> BulkMove:
     """Move the members (membership_id, seq) of a live version to a stage, or out of the model when `to` is None.
 
-    A few are moved when it returns; for more there is a job (`BulkMove.job`). Raises MoveRefused when nobody is
-    chosen, and for a stage that nobody can be moved to.
+    A few are moved when it returns; for more there is a job (`BulkMove.job`). Whom a guard keeps stays, unless
+    `override`: then they are moved all the same, and the ledger says that it was against the guard. Raises MoveRefused
+    when nobody is chosen, and for a stage that nobody can be moved to.
     """
     _refuse_impossible(version, to)
     with transaction.atomic():
-        bulk = BulkMove.objects.create(version=version, to_stage=to, reason=reason, created_by=by, created_at=now)
+        bulk = BulkMove.objects.create(
+            version=version, to_stage=to, reason=reason, created_by=by, created_at=now, overrides=override
+        )
         count = run(
             sql(
                 """
@@ -70,13 +82,48 @@ def move(version: Version, members: Sql, *, to: Stage | None, reason: str, by: U
         )
         if not count:
             raise stages.MoveRefused(_("Nobody is chosen."))
-        audit.record("lifecycle.bulk_move", str(bulk), by=by, now=now, after={"members": count, "reason": reason})
+        after = {"members": count, "reason": reason} | ({"against the guard": True} if override else {})
+        audit.record("lifecycle.bulk_move", str(bulk), by=by, now=now, after=after)
         if count <= AT_ONCE:
             _move_chunk(bulk, 0, _last_of(bulk, 0), now)
         else:
             bulk.job = jobs.enqueue("bulk_move", {"bulk": bulk.pk, "members": count}, title=str(bulk), by=by, now=now)
             bulk.save(update_fields=["job"])
     return bulk
+
+
+def move_kept(bulk: BulkMove, *, reason: str, by: User | None, now: datetime) -> BulkMove:
+    """Move those whom a guard has kept from a bulk move, and who are as they were read then, all the same.
+
+    A bulk move of its own with its own reason. Raises MoveRefused when nobody of them is left.
+    """
+    kept = sql(
+        "SELECT membership_id, seq FROM lifecycle_bulkmember member WHERE bulk_id = {} AND {}", bulk.pk, _is_kept()
+    )
+    return move(bulk.version, kept, to=bulk.to_stage, reason=reason, by=by, now=now, override=True)
+
+
+def kept_by_guard(bulk: BulkMove) -> int:
+    """How many `move_kept` would move."""
+    return int(
+        value(sql("SELECT count(*) FROM lifecycle_bulkmember member WHERE bulk_id = {} AND {}", bulk.pk, _is_kept()))
+    )
+
+
+def guard_in_words(bulk: BulkMove) -> str:
+    """What the guards of a bulk move ask; empty where it has none."""
+    ways = guards.to_stage(bulk.version, bulk.to_stage)
+    return guards.in_words(ways, bulk.version.lifecycle.of) if ways else ""
+
+
+def _is_kept() -> Sql:
+    return sql(
+        """member.outcome = {} AND EXISTS (
+               SELECT FROM lifecycle_membership membership
+               WHERE membership.id = member.membership_id AND membership.seq = member.seq
+                 AND membership.ended_at IS NULL)""",
+        Outcome.GUARDED,
+    )
 
 
 def take_back(bulk: BulkMove, *, by: User | None, now: datetime) -> None:
@@ -198,6 +245,12 @@ def _move_chunk(bulk: BulkMove, after: int, last: int | None, now: datetime) -> 
         )
     )
     _skip_guarded(bulk, waiting, now)
+    _move_those(bulk, waiting, now)
+    if bulk.overrides:  # those alone who are moved against it are marked so
+        _move_those(bulk, _among(bulk, after, last, Outcome.GUARDED), now, overrides=True)
+
+
+def _move_those(bulk: BulkMove, those: Sql, now: datetime, *, overrides: bool = False) -> None:
     relation = sql(
         """
         SELECT membership.subject_id, membership.id AS membership_id, membership.seq, membership.pass_number, 1 AS step,
@@ -210,14 +263,15 @@ def _move_chunk(bulk: BulkMove, after: int, last: int | None, now: datetime) -> 
         bulk.created_at,
         bulk.created_at,
         bulk.reason,
-        waiting,
+        those,
     )
-    stages.move_many(relation, stages.Ledgering(bulk.version, Movement.Kind.HAND, actor_of(bulk.created_by), now))
-    run(sql("UPDATE lifecycle_bulkmember member SET outcome = {} WHERE {}", Outcome.MOVED, waiting))
+    writing = stages.Ledgering(bulk.version, Movement.Kind.HAND, actor_of(bulk.created_by), now, overrides=overrides)
+    stages.move_many(relation, writing)
+    run(sql("UPDATE lifecycle_bulkmember member SET outcome = {}, why = '' WHERE {}", Outcome.MOVED, those))
 
 
 def _skip_guarded(bulk: BulkMove, waiting: Sql, now: datetime) -> None:
-    """Whom a guard keeps from being moved there by hand stays; they can be moved one by one, against it."""
+    """Whom a guard keeps from being moved there by hand is noted, with the guard in words."""
     ways = guards.to_stage(bulk.version, bulk.to_stage)
     if not ways:
         return

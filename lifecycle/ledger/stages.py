@@ -23,7 +23,11 @@ class MoveRefused(ValueError):
 
 
 class Guarded(MoveRefused):
-    """A move by hand whose guard does not hold; it can be made all the same by somebody who says so."""
+    """A move by hand whose guard, told in words, does not hold; it can be made all the same by somebody who says so."""
+
+    def __init__(self, words: str, guard: str) -> None:
+        super().__init__(words)
+        self.guard = guard
 
 
 @dataclass(frozen=True)
@@ -275,5 +279,5 @@ def _against_guard(membership: Membership, to: Stage | None, at: datetime, overr
     why = guards.why_not(membership.version, membership.subject_id, membership.stage_id, to, at)
     if why and not override:
         told = _("to move by hand to “%(stage)s”, this must hold: %(guard)s. Move all the same, and say why.")
-        raise Guarded(told % {"stage": to, "guard": why})
+        raise Guarded(told % {"stage": to, "guard": why}, why)
     return bool(why)

@@ -17,6 +17,7 @@ class BulkMove(models.Model):
     reason = models.CharField(_("why"), max_length=500)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(_("asked for"))
+    overrides = models.BooleanField(_("also against a guard"), default=False, db_default=False)
     job = models.ForeignKey("kit.Job", null=True, on_delete=models.SET_NULL, related_name="+")
     undo_job = models.ForeignKey("kit.Job", null=True, on_delete=models.SET_NULL, related_name="+")
 

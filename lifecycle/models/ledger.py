@@ -105,6 +105,9 @@ class Movement(models.Model):
             models.Index(fields=["version", "occurred_at"], name="movement_by_day"),  # the roll-up and its check
             BrinIndex(fields=["xid"], name="movement_new"),  # what was written since
             models.Index(fields=["membership"], condition=Q(kind="undo"), name="movement_undo"),  # each pass of rules
+            models.Index(  # the list of moves over a guard: few among all
+                fields=["version", "occurred_at", "id"], condition=Q(overrides=True), name="movement_over_guard"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -234,6 +234,12 @@ class BulkForm(Towards):
     asked = forms.CharField(required=False, max_length=5000)
 
 
+class WhyForm(forms.Form):
+    """Why those are moved whom a guard keeps."""
+
+    reason = forms.CharField(max_length=500)
+
+
 class MoveMany(Board):
     """Moving many: the form for everybody in a column, and the move itself for those or for chosen ones."""
 
@@ -282,6 +288,8 @@ class MoveMany(Board):
             if bulk.job:
                 return redirect(bulk)
             _tell(request, bulk)
+            if moving.kept_by_guard(bulk):  # there they can be moved all the same
+                return redirect(bulk)
         return redirect(back)
 
     def _members(self, form: BulkForm, asked: QueryDict) -> Any:
@@ -315,6 +323,12 @@ def _tell(request: HttpRequest, bulk: BulkMove) -> None:
             "%(n)s were skipped: somebody else had moved them first.",
             skipped,
         ) % {"n": skipped}
+    if kept := found.get(OUTCOMES.GUARDED, 0):
+        words += " " + ngettext(
+            "%(n)s stays where it is: a guard keeps this way (%(guard)s).",
+            "%(n)s stay where they are: a guard keeps this way (%(guard)s).",
+            kept,
+        ) % {"n": kept, "guard": moving.guard_in_words(bulk)}
     more = bulk.get_absolute_url()
     if moved:
         offer(request, words, reverse("bulk_undo", args=[bulk.pk]), more=more)
@@ -396,19 +410,45 @@ class BulkMoved(pages.ListPage):
         now = timezone.now()
         found = moving.outcomes(self.bulk)
         shown_jobs = [job for job in (self.bulk.undo_job, self.bulk.job) if job]
+        is_open = any(progress.of(job, now).is_open for job in shown_jobs)
+        may = _may_undo(self.bulk, self.request.user)
+        kept = moving.kept_by_guard(self.bulk) if may and not is_open else 0
         return {
             "moved_by": self.bulk,
             "lifecycle": self.bulk.version.lifecycle,
             "jobs": [(job, progress.of(job, now)) for job in shown_jobs],
-            "is_open": any(progress.of(job, now).is_open for job in shown_jobs),
+            "is_open": is_open,
             "figures": [(value, label, found[value]) for value, label in OUTCOMES.choices if value in found],
-            "may_undo": bool(found.get(OUTCOMES.MOVED)) and _may_undo(self.bulk, self.request.user),
+            "may_undo": bool(found.get(OUTCOMES.MOVED)) and may,
             "moved": found.get(OUTCOMES.MOVED, 0),
+            "held_back": kept,
+            "guard": moving.guard_in_words(self.bulk) if kept else "",
         }
 
 
 def _may_undo(bulk: BulkMove, user: Any) -> bool:
     return rights.may(user, "move") and (bulk.created_by_id == user.pk or sight.everything(user))
+
+
+@require_POST
+@rights.needs("move")
+def bulk_override(request: HttpRequest, pk: int) -> HttpResponse:
+    """Move those whom a guard has kept from a bulk move all the same, with a reason of its own."""
+    bulk = get_object_or_404(BulkMove.objects.select_related("version__lifecycle", "to_stage"), pk=pk)
+    if not _may_undo(bulk, request.user):
+        raise Http404
+    form = WhyForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Nobody was moved: say why, in 500 letters at most."))
+        return redirect(bulk)
+    try:
+        made = moving.move_kept(bulk, reason=form.cleaned_data["reason"], by=asker(request), now=timezone.now())
+    except stages.MoveRefused as refused:
+        messages.error(request, _("Nobody was moved: %(why)s") % {"why": refused})
+        return redirect(bulk)
+    if not made.job:
+        _tell(request, made)
+    return redirect(made)
 
 
 @require_POST

@@ -53,12 +53,16 @@ class Move(Towards):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a wish to move, in words; `level` is Django's of messages, `undo` the movement to take back."""
+    """What came of a wish to move, in words; `level` is Django's of messages, `undo` the movement to take back.
+
+    `guard` says what does not hold, where the move can be made all the same.
+    """
 
     level: int
     words: str
     status: int = 200
     undo: int | None = None
+    guard: str = ""
 
 
 @require_http_methods(["GET", "POST"])
@@ -68,7 +72,11 @@ def move(request: HttpRequest, pk: int) -> HttpResponse:
     membership = get_object_or_404(_whole(request), pk=pk)
     if request.method == "GET":
         return _form_page(request, membership)
-    return _told(request, membership, _move(request, membership, Move(request.POST)))
+    form = Move(request.POST)
+    answer = _move(request, membership, form)
+    if answer.guard and not _wants_json(request):
+        return _form_page(request, membership, form, answer)
+    return _told(request, membership, answer)
 
 
 @require_POST
@@ -122,6 +130,8 @@ def _move(request: HttpRequest, membership: Membership, form: Move) -> Answer:
             now=now,
             override=form.cleaned_data["override"],
         )
+    except stages.Guarded as refused:
+        return Answer(messages.ERROR, _("Not moved: %(why)s") % {"why": refused}, 409, guard=refused.guard)
     except stages.MoveRefused as refused:
         return Answer(messages.ERROR, _("Not moved: %(why)s") % {"why": refused}, 400)
     if not won:
@@ -148,18 +158,19 @@ def _take_back(request: HttpRequest, membership: Membership, movement: Movement)
 def _told(request: HttpRequest, membership: Membership, answer: Answer) -> HttpResponse:
     """The answer as a message on the page to go on to; for the board's script as JSON, with the card as it is now."""
     undo_url = reverse("movement_undo", args=[answer.undo]) if answer.undo else ""
-    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+    if _wants_json(request):
         card = board.one(membership, timezone.now())
         now_at = card.membership
         context = {"card": card, "may_move": True, "back": wanted(request), "is_new": True}
         told = {
             "words": answer.words,
             "undo": undo_url,
+            "guard": answer.guard,
             "tone": {messages.SUCCESS: "good", messages.WARNING: "warn"}.get(answer.level, "bad"),
             "stage": now_at.stage_id if now_at.ended_at is None else None,
             "card": render_to_string("lifecycle/_board_card.html", context, request),
         }
-        return JsonResponse(told, status=answer.status)
+        return JsonResponse(told, status=200 if answer.guard else answer.status)  # it goes on to ask: no failure
     if undo_url:
         offer(request, answer.words, undo_url)
     else:
@@ -167,7 +178,14 @@ def _told(request: HttpRequest, membership: Membership, answer: Answer) -> HttpR
     return _back(request, membership)
 
 
-def _form_page(request: HttpRequest, membership: Membership) -> HttpResponse:
+def _wants_json(request: HttpRequest) -> bool:
+    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
+
+
+def _form_page(
+    request: HttpRequest, membership: Membership, refused: Move | None = None, answer: Answer | None = None
+) -> HttpResponse:
+    """The form; of a move that a guard has refused with what was asked, the guard, and making it all the same."""
     version = membership.version
     here = [stage for stage in board.stages_of(version) if stage.pk != membership.stage_id]
     is_live = membership.ended_at is None and version.state == Version.State.PUBLISHED
@@ -180,8 +198,10 @@ def _form_page(request: HttpRequest, membership: Membership) -> HttpResponse:
         "reasons": reasons(version),
         "guarded": [stage for stage in here if guards.to_stage(version, stage)] if is_live else [],
         "back": wanted(request) or reverse(of, args=[membership.subject_id]),
+        "given": refused.cleaned_data if refused else {},
+        "guard": answer.guard if answer else "",
     }
-    return render(request, "lifecycle/membership_move.html", context)
+    return render(request, "lifecycle/membership_move.html", context, status=answer.status if answer else 200)
 
 
 def _back(request: HttpRequest, membership: Membership) -> HttpResponse:

@@ -16,7 +16,7 @@ from kit.api import etags
 from kit.api.problems import Problem
 from kit.api.serializers import Instant
 from lifecycle.models import Lifecycle
-from reporting import addresses, costs, freshness, handoffs, known, loops, notes, pace, plans, windows
+from reporting import addresses, costs, freshness, handoffs, known, leaks, loops, notes, pace, plans, windows
 from reporting import funnel as funnels
 from reporting.api.figures import (
     COUNT,
@@ -35,6 +35,7 @@ from reporting.figures import costs as cost_figures
 from reporting.figures import counted
 from reporting.figures import funnel as figures
 from reporting.figures import handoffs as handoff_figures
+from reporting.figures import leaks as leak_figures
 from reporting.figures import loops as loop_figures
 from reporting.figures import pace as pace_figures
 from reporting.metrics import recorded_late
@@ -272,6 +273,57 @@ class LoopReport(LifecycleReport):
             answer = replace(loops.answer(then, cuts), question=question)
         told = self.about(question) | {"stage": stage.slug} | self.told(loop_figures.sheet(answer))
         return etags.answer(request, told)
+
+
+@extend_schema_serializer(
+    many=False,
+    examples=[
+        OpenApiExample(
+            "Leaks by industry",
+            ABOUT
+            | {
+                "split": "account.industry",
+                "headline": [{"called": "Largest leak", "figure": SHARE}],
+                "remarks": [],
+                "sections": [
+                    {
+                        "id": "leaks", "title": "Leaks", "purpose": "…", "empty": "",
+                        "table": {
+                            "heads": ["Where, and who", "Went on", "Interval", "Of everybody", "Lost on the way"],
+                            "lines": [
+                                {"head": "MQL → SAL: Retail", "remark": "may be chance", "figures": [SHARE, SHARE]}
+                            ],
+                            "sum": None, "left_over": 0,
+                        },
+                    }
+                ],
+                "footnotes": ["A leak is the rate of all less that of the part, …"],
+                "definitions": DEFINITIONS,
+            },
+            response_only=True,
+        )
+    ],
+)  # fmt: skip
+class LeakSheet(About, SheetRow):
+    """Where a lifecycle loses most: the figures of the page, the most valuable leak first."""
+
+
+class LeakReport(LifecycleReport):
+    """At which stage, and in which part of everybody, most is lost, and what that is worth."""
+
+    known = ("lifecycle", "window", "from", "to", "within", "split", "known", *past.PARAMETERS)
+
+    @extend_schema(responses=LeakSheet, parameters=[LIFECYCLE, *WINDOW, WITHIN, SPLIT, *PAST])
+    def list(self, request: Request) -> Response:
+        """Read the leaks of one lifecycle. Without `split` everybody is parted as the page does."""
+        given = self.asked()
+        found = [(each, plan) for each in plans.readable() if (plan := plans.read(each)) and len(plan.success) > 1]
+        plan = self.plan(given, found)
+        given["split"] = given.get("split") or leak_figures.parted_by(plan.lifecycle.of)
+        question = self.question(given, plan)
+        with known.entries(question) as then:
+            answer = replace(leaks.answer(then), question=question)
+        return etags.answer(request, self.about(question) | self.told(leak_figures.sheet(answer)))
 
 
 class CostReport(LifecycleReport):

@@ -8,11 +8,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from kit import installation, money, writing
+from reporting import splits
 from reporting.figures import NOTHING, SHOWN_BUCKETS, Figure, Line, Table, interval, share
 from reporting.figures.sheet import Section, Sheet
 from reporting.leaks import Leak, Leaks
 
 METRIC = "cohort_conversion"
+PARTED_BY = ("account.industry", "person.country", "account.country")  # unless somebody says by what
 HEADS = ("stage", "next", "part", "of", "hits", "rate", "low", "high", "lifecycle_rate", "lost", "lost_wins", "worth")
 
 
@@ -22,6 +24,12 @@ def sheet(answer: Leaks) -> Sheet:
         text = _("Nobody’s days are over in this time span. Choose a longer one, or fewer days.")
         return Sheet((), (), metrics=(METRIC,), empty_title=_("Nothing to compare yet"), empty_text=text)
     return Sheet(_headline(answer), [_table(answer), _few(answer)], (), (METRIC,), footnotes=_footnotes(answer))
+
+
+def parted_by(of: str) -> str:
+    """The field that parts everybody unless somebody says which."""
+    there = [each.name for each in splits.offered(of)]
+    return next((name for name in PARTED_BY if name in there), there[0] if there else "")
 
 
 def as_rows(answer: Leaks) -> tuple[list[str], list[list[Any]]]:
@@ -49,7 +57,10 @@ def _headline(answer: Leaks) -> list[tuple[str, Figure]]:
     }  # fmt: skip
     return [
         (_("Largest leak"), _own(answer, first, note=where)),
-        (_("Would have gone on"), Figure(writing.number(first.lost, 0), note=_("more, at the rate of all"))),
+        (
+            _("Would have gone on"),
+            Figure(writing.number(first.lost, 0), note=_("more, at the rate of all"), value=first.lost),
+        ),
         (_("Worth"), _worth(answer, first)),
     ]
 
@@ -66,8 +77,8 @@ def _table(answer: Leaks) -> Section:
                 _own(answer, each),
                 Figure(interval(each.own)),
                 share(_asked(answer, each), METRIC, each.everybody),
-                Figure(writing.number(each.lost, 1)),
-                Figure(writing.number(each.lost_wins, 1), note=_won(each)),
+                Figure(writing.number(each.lost, 1), value=each.lost),
+                Figure(writing.number(each.lost_wins, 1), note=_won(each), value=each.lost_wins),
                 _worth(answer, each),
             ],
             _("may be chance") if each.may_be_chance else "",

@@ -22,7 +22,7 @@ def reached(question: Question) -> Sql:
     stages = [place.slug for place in plan.success if place.position >= plan.place(question.target).position]
     return sql(
         """EXISTS (SELECT FROM {} later WHERE later.membership_id = offer.membership_id
-                   AND later.seq >= offer.next_seq AND later.to_stage = ANY({}))""",
+                   AND later.seq >= offer.next_seq AND later.to_stage = ANY({}) AND NOT later.by_version)""",
         question.table,
         stages,
     )

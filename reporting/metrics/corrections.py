@@ -1,7 +1,7 @@
 """Moves into and out of the stage in the window that a merge, a new version or an erasure made, and nobody's own step.
 
-They are counted in the in and out flow, and told apart here, so that what looks like a flow of people is seen to be
-none.
+Those of merges and erasures are counted in the in and out flow, those of a new version apart from it. They are told
+here, so that what looks like a flow of people is seen to be none.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ METRIC = Metric(
     label=_("Corrections"),
     definition=_(
         "Moves into and out of the stage in the window that a merge, a new version or an erasure made, and nobody's "
-        "own step. They are counted in the in and out flow, and told apart here, so that what looks like a flow of "
-        "people is seen to be none."
+        "own step. Those of merges and erasures are counted in the in and out flow, those of a new version apart from "
+        "it. They are told here, so that what looks like a flow of people is seen to be none."
     ),
     people=people,
     title=title,

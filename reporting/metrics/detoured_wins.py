@@ -30,7 +30,7 @@ def people(question: Question, part: str = FIGURE) -> Sql:
         )
     return sql(
         """{} AND EXISTS (SELECT FROM {} gone WHERE gone.membership_id = entry.membership_id AND gone.seq < entry.seq
-                          AND gone.to_stage = ANY({}) AND gone.from_stage = ANY({}) {})""",
+                          AND NOT gone.by_version AND gone.to_stage = ANY({}) AND gone.from_stage = ANY({}) {})""",
         wins,
         question.table,
         plan.detours,

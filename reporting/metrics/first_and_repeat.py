@@ -25,7 +25,7 @@ def entries(question: Question) -> Sql:
             JOIN {} earlier ON earlier.membership_id = before.id AND earlier.to_stage = came.to_stage
             WHERE now.id = came.membership_id AND now.pass_number > 1
         ) AS again
-        FROM (SELECT entry.* FROM {} AND entry.to_stage = ANY({})) came
+        FROM (SELECT entry.* FROM {} AND entry.to_stage = ANY({}) AND NOT entry.by_version) came
         """,
         question.table,
         question.entries(),

@@ -26,6 +26,7 @@ def entered(question: Question) -> Sql:
         """
         WITH came AS MATERIALIZED (
             SELECT entry.id, entry.occurred_at AS since, ({}) AS touched_at FROM {} AND entry.to_stage = {}
+              AND NOT entry.by_version
         ),
         calendar AS MATERIALIZED (
             SELECT calendar.* FROM (SELECT min(since) AS first, max(touched_at) AS last FROM came) span

@@ -21,11 +21,14 @@ def people(question: Question, part: str = FIGURE) -> Sql:
     ways = {FIGURE: End.ONWARD}.get(part, part)
     targets = [each for each in ["", *(place.slug for place in question.plan.places)] if each != question.stage]
     led = [each for each in targets if stays.end(question.plan, question.stage, each) == ways]
+    otherwise = Sql("OR gone.by_version" if ways == End.OTHER else "AND NOT gone.by_version")
     return sql(
-        "SELECT stay.id FROM ({}) stay JOIN {} gone ON gone.id = stay.id WHERE NOT is_open AND gone.to_stage = ANY({})",
+        """SELECT stay.id FROM ({}) stay JOIN {} gone ON gone.id = stay.id
+           WHERE NOT is_open AND (gone.to_stage = ANY({}) {})""",
         survival.began(question),
         question.table,
         led,
+        otherwise,
     )
 
 

@@ -2,6 +2,7 @@
 
 Returned: came back to a stage of the success path later in the same pass. Won: reached the last stage later in the same
 pass. Away: neither came back nor left the model. Ends off the path are no detour here: nobody comes back from them.
+Whom another version of the lifecycle has moved was not sent by it, nor came back.
 """
 
 from django.db.models import CharField, DateTimeField
@@ -35,16 +36,18 @@ def sent(question: Question) -> Sql:
         SELECT * FROM (
             SELECT gone.id, gone.membership_id, gone.occurred_at, {}::date - gone.evidence_day AS so_far,
                    gone.from_stage, gone.to_stage, COALESCE(moved.reason, '') AS reason,
-                   COALESCE(back.to_stage, '') AS back_stage, back.evidence_day - gone.evidence_day AS days,
+                   CASE WHEN back.by_version IS FALSE THEN back.to_stage ELSE '' END AS back_stage,
+                   CASE WHEN back.by_version IS FALSE THEN back.evidence_day - gone.evidence_day END AS days,
                    EXISTS (SELECT FROM {} won WHERE won.membership_id = gone.membership_id AND won.seq > gone.seq
-                           AND won.to_stage = {}) AS won,
+                           AND won.to_stage = {} AND NOT won.by_version) AS won,
                    back.seq IS NULL AND NOT EXISTS (
                        SELECT FROM {} gone_on WHERE gone_on.membership_id = gone.membership_id
                        AND gone_on.seq > gone.seq AND NOT gone_on.to_stage = ANY({})) AS away
-            FROM (SELECT entry.* FROM {} AND entry.from_stage = ANY({}) AND entry.to_stage = ANY({})) gone
+            FROM (SELECT entry.* FROM {} AND entry.from_stage = ANY({}) AND entry.to_stage = ANY({})
+                  AND NOT entry.by_version) gone
             LEFT JOIN lifecycle_movement moved ON moved.membership_id = gone.membership_id AND moved.seq = gone.seq
             LEFT JOIN LATERAL (
-                SELECT seq, to_stage, evidence_day FROM {} later
+                SELECT seq, to_stage, evidence_day, by_version FROM {} later
                 WHERE later.membership_id = gone.membership_id AND later.seq > gone.seq AND later.to_stage = ANY({})
                 ORDER BY later.seq LIMIT 1
             ) back ON true
@@ -73,7 +76,8 @@ def people(question: Question, part: str = FIGURE) -> Sql:
 def back_at(question: Question) -> Sql:
     """When they came back, of a move to a detour."""
     return sql(
-        """(SELECT later.occurred_at FROM {} later WHERE later.membership_id = reporting_stageentry.membership_id
+        """(SELECT CASE WHEN NOT later.by_version THEN later.occurred_at END FROM {} later
+            WHERE later.membership_id = reporting_stageentry.membership_id
             AND later.seq > reporting_stageentry.seq AND later.to_stage = ANY({}) ORDER BY later.seq LIMIT 1)""",
         question.table,
         [place.slug for place in question.plan.success],
@@ -110,7 +114,8 @@ METRIC = Metric(
         "Moves from a stage of the success path to a detour in the window, and what became of those who were sent "
         "there. Returned: came back to a stage of the success path later in the same pass. Won: reached the last "
         "stage later in the same pass. Away: neither came back nor left the model. Ends off the path are no detour "
-        "here: nobody comes back from them."
+        "here: nobody comes back from them. Whom another version of the lifecycle has moved was not sent by it, nor "
+        "came back."
     ),
     people=people,
     title=title,

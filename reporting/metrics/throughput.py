@@ -22,7 +22,8 @@ def people(question: Question, part: str = FIGURE) -> Sql:
         sql("(entry.from_stage = {} AND entry.to_stage = ANY({}))", stage, plan.targets(stage, FORWARD))
         for stage in stages
     ]
-    return sql("SELECT entry.id FROM {} AND ({})", question.entries(), join(" OR ", led or [Sql("false")]))
+    along = join(" OR ", led or [Sql("false")])
+    return sql("SELECT entry.id FROM {} AND NOT entry.by_version AND ({})", question.entries(), along)
 
 
 def title(question: Question) -> str:

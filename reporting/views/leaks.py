@@ -8,14 +8,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from kit import exports
-from reporting import addresses, freshness, known, leaks, plans, splits
+from reporting import addresses, freshness, known, leaks, plans
 from reporting import funnel as funnels
 from reporting.figures import leaks as figures
 from reporting.figures.sheet import Choice
 from reporting.views import asking
 
 NAME = "report_leaks"
-FIRST = ("account.industry", "person.country", "account.country")  # what parts everybody unless said
 
 
 @require_GET
@@ -31,8 +30,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
     plan = next(plan for each, plan in found if each == lifecycle)
     given = request.GET.dict()
     if not given.get("split"):
-        there = [each.name for each in splits.offered(lifecycle.of)]
-        given["split"] = next((name for name in FIRST if name in there), there[0] if there else "")
+        given["split"] = figures.parted_by(lifecycle.of)
     asked = addresses.read(given, plan, funnels.today(now), now)
     question = asked.question
     with known.entries(question) as then:

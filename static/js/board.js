@@ -14,7 +14,7 @@ const say = (text) => (said.textContent = text);
 
 let dragged = null; // the card in the mouse's hand
 let towards = null; // the column that the keyboard points at
-let pending = null; // what the dialog asks about: {card, stage, place} or {many}
+let pending = null; // what the dialog asks about: {card, from, focus} or {many}
 
 // ---- answers ----
 
@@ -92,6 +92,7 @@ function open(title, stage, own) {
   dialog.querySelector("h2").textContent = title;
   for (const option of form.to.options) option.hidden = option.disabled = Boolean(own) && option.value === own;
   form.to.value = stage;
+  guarded("");
   quick();
   dialog.showModal();
   (stage ? form.reason : form.to).focus();
@@ -104,7 +105,31 @@ function quick() {
   }
 }
 
-form.to.addEventListener("change", quick);
+// Says which guard keeps the way that was asked for, and has the button move all the same; the empty text takes it back.
+function guarded(guard) {
+  const note = form.querySelector("[data-guard]");
+  const told = note.querySelector("[data-guard-words]");
+  const button = form.querySelector("[data-sends]");
+  told.textContent = words(told.dataset.words, { guard });
+  note.hidden = !guard;
+  form.override.value = guard ? "1" : "";
+  button.querySelector("span").textContent = guard ? button.dataset.sendsOver : button.dataset.sends;
+}
+
+// Asks once more about a move that a guard has refused, with all that was said.
+function askAgain({ card, focus }, answer, body) {
+  ask(card, columnWith(body.get("to")), focus);
+  form.to.value = body.get("to");
+  form.reason.value = body.get("reason");
+  guarded(answer.guard);
+  quick();
+  form.reason.focus();
+}
+
+form.to.addEventListener("change", () => {
+  guarded(""); // another way may have another guard, or none
+  quick();
+});
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -128,7 +153,11 @@ form.addEventListener("submit", async (event) => {
   if (!target) card.hidden = true;
   dialog.close();
   const answer = await post(card.dataset.move, body);
-  if (answer) {
+  if (answer?.guard) {
+    card.hidden = false;
+    put(card, from);
+    askAgain(asked, answer, body);
+  } else if (answer) {
     settle(card.dataset.card, answer, focus);
   } else {
     card.hidden = false;

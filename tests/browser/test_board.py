@@ -16,6 +16,7 @@ from lifecycle.ledger import moving, stages
 from lifecycle.models import BulkMove, Membership, Movement, Version
 from tests.factories import account, deal, person, published
 from tests.lifecycle.crowds import crowd
+from tests.lifecycle.test_overrides import GUARDED
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PASSWORD = "a long password"
@@ -26,7 +27,16 @@ WIDTHS = (360, 390, 768, 1024, 1440, 2560)
 @pytest.fixture
 def version() -> Version:
     """Six people in two stages, one of them with a deal and an owner, one overdue."""
-    made = published()
+    return peopled(published())
+
+
+@pytest.fixture
+def guarded() -> Version:
+    """The same, where a guard keeps the way to the detour."""
+    return peopled(published(GUARDED))
+
+
+def peopled(made: Version) -> Version:
     now = timezone.now()
     installation.put("currency", "EUR")
     owner = User.objects.create_user("ina@perennial.example", PASSWORD, name="Ina Weber", role=User.Role.SALES)
@@ -104,6 +114,37 @@ def test_a_card_is_dragged_to_another_stage_and_taken_back_from_the_toast(page: 
     wait_for_figure(page, "known", "5")
     assert "Ada" in names(page, "known") and names(page, "lead") == []
     assert stage_of("Ada") == "known"
+
+
+def test_a_drag_that_a_guard_refuses_names_it_and_is_made_all_the_same_with_a_reason(
+    page: Any, guarded: Version
+) -> None:
+    sign_in(page)
+    card(page, "Ada").drag_to(column(page, "resting"))
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Why").fill("Met at the fair")
+    dialog.get_by_role("button", name="Move", exact=True).click()
+    dialog.get_by_text("This must hold to move there by hand: country is “DE”.").wait_for()
+    assert dialog.get_by_label("Why").input_value() == "Met at the fair" and stage_of("Ada") == "known"
+    assert names(page, "resting") == ["Ada"], "the page still shows what was asked"
+    dialog.get_by_label("To stage").select_option(label="Engaged")
+    assert not dialog.get_by_text("This must hold").is_visible(), "another way is another question"
+    dialog.get_by_label("To stage").select_option(label="Resting")
+    dialog.get_by_role("button", name="Move", exact=True).click()
+    dialog.get_by_role("button", name="Move all the same").click()
+    told(page, "Moved to “Resting”.")
+    moved = Movement.objects.latest("pk")
+    assert (stage_of("Ada"), moved.overrides, moved.reason) == ("resting", True, "Met at the fair")
+    card(page, "Ben").focus()
+    for _step in range(4):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.keyboard.type("No budget")
+    page.keyboard.press("Enter")
+    dialog.get_by_text("This must hold to move there by hand").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    assert "Ben" in names(page, "known") and stage_of("Ben") == "known"
 
 
 def test_a_cancelled_drag_leaves_the_card_where_it_was(page: Any, version: Version) -> None:

@@ -18,7 +18,7 @@ Parts = dict[str, dict[str, Any]]
 # Each row of these is somebody's: a salesperson sees their own alone.
 OF_SUBJECTS = (
     "partner-applications", "partner-steps", "people", "accounts", "account-roles", "activities", "deals", "purchases", "contracts", "cases", "memberships",
-    "movements", "hand-offs", "scores", "enrollments", "messages", "duplicates", "merges",
+    "movements", "overrides", "hand-offs", "scores", "enrollments", "messages", "duplicates", "merges",
 )  # fmt: skip
 
 
@@ -35,6 +35,7 @@ def made() -> tuple[User, Parts, Parts]:
             "since": 1,
             "stage": "lead",
             "pk": there.numbers["backtest"],
+            "key": "deal_won-won",
         },
         "scoring-models": {"slug": "lead", "model": "lead", "number": 2},
         "campaigns": {"slug": "nurture", "campaign": "nurture", "number": 1},
@@ -76,6 +77,7 @@ def _of(things: Things) -> Parts:
         "cases": Case.objects.get(person=things.person).pk,
         "memberships": things.membership.pk,
         "movements": things.movement.pk,
+        "overrides": things.movement.pk,
         "hand-offs": things.handoff.pk,
         "scores": Score.objects.get(person=things.person).pk,
         "enrollments": Enrollment.objects.get(person=things.person).pk,

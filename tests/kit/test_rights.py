@@ -84,7 +84,7 @@ TAKES = {
     "routing_adopt": "edit", "routing_reasons": "edit", "routing_offer": "edit",
     "lifecycle_stalled": SIGNED_IN, "lifecycle_stalled_counts": SIGNED_IN, "lifecycle_stalled_segment": "edit",
     "lifecycle_board": SIGNED_IN, "lifecycle_board_column": SIGNED_IN, "lifecycle_board_move": "move",
-    "bulk_move": SIGNED_IN, "bulk_undo": "move",
+    "bulk_move": SIGNED_IN, "bulk_undo": "move", "bulk_override": "move", "lifecycle_overrides": SIGNED_IN,
     "scoring_models": SIGNED_IN, "scoring_model": SIGNED_IN, "scoring_scores": SIGNED_IN, "scoring_matrix": SIGNED_IN,
     "scoring_version": SIGNED_IN, "scoring_document": SIGNED_IN, "scoring_crossings": SIGNED_IN,
     "scoring_new": "edit", "scoring_file": "edit", "scoring_draft": "edit", "scoring_rule_new": "edit",

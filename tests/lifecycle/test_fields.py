@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.utils import translation
 
-from audience.conditions import compile, registry, tree
+from audience.conditions import compile, describe, registry, tree
 from audience.models import Person
 from kit import installation
 from kit.sql import dicts, rows, run, sql
+from lifecycle.engine import passes, replay, rules
 from lifecycle.ledger import stages
-from lifecycle.models import Membership, Stage, Version
+from lifecycle.models import Membership, Movement, Stage, Version
 from tests import factories
 from tests.factories import NOW, days_ago
 
@@ -151,7 +154,9 @@ def test_the_stages_of_all_lifecycles_are_read_in_as_many_queries_as_of_one(
     with django_assert_num_queries(3):
         names = [each.name for each in registry.Catalogue("person")._family("stage.").values()]
     assert names == [
-        f"stage.{slug}{what}" for slug in ("second", "small") for what in ("", ".ever", ".days_in", ".stalled")
+        f"stage.{slug}{what}"
+        for slug in ("second", "small")
+        for what in ("", ".ever", ".days_in", ".stalled", ".limit", ".hours_over")
     ]
 
 
@@ -171,3 +176,84 @@ def test_a_question_about_stages_can_be_answered_by_several_processes(
         run(sql("SELECT set_config({}, '0', true)", cost))
     plan = rows(sql("EXPLAIN {}", compile.members(tree.parse(condition), of="person", at=NOW)))
     assert any("Workers Planned" in line for (line,) in plan), plan
+
+
+LIMITED = factories.SMALL.replace("{slug: lead, name: Lead}", "{slug: lead, name: Lead, kind: sla, limit_hours: 16}")
+MONDAY = datetime.fromisoformat("2025-06-02T09:00:00+00:00")
+DEADLINE = datetime.fromisoformat("2025-06-03T17:00:00+00:00")
+
+
+def limit(word: str | list[str]) -> dict[str, Any]:
+    return {"field": "stage.small.limit", "op": "in" if isinstance(word, list) else "is", "value": word}
+
+
+def test_a_limit_is_met_by_leaving_in_time_missed_for_good_once_it_is_over_and_past_due_while_they_stay() -> None:
+    installation.put("zone", "UTC")
+    version = factories.published(LIMITED)
+    punctual, late = factories.person(first_seen_at=MONDAY), factories.person(first_seen_at=MONDAY)
+    move(punctual, version, "lead", MONDAY)
+    move(late, version, "lead", MONDAY)
+    assert held(limit(["met", "missed", "past_due"]), DEADLINE) == set(), "at the very deadline nobody is late"
+    assert held(limit("past_due"), DEADLINE + A_LITTLE) == {punctual.pk, late.pk}
+    move(punctual, version, "engaged", DEADLINE)
+    afterwards = DEADLINE + timedelta(hours=20)  # Wednesday at one o'clock: four hours of work later
+    assert held(limit("past_due"), afterwards) == held(limit("missed"), afterwards) == {late.pk}
+    assert held(limit("met"), afterwards) == {punctual.pk}
+    over = {"field": "stage.small.hours_over", "op": "at_least", "value": 4}
+    assert held(over, afterwards) == {late.pk} and held(over, afterwards - A_LITTLE) == set()
+    assert held({"field": "stage.small.hours_over", "op": "empty"}, afterwards) == {punctual.pk}
+    move(late, version, "engaged", afterwards)
+    assert held(limit("past_due"), afterwards + A_LITTLE) == set()
+    assert held(limit("missed"), afterwards + A_LITTLE) == {late.pk}
+    move(late, version, "won", afterwards + timedelta(hours=1))
+    move(late, version, "known", afterwards + timedelta(hours=2))
+    assert held(limit("missed"), afterwards + timedelta(hours=3)) == set(), "of the newest pass alone"
+
+
+def test_the_deadline_says_since_when_a_limit_is_past_due_and_the_sentence_says_what_is_asked(version: Version) -> None:
+    limited = factories.published(
+        LIMITED.replace("lifecycle: small", "lifecycle: tight").replace("name: Small", "name: Tight")
+    )
+    person = factories.person(first_seen_at=MONDAY)
+    move(person, limited, "lead", MONDAY)
+    node = tree.parse(limit("past_due") | {"field": "stage.tight.limit"})
+    (row,) = dicts(compile.table({"late": node}, of="person", at=NOW, evidence=True))
+    assert (row["late"], row["late__evidence"]) == (True, DEADLINE)
+    assert describe.sentence(node) == "has, in this pass of Tight, a limit that is “past due”"
+    with translation.override("zh-hans"):
+        node = tree.parse(limit("past_due") | {"field": "stage.tight.limit"})
+        assert describe.sentence(node) == "在Tight本轮中，时限的状态为“已逾期”"
+
+
+RULED = LIMITED.replace(
+    "transitions:\n",
+    "transitions:\n  - {from: lead, to: resting, when: {field: stage.small.limit, op: is, value: past_due}, reason: Late}\n",
+).replace("entry: {}", "entry: {field: activity.count, op: at_least, value: 1}")
+
+
+@pytest.mark.parametrize("asked", ["limit, op: is, value: past_due", "hours_over, op: at_least, value: 3"])
+def test_a_rule_that_asks_for_it_says_the_same_live_by_the_midnight_and_in_a_replay(asked: str) -> None:
+    installation.put("zone", "UTC")
+    version = factories.published(RULED.replace("limit, op: is, value: past_due", asked), MONDAY)
+    someone = factories.person(first_seen_at=MONDAY, country="DE")
+    for minutes in range(3):
+        factories.activity(someone, MONDAY + timedelta(minutes=minutes))
+
+    def moves() -> list[Any]:
+        found = Movement.objects.filter(membership__person=someone).order_by("seq")
+        return list(found.values_list("from_stage__slug", "to_stage__slug", "occurred_at"))
+
+    until = MONDAY + timedelta(days=6)
+    with transaction.atomic():
+        replay.run(version, now=until, until=until)
+        replayed = moves()
+        transaction.set_rollback(True)
+    for day in range(1, 7):
+        midnight = datetime.combine((MONDAY + timedelta(days=day)).date(), datetime.min.time(), MONDAY.tzinfo)
+        since = midnight - timedelta(days=1)
+        asked_of = rules.read(version)
+        passes.apply(asked_of, among=replay._touched(asked_of, since, midnight, None), at=midnight, now=midnight)
+    assert replayed == moves()
+    late = [at for left, to, at in replayed if (left, to) == ("lead", "resting")]
+    due = MONDAY + timedelta(days=2, minutes=2)  # sixteen hours of work after they came
+    assert late == [due] if asked.startswith("limit") else late[0] >= due + timedelta(hours=3), replayed

@@ -8,6 +8,7 @@ from lifecycle import placing
 from lifecycle.engine import passes, rules
 from lifecycle.ledger import moving, stages
 from lifecycle.models import BulkMove, Membership, Movement, Proposal
+from tests import asking
 from tests.factories import NOW, activity, days_ago, deal, draft, person, published, purchase
 
 pytestmark = pytest.mark.django_db
@@ -128,3 +129,51 @@ def test_nonsense_is_answered_in_words(page):
     for told in ({}, {"stage": "x\x00", "evidence": "rule"}, {"stage": "won", "evidence": "little"}):
         assert "no such group" in page.post(url + "accept/", told, follow=True).content.decode()
     assert page.get("/lifecycles/nothing/starting-points/").status_code == 404
+
+
+def test_programs_look_read_the_groups_and_who_is_in_them_accept_by_a_job_and_take_back():
+    version, made = world()
+    api = asking.by(asking.user(User.Role.ADMIN))
+    address = "/api/v1/lifecycles/steps/starting-points/"
+    assert api.get(address).status_code == 404, "nobody has looked"
+    asking.problem(asking.send(api, f"{address}look/", {"deep": True}), 400, "unknown_field")
+    job = asking.send(api, f"{address}look/")
+    assert job.status_code == 202 and jobs.run(job.json()["id"], NOW)
+    asked = api.get(address).json()
+    assert [(each["key"], each["confidence"], each["count"], each["move"]) for each in asked["groups"]] == [
+        ("deal_won-won", "high", 1, None), ("purchase-won", "high", 1, None), ("deal_open-talking", "medium", 1, None),
+        ("rule-talking", "medium", 1, None), ("rule_past-talking", "low", 1, None), ("little", "", 2, None),
+    ]  # fmt: skip
+    there = api.get(f"{address}little/members/", {"limit": 1}).json()
+    assert len(there["results"]) == 1 and there["next"], "page by page, by key"
+    assert {each["person"] for each in api.get(f"{address}little/members/").json()["results"]} == {
+        made["silent"].pk, made["outside"].pk,
+    }  # fmt: skip
+    assert api.get(f"{address}nothing-at-all/members/").status_code == 404
+    asking.problem(asking.send(api, f"{address}little/accept/"), 409, "placing_refused")
+    asking.problem(asking.send(api, f"{address}deal_won-won/undo/"), 409, "placing_refused")
+    told = {"Idempotency_Key": "once"}
+    job = asking.send(api, f"{address}deal_won-won/accept/", **told)
+    again = asking.send(api, f"{address}deal_won-won/accept/", **told)
+    assert job.status_code == again.status_code == 202 and job.json()["id"] == again.json()["id"]
+    jobs.run(job.json()["id"], NOW)
+    assert Membership.objects.get(person=made["won"]).stage.slug == "won"
+    bulk = BulkMove.objects.get()
+    key = f"deal_won-won-{bulk.pk}"
+    [group] = [each for each in api.get(address).json()["groups"] if each["key"] == key]
+    assert (group["move"], group["outcomes"]) == (bulk.pk, {"moved": 1})
+    done = asking.send(api, f"{address}{key}/undo/")
+    assert (done.status_code, done.json()["outcomes"]) == (200, {"undone": 1})
+    assert Membership.objects.get(person=made["won"]).stage.slug == "known"
+    asking.problem(asking.send(api, f"{address}{key}/undo/"), 409, "undo_refused")
+
+
+def test_of_two_jobs_that_accept_one_group_the_second_says_that_nobody_is_left():
+    version, made = world()
+    found = looked(version)
+    group = placing.group(found, "deal_won-won")
+    first, second = (placing.ask_to_accept(found, group, by=None, now=NOW) for _ in range(2))
+    jobs.run(first.pk, NOW), jobs.run(second.pk, NOW)
+    second.refresh_from_db()
+    assert second.state == "failed" and "Nobody of this group is left" in second.error
+    assert BulkMove.objects.count() == 1

@@ -8,6 +8,7 @@ from audience.models import Deal, DealRole
 from reporting import filling, leaks, plans, splits
 from reporting.questions import ask
 from reporting.windows import Window
+from tests import asking
 from tests.reporting.ledger import NOW, TODAY, lifecycle, on, walk
 from tests.reporting.test_pages import page, text, visitor  # noqa: F401 - a fixture
 
@@ -79,3 +80,23 @@ def test_without_deals_leaks_are_ranked_by_wins_and_the_page_says_so(visitor):  
     assert answer.value is None and answer.worth(answer.ranked[0]) is None
     shown = text(page(visitor, "report_leaks", split="person.country", **{"from": "2025-01-01", "to": "2025-03-01"}))
     assert "No won deal has an amount" in shown
+
+
+def test_programs_read_the_leaks_of_the_page_parted_as_it_does_unless_they_say_how():
+    through = lifecycle()
+    winter(through)
+    filling.fill(through, now=NOW)
+    api = asking.by(asking.user())
+    span = {"from": "2025-01-01", "to": "2025-03-01"}
+    told = api.get("/api/v1/reports/leaks/", span | {"split": "person.country"}).json()
+    [table] = [each["table"] for each in told["sections"] if each["id"] == "leaks"]
+    first = table["lines"][0]
+    assert first["head"] == "Lead → Mql: DE" and told["split"] == "person.country"
+    own, _interval, everybody, lost, _wins, worth = first["figures"]
+    assert (own["count"], own["of"], everybody["count"], everybody["of"]) == (10, 40, 40, 85)
+    assert lost["value"] == pytest.approx((40 / 85 - 10 / 40) * 40) and worth["value"] > 0
+    behind = api.get(own["people"].replace("http://testserver", ""))
+    assert len(behind.json()["results"]) == 10
+    assert api.get("/api/v1/reports/leaks/", span).json()["split"] == "account.industry"
+    asking.problem(api.get("/api/v1/reports/leaks/", {"split": "person.nothing"}), 400, "not_understood")
+    asking.problem(api.get("/api/v1/reports/leaks/", {"stage": "lead"}), 400, "unknown_parameter")

@@ -33,7 +33,7 @@ ABOUT: dict[str, str | None] = {
     "reports/people": None, "reports/customers": None, "reports/lift/<slug:slug>/people": None,
     "imports/<int:imported>/rejects": None, "look-alikes": None, "forms/<slug:form>/submissions": None,
     "partner-applications": "application", "partner-steps": "partner_step",
-    "memberships": "membership", "movements": "movement", "hand-offs": "handoff", "messages": "message", "scores": None, "score-changes": None,
+    "memberships": "membership", "movements": "movement", "overrides": None, "hand-offs": "handoff", "messages": "message", "scores": None, "score-changes": None,
     "enrollments": None, "duplicates": "pair", "merges": "merge",
 }  # fmt: skip
 # What belongs to nobody in particular, and figures, which are the firm's.
@@ -42,9 +42,9 @@ OF_EVERYBODY = {
     "title-rules", "segments", "conditions", "imports", "import-mappings", "import-schedules", "readiness",
     "best-customers",
     *(f"reports/{each}" for each in (
-        "funnel", "hand-offs", "time", "loops", "costs", "pipeline", "partners", "retention", "concentration", "lift", "ledger")),
+        "funnel", "hand-offs", "time", "loops", "leaks", "costs", "pipeline", "partners", "retention", "concentration", "lift", "ledger")),
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages",
-    "lifecycles/<slug:lifecycle>/backtests", "scoring-models",
+    "lifecycles/<slug:lifecycle>/backtests", "lifecycles/<slug:lifecycle>/starting-points", "scoring-models",
     "scoring-models/<slug:model>/versions", "campaigns", "campaigns/<slug:campaign>/versions",
     "webhooks", "webhook-deliveries",
 }  # fmt: skip

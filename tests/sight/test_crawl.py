@@ -33,7 +33,7 @@ SPAN = {"from": "2025-01-01", "to": "2026-01-01"}
 NO_PAGE = {
     "sign_out", "job_cancel", "job_retry", "undo", "note_add", "note_remove", "note_restore", "task_done", "task_reopen",
     "task_remove", "task_restore", "person_tags", "account_tags", "person_owner", "account_owner", "conditions_check",
-    "activity_take_back", "consent_take_back", "movement_undo", "bulk_undo", "suppression_find", "message_resend",
+    "activity_take_back", "consent_take_back", "movement_undo", "bulk_undo", "bulk_override", "suppression_find", "message_resend",
     "report_note", "report_note_remove", "report_pars", "ledger_check", "readiness_measure", "readiness_segment",
     "partner_approve", "partner_decline", "partner_reconsider", "partner_step", "best_customers_segment", "look_alikes_segment",
     "handoff_accept", "handoff_reject", "handoff_not_now", "handoff_pass_on", "routing_rule_move", "routing_rule_remove",
@@ -46,7 +46,7 @@ NAMING = {
     "segment", "segment_members", "segment_history", "lifecycle_members", "lifecycle_board", "lifecycle_board_column",
     "bulk_move", "backtest_people", "scoring_model", "scoring_scores", "scoring_crossings", "report_people", "report_customers",
     "report_lift_people", "ledger", "campaign_people", "outbox", "mailbox", "work", "content_people", "content_version",
-    "handoffs", "import", "import_rejects", "readiness_without", "best_customers_list", "form", "form_submissions", "form_refused",
+    "lifecycle_overrides", "handoffs", "import", "import_rejects", "readiness_without", "best_customers_list", "form", "form_submissions", "form_refused",
 }  # fmt: skip
 
 

@@ -45,7 +45,7 @@ ABOUT = {
     "partner_step": "partner_step",
     "activity_take_back": "activity", "consent_take_back": "consent",
     **dict.fromkeys(("handoff", "handoff_accept", "handoff_reject", "handoff_not_now", "handoff_pass_on"), "handoff"),
-    "membership_move": "membership", "movement_undo": "movement", "bulk_undo": "bulk",
+    "membership_move": "membership", "movement_undo": "movement", "bulk_undo": "bulk", "bulk_override": "bulk",
     "duplicate_two": "pair", "merge": "merge", "merge_part": "merge",
     "message": "message", "message_resend": "message", "letter": "letter", "letter_body": "letter",
     # The subject stands in the form.

@@ -117,6 +117,7 @@ def build() -> World:
         _twice(each)
     lead = "{slug: lead, name: Lead"
     handing = factories.SMALL.replace(lead, lead + ", hand_off: {accept: won, reject: resting}")
+    handing += "  - {from: known, to: lead, by_hand: true, guard: {field: person.country, op: is, value: XX}}\n"
     version = factories.published(handing)
     rule = RoutingRule.objects.create(lifecycle=version.lifecycle, position=1, kind="person_owner")
     for each in trio:
@@ -217,7 +218,8 @@ def _staged(things: Things, version: Any) -> None:
     assert stages.place(things.person.pk, version, to=known, reason="", by=None, at=at, now=at)
     things.membership = Membership.objects.get(subject_id=things.person.pk)
     chosen = moving.chosen([(things.membership.pk, things.membership.seq)])
-    things.bulk = moving.move(version, chosen, to=lead, reason="Test", by=things.owner, now=days_ago(20))
+    told: dict[str, Any] = {"reason": "Test", "by": things.owner, "now": days_ago(20), "override": True}
+    things.bulk = moving.move(version, chosen, to=lead, **told)
     things.membership.refresh_from_db()
     things.movement = stages.last_movement(things.membership)
     things.handoff = Handoff.objects.get(membership=things.membership)

@@ -11,6 +11,7 @@ from tests.audience.conditions.world import CHANNELS, COUNTRIES, KINDS, STAGES, 
 TEXTS = st.sampled_from([*(each for each in COUNTRIES if each), "Director", "engineer", "sales", "Software", "S"])
 DATES = st.sampled_from(["2025-02-10", "2025-03-30", "2025-03-31", "2025-05-05", "2025-06-01"])
 INSTANTS = DATES | st.sampled_from(["2025-03-30T01:30:00+01:00", "2025-04-15T10:00:00Z"])
+LIMITS = ("met", "missed", "past_due")
 DAYS = st.sampled_from([0, 1, 2, 7, 30, 60, 90])
 
 OPERANDS: dict[str, dict[str, Any]] = {
@@ -32,6 +33,7 @@ OPERANDS: dict[str, dict[str, Any]] = {
     "stage": {"is": st.sampled_from(STAGES), "is_not": st.sampled_from(STAGES)}
     | dict.fromkeys(["in", "not_in"], st.lists(st.sampled_from(STAGES), min_size=1, max_size=2)),
     "set": {"is": st.sampled_from(TAGS), "in": st.lists(st.sampled_from(TAGS), min_size=1, max_size=2)},
+    "limit": {"is": st.sampled_from(LIMITS), "in": st.lists(st.sampled_from(LIMITS), min_size=1, max_size=2)},
     "ever": {"is": st.sampled_from(STAGES), "in": st.lists(st.sampled_from(STAGES), min_size=1, max_size=2)},
 }
 PERSON = {
@@ -48,6 +50,8 @@ PERSON = {
     "stage.net_new": "stage",
     "stage.net_new.ever": "ever",
     "stage.net_new.days_in": "number",
+    "stage.net_new.limit": "limit",
+    "stage.net_new.hours_over": "number",
 }
 BOTH = {
     "account.country": "text",
@@ -115,7 +119,7 @@ DEAL_WHERE = st.fixed_dictionaries(
 def _leaf(draw: st.DrawFn, fields: dict[str, str]) -> dict[str, Any]:
     name = draw(st.sampled_from(sorted(fields)))
     operands = dict(OPERANDS[fields[name]])
-    if name not in NEVER_EMPTY and fields[name] != "ever":
+    if name not in NEVER_EMPTY and fields[name] not in ("ever", "limit"):
         operands |= {"empty": st.none(), "not_empty": st.none()}
     operator = draw(st.sampled_from(sorted(operands)))
     leaf: dict[str, Any] = {"field": name, "op": operator}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -35,6 +35,7 @@ from audience.models import (
     Topic,
 )
 from kit import installation
+from lifecycle.engine import sla
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -48,6 +49,7 @@ TITLES = ("Director of Sales", "Sales director", "Engineer", "")
 TAGS = ("vip", "trade-fair")
 TOPICS = ("offers", "updates")
 STAGES = ("known", "mql", "won", "lost")
+LIMIT = 40  # working hours in "mql"
 
 _unique = count(1)
 
@@ -177,7 +179,13 @@ class World:
         )
         self.version = Version.objects.create(lifecycle=lifecycle, number=1, created_at=BEGIN)
         self.stages = {
-            slug: Stage.objects.create(version=self.version, slug=slug, name=slug.title(), order=number)
+            slug: Stage.objects.create(
+                version=self.version,
+                slug=slug,
+                name=slug.title(),
+                order=number,
+                **({"kind": "sla", "limit_hours": LIMIT} if slug == "mql" else {}),
+            )
             for number, slug in enumerate(STAGES)
         }
         self.accounts = [self._account() for _ in range(accounts)]
@@ -199,6 +207,7 @@ class World:
             self.buy(self.instant())
         for person in self.people:
             self._travel(person)
+        sla.redate()
         for _ in range(people):
             self.agree(self.instant())
             self.say(self.instant())
@@ -750,7 +759,24 @@ class World:
             return len(counted)
         return sum(each.amount or 0 for each in counted if each.currency in ("EUR", ""))
 
+    def _limits(self, name: str, subject: Subject, at: datetime, known: datetime | None) -> Any:
+        begun = [
+            each for each in self.passes
+            if each.subject is subject and _visible(each.moves[0][0], each.moves[0][0], at, known)
+        ]  # fmt: skip
+        held, over = set(), None
+        moves = [move for move in begun[-1].moves if _visible(move[0], move[0], at, known)] if begun else []
+        for (since, slug), (left, _to) in zip(moves, [*moves, (None, None)][1:], strict=True):
+            if slug == "mql":
+                due = _due(since, LIMIT)
+                held |= {"met"} if left and left <= due else {"missed"} if due < (left or at) else set()
+                if left is None and due < at:
+                    held, over = held | {"past_due"}, int(_worked(due, at) // timedelta(hours=1))
+        return over if name.endswith(".hours_over") else held
+
     def _stage(self, name: str, leaf: Leaf, subject: Subject, at: datetime, known: datetime | None) -> Any:
+        if name.endswith((".limit", ".hours_over")):
+            return self._limits(name, subject, at, known)
         moves = [
             move
             for each in self.passes
@@ -784,6 +810,29 @@ def _in_window(occurred: datetime, days: int | None, at: datetime) -> bool:
         return True
     clock = at.astimezone(ZONE).replace(tzinfo=None) - timedelta(days=days)
     return occurred >= clock.replace(tzinfo=ZONE).astimezone(UTC)
+
+
+def _worked(start: datetime, end: datetime) -> timedelta:
+    """What was worked between two instants, on weekdays from nine to five."""
+    day, total = _day(start), timedelta()
+    while day <= _day(end):
+        if day.weekday() < 5:
+            opens, closes = (datetime.combine(day, time(hour), ZONE).astimezone(UTC) for hour in (9, 17))
+            total += max(min(closes, end) - max(opens, start), timedelta())
+        day += timedelta(days=1)
+    return total
+
+
+def _due(since: datetime, hours: int) -> datetime:
+    """When so many hours of work are over."""
+    day, left = _day(since), timedelta(hours=hours)
+    while True:
+        end = datetime.combine(day + timedelta(days=1), time(), ZONE).astimezone(UTC)
+        worked = _worked(since, end)
+        if worked >= left:
+            closes = datetime.combine(day, time(17), ZONE).astimezone(UTC)
+            return closes - (worked - left)
+        day += timedelta(days=1)
 
 
 def _day(at: datetime) -> date:
