@@ -46,7 +46,6 @@ WORDS = {
 WOULD = {
     "created": gettext_lazy("Would be created"),
     "updated": gettext_lazy("Would be updated"),
-    "unchanged": gettext_lazy("Would stay as they are"),
     "skipped": gettext_lazy("Would be skipped, as asked"),
     "rejected": gettext_lazy("Would be rejected"),
     "people_created": gettext_lazy("People who would be created beside"),
