@@ -100,7 +100,10 @@ def test_a_question_shows_no_more_than_its_field_and_its_words_until_more_is_sai
 
     def opened(*questions, **more):
         answer = admin_client.post(url, filled(*questions, **more), follow=True)
-        return ["open" in each for each in re.findall(r'<details class="disclosure question__more"([^>]*)>', answer.content.decode())]
+        return [
+            "open" in each
+            for each in re.findall(r'<details class="disclosure question__more"([^>]*)>', answer.content.decode())
+        ]
 
     assert opened({"field": "email", "label": "Your email", "required": "on"}) == [False]
     assert opened({"field": "email"}, {"field": "city", "help": "Where you work"}) == [False, True]
