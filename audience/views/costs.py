@@ -250,7 +250,7 @@ def _saved(request: HttpRequest, cost: Cost, said: str) -> HttpResponse:
 
 def _cell(channel: str, currency: str, month: date, amount: int | None) -> dict[str, Any]:
     asked = {"channel": channel or EMPTY, "currency": currency, "month": f"{month:%Y-%m}"}
-    return {"amount": amount, "url": f"{reverse('costs')}?{urlencode(asked)}"}
+    return {"month": month, "amount": amount, "url": f"{reverse('costs')}?{urlencode(asked)}"}
 
 
 def _add_error(form: CostForm, bad: BadValue) -> None:

@@ -42,6 +42,17 @@ WORDS = {
     "parents_unknown": gettext_lazy("Parents that nobody knows"),
     "parents_circular": gettext_lazy("Parents that would belong to their own child, left out"),
 }
+# After a dry run: nothing was written, so nothing was created either.
+WOULD = {
+    "created": gettext_lazy("Would be created"),
+    "updated": gettext_lazy("Would be updated"),
+    "skipped": gettext_lazy("Would be skipped, as asked"),
+    "rejected": gettext_lazy("Would be rejected"),
+    "people_created": gettext_lazy("People who would be created beside"),
+    "accounts_created": gettext_lazy("Accounts that would be created beside"),
+    "products_created": gettext_lazy("Products that would be created beside"),
+    "kinds_created": gettext_lazy("Kinds of activity that would be created"),
+}
 
 
 def _kind(row: Import) -> Any:
@@ -50,6 +61,10 @@ def _kind(row: Import) -> Any:
 
 def _count(name: str) -> Any:
     return lambda row: row.counts.get(name)
+
+
+def _written(name: str) -> Any:
+    return lambda row: None if row.dry_run else row.counts.get(name)
 
 
 class Filters(django_filters.FilterSet):
@@ -75,8 +90,8 @@ class Imports(pages.ListPage):
         pages.Column("source", gettext_lazy("Source"), sort="source"),
         pages.Column("state", gettext_lazy("State"), template="audience/_import_state.html", value="job.state"),
         pages.Column("rows", gettext_lazy("Rows"), value=_count("rows"), align="end"),
-        pages.Column("created", gettext_lazy("Created"), value=_count("created"), align="end"),
-        pages.Column("updated", gettext_lazy("Updated"), value=_count("updated"), align="end"),
+        pages.Column("created", gettext_lazy("Created"), value=_written("created"), align="end"),
+        pages.Column("updated", gettext_lazy("Updated"), value=_written("updated"), align="end"),
         pages.Column("rejected", gettext_lazy("Rejected"), value=_count("rejected"), align="end"),
         pages.Column("created_by", gettext_lazy("By")),
         pages.Column("created_at", gettext_lazy("When"), sort="created_at", desc_first=True),
@@ -204,7 +219,7 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         reject.reason = _(reject.reason)
         reject.cell = _refused_cell(imported, reject)  # type: ignore[attr-defined]
     kind = importing.kind_of(imported.kind)
-    words = {**WORDS, **kind.words}
+    words = {**WORDS, **kind.words, **(WOULD if imported.dry_run else {})}
     context = {
         "imported": imported,
         "kind": kind,

@@ -102,6 +102,15 @@ class Row(forms.Form):
         for each in self.fields.values():
             each.depends = True  # type: ignore[attr-defined]
 
+    @property
+    def is_particular(self) -> bool:
+        """Whether more is said of it than a field and a label: then all of it stands open."""
+        more = ("help", "value", "after", "answer")
+        return any(self[name].value() or self[name].errors for name in more) or self["when"].value() not in (
+            None,
+            ALWAYS,
+        )
+
     def clean(self) -> dict[str, Any]:
         """What is never asked needs its value, and cannot be left open."""
         cleaned = super().clean() or {}

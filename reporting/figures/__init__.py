@@ -64,6 +64,19 @@ class Table:
     sum: Line | None = None
     left_over: int = 0
 
+    @property
+    def labelled(self) -> list[tuple[Line, list[tuple[str, Figure]]]]:
+        """Each line with its figures beside the heads of their columns: on a phone they stand one below the other."""
+        return [(line, self._beside(line)) for line in self.lines]
+
+    @property
+    def summed(self) -> list[tuple[str, Figure]]:
+        """The same of the last line, which sums up."""
+        return self._beside(self.sum) if self.sum else []
+
+    def _beside(self, line: Line) -> list[tuple[str, Figure]]:
+        return list(zip(self.heads[1:], line.figures, strict=False))
+
 
 def counted(question: Question, metric: str, count: int, part: str = FIGURE, note: str = "") -> Figure:
     """A plain number."""

@@ -58,7 +58,7 @@ def headline(answer: Funnel) -> list[tuple[str, Figure]]:
     first, last = success[0], success[-1]
     way = question.about(stage=first.slug, target=last.slug)
     entry, to = question.about(stage=first.slug, target=first.slug), addresses.people(way, "cohort_conversion")
-    conversion = writing.percent(body.won.rate, 3)
+    conversion = writing.percent(body.won.rate)
     around = _("95 %%: %(interval)s") % {"interval": interval(body.won)}
     return [
         (_("Entered “%(stage)s”") % {"stage": first.name}, counted(entry, "cohort_conversion", body.won.of)),

@@ -146,7 +146,7 @@ def _amount(answer: Sales, sum_: Any, door: str, metric: str = OPEN) -> list[Fig
 
 def _share(answer: Share, door: str) -> Figure:
     note = _("%(hits)s of %(of)s") % {"hits": writing.number(answer.hits), "of": writing.number(answer.of)}
-    text = writing.percent(answer.rate, 2)
+    text = writing.percent(answer.rate)
     if answer.rate is not None and answer.few:
         text, note = interval(answer), _("few: %(rate)s, %(base)s") % {"rate": text, "base": note}
     return Figure(text, WIN, answer.hits, door, note, answer.rate, of=answer.of, interval=answer.interval)

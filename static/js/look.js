@@ -30,6 +30,13 @@ addEventListener("click", (event) => {
     closer.closest("dialog, .note")?.[closer.closest("dialog") ? "close" : "remove"]();
   }
 
+  // On a phone the lines of a table of figures stand one below the other, until it is turned.
+  const turner = within(event, "[data-turns]");
+  if (turner) {
+    const folds = turner.parentElement.querySelector(".table--turns").classList.toggle("table--folds");
+    turner.setAttribute("aria-pressed", String(!folds));
+  }
+
   // What stands in a field is copied; where the browser does not let us, it is at least selected.
   const copier = within(event, "[data-copies]");
   if (copier) {

@@ -74,6 +74,11 @@ def test_a_dry_run_tells_what_would_be_and_then_the_rows_come_in(client: Client,
     work_off()
     page = client.get(f"/imports/{imported.pk}/")
     assert {name: number for name, _label, number in page.context["counts"]}["created"] == 1
+    assert "Would be created" in page.content.decode() and ">Created<" not in page.content.decode()
+    listed = client.get("/imports/?export=csv")
+    header, line = b"".join(listed).decode("utf-8-sig").splitlines()  # type: ignore[arg-type]
+    told = dict(zip(header.split(","), line.split(","), strict=False))
+    assert (told["Created"], told["Rejected"]) == ("", "2"), "nothing was written"
     assert "dry run" in page.content.decode() and "<script>alert" not in page.content.decode()
     assert not Person.objects.exists() and not Field.objects.exists()
     client.post(f"/imports/{imported.pk}/go/")

@@ -59,7 +59,7 @@ def test_the_olist_funnel_is_right_to_the_person_and_stands_on_the_page(client, 
     client.force_login(User.objects.create_user("ada@example.com", "x"))
     address = "/reports/funnel/?lifecycle=olist_sellers&span=all&split=person.source"
     page = " ".join(client.get(address).content.decode().split())
-    for figure in ("8,000", "842", "10.525%", "mean 48.44", "p90 162", "dated before"):
+    for figure in ("8,000", "842", "10.5%", "mean 48.44", "p90 162", "dated before"):
         assert figure in page
     for leads, won in BY_ORIGIN.values():
         assert f">{leads:,}<" in page and f">{won:,}<" in page

@@ -155,3 +155,13 @@ def test_a_figure_is_a_link_to_its_list_and_tells_its_formula() -> None:
 def test_a_disabled_link_is_no_link() -> None:
     page = drawn('{% button "Publish" url="/go/" disabled=True %}')
     assert "href" not in page and "disabled" in page
+
+
+def test_every_tone_that_a_note_or_badge_is_given_is_drawn() -> None:
+    found = {
+        (component, tone, path.name)
+        for path in TEMPLATES
+        for component, tone in re.findall(r'{% (note|badge)[^%]* tone="(\w+)"', path.read_text())
+    }
+    assert found
+    assert not [each for each in found if f".{each[0]}--{each[1]} {{" not in STYLES]

@@ -75,10 +75,21 @@ def test_the_funnel_shows_what_was_counted(visitor):
     filling.fill(january(), now=NOW)
     told = text(page(visitor, "report_funnel", **JANUARY))
     assert "Entered “Lead”" in told
-    assert "16.667%" in told  # one of six
+    assert "16.7%" in told and "16.667%" not in told  # one of six, as exactly as the interval beside it
     assert "Nobody is left out" in told
     assert "few: 66.7%, 4 of 6" in told  # the interval comes first
     assert "Moves forward out of the stage in the window" in told
+
+
+def test_each_figure_of_a_table_names_its_column_for_a_phone_that_folds_it(visitor):
+    filling.fill(january(), now=NOW)
+    shown = page(visitor, "report_funnel", **JANUARY).content.decode()
+    flow = shown.split('id="flow"', 1)[1].split("</table>", 1)[0]
+    heads = re.findall(r'role="columnheader"[^>]*>([^<]*)<', flow)
+    lines = flow.split("<tbody", 1)[1].split("</tr>")[:-1]
+    assert len(heads) > 3 and lines
+    for line in lines:
+        assert re.findall(r'data-label="([^"]*)"', line) == heads[1:]
 
 
 def test_facts_dated_the_wrong_way_round_are_said_and_open(visitor):

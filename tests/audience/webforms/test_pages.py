@@ -94,6 +94,24 @@ def test_questions_are_added_moved_and_dropped_by_buttons(admin_client):
     assert more.content.count(b'class="question"') == 4
 
 
+def test_a_question_shows_no_more_than_its_field_and_its_words_until_more_is_said_of_it(admin_client):
+    editing.create("Guide", by=None, now=NOW)
+    url = "/forms/guide/edit/"
+
+    def opened(*questions, **more):
+        answer = admin_client.post(url, filled(*questions, **more), follow=True)
+        return [
+            "open" in each
+            for each in re.findall(r'<details class="disclosure question__more"([^>]*)>', answer.content.decode())
+        ]
+
+    assert opened({"field": "email", "label": "Your email", "required": "on"}) == [False]
+    assert opened({"field": "email"}, {"field": "city", "help": "Where you work"}) == [False, True]
+    assert opened({"field": "email"}, {"field": "city", "when": "later"}) == [False, True]
+    assert opened({"field": "email"}, {"field": "city", "after": "email"}) == [False, True]
+    assert opened({"field": "email"}, {"field": "source", "when": "hidden"}) == [False, True], "where the error stands"
+
+
 def test_what_is_published_stays_until_the_draft_is_published_too(admin_client, client):
     form = published()
     admin_client.post("/forms/newsletter/edit/", filled(title="Anew"))
