@@ -164,6 +164,7 @@ class Sale:
     reason: str = ""
     owner: str = ""
     partner: str = ""
+    pipeline: str = "New business"
 
 
 class Agreement(NamedTuple):
@@ -191,6 +192,16 @@ class Bought(NamedTuple):
     quantity: int
     amount: int
     cost: int
+
+
+class Matter(NamedTuple):
+    """One service case of a firm; without a closing it is open."""
+
+    firm: str
+    title: str
+    severity: str
+    opened: int
+    closed: int | None
 
 
 class Step(NamedTuple):
@@ -265,6 +276,7 @@ class Company:
     sales: list[Sale] = field(default_factory=list)
     agreements: list[Agreement] = field(default_factory=list)
     bought: list[Bought] = field(default_factory=list)
+    matters: list[Matter] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     members: list[Member] = field(default_factory=list)
     _emails: dict[str, int] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
@@ -30,10 +31,16 @@ PREDICT_SINCE = DAYS - 243  # day on which Predict was launched
 COMPLIANCE, CALIBRATION, API = 61, 52, 17
 MANY_SITES, MANY_WITH_COMPLIANCE, ONE_MORE_SITE = 38, 27, 14
 LATE_LIVE, LATE_LIVE_LOST = 14, 5
+NEVER = 10 * DAYS  # days until the first sensor is live, of whoever has none yet
+LATER_COMPLIANCE = 16  # of the 61: signed for it while they had Monitor already
+# What was answered to “would you recommend us”: +41 where the installation was on time, -12 where it was late.
+ON_TIME, LATE = (10, 9, 9, 9, 10, 8, 7, 8, 9, 5, 6, 10), (9, 10, 7, 8, 5, 6, 4, 8)
 TOP, TOP_SHARE, MARGIN = 28, 0.71, 1_840_000
 SIGMA = 1.4  # of the logarithms of the customers' margins
 MARGIN_RATE = 0.55
 REFERRERS, REFERRER_WINS = 18, 7
+WAITS, TRIES, USES, STUCK = "waits", "tries", "uses", "stuck"
+STUCK_SINCE = 45  # days at least since whoever is stuck has signed
 
 
 @dataclass(eq=False)
@@ -51,8 +58,12 @@ class Customer:
     before: int = 0
     expanded: int = 0
     expansion: str = ""
+    since: int = 0  # the day on which what it has more of began
     products: dict[str, int] = field(default_factory=dict)
+    later: dict[str, int] = field(default_factory=dict)  # the day on which a product began that it had not at first
     margin: int = 0
+    lives: str = ""  # of the youngest: how far they are with their first sensor
+    referred: list[int] = field(default_factory=list)  # when it sent somebody
 
     @property
     def anniversaries(self) -> list[int]:
@@ -85,8 +96,9 @@ def build(company: Company, leads: list[Lead]) -> list[Customer]:
     _own(draw, everybody)
     _sign(company, draw, everybody)
     _order(company, draw, everybody)
+    answers = {late: _dealt(draw, given) for late, given in ((False, ON_TIME), (True, LATE))}
     for each in everybody:
-        _live(company, draw, each)
+        _live(company, draw, each, answers)
     _refer(company, draw, leads, everybody)
     return everybody
 
@@ -108,7 +120,20 @@ def _won(draw: random.Random, company: Company, leads: list[Lead]) -> list[Custo
     for each in made:
         if each not in late:
             each.live_after = draw.randrange(9, 30)
+    _begin(made)
     return made
+
+
+def _begin(made: list[Customer]) -> None:
+    """How far the youngest are: two wait, two try, two use it, two are stuck; the rest are done."""
+    young = sorted(made, key=lambda each: -each.starts)
+    ways = ((WAITS, NEVER), (WAITS, NEVER), (TRIES, 2), (TRIES, 2), (USES, 1), (USES, 1))
+    stuck = [each for each in young[len(ways) :] if each.starts <= DAYS - STUCK_SINCE][:2]
+    for each, (lives, after) in zip([*young[: len(ways)], *stuck], (*ways, (STUCK, NEVER), (STUCK, 5)), strict=True):
+        each.lives, each.live_after = lives, after
+    for each in young:
+        if not each.lives and each.starts > DAYS - 60:
+            each.live_after = min(each.live_after, max(DAYS - each.starts - 25, 2))
 
 
 def _opening(draw: random.Random, company: Company, due: int) -> list[Customer]:
@@ -202,6 +227,9 @@ def _own(draw: random.Random, everybody: list[Customer]) -> None:
         for each in some:
             base = each.now - max(each.expanded, 0)
             each.products[product] = max(int(base * part), 1)
+    early = [each for each in compliance if each.starts < YEAR - 150]
+    for each in draw.sample(early, LATER_COMPLIANCE):
+        each.later["Compliance"] = draw.randrange(max(each.starts, 0) + 75, YEAR - 10)
     for each in everybody:
         each.products["Monitor"] = each.now - max(each.expanded, 0) - sum(each.products.values())
 
@@ -217,18 +245,13 @@ def _sign(company: Company, draw: random.Random, everybody: list[Customer]) -> N
             notice = min(over - 60, DAYS - 3) if over < DAYS + 80 else DAYS + 15 + draw.randrange(4)
         renews = None if each.ends is not None else over
         for product, value in sorted(each.products.items()):
-            _agree(company, each, product, each.starts, renews, notice, each.ends, value)
+            starts = each.later.get(product, each.starts)
+            _agree(company, each, product, starts, renews, notice, each.ends, value)
         if each.expanded > 0:
             first = PREDICT_SINCE if each.expansion == "Predict" else YEAR + 5
             since = company.calendar.pick(draw, max(first, each.starts + 30), DAYS - 12)
+            each.since = since
             _agree(company, each, each.expansion, since, renews, notice, None, each.expanded)
-            company.act(
-                since * DAY - 3 * DAY + hour(draw),
-                each.firm,
-                "Offer accepted",
-                channel="meeting",
-                content=each.expansion,
-            )
         if each.expanded < 0:
             last = max(each.anniversaries[-2] if len(each.anniversaries) > 1 else 0, YEAR + 10)
             _agree(company, each, "Calibration", each.starts, None, None, last, -each.expanded)
@@ -291,7 +314,13 @@ def _buy(company: Company, draw: random.Random, each: Customer, margin: int, fir
 # ---- what happened ----
 
 
-def _live(company: Company, draw: random.Random, each: Customer) -> None:
+def _dealt(draw: random.Random, given: tuple[int, ...]) -> Iterator[int]:
+    """These answers again and again, each round in another order."""
+    while True:
+        yield from draw.sample(given, len(given))
+
+
+def _live(company: Company, draw: random.Random, each: Customer, answers: Mapping[bool, Iterator[int]]) -> None:
     """A customer's milestones, with what success, usage and service leave behind."""
     firm, signed = each.firm, each.starts * DAY + hour(draw)
     company.act(signed, firm, "Contract signed", channel="meeting")
@@ -317,21 +346,13 @@ def _live(company: Company, draw: random.Random, each: Customer) -> None:
         else:
             company.act(at, firm, "Contract renewed", channel="email", direction="inbound")
             company.act(at + DAY, firm, "Term started")
-    if each.red:
-        at = (DAYS - draw.randrange(8, 26)) * DAY + hour(draw)
-        company.act(at, firm, "Severe case opened", channel="support", direction="inbound", reason="Readings drift")
-    elif each.ends is not None and draw.random() < 0.6:
-        at = (each.ends - draw.randrange(95, 170)) * DAY + hour(draw)
-        if at > (live + 5) * DAY:
-            company.act(at, firm, "Severe case opened", channel="support", direction="inbound", reason="Sensor failed")
     _use(company, draw, each, live)
     asked = each.starts + 120
     if each.won and asked < min(DAYS, each.ends or DAYS):
         late = each.live_after > 30
-        answers = (10, 9, 9, 9, 10, 8, 7, 8, 9, 5, 6, 10) if not late else (9, 10, 7, 8, 5, 6, 4, 8)
         company.act(
             asked * DAY + hour(draw), firm, "NPS answered", channel="email", direction="inbound",
-            value=str(draw.choice(answers)), content="late installation" if late else "installation on time",
+            value=str(next(answers[late])), content="late installation" if late else "installation on time",
         )  # fmt: skip
 
 
@@ -350,14 +371,15 @@ def _refer(company: Company, draw: random.Random, leads: list[Lead], everybody: 
     """Ninety people were sent by eighteen customers; three of them sent half of those who bought."""
     sent = [lead for lead in leads if lead.source == "Customer referral"]
     long = sorted((each for each in everybody if not each.won and each.ends is None), key=lambda each: each.firm.key)
-    referrers: list[Firm] = [each.firm for each in draw.sample(long, REFERRERS)]
+    referrers: list[Customer] = draw.sample(long, REFERRERS)
     won = [lead for lead in sent if lead.result.startswith("won")]
     rest = [lead for lead in sent if lead not in won]
     draw.shuffle(rest)
-    by: list[tuple[Lead, Firm]] = [(lead, referrers[place % 3]) for place, lead in enumerate(won[:REFERRER_WINS])]
+    by: list[tuple[Lead, Customer]] = [(lead, referrers[place % 3]) for place, lead in enumerate(won[:REFERRER_WINS])]
     by += [(lead, referrers[3 + place % 15]) for place, lead in enumerate(won[REFERRER_WINS:])]
     by += [(lead, referrers[place % REFERRERS]) for place, lead in enumerate(rest)]
-    for lead, firm in by:
+    for lead, each in by:
         person: Contact | None = lead.person
         assert person
-        company.act(max(lead.seen - 30, 5), firm, "Referral sent", channel="referral", content=person.email)
+        each.referred.append(max(lead.seen - 30, 5))
+        company.act(each.referred[-1], each.firm, "Referral sent", channel="referral", content=person.email)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from demo import company as parts
 from demo import spending
-from demo.company import Act, Agreement, Bought, Company, Contact, Firm, Member, Sale, Step
+from demo.company import Act, Agreement, Bought, Company, Contact, Firm, Matter, Member, Sale, Step
 from demo.net_new import HORIZON
 
 Row = list[str]
@@ -36,6 +36,8 @@ def write(company: Company, into: Path) -> None:
     _write(into / "deals.csv", DEAL, (_sale(sale, written) for sale in company.sales))
     _write(into / "contracts.csv", CONTRACT, (_agreement(each, day) for each in company.agreements))
     _write(into / "purchases.csv", PURCHASE, (_bought(each, written) for each in company.bought))
+    matters = sorted(company.matters, key=lambda each: each.opened)
+    _write(into / "cases.csv", CASE, (_matter(number, each, written) for number, each in enumerate(matters, 1)))
     _write(into / "costs.csv", spending.COST, spending.costs(company.calendar))
     _write(into / "stages.csv", STAGE, (_step(step, written) for step in company.steps))
     _write(into / "members.csv", MEMBER, (_member(each, written) for each in company.members))
@@ -75,6 +77,7 @@ CONTRACT = [
 PURCHASE = [
     "external_id", "person_external_id", "account_external_id", "product", "occurred", "quantity", "amount", "cost",
 ]  # fmt: skip
+CASE = ["external_id", "account_external_id", "title", "severity", "opened", "closed"]
 STAGE = ["person_external_id", "lifecycle", "stage", "occurred", "reason", "recorded"]
 MEMBER = [
     "person_external_id", "campaign", "assigned", "arm", "status", "sent", "responded", "kind", "lifecycle", "stage",
@@ -108,7 +111,7 @@ def _act(number: int, act: Act, written: Written) -> Row:
 
 def _sale(sale: Sale, written: Written) -> Row:
     return [
-        sale.key, sale.name, _money(sale.amount), "New business", sale.stage, sale.status, sale.reason,
+        sale.key, sale.name, _money(sale.amount), sale.pipeline, sale.stage, sale.status, sale.reason,
         written(sale.opened) if sale.opened is not None else "",
         written(sale.closed) if sale.closed is not None else "",
         sale.person.key if sale.person else "", "Decision maker" if sale.person else "",
@@ -129,6 +132,11 @@ def _bought(each: Bought, written: Written) -> Row:
         each.key, each.whose, each.firm, each.product, written(each.at), str(each.quantity), _money(each.amount),
         _money(each.cost),
     ]  # fmt: skip
+
+
+def _matter(number: int, each: Matter, written: Written) -> Row:
+    closed = written(each.closed) if each.closed is not None else ""
+    return [f"S{number:04}", each.firm, each.title, each.severity, written(each.opened), closed]
 
 
 def _step(step: Step, written: Written) -> Row:

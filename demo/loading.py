@@ -20,11 +20,12 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from audience import importing
-from audience.models import Import, Person
+from audience.commerce import pipelines
+from audience.models import Import, Person, Pipeline
 from audience.readiness import completeness
 from audience.subjects import exclusions
-from demo import building, campaigns, consents, files
-from demo.company import DAYS, DOMAIN, MONTH, USERS, WITH_PASSWORD
+from demo import building, campaigns, consents, files, growth, tidying
+from demo.company import DAYS, DOMAIN, MONTH, REGIONS, USERS, WITH_PASSWORD
 from demo.customers import PREDICT_SINCE
 from demo.net_new import GONE_APAC, REASONS
 from kit import audit, installation, jobs
@@ -44,7 +45,11 @@ SOURCE = "marlow creek"
 ZONE, CURRENCY, COMPANY = "Europe/Amsterdam", "EUR", "Marlow Creek Instruments"
 POSTAL_ADDRESS = "Marlow Creek Instruments B.V.\nHavenkade 12, 3011 Rotterdam, The Netherlands"
 DOCUMENTS = Path(__file__).resolve().parent / "documents"
-LIFECYCLES = ("net_new", "customers", "partners", "shop", "shop_repeat")
+ONBOARDING = "onboarding"  # the file of what is published for each region
+LIFECYCLES = (
+    "net_new", "customers", "shop", "shop_repeat", "partners", *(f"{ONBOARDING}_{each.lower()}" for each in REGIONS),
+    "renewal", "upsell", "cross_sell", "referral", "loyalty",
+)  # fmt: skip
 
 NOTES = (
     (DAYS // 2, "The lead score asks for 60 points instead of 50"),
@@ -119,6 +124,7 @@ FILES = (
     File("deals", "deals", {"partner": "partner_external_id"}),
     File("contracts", "contracts"),
     File("purchases", "purchases"),
+    File("cases", "cases"),
     File("costs", "costs"),
 )
 HISTORY = File("stages", "stage_movements")
@@ -150,6 +156,7 @@ def steps() -> list[Step]:
         Step("handoffs", _("Handing over who waits for sales"), _hand_over),
         Step("consent", _("Recording who agreed to what"), _agree),
         Step("campaigns", _("Launching a campaign"), _speak),
+        Step("tidy", _("Making one of two"), _tidy),
         Step("notes", _("Noting what happened"), _note),
         Step("reports", _("Filling reports"), _fill),
         Step("check", _("Checking the ledger"), _check),
@@ -220,6 +227,9 @@ def _set_up(loading: Loading) -> None:
         told = {"zone": ZONE, "currency": CURRENCY, "company": COMPANY, "postal_address": POSTAL_ADDRESS}
         installation.change(told, by=loading.by, now=loading.now)
         exclusions.name_domains([DOMAIN], by=loading.by, now=loading.now)
+        if not Pipeline.objects.filter(name=growth.EXPANSION).exists():
+            planned = [dict(zip(("name", "probability", "kind"), each, strict=True)) for each in growth.STAGES]
+            pipelines.define(growth.EXPANSION, planned, by=loading.by, now=loading.now)
         for user in USERS:
             if not User.objects.filter(email=user.email).exists():
                 team = Team.objects.get_or_create(name=user.region)[0] if user.region else None
@@ -271,7 +281,7 @@ def _done(replays: list[int]) -> tuple[int, int]:
 
 def _publishing(name: str, loading: Loading) -> int:
     """The job that replays a lifecycle, asked for unless it has been; asked for anew where somebody cancelled it."""
-    document = documents.parse((DOCUMENTS / f"{name}.yaml").read_text())
+    document = _document(name)
     version = _newest(document["lifecycle"])
     if version and version.state == Version.State.PUBLISHING:
         _finish_taking_back(version, loading)
@@ -283,6 +293,15 @@ def _publishing(name: str, loading: Loading) -> int:
         version.refresh_from_db()
     assert version.job_id is not None  # publishing made it
     return version.job_id
+
+
+def _document(name: str) -> dict[str, Any]:
+    """The document of a lifecycle; that of onboarding is the same for each region."""
+    of, _separator, slug = name.partition("_")
+    if of != ONBOARDING:
+        return documents.parse((DOCUMENTS / f"{name}.yaml").read_text())
+    text = (DOCUMENTS / f"{ONBOARDING}.yaml").read_text()
+    return documents.parse(text.replace("{slug}", slug).replace("{region}", slug.upper()))
 
 
 def _newest(lifecycle: str) -> Version | None:
@@ -322,6 +341,10 @@ def _agree(loading: Loading) -> None:
 def _speak(loading: Loading) -> None:
     with transaction.atomic():
         campaigns.begin(by=loading.by, now=loading.now)
+
+
+def _tidy(loading: Loading) -> None:
+    tidying.tidy(by=loading.by, now=loading.now)
 
 
 def _note(loading: Loading) -> None:

@@ -81,6 +81,7 @@ SCANNED_FIRMS, SCANNED, SCANNED_HARD, CLICKS = 4, 82, 31, 3_900
 DUPLICATES, TESTERS = 60, 25
 RETURNED = 61
 # Days until sales took up again whom it had put off; the median of the 22 is 74.
+LATELY = (30, 25, 20, 16, 13, 10)  # days ago on which the last were won, so that somebody is being onboarded today
 AWAY = (61, 63, 65, 66, 67, 69, 70, 71, 72, 73, 74, 74, 75, 76, 77, 79, 80, 82, 85, 88, 92, 98)
 GONE_APAC = 14.3 * MONTH  # day on which two of three salespeople of APAC had left
 LATE_MONTH = 17
@@ -151,6 +152,7 @@ def build(company: Company) -> list[Lead]:
         _time(company, draw, lead)
     _send_late(company, draw, leads)
     _win_before(draw, leads)
+    _win_lately(leads)
     _hold_trial(company.draw("webinars"), leads)
     _house(company, draw, leads)
     for lead in sorted(leads, key=lambda each: each.seen):
@@ -232,7 +234,9 @@ def _part_sales(draw: random.Random, fates: list[Lead]) -> None:
         fate.outcome = "deferred"
     since = [fate for fate in sal if not fate.first_year and not _early_apac(fate)]
     quick = [fate for fate in since if fate.region != "APAC" and fate.answered == FAST]
-    for place, fate in enumerate(draw.sample(quick, 14)):
+    slow = [fate for fate in since if fate.region != "APAC" and fate.answered != FAST]
+    few = draw.sample(quick, min(14, len(quick)))  # some seeds have fewer; those who came back need not be quick
+    for place, fate in enumerate(draw.sample(slow, 14 - len(few)) + few):
         fate.outcome = "back" if place < 5 else "late"
     here = draw.sample([fate for fate in since if fate.outcome == "sal"], 34)
     waited = [fate for fate in fates if fate.deferred or fate.outcome == "back"]
@@ -448,6 +452,13 @@ def _win_before(draw: random.Random, leads: list[Lead]) -> None:
     lead = draw.choice(late)
     lead.before = True
     lead.closed = (lead.seen // DAY - 4) * DAY + 10 * HOUR
+
+
+def _win_lately(leads: list[Lead]) -> None:
+    """The six whose deals were opened last take until the last weeks."""
+    late = sorted((f for f in leads if f.result == "won" and not f.deferred and not f.before), key=lambda f: f.sql)
+    for lead, days in zip(late[-len(LATELY) :], LATELY, strict=True):
+        lead.closed = (DAYS - days) * DAY + lead.closed % DAY
 
 
 def _hold_trial(draw: random.Random, leads: list[Lead]) -> None:

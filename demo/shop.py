@@ -1,4 +1,8 @@
-"""The web shop: 1,100 people who measure their own water, from a first look to the fourth cartridge."""
+"""The web shop: 1,100 people who measure their own water, from a first look to the fourth cartridge.
+
+Its club has 150 of the buyers: all 109 who bought twice, and 41 others. 30 are members, 52 regulars, 22 favourites, 9
+ambassadors who wrote a review; 37 cool off.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from demo.company import DAY, DAYS, HOUR, Bought, Company, Contact, hour, parted
 
 DISCOVER, EXPLORE, ENGAGE, BUY = 1_100, 740, 400, 286
 TWICE, FOUR_TIMES, LAPSED = 109, 31, 96
+CLUB_ONCE, CLUB_LAPSED, REVIEWS = 30, 11, 9  # in the club: who bought once, of those who lapsed since; who wrote
 LAPSES_AFTER = 180  # days without a purchase; cartridges are due every 90
 SOURCES = ("Organic search", "Paid social", "Paid social", "Friend", "Press")
 DISCOUNTED, UNSUBSCRIBED, OTHERS_UNSUBSCRIBED = 240, 7, 3  # 2.9 % of the one, 0.4 % of the other
@@ -22,6 +27,7 @@ def build(company: Company) -> None:
     buyers = parted(draw, lots[3], [BUY - TWICE, TWICE - FOUR_TIMES, FOUR_TIMES])
     times = {place: count for count, lot in zip((1, 2, 4), buyers, strict=True) for place in lot}
     lapsed = {*draw.sample(buyers[0], LAPSED - 26), *draw.sample(buyers[1], 26)}
+    club = _club(company, buyers, lapsed)
     for place in range(DISCOVER):
         level = levels[place]
         days = _purchases(company, draw, times[place], place in lapsed) if level == 3 else []
@@ -32,9 +38,30 @@ def build(company: Company) -> None:
             domain=draw.choice(MAILBOXES), titles=(),
         )  # fmt: skip
         _visit(company, draw, person, level, first, days)
+        if place in club:
+            _join(company, person, days[0], club[place] and days[-1])
     shoppers = [person for person in company.people if person.relation == "shop"]
     young = [person for place, person in enumerate(shoppers) if levels[place] == 0 and person.seen < (DAYS - 40) * DAY]
     _discount(company, draw, young)
+
+
+def _club(company: Company, buyers: list[list[int]], lapsed: set[int]) -> dict[int, bool]:
+    """Who is in the club, and whether they write a review."""
+    draw = company.draw("club")
+    once, twice, often = buyers
+    some = draw.sample([place for place in once if place not in lapsed], CLUB_ONCE)
+    some += draw.sample([place for place in once if place in lapsed], CLUB_LAPSED)
+    writers = set(draw.sample(often, REVIEWS))
+    return {place: place in writers for place in [*some, *twice, *often]}
+
+
+def _join(company: Company, person: Contact, first: int, last: int) -> None:
+    """Into the club on the evening of the first purchase; a review after the last, if there is to be one."""
+    at = max(first * DAY + 22 * HOUR, person.seen + HOUR)
+    company.act(at, person, "Club joined", channel="website", platform="mobile", direction="inbound")
+    if last:
+        at = min((last + 5) * DAY, DAYS * DAY - DAY) + 20 * HOUR
+        company.act(at, person, "Review written", channel="website", platform="mobile", direction="inbound")
 
 
 def _purchases(company: Company, draw: random.Random, count: int, lapsed: bool) -> list[int]:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from audience import panels as ground
 from audience.models import Account, Person, Retraction
-from audience.subjects import filters, listing
+from audience.subjects import filters, listing, sight
 from kit import installation, pages, past, registry, rights
 from kit.sql import sql
 from lifecycle.ledger import undo, wording
@@ -71,7 +71,8 @@ class Stay:
 
 
 def strip(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
-    """The panel of a profile: every lifecycle that the subject is or was in, the open passes first.
+    """The panel of a profile: every lifecycle that the subject is or was in, the open passes first, earlier passes
+    apart; of a person also where the account is, which is a customer or partner in its people's stead.
 
     None where there is no lifecycle of such subjects at all.
     """
@@ -98,7 +99,29 @@ def strip(subject: Person | Account, request: HttpRequest, now: datetime) -> dic
         )
         for each in memberships
     ]
-    return {"stays": stays, "subject": subject, "may_move": may_move}
+    newest = {each.lifecycle_id: each.pk for each in reversed(found)}
+    return {
+        "stays": [each for each in stays if each.membership.pk in newest.values()],
+        "earlier": [each for each in stays if each.membership.pk not in newest.values()],
+        "beside": _beside(subject, request, now),
+        "subject": subject,
+        "may_move": may_move,
+    }
+
+
+def _beside(subject: Person | Account, request: HttpRequest, now: datetime) -> list[dict[str, Any]]:
+    """The newest pass of a person's account in each lifecycle, the open ones first, for who sees the account."""
+    account = subject.account if isinstance(subject, Person) else None
+    if account is None or not sight.is_seen(request.user, account):
+        return []
+    counting = Membership.objects.filter(subject_id=account.pk).exclude(version__state=Version.State.WITHDRAWN)
+    found = counting.select_related("lifecycle", "stage").order_by("lifecycle__name", "pass_number")
+    newest = sorted({each.lifecycle_id: each for each in found}.values(), key=lambda each: each.ended_at is not None)
+    zone = installation.zone() if newest else None
+    return [
+        {"membership": each, "days": (now.astimezone(zone).date() - each.entered_at.astimezone(zone).date()).days}
+        for each in newest
+    ]
 
 
 def strip_then(subject: Person | Account, request: HttpRequest, now: datetime) -> dict[str, Any] | None:
@@ -208,7 +231,8 @@ def to_look_at(subject: Person | Account, request: HttpRequest, now: datetime) -
     shown = strip(subject, request, now)
     if shown is None:
         return None
-    return shown | {"stays": [replace(each, destinations=[], undo=None) for each in shown["stays"]]}
+    still = {name: [replace(each, destinations=[], undo=None) for each in shown[name]] for name in ("stays", "earlier")}
+    return shown | still
 
 
 def register() -> None:

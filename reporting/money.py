@@ -17,6 +17,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audience.commerce import pipelines
+from audience.models import Pipeline
 from kit import installation
 from kit.sql import Sql, rows, sql
 from reporting import windows
@@ -24,7 +26,7 @@ from reporting.windows import Preset, Window
 
 TOP = 20  # per cent of the customers, the largest
 TOPS = (1, 5, 10, 20, 50)
-PARAMETERS = ("metric", "part", "window", "was", "from", "to", "of", "basis", "currency", "top")
+PARAMETERS = ("metric", "part", "window", "was", "from", "to", "of", "basis", "currency", "top", "pipeline")
 
 
 class Of(models.TextChoices):
@@ -44,8 +46,8 @@ class Basis(models.TextChoices):
 
 @dataclass(frozen=True)
 class MoneyQuestion:
-    """A window, whose money in which currency; `basis` and `top` (per cent) for concentration. `today` is the local day
-    of asking."""
+    """A window, whose money in which currency; `basis` and `top` (per cent) for concentration, `pipeline` for deals
+    (None: of all). `today` is the local day of asking."""
 
     window: Window
     today: date
@@ -53,6 +55,7 @@ class MoneyQuestion:
     of: str = Of.ACCOUNTS
     basis: str = Basis.MARGIN
     top: int = TOP
+    pipeline: Pipeline | None = None
 
     @property
     def zone(self) -> str:
@@ -69,6 +72,14 @@ class MoneyQuestion:
         if self.of == Of.PEOPLE:
             return Sql(f"CASE WHEN {alias}.account_id IS NULL AND buyer.account_id IS NULL THEN {alias}.person_id END")
         return Sql(f"COALESCE({alias}.account_id, buyer.account_id)")
+
+    def sold_in(self, alias: str) -> Sql:
+        """That a deal is in the pipeline asked for; those that name none are in the first one."""
+        if self.pipeline is None:
+            return Sql("true")
+        first = pipelines.first()
+        usual = first.name if first else ""
+        return sql("coalesce(nullif({}, ''), {}) = {}", Sql(f"{alias}.pipeline"), usual, self.pipeline.name)
 
     def counted(self, customer: Sql) -> Sql:
         """That the customer is in figures: known, and not left out."""
@@ -108,6 +119,11 @@ def read(given: Mapping[str, str], today: date, *, first: date | None = None) ->
         of=choose("of", Of.values, Of.ACCOUNTS),
         top=int(choose("top", [str(top) for top in TOPS], str(TOP))),
     )
+    if number := texts["pipeline"]:
+        known = number.isascii() and number.isdigit() and len(number) < 19
+        question = question.about(pipeline=Pipeline.objects.filter(pk=int(number)).first() if known else None)
+        if question.pipeline is None:
+            notes.append(_("There is no such pipeline; these are all."))
     basis = choose("basis", Basis.values, "")
     return Asked(question.about(basis=basis or _usual_basis(question)), wish.preset, (*wish.notes, *notes))
 
@@ -121,6 +137,7 @@ def page(name: str, question: MoneyQuestion, **more: str) -> str:
         "basis": question.basis,
         "currency": question.currency,
         "top": str(question.top) if question.top != TOP else "",
+        "pipeline": str(question.pipeline.pk) if question.pipeline else "",
         **more,
     }
     return f"{reverse(name)}?{urlencode({key: value for key, value in given.items() if value})}"

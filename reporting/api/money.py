@@ -26,6 +26,7 @@ from reporting.figures import retention as retention_figures
 from reporting.money import TOPS, Basis, Of
 
 OF = OpenApiParameter("of", str, enum=Of.values, description="Who the customers are.")
+PIPELINE = OpenApiParameter("pipeline", int, description="Only deals of this one, by its id.")
 CURRENCY = OpenApiParameter("currency", str, description="Whose money: EUR. Else the installation's.")
 BASIS = OpenApiParameter("basis", str, enum=Basis.values, description="By what customers are ranked.")
 TOP = OpenApiParameter("top", int, enum=TOPS, description="Share of the customers, in per cent.")

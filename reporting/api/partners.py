@@ -15,7 +15,7 @@ from reporting import money as asking
 from reporting import partners, questions
 from reporting.api.figures import SHARE, SheetRow
 from reporting.api.funnel import LIFECYCLE, WINDOW, LifecycleReport
-from reporting.api.money import CURRENCY
+from reporting.api.money import CURRENCY, PIPELINE
 from reporting.figures import partners as figures
 
 ASKED = {"lifecycle": "partners", "from": "2024-03-05", "to": "2025-03-05", "currency": "EUR"}
@@ -40,9 +40,9 @@ class PartnersSheet(SheetRow):
 class PartnersReport(LifecycleReport):
     """Where partners stand, what they bring, and what those did that came to a deal."""
 
-    known = ("lifecycle", "window", "from", "to", "currency")
+    known = ("lifecycle", "window", "from", "to", "currency", "pipeline")
 
-    @extend_schema(responses=PartnersSheet, parameters=[LIFECYCLE, *WINDOW, CURRENCY])
+    @extend_schema(responses=PartnersSheet, parameters=[LIFECYCLE, *WINDOW, CURRENCY, PIPELINE])
     def list(self, request: Request) -> Response:
         """Read what partners bring. The last 365 days unless the address says otherwise.
 

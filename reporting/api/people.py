@@ -30,6 +30,7 @@ from reporting import money as asking
 from reporting.addresses import NotAsked
 from reporting.api.figures import Report
 from reporting.api.funnel import LIFECYCLE, PAST, SPLIT, STAGE, WINDOW, WITHIN
+from reporting.api.money import PIPELINE
 from reporting.metrics.lift import HELD, TREATED
 from reporting.models import StageEntry
 
@@ -185,7 +186,8 @@ class Customers(Behind):
     @extend_schema(
         responses=CustomerRow(many=True),
         parameters=[
-            METRIC, PART, *WINDOW, *(OpenApiParameter(name, str) for name in ("of", "basis", "currency", "top"))
+            METRIC, PART, *WINDOW, PIPELINE,
+            *(OpenApiParameter(name, str) for name in ("of", "basis", "currency", "top")),
         ],
     )  # fmt: skip
     def list(self, request: Request) -> Response:

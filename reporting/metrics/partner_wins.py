@@ -1,9 +1,9 @@
 """Deals won in the window, by what a partner had to do with them: sourced, influenced, neither.
 
-Sourced: a partner had registered the deal, or done anything else that names it, before it was created. Influenced: only
-after that, or the deal names a partner of whom nothing else is known. Each deal is one of the three, and belongs to the
-partner that it names, else to the one that was first. The top three are the partners that sourced the most. Accounts
-that are left out of figures are in none of these.
+Of one pipeline where one is chosen. Sourced: a partner had registered the deal, or done anything else that names it,
+before it was created. Influenced: only after that, or the deal names a partner of whom nothing else is known. Each deal
+is one of the three, and belongs to the partner that it names, else to the one that was first. The top three are the
+partners that sourced the most. Accounts that are left out of figures are in none of these.
 """
 
 from django.utils.translation import gettext_lazy as _
@@ -60,11 +60,12 @@ def _won(question: MoneyQuestion) -> Sql:
         """FROM audience_deal deal LEFT JOIN audience_account buyer ON buyer.id = deal.account_id
            WHERE deal.status = 'won' AND buyer.is_excluded IS NOT TRUE
              AND deal.closed_at >= {}::date::timestamp AT TIME ZONE {}
-             AND deal.closed_at < {}::date::timestamp AT TIME ZONE {}""",
+             AND deal.closed_at < {}::date::timestamp AT TIME ZONE {} AND {}""",
         question.window.start,
         question.zone,
         question.window.end,
         question.zone,
+        question.sold_in("deal"),
     )
 
 
@@ -77,11 +78,12 @@ METRIC = CustomerMetric(
     name="partner_wins",
     label=_("Wins by partners"),
     definition=_(
-        "Deals won in the window, by what a partner had to do with them: sourced, influenced, neither. Sourced: a "
-        "partner had registered the deal, or done anything else that names it, before it was created. Influenced: "
-        "only after that, or the deal names a partner of whom nothing else is known. Each deal is one of the three, "
-        "and belongs to the partner that it names, else to the one that was first. The top three are the partners "
-        "that sourced the most. Accounts that are left out of figures are in none of these."
+        "Deals won in the window, by what a partner had to do with them: sourced, influenced, neither. Of one "
+        "pipeline where one is chosen. Sourced: a partner had registered the deal, or done anything else that names "
+        "it, before it was created. Influenced: only after that, or the deal names a partner of whom nothing else is "
+        "known. Each deal is one of the three, and belongs to the partner that it names, else to the one that was "
+        "first. The top three are the partners that sourced the most. Accounts that are left out of figures are in "
+        "none of these."
     ),
     relation=relation,
     parts={

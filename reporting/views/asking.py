@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from audience.models import Pipeline
 from kit import pages, past, writing
 from lifecycle.models import Lifecycle
 from reporting import splits, windows
@@ -23,6 +24,14 @@ from reporting.windows import Window
 def lifecycle_choice(lifecycles: list[Lifecycle], chosen: Lifecycle) -> Choice:
     """Which lifecycle."""
     return Choice("lifecycle", _("Lifecycle"), [(each.slug, each.name) for each in lifecycles], chosen.slug)
+
+
+def pipeline_choice(chosen: Pipeline | None) -> list[Choice]:
+    """Deals of which pipeline, where there are several."""
+    there = [(str(each.pk), each.name) for each in Pipeline.objects.all()]
+    if len(there) < 2:
+        return []
+    return [Choice("pipeline", _("Pipeline"), [("", _("all")), *there], str(chosen.pk) if chosen else "")]
 
 
 def split_choice(question: Question) -> Choice:

@@ -46,7 +46,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
             NAME,
             asked.preset,
             answer.question.window,
-            [asking.lifecycle_choice(list(found), lifecycle)],
+            [asking.lifecycle_choice(list(found), lifecycle), *asking.pipeline_choice(answer.question.pipeline)],
             [],
             asking_money.page(NAME, answer.question, lifecycle=lifecycle.slug, export="csv"),
         ),

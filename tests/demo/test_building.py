@@ -14,7 +14,7 @@ from demo import building, files
 from demo.company import DAY, DAYS, Company
 from demo.net_new import HORIZON
 
-SEEDS = ((7, date(2026, 11, 25)), (1, date(2026, 2, 1)), (20_000, date(2025, 8, 17)))
+SEEDS = ((7, date(2026, 11, 25)), (1, date(2026, 2, 1)), (20_000, date(2025, 8, 17)), (9, date(2026, 7, 1)))
 
 pytestmark = pytest.mark.parametrize(("seed", "end"), SEEDS)
 
@@ -52,7 +52,12 @@ def test_totals_are_exact(seed: int, end: date) -> None:
     assert sum(firm.industry == "" for firm in company.firms) == 54
     assert sum(firm.employees is None for firm in company.firms) == 132
     assert len({person.email for person in company.people}) == len(company.people)
-    assert Counter(sale.status for sale in company.sales) == {"won": 92, "lost": 104, "open": 34}
+    assert Counter((sale.pipeline, sale.status) for sale in company.sales) == {
+        ("New business", "won"): 92, ("New business", "lost"): 104, ("New business", "open"): 34,
+        ("Expansion", "won"): 30 + 16, ("Expansion", "lost"): 11, ("Expansion", "open"): 10,
+    }  # fmt: skip
+    assert Counter(matter.severity == "severe" for matter in company.matters) == {True: 7 + 14, False: 379}
+    assert sum(matter.closed is None for matter in company.matters) == 7 + 9
 
 
 def test_the_webinars_trial_is_over_and_comes_out_as_told(seed: int, end: date) -> None:
@@ -73,6 +78,9 @@ def test_nothing_happens_after_the_end_nor_is_written_down_before_it_happened(se
     assert max(act.at for act in company.acts) < DAYS * DAY
     assert max(bought.at for bought in company.bought) < DAYS * DAY
     assert all(sale.closed is None or sale.closed < DAYS * DAY for sale in company.sales)
+    assert max(sale.opened or 0 for sale in company.sales) < DAYS * DAY
+    assert max(matter.opened for matter in company.matters) < DAYS * DAY
+    assert all(matter.closed is None or matter.opened < matter.closed < DAYS * DAY for matter in company.matters)
     late = [act for act in company.acts if act.recorded is not None]
     assert len(late) == 140 and {act.kind for act in late} == {"Sales call"}
     assert len({company.calendar.month_of(act.at) for act in late}) == 1
@@ -116,3 +124,20 @@ def test_the_top_fifth_brings_seven_tenths_of_the_margin(seed: int, end: date) -
     ranked = sorted(gained.values(), reverse=True)
     assert len(ranked) == 138
     assert sum(ranked[:28]) / sum(ranked) == pytest.approx(0.71, abs=0.005)
+
+
+def test_whoever_was_installed_in_time_would_recommend_us(seed: int, end: date) -> None:
+    said = [act for act in made(seed, end).acts if act.kind == "NPS answered"]
+    for content, points, off in (("installation on time", 41, 10), ("late installation", -12, 15)):  # few were late
+        answers = [int(act.value) for act in said if act.content == content]
+        net = sum(answer > 8 for answer in answers) - sum(answer < 7 for answer in answers)
+        assert 100 * net / len(answers) == pytest.approx(points, abs=off), (content, len(answers))
+
+
+def test_eighteen_customers_sent_ninety_people_of_whom_fourteen_bought_from_half_by_three(seed: int, end: date) -> None:
+    company = made(seed, end)
+    by = {act.content: act.firm for act in company.acts if act.kind == "Referral sent"}
+    assert (len(by), len(set(by.values()))) == (90, 18)
+    bought = Counter(by[sale.person.email] for sale in company.sales if sale.status == "won" and sale.person
+                     and sale.person.email in by)  # fmt: skip
+    assert bought.total() == 14 and sum(count for _firm, count in bought.most_common(3)) >= 7
