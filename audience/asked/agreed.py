@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from django.utils.functional import Promise
@@ -12,24 +12,23 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from audience import consent
+from audience.asked import terms
+from audience.asked.terms import ABOUT_CONTRACTS, CONTRACT_WHERE, changed, dated, dates, narrowed, not_begun
 from audience.conditions import facts
-from audience.conditions.moment import Moment, Span
+from audience.conditions.moment import Span
 from audience.conditions.registry import BOTH, PERSON, Ask, Field, Relation, register, register_family
 from audience.models import Topic
-from kit import installation
 from kit.sql import Sql, join, sql
 
 Text = str | Promise
-ABOUT_CONTRACTS = _("Contracts")
 ABOUT_CONSENT = _("Consent")
-CONTRACT_WHERE = ("product", "source", "currency", "properties")
-COLUMNS = {"source": "c.source", "currency": "c.currency", "properties": "c.properties"}
 
 
 def register_all() -> None:
     """Make contracts and consent known to the condition language."""
     for figure in CONTRACT_FIGURES:
         register(figure.field())
+    terms.register_all()
     register_family("consent.", _topics)
 
 
@@ -67,24 +66,23 @@ class Figure:
 
 
 def _contracts(figure: Figure, ask: Ask) -> Sql:
-    """Per subject the figure as of the moment. A contract's own dates and product have no history: they are as now."""
+    """Per subject the figure as of the moment, by the dates that contracts then had. Their start and product have no
+    history: they are as now."""
     first = not_begun(ask.moment)
-    known = sql("c.recorded_at < {}", ask.moment.known) if ask.moment.known else Sql("true")
-    rows = [sql("c.starts_on < {}::date", first), known]
+    rows = narrowed(ask)
     if not figure.ever:
         rows.append(sql("(c.ends_on IS NULL OR c.ends_on >= {}::date)", first))
     if figure.coming:
         rows.append(sql(f"{figure.coming} >= {{}}::date", ask.moment.today))
-    rows += facts.product(ask, "c.product_id") + facts.narrowing(ask.where, COLUMNS)
     if figure.type == "money":
         rows += facts.one_currency(ask, "c.currency")
     value = sql(figure.over, figure.each(ask, first)) if figure.each else Sql(figure.over)
     return sql(
-        "SELECT c.subject_id, {} AS value, {} AS evidence FROM audience_contract c WHERE {}{} GROUP BY 1",
+        "SELECT c.subject_id, {} AS value, {} AS evidence FROM {} c WHERE {} GROUP BY 1",
         value,
         _since(figure, ask, first),
+        dated(ask.moment, ask.only("x.subject_id")),
         join(" AND ", rows),
-        ask.only("c.subject_id"),
     )
 
 
@@ -137,25 +135,19 @@ CONTRACT_FIGURES = (
 )  # fmt: skip
 
 
-def not_begun(moment: Moment) -> date:
-    """The first day that has not begun before the moment: a day counts once its midnight is past."""
-    midnight = installation.midnight(moment.today, moment.zone)
-    return moment.today if moment.at <= midnight else moment.today + timedelta(days=1)
-
-
 def _contracts_touched(figure: Figure, ask: Ask, span: Span) -> list[Sql]:
     first, last = not_begun(span.since), not_begun(span.until)
-    dates = ["c.starts_on", "c.ends_on"]
-    when = [sql(f"({day} >= {{}}::date AND {day} < {{}}::date)", first, last) for day in dates]
+    days = ["c.starts_on", "c.ends_on"]
+    when = [sql(f"({day} >= {{}}::date AND {day} < {{}}::date)", first, last) for day in days]
     if figure.coming:
         # A renewal that is past is no longer the next.
         crosses = span.day_crosses(Sql(figure.coming), (1, *ask.operator.ages(ask.operand)))
         when += [crosses] if crosses else []
     elif ask.operator.timed:
-        for day in dates:
+        for day in days:
             crosses = span.day_crosses(Sql(day), ask.operator.ages(ask.operand))
             when += [crosses] if crosses else []
-    pieces = [sql("SELECT c.subject_id FROM audience_contract c WHERE {}", join(" OR ", when))]
+    pieces = [sql("SELECT c.subject_id FROM {} c WHERE {}", dates(), join(" OR ", when)), changed(span)]
     if figure.type == "money":
         pieces.append(
             sql(

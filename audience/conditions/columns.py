@@ -206,8 +206,8 @@ def people_of(accounts: Sql) -> list[Sql]:
 
 def touched(column: Column, of: str, span: Span) -> list[Sql]:
     """The subjects of whom the value changed between two instants, by what happened."""
-    if column.history is None:
-        return []
+    if column.history is None:  # it never changes; but whoever changes the account has another's
+        return [] if column.owner == of else [changed(LINK, span)]
     return followed(changed(column.history, span), column.owner, of, span)
 
 

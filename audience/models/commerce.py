@@ -228,6 +228,32 @@ class ContractAmendment(models.Model):
         return f"{self.contract_id} from {self.valid_from}"
 
 
+class ContractChange(models.Model):
+    """One row is the dates that a contract had until they were changed; a trigger of the table writes it.
+
+    As of an instant a contract has the dates of its first change after it, else those that it has now.
+    """
+
+    # The database itself deletes these with their contract, which files are rolled back by statements of their own.
+    contract = models.ForeignKey(
+        Contract, on_delete=models.CASCADE, related_name="changes", db_index=False, db_constraint=False
+    )
+    renews_on = models.DateField(_("renewed"), null=True)
+    notice_on = models.DateField(_("notice by"), null=True)
+    ends_on = models.DateField(_("ended"), null=True)
+    auto_renew = models.BooleanField(_("renews by itself"))
+    changed_at = models.DateTimeField(_("until"))
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["contract", "changed_at"], name="contractchange_of_contract"),
+            models.Index(fields=["changed_at"], name="contractchange_by_time"),  # since then, until then
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.contract_id} until {self.changed_at}"
+
+
 class Case(OneSubject, Sourced):
     """One row is one service matter, open or closed."""
 

@@ -16,6 +16,9 @@ CHANGES_OF = """SELECT c.id, role.person_id AS subject_id
 AMENDMENTS_OF = (
     "SELECT a.id, c.subject_id FROM audience_contractamendment a JOIN audience_contract c ON c.id = a.contract_id"
 )
+CONTRACT_CHANGES_OF = (
+    "SELECT a.id, c.subject_id FROM audience_contractchange a JOIN audience_contract c ON c.id = a.contract_id"
+)
 # With an account, or somebody else in it, a deal is not this person's alone: their names are struck out of it.
 SHARED = """held.account_id IS NOT NULL OR (SELECT count(DISTINCT person_id) FROM audience_dealrole
     WHERE deal_id = held.id) > 1"""
@@ -35,7 +38,7 @@ REJECTS_OF = """
     JOIN audience_reject r ON r.imported_id = f.id AND r.raw ? i.external_id
     UNION ALL SELECT r.id, p.id FROM audience_person p JOIN audience_reject r
     ON p.email <> '' AND strpos(lower(r.raw::text), lower(p.email)) > 0"""
-# Entries of the trail tell in their values about whom they are, or about which deal.
+# Entries of the trail tell in their values about whom they are, or about which deal or contract.
 ENTRIES_OF = rf"""
     SELECT id, said.number::bigint AS subject_id FROM kit_auditentry,
     LATERAL (VALUES (after ->> 'person'), (after ->> 'subject'), (before ->> 'person'),
@@ -43,7 +46,9 @@ ENTRIES_OF = rf"""
     WHERE said.number ~ '^\d{{1,18}}$'
     UNION SELECT entry.id, role.person_id FROM kit_auditentry entry
     JOIN audience_deal held ON held.id::text = entry.after ->> 'deal' AND NOT ({SHARED})
-    JOIN audience_dealrole role ON role.deal_id = held.id"""
+    JOIN audience_dealrole role ON role.deal_id = held.id
+    UNION SELECT entry.id, held.subject_id FROM kit_auditentry entry
+    JOIN audience_contract held ON held.id::text = entry.after ->> 'contract'"""
 # Answers of the API are kept as text: one person as a whole, or what was written of them.
 ANSWERS_OF = r"""SELECT id, number::bigint AS subject_id
     FROM (SELECT id, body ->> CASE WHEN body ?| '{email,domain}' THEN 'id' ELSE 'person' END AS number
@@ -121,6 +126,7 @@ def register_all() -> None:
     holder(models.Purchase, "purchases", personal=("properties",))
     holder(models.Contract, "contracts", personal=("name", "properties"))
     holder(models.ContractAmendment, "amendments of contracts", whose=AMENDMENTS_OF)
+    holder(models.ContractChange, "former dates of contracts", whose=CONTRACT_CHANGES_OF)
     holder(models.Case, "cases", personal=("title", "properties"))
     holder(models.ConsentRecord, "consents", personal=("wording",), follows=SAID_BY_IMPORT)
     holder(models.Pause, "pauses")

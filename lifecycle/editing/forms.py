@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -24,6 +26,7 @@ from lifecycle.editions import cards, documents
 from lifecycle.models import Lifecycle, Stage, Transition
 
 PURCHASE = "purchase"
+SOLD = ("amount", "product", "currency", "properties")
 DEAL = "deal:"  # and the deal's status
 
 
@@ -278,6 +281,19 @@ class Case(Part):
         )  # fmt: skip
         happened = sorted(_rows(told), key=lambda row: row["on"])
         self.happenings = Happenings(data, prefix="happened", initial=happened)
+        agreed = [_agreed_row(entry) for entry in told.get("contracts", [])]
+        self.agreements = Agreements(data, prefix="agreed", initial=agreed)
+        troubles = [_trouble_row(entry) for entry in told.get("service_cases", [])]
+        self.troubles = Troubles(data, prefix="troubles", initial=troubles)
+
+    @property
+    def lists(self) -> list[tuple[Any, str, str]]:
+        """What is asked for less often, each with its title and a note."""
+        contracts = _t("A line without a beginning counts as nothing. Values are in cents.")
+        return [
+            (self.agreements, _t("Contracts"), contracts),
+            (self.troubles, _t("Service cases"), _t("A line without a day of opening counts as nothing.")),
+        ]
 
     def prepare(self) -> None:
         choices = [(each["slug"], each["name"]) for each in self.document["stages"]]
@@ -290,7 +306,8 @@ class Case(Part):
         return {"name": part.get("name", ""), "first_seen": seen, "stage": expected["stage"], "on": expected["on"]}
 
     def is_valid(self) -> bool:
-        return all([super().is_valid(), self.facts.is_valid(), self.happenings.is_valid()])
+        lists = (self.facts, self.happenings, self.agreements, self.troubles)
+        return all([super().is_valid(), *(each.is_valid() for each in lists)])
 
     @property
     def values(self) -> dict[str, Any]:
@@ -303,6 +320,8 @@ class Case(Part):
             "activities": None,
             "purchases": None,
             "deals": None,
+            "contracts": [_contract(row) for row in self.agreements.cleaned_data if row.get("starts")] or None,
+            "service_cases": [_service_case(row) for row in self.troubles.cleaned_data if row.get("opened")] or None,
         }
         for row in self.happenings.cleaned_data:
             if row.get("what"):
@@ -332,9 +351,27 @@ class Fact(forms.Form):
         return values
 
 
-class Happening(forms.Form):
+class Line(forms.Form):
+    """One line of a made-up history; `rest` carries along what a file said of it beyond what the line shows."""
+
+    known: Collection[str] = ()
+    rest = forms.CharField(widget=forms.HiddenInput, required=False, max_length=20_000)
+
+    def clean_rest(self) -> dict[str, Any]:
+        """The same, unless it is nothing that this form has sent."""
+        try:
+            found = json.loads(self.cleaned_data["rest"] or "{}")
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or set(found) - set(self.known):
+            raise ValidationError(_t("This was changed on its way. Open the test case again."))
+        return found
+
+
+class Happening(Line):
     """One thing that happens to the made-up subject, on a day."""
 
+    known = documents.HISTORY
     what = forms.ChoiceField(label=_("What happens"), required=False)
     on = Day(label=_("On"), required=False)
     direction = forms.ChoiceField(
@@ -342,7 +379,6 @@ class Happening(forms.Form):
     )
     channel = forms.CharField(label=_("Channel"), max_length=32, required=False)
     amount = forms.IntegerField(label=_("Amount"), required=False, min_value=0, max_value=10**14)
-    rest = forms.CharField(widget=forms.HiddenInput, required=False, max_length=20_000)
 
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
@@ -357,16 +393,6 @@ class Happening(forms.Form):
             (_t("Commerce"), [(PURCHASE, _t("Purchase")), *deals]),
         ]  # fmt: skip
 
-    def clean_rest(self) -> dict[str, Any]:
-        """What a file said of it beyond what the form shows, carried along."""
-        try:
-            found = json.loads(self.cleaned_data["rest"] or "{}")
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict) or set(found) - documents.HISTORY:
-            raise ValidationError(_t("This was changed on its way. Open the test case again."))
-        return found
-
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if values.get("what") and not values.get("on") and "on" not in self.errors:
@@ -374,8 +400,67 @@ class Happening(forms.Form):
         return values
 
 
+class Agreement(Line):
+    """One contract of the made-up subject, and when it was renewed or given notice."""
+
+    known = documents.CONTRACT
+    starts = Day(label=_("Begins"), required=False)
+    renews = Day(label=_("Renews"), required=False)
+    notice = Day(label=_("Notice by"), required=False)
+    ends = Day(label=_("Ends"), required=False)
+    auto_renew = forms.BooleanField(label=_("Renews by itself"), required=False)
+    annual_value = forms.IntegerField(label=_("Annual value"), required=False, min_value=0, max_value=10**14)
+    product = forms.CharField(label=_("Product"), max_length=200, required=False)
+    on = Day(label=_("Its dates were changed on"), required=False)
+    renews_then = Day(label=_("Renews from then on"), required=False)
+    ends_then = Day(label=_("Ends from then on"), required=False)
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        _wanted(self)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        told = [key for key in self.fields if key not in ("rest", "starts") and values.get(key)]
+        if told and not values.get("starts") and "starts" not in self.errors:
+            self.add_error("starts", _("Say on which day it begins."))
+        later = [key for key in ("renews_then", "ends_then") if values.get(key)]
+        if later and not values.get("on") and "on" not in self.errors:
+            self.add_error("on", _("Say on which day."))
+        if values.get("on") and not later and not {"renews_then", "ends_then"} & set(self.errors):
+            self.add_error("on", _("Say what it renews or ends on from then on."))
+        for key in ("renews", "notice", "ends", "renews_then", "ends_then"):
+            if values.get("starts") and values.get(key) and values[key] < values["starts"]:
+                self.add_error(key, _("It would be before it begins."))
+        return values
+
+
+class Trouble(Line):
+    """One service case of the made-up subject."""
+
+    known = documents.SERVICE_CASE
+    opened = Day(label=_("Opened"), required=False)
+    closed = Day(label=_("Closed"), required=False)
+    severity = forms.CharField(label=_("Severity"), max_length=30, required=False)
+
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **given)
+        _wanted(self)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        told = values.get("closed") or values.get("severity")
+        if told and not values.get("opened") and "opened" not in self.errors:
+            self.add_error("opened", _("Say on which day."))
+        if values.get("opened") and values.get("closed") and values["closed"] < values["opened"]:
+            self.add_error("closed", _("It would be closed before it was opened."))
+        return values
+
+
 Facts = forms.formset_factory(Fact, extra=1, max_num=20, absolute_max=30, validate_max=True)
 Happenings = forms.formset_factory(Happening, extra=2, max_num=100, absolute_max=110, validate_max=True)
+Agreements = forms.formset_factory(Agreement, extra=1, max_num=20, absolute_max=30, validate_max=True)
+Troubles = forms.formset_factory(Trouble, extra=1, max_num=20, absolute_max=30, validate_max=True)
 
 
 def _deal_words(status: str) -> str:
@@ -406,13 +491,56 @@ def _entry(row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     day, what = row["on"].isoformat(), row["what"]
     told = row["rest"] | {key: row[key] for key in ("direction", "channel", "amount") if row.get(key) not in (None, "")}
     if what == PURCHASE:
-        return "purchases", {"on": day, **{key: told[key] for key in ("amount", "properties") if key in told}}
+        return "purchases", {"on": day, **{key: told[key] for key in SOLD if key in told}}
     if not what.startswith(DEAL):
         told.pop("amount", None)
         return "activities", {"kind": what, "on": day, **told}
     status = what.removeprefix(DEAL)
     dates = {"opened": day} if status == Deal.Status.OPEN else {"opened": told.get("opened", day), "closed": day}
-    return "deals", {"status": status, **dates, **({"amount": told["amount"]} if "amount" in told else {})}
+    return "deals", {"status": status, **dates, **{key: told[key] for key in SOLD if key in told}}
+
+
+CONTRACT_SHOWN = ("starts", "renews", "notice", "ends", "auto_renew", "annual_value", "product")
+
+
+def _agreed_row(entry: dict[str, Any]) -> dict[str, Any]:
+    """A contract as the form has it: the first change of its dates beside them, all else of its changes in the rest."""
+    row = {key: entry[key] for key in CONTRACT_SHOWN if key in entry}
+    rest = {key: value for key, value in entry.items() if key not in row}
+    first = (entry.get("changed") or [{}])[0]
+    if {"renews", "ends"} & {key for key, value in first.items() if value}:
+        row |= {"on": first["on"], "renews_then": first.get("renews"), "ends_then": first.get("ends")}
+    return row | {"rest": json.dumps(rest) if rest else ""}
+
+
+def _contract(row: dict[str, Any]) -> dict[str, Any]:
+    """A contract of the form as a document has it."""
+    told = {key: _said(row[key]) for key in CONTRACT_SHOWN if row.get(key) not in (None, "", False)} | row["rest"]
+    changed = list(told.get("changed", []))
+    shown = bool(changed) and any(changed[0].get(key) for key in ("renews", "ends"))
+    if row.get("on"):
+        later = {"renews": row.get("renews_then"), "ends": row.get("ends_then")}
+        first = {key: value for key, value in (changed.pop(0) if shown else {}).items() if key not in later}
+        later = {key: _said(value) for key, value in later.items() if value}
+        changed.insert(0, first | {"on": row["on"].isoformat()} | later)
+    elif shown:
+        changed.pop(0)
+    return {key: value for key, value in (told | {"changed": changed}).items() if value not in ([], None)}
+
+
+def _trouble_row(entry: dict[str, Any]) -> dict[str, Any]:
+    row = {key: entry[key] for key in ("opened", "closed", "severity") if entry.get(key)}
+    rest = {key: value for key, value in entry.items() if key not in row}
+    return row | {"rest": json.dumps(rest) if rest else ""}
+
+
+def _service_case(row: dict[str, Any]) -> dict[str, Any]:
+    """A service case of the form as a document has it."""
+    return {key: _said(row[key]) for key in ("opened", "closed", "severity") if row.get(key)} | row["rest"]
+
+
+def _said(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _wanted(form: forms.Form) -> None:

@@ -10,13 +10,28 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audience.models import Account, Activity, ActivityKind, Deal, DealRole, Person, Purchase
+from audience.models import (
+    Account,
+    Activity,
+    ActivityKind,
+    Case,
+    Contract,
+    ContractAmendment,
+    ContractChange,
+    Deal,
+    DealRole,
+    Person,
+    Product,
+    Purchase,
+)
 from kit import installation
 from kit.sql import sql
 from lifecycle.engine import replay
 from lifecycle.models import Movement, Version
 
 SOURCE = "lifecycle test case"
+TERMS = {"renews": "renews_on", "notice": "notice_on", "ends": "ends_on", "auto_renew": "auto_renew"}
+NO_TERMS: dict[str, Any] = {"renews_on": None, "notice_on": None, "ends_on": None, "auto_renew": False}
 
 
 @dataclass(frozen=True)
@@ -91,9 +106,14 @@ def _subject(of: str, case: dict[str, Any], zone: ZoneInfo) -> Person | Account:
         told = {key: value for key, value in entry.items() if key not in ("kind", "on")}
         Activity.objects.create(kind=kind, **whose, **told, **_dated(subject, number, entry["on"], zone))
     for number, entry in enumerate(case.get("purchases", [])):
-        Purchase.objects.create(amount=entry.get("amount"), **whose, **_dated(subject, number, entry["on"], zone))
+        bought = _sold(entry, _noon(entry["on"], zone)) | _dated(subject, number, entry["on"], zone)
+        Purchase.objects.create(amount=entry.get("amount"), **whose, **bought)
     for number, entry in enumerate(case.get("deals", [])):
         _deal(subject, number, entry, zone)
+    for number, entry in enumerate(case.get("contracts", [])):
+        _contract(subject, number, entry, zone)
+    for number, entry in enumerate(case.get("service_cases", [])):
+        _service_case(subject, number, entry, zone)
     return subject
 
 
@@ -114,9 +134,63 @@ def _deal(subject: Person | Account, number: int, entry: dict[str, Any], zone: Z
         recorded_at=opened,
         source=SOURCE,
         external_id=f"{subject.pk}/{number}",
+        **_sold(entry, opened),
     )
     if isinstance(subject, Person):
         DealRole.objects.create(deal=deal, person=subject)
+
+
+def _contract(subject: Person | Account, number: int, entry: dict[str, Any], zone: ZoneInfo) -> None:
+    """A contract as it is in the end, and what its dates were before each change of them."""
+    given: dict[str, Any] = {"source": SOURCE, "external_id": f"{subject.pk}/{number}"}
+    given["recorded_at"] = _noon(entry["starts"], zone)
+    whose: dict[str, Any] = {"person": subject} if isinstance(subject, Person) else {"account": subject}
+    terms: list[dict[str, Any]] = [_terms(entry)]
+    for each in entry.get("changed", []):
+        terms.append(terms[-1] | _terms(each))
+    made = Contract.objects.create(
+        name=entry.get("product", ""),
+        starts_on=entry["starts"],
+        annual_value=entry.get("annual_value"),
+        **terms[-1],
+        **whose,
+        **given,
+        **_sold(entry, given["recorded_at"]),
+    )
+    for before, each in zip(terms, entry.get("changed", []), strict=False):
+        ContractChange.objects.create(contract=made, changed_at=_noon(each["on"], zone), **NO_TERMS | before)
+    for each in entry.get("amended", []):
+        value = {"valid_from": each["on"], "annual_value": each["annual_value"]}
+        ContractAmendment.objects.create(contract=made, recorded_at=_noon(each["on"], zone), **value)
+
+
+def _terms(entry: dict[str, Any]) -> dict[str, Any]:
+    return {TERMS[key]: entry[key] for key in TERMS if key in entry}
+
+
+def _service_case(subject: Person | Account, number: int, entry: dict[str, Any], zone: ZoneInfo) -> None:
+    opened = _noon(entry["opened"], zone)
+    Case.objects.create(
+        title=_("Case %(number)s") % {"number": number + 1},
+        severity=entry.get("severity", ""),
+        opened_at=opened,
+        closed_at=_noon(entry["closed"], zone) if entry.get("closed") else None,
+        properties=entry.get("properties", {}),
+        recorded_at=opened,
+        source=SOURCE,
+        external_id=f"{subject.pk}/{number}",
+        **({"person": subject} if isinstance(subject, Person) else {"account": subject}),
+    )
+
+
+def _sold(entry: dict[str, Any], when: datetime) -> dict[str, Any]:
+    """What was sold, in which currency, with what else was told of it."""
+    told = {"currency": entry.get("currency", ""), "properties": entry.get("properties", {})}
+    if called := entry.get("product"):
+        product = {"name": called, "recorded_at": when}
+        known, _new = Product.objects.get_or_create(source=SOURCE, external_id=called, defaults=product)
+        told["product"] = known
+    return told
 
 
 def _day(text: str) -> date:

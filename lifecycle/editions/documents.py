@@ -28,13 +28,20 @@ HAND_OFF = {"accept", "reject", "later", "missed"}
 UNANSWERED = ("stay", "pass_on")  # what becomes of a hand-off that nobody answered in time
 TRANSITION = {"from", "to", "when", "delay", "name", "reason", "by_hand", "guard"}
 DATES = {"on", "opened", "closed"}
-HISTORY = DATES | {"kind", "channel", "platform", "direction", "value", "properties", "status", "amount"}
+HISTORY = DATES | {
+    "kind", "channel", "platform", "direction", "value", "properties", "status", "amount", "product", "currency",
+}  # fmt: skip
+TERMS = {"renews", "notice", "ends", "auto_renew"}
+CONTRACT = TERMS | {"starts", "annual_value", "product", "currency", "properties", "changed", "amended"}
+CONTRACT_PARTS = {"changed": TERMS | {"on"}, "amended": {"on", "annual_value"}}
+SERVICE_CASE = {"opened", "closed", "severity", "properties"}
 AMOUNTS = {"employees", "annual_revenue"}
 WHOSE = {
     "person": {"first_seen", "is_excluded", "custom", *(column for *_rest, column in asked.OF_PERSON)},
     "account": {"first_seen", "is_excluded", "custom", *(column for *_rest, column in asked.OF_ACCOUNT)},
 }
-CASE = {"name", "person", "account", "activities", "deals", "purchases", "expect"}
+HAPPENINGS = ("activities", "deals", "purchases")
+CASE = {"name", "person", "account", *HAPPENINGS, "contracts", "service_cases", "expect"}
 
 
 def playbooks() -> dict[str, dict[str, Any]]:
@@ -255,9 +262,13 @@ def _check_cases(document: dict[str, Any], slugs: set[str]) -> None:
         day(expected.get("on"), f"{place} › expect › on")
         for of, known in WHOSE.items():
             _check_subject(mapping(case.get(of) or {}, f"{place} › {of}", known), f"{place} › {of}")
-        for part in ("activities", "deals", "purchases"):
+        for part in HAPPENINGS:
             for told in entries(case.get(part, []), f"{place} › {part}"):
                 _check_happening(mapping(told, f"{place} › {part}", HISTORY), part, f"{place} › {part}")
+        for told in entries(case.get("contracts", []), f"{place} › contracts"):
+            _check_contract(mapping(told, f"{place} › contracts", CONTRACT), f"{place} › contracts")
+        for told in entries(case.get("service_cases", []), f"{place} › service_cases"):
+            _check_service_case(mapping(told, f"{place} › service_cases", SERVICE_CASE), f"{place} › service_cases")
 
 
 def _check_subject(told: dict[str, Any], place: str) -> None:
@@ -277,7 +288,8 @@ def _check_happening(told: dict[str, Any], part: str, place: str) -> None:
         day(told[key], f"{place} › {key}")
     if not (DATES & set(told) if part == "deals" else "on" in told):
         raise DocumentError(place, _("has no day"))
-    _check_texts(told, place, {"kind": 64, "channel": 32, "platform": 32, "direction": 10, "status": 10})
+    longest = {"kind": 64, "channel": 32, "platform": 32, "direction": 10, "status": 10, "product": 200, "currency": 3}
+    _check_texts(told, place, longest)
     _mapping_of(told, "properties", place)
     if part == "activities" and not told.get("kind"):
         raise DocumentError(f"{place} › kind", _("is missing"))
@@ -287,6 +299,49 @@ def _check_happening(told: dict[str, Any], part: str, place: str) -> None:
         one_of(told["status"], Deal.Status.values, f"{place} › status")
     for key in set(told) & {"amount", "value"}:
         _whole(told[key], f"{place} › {key}")
+
+
+def _check_contract(told: dict[str, Any], place: str) -> None:
+    """A made-up contract: from when, until when at first, and what became of these dates."""
+    day(told.get("starts"), f"{place} › starts")
+    _check_terms(told, told["starts"], place)
+    _check_texts(told, place, {"product": 200, "currency": 3})
+    _mapping_of(told, "properties", place)
+    if "annual_value" in told:
+        _whole(told["annual_value"], f"{place} › annual_value")
+    for part, known in CONTRACT_PARTS.items():
+        before = ""
+        for each in entries(told.get(part, []), f"{place} › {part}"):
+            there = f"{place} › {part}"
+            day(mapping(each, there, known).get("on"), f"{there} › on")
+            if each["on"] <= before:
+                raise DocumentError(f"{there} › on", _("is not behind the one before"))
+            before = each["on"]
+            if part == "amended":
+                _whole(each.get("annual_value"), f"{there} › annual_value")
+            else:
+                _check_terms(each, told["starts"], there)
+
+
+def _check_terms(told: dict[str, Any], starts: str, place: str) -> None:
+    """Dates to come lie behind the beginning; null takes one away."""
+    for key in ("renews", "notice", "ends"):
+        if told.get(key) is not None:
+            day(told[key], f"{place} › {key}")
+            if told[key] < starts:
+                raise DocumentError(f"{place} › {key}", _("is before the day on which the contract starts"))
+    _truth(told, "auto_renew", place)
+
+
+def _check_service_case(told: dict[str, Any], place: str) -> None:
+    """A made-up service case, open or closed."""
+    day(told.get("opened"), f"{place} › opened")
+    if told.get("closed") is not None:
+        day(told["closed"], f"{place} › closed")
+        if told["closed"] < told["opened"]:
+            raise DocumentError(f"{place} › closed", _("is before the day on which it was opened"))
+    _check_texts(told, place, {"severity": 30})
+    _mapping_of(told, "properties", place)
 
 
 def _whole(value: Any, place: str) -> None:

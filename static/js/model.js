@@ -113,7 +113,9 @@ const recall = () => {
   if (!open?.hasAttribute("data-guards")) return;
   const told = JSON.parse(sessionStorage.getItem(place(open)) ?? "[]");
   for (const [name, value] of told) {
-    if (/-\d+-/.test(name) && !open.elements[name]) addRow(open);
+    const [, prefix] = name.match(/^(\w+)-\d+-/) ?? [];
+    const list = prefix && open.querySelector(`[data-rows=${prefix}]`);
+    if (list && !open.elements[name]) addRow(list);
     for (const input of open.querySelectorAll(`[name="${CSS.escape(name)}"]`)) {
       if (["radio", "checkbox"].includes(input.type)) input.checked = input.value === value;
       else input.value = value;
@@ -169,7 +171,7 @@ document.addEventListener("click", async (event) => {
     else if (form()?.hasAttribute("data-guards")) close();
   }
   const more = event.target.closest?.("[data-add-row]");
-  if (more) addRow(form(), true);
+  if (more) addRow(more.closest("[data-rows]"), true);
 });
 
 document.addEventListener("keydown", async (event) => {
@@ -180,17 +182,18 @@ document.addEventListener("keydown", async (event) => {
 
 addEventListener("popstate", () => location.reload());
 
-// One more line of what happens, like the last.
-function addRow(open, focus = false) {
-  const rows = open.querySelectorAll("[data-rows=happened] [data-row]");
-  const total = open.elements["happened-TOTAL_FORMS"];
+// One more line of a list, like the last.
+function addRow(list, focus = false) {
+  const rows = list.querySelectorAll("[data-row]");
+  const total = form().elements[`${list.dataset.rows}-TOTAL_FORMS`];
   const last = rows[rows.length - 1];
   const fresh = last.cloneNode(true);
   for (const part of fresh.querySelectorAll("[name], [for], [id]")) {
     for (const key of ["name", "id", "for"]) {
       if (part.hasAttribute(key)) part.setAttribute(key, part.getAttribute(key).replace(/-\d+-/, `-${total.value}-`));
     }
-    if ("value" in part && part.hasAttribute("name")) part.value = "";
+    if (part.type === "checkbox") part.checked = false;
+    else if ("value" in part && part.hasAttribute("name")) part.value = "";
   }
   for (const error of fresh.querySelectorAll(".field__error")) error.remove();
   last.after(fresh);

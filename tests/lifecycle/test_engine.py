@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 
 from audience import live as engine
+from audience.commerce import contracts
 from audience.models import Contract, Dirty, FieldChange, Person
 from kit import installation
 from lifecycle.engine import replay
@@ -268,7 +269,8 @@ def test_each_contract_that_comes_up_for_renewal_opens_a_pass_of_its_own():
     membership = Membership.objects.select_related("version__lifecycle", "stage").get()
     renewed = membership.version.stages.get(slug="renewed")
     stages.move(membership, to=renewed, reason="Signed", by=None, at=opens + MINUTE, now=opens + MINUTE)
-    Contract.objects.filter(pk=contract.pk).update(renews_on=(NOW + timedelta(days=435)).date())
+    moved = {"renews_on": (NOW + timedelta(days=435)).date()}
+    contracts.change(contract, moved, by=None, now=opens + timedelta(hours=1))
     lived_at(opens + timedelta(days=1))
     assert Membership.objects.count() == 1
     lived_at(NOW + timedelta(days=376))

@@ -10,7 +10,7 @@ from typing import Any
 
 from audience import consent
 from audience.activity import activities
-from audience.commerce import deals
+from audience.commerce import contracts, deals
 from audience.models import (
     AccountRole,
     Case,
@@ -139,6 +139,7 @@ def _sold(person: Person, account: Any, by: User) -> None:
     ContractAmendment.objects.create(
         contract=contract, valid_from=date(2025, 5, 1), annual_value=12_000_00, recorded_at=NOW
     )
+    contracts.change(contract, {"renews_on": date(2026, 1, 1)}, by=by, now=NOW)
 
 
 def _staged(person: Person, other: Person, version: Any, by: User) -> None:

@@ -1,4 +1,4 @@
-"""Conditions in Simplified Chinese: every word that they are read back, offered and refused with is translated."""
+"""Conditions in Simplified Chinese: every word by which they are built, read back, offered, refused is translated."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from django.conf import settings
 from django.utils import translation
 
 from audience.conditions import describe, tree
+from kit.models import User
 
 pytestmark = pytest.mark.django_db
 
 CATALOGUE = Path(settings.BASE_DIR, "locale/zh_Hans/LC_MESSAGES")
 SPOKEN = ("audience/conditions/*.py", "audience/asked/fields.py", "audience/asked/agreed.py", "audience/asked/related.py",
-          "audience/asked/tagged.py", "lifecycle/fields.py", "scoring/fields.py", "campaigns/fields.py")  # fmt: skip
+          "audience/asked/tagged.py", "audience/asked/terms.py", "lifecycle/fields.py", "scoring/fields.py", "campaigns/fields.py",
+          "audience/asked/offers.py", "audience/asked/builder.py", "audience/views/conditions.py")  # fmt: skip
+SHOWN = "templates/audience/_builder.html"
 NAMED = re.compile(r"%\(\w+\)s")
 WORDS: dict[str, Any] = {
     "_": None,
@@ -37,6 +40,7 @@ def spoken() -> Iterator[str | tuple[str, str]]:
         for file in sorted(Path(settings.BASE_DIR).glob(pattern)):
             for _line, said, _comments, _context in extract_from_file("python", file, keywords=WORDS):
                 yield (said[0], said[1]) if isinstance(said, tuple) else said
+    yield from re.findall(r'{% trans "([^"]+)"', Path(settings.BASE_DIR, SHOWN).read_text())
 
 
 def test_all_that_conditions_say_is_in_the_catalogue_with_what_is_filled_in() -> None:
@@ -79,8 +83,21 @@ def test_what_is_shipped_is_what_is_written() -> None:
             "account",
             "至少 2 个人 (职级等于“director”)",
         ),
+        ({"field": "contract.renewed", "days": 14, "op": "at_least", "value": 1}, "account",
+         "至少 1 次合同续约 最近 14 天内"),
     ],
 )  # fmt: skip
 def test_a_condition_reads_back_in_chinese(condition: Any, of: str, sentence: str) -> None:
     with translation.override("zh-hans"):
         assert describe.sentence(tree.parse(condition, of=of)) == sentence
+
+
+def test_the_builder_is_drawn_with_chinese_words(client: Any) -> None:
+    client.force_login(User.objects.create_user("li@example.com", "x", role=User.Role.MARKETER))
+    with translation.override("zh-hans"):
+        words = client.get("/conditions/fields/?of=account", headers={"accept-language": "zh-hans"}).json()["words"]
+    assert [
+        name
+        for name, word in words.items()
+        if re.search("[a-zA-Z]{3}", re.sub(r"%\(\w+\)s|Ctrl|Shift|Alt|JSON", "", word))
+    ] == []

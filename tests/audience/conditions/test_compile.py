@@ -432,3 +432,12 @@ def test_many_questions_share_one_scan_of_activities() -> None:
     assert len(statement.text) < 20_000
     assert Account.objects.count() == 0 and rows(statement) == []
     assert isinstance(statement, Sql)
+
+
+def test_whoever_changes_the_account_is_touched_by_what_never_changes_of_an_account() -> None:
+    ada = factories.person(account=factories.account(first_seen_at=days_ago(90)), first_seen_at=days_ago(80))
+    changed(ada, "account", None, days_ago(5))
+    asked, span = {"field": "account.created", "op": "empty"}, (days_ago(6), days_ago(4))
+    assert [held(asked, at) for at in span] == [{ada.pk}, set()]
+    touched = compile.touched([tree.parse(asked)], of="person", since=span[0], until=span[1])
+    assert rows(touched) == [(ada.pk,)]

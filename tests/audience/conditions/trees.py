@@ -78,6 +78,10 @@ BOTH = {
     "contract.notice": "date",
     "contract.began": "date",
     "contract.ended": "date",
+    "contract.term_ends": "date",
+    "contract.ending": "date",
+    "contract.renewed": "number",
+    "contract.lapsed": "number",
 }
 ACCOUNT = {"account.people": "number"}
 WHO = {"person.in_account": "account", "account.people": "person"}
@@ -89,6 +93,8 @@ NEVER_EMPTY = (
     "activity.change",
     "contract.count",
     "contract.annual_value",
+    "contract.renewed",
+    "contract.lapsed",
     "activity.count",
     "activity.sum",
     "purchase.count",
@@ -130,7 +136,7 @@ def _leaf(draw: st.DrawFn, fields: dict[str, str]) -> dict[str, Any]:
         leaf["where"] = draw(ACTIVITY_WHERE)
     if name.startswith("deal."):
         leaf["where"] = draw(DEAL_WHERE)
-    if name.startswith(("activity.", "deal.", "purchase.")):
+    if name.startswith(("activity.", "deal.", "purchase.", "contract.renewed", "contract.lapsed")):
         leaf["days"] = draw(
             st.sampled_from([1, 7, 30, 90] if name == "activity.change" else [None, None, 1, 7, 30, 90])
         )

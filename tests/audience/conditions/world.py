@@ -23,6 +23,7 @@ from audience.models import (
     ConsentRecord,
     Contract,
     ContractAmendment,
+    ContractChange,
     Deal,
     DealRole,
     DealStageChange,
@@ -128,7 +129,7 @@ class Buy:
 
 @dataclass
 class Agreement:
-    """A contract: `amended` are (day, value, recorded)."""
+    """A contract: `amended` are (day, value, recorded), `moved` (instant, renewal until then, and whether by itself)."""
 
     subject: Subject
     starts: date
@@ -139,6 +140,15 @@ class Agreement:
     currency: str
     recorded: datetime
     amended: list[tuple[date, int, datetime]]
+    by_itself: bool = False
+    moved: list[tuple[datetime, date | None, bool]] = field(default_factory=list)
+
+    def then(self, at: datetime, known: datetime | None) -> tuple[date | None, bool]:
+        """When it renews, and whether by itself, as of an instant."""
+        for changed, renews, by_itself in self.moved:
+            if not _visible(changed, changed, at, known):
+                return renews, by_itself
+        return self.renews, self.by_itself
 
 
 @dataclass
@@ -418,6 +428,7 @@ class World:
             self.late(at),
             [],
         )
+        self._move_on(agreed)
         self.agreements.append(agreed)
         row = Contract.objects.create(
             **{agreed.subject.of + "_id": agreed.subject.pk},
@@ -425,6 +436,7 @@ class World:
             renews_on=agreed.renews,
             notice_on=agreed.notice,
             ends_on=agreed.ends,
+            auto_renew=agreed.by_itself,
             annual_value=agreed.value,
             currency=agreed.currency,
             recorded_at=agreed.recorded,
@@ -436,6 +448,21 @@ class World:
             recorded = self.late(datetime.combine(day, datetime.min.time(), ZONE).astimezone(UTC))
             agreed.amended.append((day, value, recorded))
             ContractAmendment.objects.create(contract=row, valid_from=day, annual_value=value, recorded_at=recorded)
+        for changed, renews, by_itself in agreed.moved:
+            ContractChange.objects.create(
+                contract=row, renews_on=renews, notice_on=agreed.notice, ends_on=agreed.ends, auto_renew=by_itself,
+                changed_at=changed,
+            )  # fmt: skip
+
+    def _move_on(self, agreed: Agreement) -> None:
+        """Some renew by themselves; some are given another day of renewal, once or twice."""
+        choose = self.random
+        agreed.by_itself = choose.random() < 0.4
+        begins = datetime.combine(agreed.starts, datetime.min.time(), ZONE).astimezone(UTC)
+        for at in sorted(self.instant(begins, begins + timedelta(days=80)) for _ in range(choose.choice([0, 0, 1, 2]))):
+            agreed.moved.append((at, agreed.renews, agreed.by_itself))
+            agreed.renews = choose.choice([None, *(agreed.starts + timedelta(days=days) for days in (20, 90, 120))])
+            agreed.by_itself = choose.random() < 0.4
 
     def say(self, at: datetime) -> None:
         """Somebody gives consent or takes it back; now and then that was a mistake."""
@@ -706,10 +733,70 @@ class World:
         days: dict[str, list[date]] = {
             "began": [each.starts for each in begun],
             "ended": [each.ends for each in begun if each.ends and past(each.ends)],
-            "renews": [each.renews for each in in_force if each.renews and each.renews >= _day(at)],
+            "renews": [day for each in in_force if (day := each.then(at, known)[0]) and day >= _day(at)],
+            "term_ends": [day for each in in_force for day in self._terms(each, at, known) if day >= _day(at)],
+            "ending": [each.ends for each in in_force if each.ends and each.ends >= _day(at)],
             "notice": [each.notice for each in in_force if each.notice and each.notice >= _day(at)],
         }
+        if name in ("renewed", "lapsed"):
+            happened = self._renewed(begun, at, known) if name == "renewed" else self._lapsed(begun, at, known)
+            return sum(each < at and _in_window(each, leaf.days, at) for each in happened)
         return (max if name == "ended" else min)(days[name]) if days[name] else None
+
+    def _terms(self, agreed: Agreement, at: datetime, known: datetime | None) -> list[date]:
+        """The days on which its terms end, as of an instant, for some years."""
+        renews, by_itself = agreed.then(at, known)
+        found = [agreed.ends] if agreed.ends else []
+        if renews:
+            years = [renews.replace(year=renews.year + n) for n in range(3 if by_itself else 1)]
+            found += [day for day in years if not agreed.ends or day < agreed.ends]
+        return found
+
+    def _renewed(self, begun: list[Agreement], at: datetime, known: datetime | None) -> list[datetime]:
+        found = []
+        for each in begun:
+            renews, by_itself = each.then(at, known)
+            olds = [(changed, old) for changed, old, _itself in each.moved]
+            for (changed, old), new in zip(olds, [*(old for _at, old in olds[1:]), each.renews], strict=False):
+                if _visible(changed, changed, at, known) and old and new and new > old and renews and renews >= new:
+                    found.append(changed)
+            if by_itself:
+                found += [_midnight(day) for day in self._terms(each, at, known) if day != each.ends]
+            for other in self._followers(each, begun, at, known):
+                was_ended = self._was_ended(each, at, known)
+                day = each.ends if was_ended else max(renews or other.starts, other.starts)
+                assert day is not None
+                found.append(_midnight(day))
+        return found
+
+    def _lapsed(self, begun: list[Agreement], at: datetime, known: datetime | None) -> list[datetime]:
+        found = []
+        for each in begun:
+            renews, by_itself = each.then(at, known)
+            was_ended = self._was_ended(each, at, known)
+            day = each.ends if was_ended else renews and not by_itself and renews + timedelta(days=30)
+            if day and not self._followers(each, begun, at, known):
+                found.append(_midnight(day))
+        return found
+
+    def _was_ended(self, agreed: Agreement, at: datetime, known: datetime | None) -> bool:
+        renews, by_itself = agreed.then(at, known)
+        return bool(agreed.ends and (not renews or by_itself or agreed.ends <= renews + timedelta(days=30)))
+
+    def _followers(
+        self, agreed: Agreement, begun: list[Agreement], at: datetime, known: datetime | None
+    ) -> list[Agreement]:
+        renews, by_itself = agreed.then(at, known)
+        grace = timedelta(days=30)
+        others = [each for each in begun if each.starts > agreed.starts]
+        if self._was_ended(agreed, at, known):
+            ends = agreed.ends
+            assert ends is not None
+            return [each for each in others if ends - grace <= each.starts <= ends
+                    and (not each.ends or each.ends > ends)]  # fmt: skip
+        if not renews or by_itself:
+            return []
+        return [each for each in others if renews - grace <= each.starts <= renews + grace]
 
     def _worth(self, agreed: Agreement, past: Callable[[date], bool], known: datetime | None) -> int:
         amended = [
@@ -833,6 +920,10 @@ def _due(since: datetime, hours: int) -> datetime:
             closes = datetime.combine(day, time(17), ZONE).astimezone(UTC)
             return closes - (worked - left)
         day += timedelta(days=1)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), ZONE)
 
 
 def _day(at: datetime) -> date:
