@@ -1,7 +1,7 @@
 """What somebody has cleaned up: two of the sixty who are there twice are made one, and one who asked for it is erased.
 
-The others wait on the page of duplicates, among namesakes who are not the same. Whoever is merged has the same source
-as the one who stays, so that no figure by source changes; whoever is erased has looked at the shop and left its letters.
+The others wait on the page of duplicates, among namesakes who are not the same. Whoever is merged has the source of who
+stays, so that no figure by source changes; whoever is erased has looked at the shop and left its letters.
 """
 
 from __future__ import annotations
