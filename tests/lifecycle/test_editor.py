@@ -286,3 +286,33 @@ def test_who_changed_a_draft_last_is_known_under_its_new_name_too(ada):
     drafts.change(version, lambda told: told.update(name="Large"), by=ada, now=NOW)
     version.lifecycle.refresh_from_db()
     assert drafts.last_change(version).actor == "eda@example.com" and version.lifecycle.name == "Large"
+
+
+def test_contracts_and_service_cases_of_a_test_case_are_edited_and_what_a_file_says_beyond_stays(client):
+    contract = ("{starts: 2024-06-01, renews: 2025-06-01, auto_renew: true, currency: EUR, amended: [{on: 2025-01-01, annual_value: 9}],"
+                " changed: [{on: 2025-05-12, renews: 2026-06-01, notice: 2026-05-01}, {on: 2025-05-20, ends: 2026-06-01}]}")  # fmt: skip
+    lists = f"contracts: [{contract}], service_cases: [{{opened: 2025-03-01, severity: high, properties: {{a: b}}}}]"
+    draft(SMALL + CASE.replace("expect:", f"{lists}, expect:"))
+    [before] = document()["cases"]
+    page = client.get(EDIT + "cases/1/").content.decode()
+    sent = {
+        name: unescape(value) for name, value in re.findall(r'<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"', page)
+    }
+    sent |= {
+        name: unescape(value) for value, name in re.findall(r'<input[^>]* value="([^"]*)"[^>]* name="([^"]+)"', page)
+    }
+    sent |= {"name": "A stranger", "stage": "known", "agreed-0-auto_renew": "on"}
+    assert sent["agreed-0-renews_then"] == "2026-06-01" and sent["troubles-0-severity"] == "high"
+    assert client.post(EDIT + "cases/1/", sent).status_code == 302
+    assert document()["cases"] == [before]
+    sent |= {"seen": seen(client, "cases/1/"), "agreed-0-renews_then": "2027-06-01", "agreed-1-starts": "2025-01-01",
+             "troubles-0-closed": "2025-03-09"}  # fmt: skip
+    assert client.post(EDIT + "cases/1/", sent).status_code == 302
+    [after] = document()["cases"]
+    assert [each.get("changed", [{}])[0].get("renews") for each in after["contracts"]] == ["2027-06-01", None]
+    assert after["contracts"][0]["changed"][1:] == before["contracts"][0]["changed"][1:]
+    assert after["service_cases"] == [before["service_cases"][0] | {"closed": "2025-03-09"}]
+    for wrong in ({"agreed-0-ends": "2024-01-01"}, {"agreed-0-on": ""}, {"troubles-0-closed": "2025-02-01"},
+                  {"agreed-0-rest": '{"nope": 1}'}):  # fmt: skip
+        assert client.post(EDIT + "cases/1/", sent | {"seen": seen(client, "cases/1/")} | wrong).status_code == 400
+    assert document()["cases"] == [after]

@@ -12,7 +12,7 @@ from audience.models import Contract, ContractChange
 from kit import installation
 from kit.sql import rows
 from lifecycle.editions import documents, versions
-from lifecycle.engine import replay, rules
+from lifecycle.engine import passes, replay, rules
 from lifecycle.models import Membership, Movement, Version
 from tests.factories import account
 
@@ -80,9 +80,8 @@ def test_a_replay_of_renewals_equals_living_through_them_day_by_day(zone):
             contract, dates = changes[day]
             contracts.change(contract, dates, by=None, now=noon(day))
         ends = installation.midnight(day + timedelta(days=1), asked.zone)
-        among = replay._touched(asked, installation.midnight(day, asked.zone), ends, None)
         with judged.without_marks():
-            rules.run_pass(asked, among=among, at=ends, now=ends)
+            passes.apply(asked, among=None, at=ends, now=ends)
         day += timedelta(days=1)
     replayed = draft("replayed")
     replay.run(replayed, now=noon(LAST), until=installation.midnight(LAST + timedelta(days=1), asked.zone))
