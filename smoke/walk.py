@@ -126,7 +126,7 @@ def bring(walk: Walk, kind: str, name: str, heads: list[str], rows: Iterable[lis
     page = form.fill("File", (name, file.getvalue().encode())).send("Upload and look at its columns")
     page = walk.until(f"trying {name} is done", page.press("Try without writing"), done)
     walk.expect(f"{name} was only tried", "nothing was written" in page.words(), True)
-    tried = figure(page, "Created")
+    tried = figure(page, "Would be created")
     page = walk.until(f"importing {name} is done", page.press("Import these rows"), done)
     walk.expect(f"{name}: created, beside what the trial said", figure(page, "Created"), tried)
     return page
