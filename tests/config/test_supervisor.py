@@ -233,7 +233,7 @@ def test_a_killed_database_web_or_worker_is_started_again(start: Callable[..., D
     until(lambda: status(port) == 200)
     assert postmaster(demo.folder).pid != old.pid
 
-    until(lambda: len(children(demo)) == 5)
+    until(lambda: len(children(demo)) == 6)
     before = children(demo)
     for name in ("web", "worker"):
         before[name].kill()
@@ -247,7 +247,7 @@ def test_after_a_killed_supervisor_the_next_start_takes_over(start: Callable[...
     port = free_port()
     killed = start(port)
     killed.port()
-    until(lambda: len(children(killed)) == 5)
+    until(lambda: len(children(killed)) == 6)
     database, orphans = postmaster(killed.folder), children(killed)
     killed.process.kill()
     killed.process.wait()
