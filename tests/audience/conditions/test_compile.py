@@ -352,6 +352,20 @@ def touched(data: Any, since: datetime = NOW, days: float = 1, of: str = "person
     return {row[0] for row in rows(compile.touched([tree.parse(data, of=of)], of=of, since=since, until=until))}
 
 
+def test_nobody_comes_to_do_something_often_enough_by_what_leaves_the_window() -> None:
+    person = factories.person(first_seen_at=days_ago(90))
+    factories.activity(person, at=days_ago(30) + timedelta(hours=12), value=-5)
+    span: dict[str, Any] = {"of": "person", "since": NOW, "until": NOW + timedelta(days=1), "rising": True}
+    often = {"field": "activity.count", "days": 30, "op": "at_least", "value": 1}
+
+    def rising(data: Any) -> set[int]:
+        return {row[0] for row in rows(compile.touched([tree.parse(data)], **span))}
+
+    assert rising(often) == set()
+    assert rising({"not": often}) == rising(often | {"op": "at_most"}) == {person.pk}
+    assert rising({"field": "activity.sum", "days": 30, "op": "at_least", "value": 0}) == {person.pk}, "a negative one"
+
+
 def test_with_nothing_asked_only_the_newly_seen_are_touched() -> None:
     factories.person(first_seen_at=days_ago(20))
     new = factories.person(first_seen_at=days_ago(1))

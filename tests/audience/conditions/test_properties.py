@@ -174,6 +174,18 @@ def test_whoever_is_not_touched_has_the_same_answer_at_both_instants(
     assert set().union(*changed) <= _ids(compile.touched(nodes, **span))
 
 
+@property_test
+@given(asked=SEVERAL, since=INSTANTS, minutes=st.sampled_from([1, 60, 600, 1440, 1500, 4320, 60_000]))
+def test_whoever_comes_to_fulfil_a_condition_is_among_those_looked_at_for_that(
+    world: World, asked: Any, since: datetime, minutes: int
+) -> None:
+    of, nodes = _parsed(asked)
+    until = since + timedelta(minutes=minutes)
+    span: dict[str, Any] = {"of": of, "since": since, "until": until, "rising": True}
+    for node, before, after in zip(nodes, _answers(nodes, of, since), _answers(nodes, of, until), strict=True):
+        assert after - before <= _ids(compile.touched([node], **span)), describe.sentence(node)
+
+
 def _ids(statement: Sql) -> set[int]:
     return {row[0] for row in rows(statement)}
 
