@@ -257,3 +257,30 @@ def test_a_rule_that_asks_for_it_says_the_same_live_by_the_midnight_and_in_a_rep
     late = [at for left, to, at in replayed if (left, to) == ("lead", "resting")]
     due = MONDAY + timedelta(days=2, minutes=2)  # sixteen hours of work after they came
     assert late == [due] if asked.startswith("limit") else late[0] >= due + timedelta(hours=3), replayed
+
+
+HURRIED = """
+lifecycle: small
+name: Small
+species: net_new
+entry: {}
+stages:
+  - {slug: lead, name: Lead, kind: sla, limit_hours: 16}
+  - {slug: engaged, name: Engaged}
+  - {slug: resting, name: Resting, path: detour}
+transitions:
+  - {from: lead, to: engaged, when: {field: person.country, op: is, value: DE}, reason: From Germany}
+  - {from: engaged, to: resting, when: {field: stage.small.limit, op: is, value: past_due}, reason: Too late}
+"""
+
+
+def test_a_rule_about_limits_is_not_followed_by_what_was_true_of_the_stage_before() -> None:
+    installation.put("zone", "UTC")
+    version = factories.published(HURRIED)
+    late = factories.person(first_seen_at=MONDAY, country="DE")
+    move(late, version, "lead", MONDAY)
+    later = DEADLINE + timedelta(days=1)
+    assert held(limit("past_due"), later) == {late.pk}
+    passes.apply(rules.read(version), among=None, at=later, now=later)
+    assert held(in_stage("engaged"), later + A_LITTLE) == {late.pk}
+    assert held(limit("past_due"), later + A_LITTLE) == set()
