@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
@@ -92,8 +93,7 @@ def _empty() -> None:
 @contextmanager
 def _server(module: str) -> Iterator[None]:
     """Answers on its port until it is done with."""
-    database = connection.settings_dict
-    address = f"postgres://{database['USER']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+    address = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
     environment = {
         **os.environ, "DATABASE_URL": address, "PLAIN_HTTP": "1", "API_REQUESTS_A_MINUTE": "0", "LOG_LEVEL": "ERROR",
         "SECRET_KEY": settings.SECRET_KEY, "PYTHONPATH": str(settings.BASE_DIR),

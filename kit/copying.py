@@ -11,7 +11,7 @@ from django.db import connection
 
 from kit.sql import Sql, join, name, sql
 
-BLOCK = 1 << 16  # bytes handed over at once
+BLOCK = 1 << 20  # bytes handed over at once: a thread that reads ahead is asked to wait for each
 
 
 def load(table: Sql, columns: Sequence[str], lines: Iterable[str], *, delimiter: str = ",") -> int:

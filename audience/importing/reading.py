@@ -1,18 +1,20 @@
 """Rows out of a file, whatever its encoding and quoting, in batches that are ready for COPY; memory stays flat.
 
-Blocks of text without a quote, in which every line has as many separators as the header, are handed on as they stand:
-a line then *is* a row, and Python touches it once. All other blocks go through `csv.reader`. Both give the same rows.
+Blocks of text without a quote that have as many separators as their lines should are handed on as they stand: a line
+then *is* a row, which COPY numbers and counts the cells of. All other blocks go through `csv.reader`, and so do those
+that COPY refuses (`apart`). All three give the same rows.
 """
 
 from __future__ import annotations
 
 import csv
+import heapq
 import io
 import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
@@ -46,21 +48,46 @@ class Bad:
     cells: list[str]
 
 
+@dataclass(frozen=True)
+class Plain:
+    """Whole lines of the file, each of them a row, from row number `first` on."""
+
+    first: int
+    rows: int
+    texts: list[str]
+
+
 @dataclass
 class Batch:
-    """Some rows of the file: CSV lines that begin with the row's number, and the rows that cannot be read."""
+    """Some rows of the file: plain ones, CSV lines that begin with the row's number, and those that cannot be read."""
 
     last: int  # the number of the last row read; the header is row 1
+    plain: list[Plain] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)
     characters: int = 0
 
     @property
+    def good(self) -> int:
+        return len(self.lines) + sum(each.rows for each in self.plain)
+
+    @property
     def rows(self) -> int:
-        return len(self.lines) + len(self.bad)
+        return self.good + len(self.bad)
 
     def is_full(self, rows: int) -> bool:
         return self.rows >= rows or self.characters >= BATCH_CHARACTERS
+
+    def records(self, layout: Layout) -> Iterator[tuple[int, list[str]]]:
+        """The rows that can be read, in order, as numbers and cells."""
+        told = csv.reader(self.lines, delimiter=layout.delimiter)
+        plain = (
+            (number, line.split(layout.delimiter))
+            for each in self.plain
+            for number, line in enumerate("".join(each.texts).split("\n")[: each.rows], each.first)
+        )
+        counted = (each for each in plain if len(each[1]) == len(layout.header))
+        yield from heapq.merge(((int(record[0]), record[1:]) for record in told), counted)
 
 
 def batches(
@@ -79,7 +106,17 @@ def batches(
 def sample(path: Path, layout: Layout, most: int) -> list[list[str]]:
     """The cells of the first rows that can be read."""
     batch = next(batches(path, layout, rows=most), Batch(1))
-    return [record[1:] for record in csv.reader(batch.lines[:most], delimiter=layout.delimiter)]
+    return [cells for _row, cells in islice(batch.records(layout), most)]
+
+
+def apart(plain: Plain, layout: Layout) -> Batch:
+    """The same rows, read one by one: COPY has found a line among them that has not as many cells as the header."""
+    file = io.StringIO("".join(plain.texts), newline="")
+    whole = Batch(plain.first - 1)
+    for batch in _Reading(file, layout, None, plain.rows, trusting=False).batches(plain.first - 1, plain.first - 1):
+        whole.lines += batch.lines
+        whole.bad += batch.bad
+    return whole
 
 
 class _TooLong(Exception):
@@ -93,7 +130,9 @@ class _Overlong(str):
 class _Reading:
     """One walk through a file. As an iterator it feeds `csv.reader` with lines."""
 
-    def __init__(self, file: TextIO, layout: Layout, pick: Sequence[int] | None, rows: int) -> None:
+    def __init__(
+        self, file: TextIO, layout: Layout, pick: Sequence[int] | None, rows: int, *, trusting: bool = True
+    ) -> None:
         csv.field_size_limit(LONGEST_CELL)
         self._blocks = _blocks(file)
         self._delimiter = layout.delimiter
@@ -101,6 +140,7 @@ class _Reading:
         self._width = len(layout.header)
         self._pick = pick
         self._rows = rows
+        self._trusting = trusting and pick is None and self._width > 1
         self._lines: list[str] = []  # of the block now going through csv.reader
         self._next = 0
         self._seen: list[str] = []  # lines of the record now going through it
@@ -108,77 +148,66 @@ class _Reading:
         self._out = io.StringIO()
         self._writer = csv.writer(self._out, delimiter=self._delimiter)  # ends lines by CR LF, and so quotes both
 
-    def batches(self, after: int) -> Iterator[Batch]:
-        batch, row = Batch(after), 0
-        for made in self._records():
-            if isinstance(made, list):
-                for start in _cuts(len(made), self._rows):
-                    piece = made[start : start + self._rows]
-                    first, row = row + 1, row + len(piece)
-                    if row > after:
-                        skipped = max(after + 1 - first, 0)
-                        numbered = enumerate(piece[skipped:], first + skipped)
-                        batch.lines += [f"{number}{self._delimiter}{line}\n" for number, line in numbered]
-                        batch.characters += sum(map(len, piece))
-                        batch.last = row
-                    if batch.is_full(self._rows):
-                        yield batch
-                        batch = Batch(row)
-                continue
-            row += 1
-            if row > after:
-                self._take(made, row, batch)
-                batch.last = row
-                if batch.is_full(self._rows):
-                    yield batch
-                    batch = Batch(row)
+    def batches(self, after: int, row: int = 0) -> Iterator[Batch]:
+        """The rows after number `after`; so many rows stand before what is read."""
+        batch = Batch(after)
+        for made in self._records(row == 0):
+            if isinstance(made, str):
+                first, row = row + 1, row + made.count("\n")
+                self._take_plain(made, first, max(first, after + 1), row, batch)
+            else:
+                row += 1
+                if row > after:
+                    self._take(made, row, batch)
+            batch.last = max(row, after)
+            if batch.is_full(self._rows):
+                yield batch
+                batch = Batch(row)
         if batch.rows:
             yield batch
 
-    def _records(self) -> Iterator[list[str] | tuple[list[str], str]]:
-        """Lists of plain lines, each a row; or one record at a time with what is wrong with it ("" for nothing)."""
+    def _records(self, header: bool) -> Iterator[str | tuple[list[str], str]]:
+        """Blocks of plain lines, each a row; or one record at a time with what is wrong with it ("" for nothing)."""
         reader = csv.reader(self, delimiter=self._delimiter, escapechar=self._escape or None, strict=True)
-        header = True
         for block in self._blocks:
             if isinstance(block, _Overlong):
                 yield [], TOO_LONG
                 continue
-            lines = None if header or self._pick is not None else self._plain(block)
-            if lines is not None:
-                yield lines
+            plain = "" if header or not self._trusting else self._plain(block)
+            if plain:
+                yield plain
                 continue
             self._open(block)
             while self._next < len(self._lines):
                 yield self._record(reader)
                 header = False
 
-    def _plain(self, block: str) -> list[str] | None:
-        """The lines of a block in which a line is a row; None when it takes a parser to tell."""
+    def _plain(self, block: str) -> str:
+        """The block as lines that end alike, if a line is a row in it; nothing when it takes a parser to tell."""
         if '"' in block or "\x00" in block or (self._escape and self._escape in block):
-            return None
+            return ""
         if "\r" in block:
             block = block.replace("\r\n", "\n") if "\n" in block else block.replace("\r", "\n")
             if "\r" in block:
-                return None
+                return ""
         if not block.isascii() and _damaged(block):
-            return None
-        if self._has_loose_blanks(block) or ("'" in block and GUARDED.search(block)):
-            return None
-        lines = block.split("\n")
-        if not lines[-1]:
-            lines.pop()
-        delimiter, separators = self._delimiter, self._width - 1
-        if set(map(str.count, lines, repeat(delimiter))) != {separators} or (not separators and "" in lines):
-            return None
-        return lines
+            return ""
+        if "'" in block and GUARDED.search(block):
+            return ""
+        if not block.endswith("\n"):
+            block += "\n"
+        # COPY finds a line that has a cell too many where another has one too few.
+        cells, separators = block.replace("\n", self._delimiter), self._width - 1
+        if block.count(self._delimiter) != separators * block.count("\n") or self._has_loose_blanks(cells):
+            return ""
+        return "" if self._delimiter * (self._width + 1) in self._delimiter + cells else block
 
-    def _has_loose_blanks(self, block: str) -> bool:
+    def _has_loose_blanks(self, cells: str) -> bool:
         """Whether a cell may begin or end with a blank: then the cells are taken apart and trimmed one by one."""
-        edges = (self._delimiter, "\n")
-        return block[0] in BLANKS or any(
-            blank in block and any(edge + blank in block or blank + edge in block for edge in edges)
+        return cells[0] in BLANKS.replace(self._delimiter, "") or any(
+            blank in cells and (self._delimiter + blank in cells or blank + self._delimiter in cells)
             for blank in BLANKS
-            if blank not in edges and blank != "\r"
+            if blank != self._delimiter
         )
 
     def _open(self, block: str) -> None:
@@ -215,6 +244,18 @@ class _Reading:
 
     def _raw(self) -> list[str]:
         return ["".join(self._seen)[:SHOWN].rstrip("\r\n")]
+
+    def _take_plain(self, block: str, first: int, wanted: int, last: int, batch: Batch) -> None:
+        """The lines of a block from row number `wanted` on, behind those that came just before them."""
+        if wanted > last:
+            return
+        text = block.split("\n", wanted - first)[-1]
+        before = batch.plain[-1] if batch.plain else None
+        if before and before.first + before.rows == wanted:
+            batch.plain[-1] = Plain(before.first, before.rows + last - wanted + 1, [*before.texts, text])
+        else:
+            batch.plain.append(Plain(wanted, last - wanted + 1, [text]))
+        batch.characters += len(text)
 
     def _take(self, made: tuple[list[str], str], row: int, batch: Batch) -> None:
         cells, reason = made
@@ -278,10 +319,6 @@ def _line_end(text: str) -> int:
     return first + (2 if text[first : first + 2] == "\r\n" else 1)
 
 
-def _cuts(length: int, rows: int) -> range:
-    return range(0, length, rows)
-
-
 def _unguarded(cell: str) -> str:
     """The cell without the apostrophe by which our own exports, and spreadsheets, keep it from being a formula."""
     return cell[1:].strip(BLANKS) if cell.startswith(GUARDS) else cell
@@ -307,7 +344,7 @@ def cells_of(path: Path, layout: Layout, numbers: Sequence[int]) -> Iterator[tup
     for batch in batches(path, layout):
         if number is None or number > batch.last:
             continue
-        for record in csv.reader(batch.lines, delimiter=layout.delimiter):
-            if number is not None and int(record[0]) == number:
-                yield number, record[1:]
+        for row, cells in batch.records(layout):
+            if row == number:
+                yield number, cells
                 number = next(wanted, None)

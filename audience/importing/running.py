@@ -395,7 +395,7 @@ def _read(work: Run, progress: Progress) -> None:
             refused += staging.take(work, batch, raw)
             if work.imported.dry_run:
                 said.count(work, raw)
-            rows, staged, characters = rows + batch.rows, staged + len(batch.lines), characters + batch.characters
+            rows, staged, characters = rows + batch.rows, staged + batch.good, characters + batch.characters
             total = max(rows, round(work.path.stat().st_size * rows / max(characters, 1)))
             _move(progress, "read", read=batch.last, rows=rows, staged=staged, rejected=refused, total=total)
     with work.step():
