@@ -63,6 +63,11 @@ def lines(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[str]
         yield writer.writerow([safe(each) for each in row])
 
 
+def wanted(request: HttpRequest) -> bool:
+    """Whether the address asks for the file of a page instead of the page."""
+    return request.GET.get("export") in ("csv", "xlsx")
+
+
 def download(
     request: HttpRequest, name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]], *, count: int, now: datetime
 ) -> HttpResponseBase:

@@ -44,7 +44,7 @@ def best_customers(request: HttpRequest) -> HttpResponseBase:
             told = profile.answer(asked.question)
     except segments.FAULTS as fault:
         return _cannot(request, _("Best customers"), fault)
-    if request.GET.get("export") in ("csv", "xlsx"):
+    if exports.wanted(request):
         lines = [_line(each) for part in told.parts for each in part.values]
         return exports.download(request, "best-customers", HEADS, lines, count=len(lines), now=now)
     context = {

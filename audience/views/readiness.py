@@ -36,7 +36,7 @@ def readiness(request: HttpRequest) -> HttpResponseBase:
             able = abilities.all_of(abilities.Asked(now, told.shares))
     except reading.TooSlow:
         return render(request, "audience/readiness_slow.html", {"until": completeness.taken_until()})
-    if request.GET.get("export") in ("csv", "xlsx"):
+    if exports.wanted(request):
         lines = [_line(line) for group in told.groups for line in group.lines]
         return exports.download(request, "readiness", HEADS, lines, count=len(lines), now=now)
     clock = _clock(request)

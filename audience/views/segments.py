@@ -27,7 +27,7 @@ from audience.segments import stays
 from audience.subjects import filters, names, sight
 from audience.views import accounts, people
 from audience.views.conditions import counted
-from kit import installation, pages, panels, past, progress, reading, rights
+from kit import exports, installation, pages, panels, past, progress, reading, rights
 from kit.audit import asker
 from kit.sql import Sql, sql, value
 
@@ -206,7 +206,7 @@ class Within(pages.ListPage):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # A file that is taken away is written down; whatever else is asked here changes nothing.
-        within = reading.in_time if request.GET.get("export") == "csv" else reading.only
+        within = reading.in_time if exports.wanted(request) else reading.only
         try:
             with within(PATIENCE):
                 return super().get(request, *args, **kwargs)

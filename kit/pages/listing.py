@@ -116,7 +116,7 @@ class ListPage(View):
         filterset = self._filterset()
         wish = self._wish(filterset)
         rows = filterset.qs if filterset else self._seen()
-        if request.GET.get("export") in ("csv", "xlsx"):
+        if exports.wanted(request):
             return self._file(rows, wish)
         context = self._drawn(filterset, rows, wish)
         context["is_part"] = wants_part(request, "list")
@@ -256,7 +256,6 @@ class ListPage(View):
             "before_view": self._view(before=page.before.signed(self._order(wish))) if page.before else "",
             "after_view": self._view(after=page.after.signed(self._order(wish))) if page.after else "",
             "export_view": self._view(export="csv"),
-            "workbook_view": self._view(export="xlsx"),
             "tools": self.tools(),
             "bulk": self._bulk() if page.rows else [],
             "empty_title": self.empty_title,

@@ -63,6 +63,13 @@ def button(label: str, **given: Any) -> dict[str, Any]:
     return {"label": label, "type": "submit", **given}
 
 
+@register.inclusion_tag("components/export.html", takes_context=True)
+def export_menu(context: dict[str, Any], csv: str, quiet: bool = False) -> dict[str, Any]:
+    """The files that a page leaves as, for whoever may take them, by the address of its CSV file."""
+    workbook = csv.replace("export=csv", "export=xlsx")
+    return {"user": context.get("user"), "csv": csv, "workbook": workbook, "quiet": quiet}
+
+
 @register.inclusion_tag("components/badge.html")
 def badge(text: Any, tone: str = "", icon: str = "") -> dict[str, Any]:
     """A small label; tone: "", "accent", "good", "warn", "bad", "info"."""

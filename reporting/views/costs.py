@@ -37,7 +37,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
     question = asked.question.about(stage=stage.slug, split=None)
     filled_at = freshness.bring_up_to_date(lifecycle, now)
     answer = costs.answer(question)
-    if request.GET.get("export") == "csv":
+    if exports.wanted(request):
         heads, lines = figures.as_rows(answer)
         return exports.download(request, f"costs-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
     stages = Choice("stage", _("Until"), [(each.slug, each.name) for each in plan.success], stage.slug)

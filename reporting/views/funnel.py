@@ -48,7 +48,7 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         late = recorded_late.by_stage(then.about(split=None))
         other = _compared(request, then, question)
         distinct = _subjects(request, then)
-    if request.GET.get("export") == "csv":
+    if exports.wanted(request):
         heads, lines = figures.as_rows(answer)
         return exports.download(request, f"funnel-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
     freshness.refill_if_stale(lifecycle, answer.filled_at, now)

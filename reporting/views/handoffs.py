@@ -47,7 +47,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
     question = handoffs.of_stage(asked.question, stage)
     with known.entries(question) as then:
         answer = replace(handoffs.answer(then), question=question)
-    if request.GET.get("export") == "csv":
+    if exports.wanted(request):
         heads, lines = figures.as_rows(answer)
         return exports.download(request, f"hand-offs-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
     stages = Choice("stage", _("Out of"), [(place.slug, place.name) for place in plan.hand_offs], stage.slug)

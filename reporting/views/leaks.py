@@ -36,7 +36,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
     with known.entries(question) as then:
         answer = leaks.answer(then)
     answer = leaks.Leaks(question, answer.ranked, answer.few, answer.value, answer.deals)
-    if request.GET.get("export") == "csv":
+    if exports.wanted(request):
         heads, lines = figures.as_rows(answer)
         return exports.download(request, f"leaks-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
     within = [

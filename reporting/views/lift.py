@@ -38,7 +38,7 @@ def overview(request: HttpRequest) -> HttpResponseBase:
     chosen = request.GET.get("lifecycle", "")
     shown = [each for each in campaigns if not chosen or (each.lifecycle and each.lifecycle.slug == chosen)]
     answers = lifts.answers(asking_campaigns.ask(shown, funnels.today(now)))
-    if request.GET.get("export") == "csv":
+    if exports.wanted(request):
         heads, lines = figures.as_rows(answers)
         return exports.download(request, "lift", heads, lines, count=len(lines), now=now)
     lifecycles = {each.lifecycle.slug: each.lifecycle for each in campaigns if each.lifecycle}

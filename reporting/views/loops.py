@@ -39,7 +39,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
     cuts = [(note.day, note.text) for note in told] + ([(cut, _("your day"))] if cut else [])
     with known.entries(question) as then:
         answer = replace(loops.answer(then, cuts), question=question)
-    if request.GET.get("export") == "csv":
+    if exports.wanted(request):
         heads, lines = figures.as_rows(answer)
         return exports.download(request, f"loops-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
     reasons = [(each, each) for each in answer.reasons if each]

@@ -46,7 +46,7 @@ def retention(request: HttpRequest) -> HttpResponseBase:
     now = timezone.now()
     asked = asking_money.read(request.GET, funnels.today(now))
     answer = retentions.answer(asked.question)
-    if request.GET.get("export") == "csv":
+    if exports.wanted(request):
         heads, lines = retention_figures.as_rows(answer)
         return exports.download(request, "retention", heads, lines, count=len(lines), now=now)
     context = {
@@ -69,7 +69,7 @@ def concentration(request: HttpRequest) -> HttpResponseBase:
     now = timezone.now()
     asked = asking_money.read(request.GET, funnels.today(now))
     answer = concentrations.answer(asked.question)
-    if request.GET.get("export") == "csv":
+    if exports.wanted(request):
         heads, lines = concentration_figures.as_rows(answer)
         return exports.download(request, "concentration", heads, lines, count=len(lines), now=now)
     question = asked.question

@@ -34,7 +34,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
     question = asked.question.about(stage=stage.slug)
     with known.entries(question) as then:
         answer = replace(pace.answer(then), question=question)
-    if request.GET.get("export") == "csv":
+    if exports.wanted(request):
         heads, lines = figures.as_rows(answer)
         return exports.download(request, f"time-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
     stages = [(each.slug, each.name) for each in plan.places if each in pace.offered(plan)]

@@ -35,7 +35,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
     asked = asking_money.read(request.GET, today, first=partners.first_day(plan))
     of = questions.ask(plan, asked.question.window, today, now=now)
     answer = partners.answer(asked.question, of)
-    if request.GET.get("export") == "csv":
+    if exports.wanted(request):
         heads, lines = figures.as_rows(answer)
         return exports.download(request, f"partners-{lifecycle.slug}", heads, lines, count=len(lines), now=now)
     context = {

@@ -27,7 +27,7 @@ def pipeline(request: HttpRequest) -> HttpResponseBase:
     now = timezone.now()
     asked = asking_pipeline.read(request.GET, funnels.today(now))
     answer = asking_pipeline.answer(asked.question)
-    if request.GET.get("export") == "csv":
+    if exports.wanted(request):
         heads, lines = figures.as_rows(answer)
         return exports.download(request, "pipeline", heads, lines, count=len(lines), now=now)
     context = {

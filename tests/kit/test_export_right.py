@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from html import unescape
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
 from django.urls import reverse
+from openpyxl import load_workbook
 
 from audience.models import Import
 from kit import rights
@@ -72,6 +76,18 @@ def test_with_the_right_each_export_is_in_the_trail(client, doors, role):
     assert people.after == {"page": "/people/", "filters": {"country": ["DE"]}, "rows": 1}
     assert rejects.after["rows"] == 1 and funnel.after["rows"] == 6
     assert "export=csv" in client.get("/people/").content.decode()
+
+
+def test_reports_leave_as_workbooks_as_lists_do(client, doors):
+    signed_in(client, "analyst")
+    shown = client.get("/reports/funnel/").content.decode()
+    (address,) = re.findall(r'href="([^"]*export=xlsx[^"]*)"', shown)
+    sheet = load_workbook(BytesIO(client.get(unescape(address)).getvalue())).active
+    told = client.get(unescape(address).replace("xlsx", "csv")).getvalue().decode("utf-8-sig")
+    assert [[str(cell.value or "") for cell in row][0] for row in sheet.rows] == [
+        row[0] for row in csv.reader(StringIO(told))
+    ]
+    assert sheet.max_row == 7 and AuditEntry.objects.filter(action="export", target__startswith="funnel-").count() == 2
 
 
 def test_the_right_is_given_to_one_user_and_taken_from_another(client, doors):
