@@ -26,6 +26,7 @@ class CampaignsConfig(AppConfig):
             plans,
             responses,
             sending,
+            styles,
             supporting,
             trail,
         )
@@ -34,6 +35,7 @@ class CampaignsConfig(AppConfig):
         from kit import audit, jobs, navigation, notices
         from kit.api import problems
         from kit.registry import defaults, ending, import_kind, joining, panel
+        from lifecycle.editions import checking
 
         problems.register(
             plans.Refused, lambda error: problems.Problem(409, "campaign_refused", str(error), count=error.count)
@@ -54,6 +56,7 @@ class CampaignsConfig(AppConfig):
         channels.register(mailbox.Mailbox)
         channels.register(smtp.Smtp)
         defaults(responses.ensure_defaults)
+        checking.register(styles.of_version)
         holders.register_all()
         ending(journeys.erase)
         joining(merges.join, merges.part)

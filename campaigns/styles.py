@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from campaigns import counts
 from campaigns.models import CampaignVersion, Content, Step
-from lifecycle.editions import cards
+from lifecycle.editions import cards, checking
 from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle
 
@@ -53,6 +53,30 @@ def check(step: Step) -> Iterator[tuple[str, str]]:
         yield "stop", _(
             "it is %(style)s, and its stage is for %(wanted)s. Choose other content, or give the reason in the step."
         ) % told  # fmt: skip
+
+
+def of_version(model: checking.Model) -> Iterator[checking.Finding]:
+    """What running campaigns send in stages that a version, once published, speaks to otherwise."""
+    stages_of = {each.slug: each for each in model.stages if each.card.get("style")}
+    sending = Step.objects.filter(
+        kind=Step.Kind.SEND, version__state=CampaignVersion.State.LIVE,
+        version__campaign__lifecycle=model.version.lifecycle, version__campaign__stage__in=stages_of,
+    )  # fmt: skip
+    for step in sending.exclude(content__style="").select_related("content", "version__campaign").order_by("pk"):
+        campaign, said, stage = step.version.campaign, step.content, stages_of[step.version.campaign.stage]
+        wanted = stage.card["style"]
+        if said is None or said.style == wanted or step.settings.get(REASON):
+            continue
+        words = _(
+            "“%(stage)s” is for %(wanted)s, and the campaign %(campaign)s sends %(style)s in it: “%(content)s”."
+        ) % {
+            "stage": stage.name,
+            "wanted": Content.Style(wanted).label,
+            "campaign": campaign.name,
+            "style": said.get_style_display(),
+            "content": said.name,
+        }
+        yield checking.Finding("style", words, stage.slug, severity=checking.Severity.WARNING)
 
 
 def overrides() -> list[Override]:

@@ -7,7 +7,8 @@ import pytest
 from campaigns import plans, styles
 from campaigns.models import Content
 from kit.models import User
-from lifecycle.editions import cards
+from lifecycle.editions import cards, checking, versions
+from lifecycle.models import Stage
 from tests.campaigns import making
 from tests.factories import NOW, SMALL, published
 
@@ -61,3 +62,22 @@ def test_an_amended_card_holds_at_once():
     stage = draft.campaign.lifecycle.versions.get().stages.get(slug="known")
     cards.amend(stage, {"style": "engagement"}, by=None, now=NOW)
     assert levels(draft) == []
+
+
+def test_a_new_version_that_speaks_to_a_stage_otherwise_names_the_campaigns_that_do_not(client):
+    client.force_login(User.objects.create_user("ada@example.com", "x", role=User.Role.MARKETER))
+    launched, _step = bound("education")
+    plans.launch(launched, by=None, now=NOW)
+    assert not [each for each in checking.findings(launched.campaign.lifecycle.versions.get()) if each.code == "style"]
+    lifecycle = launched.campaign.lifecycle
+    draft = versions.again(lifecycle.versions.get(), by=None, now=NOW)
+    known = draft.stages.get(slug="known")
+    Stage.objects.filter(pk=known.pk).update(card=known.card | {"style": "engagement"})
+    [told] = [each for each in checking.findings(draft) if each.code == "style"]
+    assert (told.stage, told.severity) == ("known", checking.Severity.WARNING)
+    assert (
+        told.words
+        == f"“Known” is for Engagement, and the campaign {launched.campaign.name} sends Education in it: “Offer”."
+    )
+    page = unescape(client.get(f"/lifecycles/{lifecycle.slug}/v{draft.number}/").content.decode())
+    assert told.words in page
