@@ -33,7 +33,6 @@ TARGETS = (
     Target("currency", _("currency"), CURRENCY, aliases=("currency code",)),
 )  # fmt: skip
 BACKWARDS = gettext_noop("is before the first day")
-NEGATIVE = gettext_noop("is less than nothing")
 
 
 def derive(work: Run) -> Sequence[Derived]:
@@ -42,10 +41,7 @@ def derive(work: Run) -> Sequence[Derived]:
 
 
 def checks(work: Run) -> Sequence[Check]:
-    return [
-        Check(sql("{} < starts_on", work.value("last_day")), "last_day", BACKWARDS),
-        Check(Sql("amount < 0"), "amount", NEGATIVE),
-    ]
+    return [Check(sql("{} < starts_on", work.value("last_day")), "last_day", BACKWARDS)]
 
 
 def match(work: Run) -> None:
@@ -75,7 +71,9 @@ KIND = Kind(
     name="costs",
     label=_("Costs"),
     table=TABLE,
-    help=_("One row is what a channel or a campaign cost on one day, or from one day to another."),
+    help=_(
+        "One row is what a channel or a campaign cost on one day, or from one day to another; less than nothing is a credit."
+    ),
     names=(
         "costs",
         "cost",

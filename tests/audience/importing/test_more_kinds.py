@@ -53,14 +53,16 @@ def test_costs_of_a_day_or_a_period_come_in_once() -> None:
     ]
     assert counts(bring(COSTS, "costs", now=LATER)) == {"rows": 4, "unchanged": 2, "rejected": 2}
     period = "cost id,from,to,channel,amount\n1,2025-04-01,2025-04-30,events,100\n2,2025-04-02,2025-04-01,events,1\n"
-    assert counts(bring(period, "costs")) == {"rows": 2, "created": 1, "rejected": 1}
+    period += "3,2025-04-05,2025-04-05,events,-20\n"  # a credit
+    assert counts(bring(period, "costs")) == {"rows": 3, "created": 2, "rejected": 1}
+    assert Cost.objects.get(external_id="3").amount == -2_000
     assert Cost.objects.get(external_id="1").ends_on == date(2025, 5, 1)
     changed = bring(period.replace("100", "120"), "costs", now=LATER)
-    assert counts(changed) == {"rows": 2, "updated": 1, "rejected": 1}
+    assert counts(changed) == {"rows": 3, "updated": 1, "unchanged": 1, "rejected": 1}
     roll_back(changed)
     assert Cost.objects.get(external_id="1").amount == 10_000
     roll_back(imported)
-    assert Cost.objects.count() == 1
+    assert Cost.objects.count() == 2
 
 
 CASES = (
