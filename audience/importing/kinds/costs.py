@@ -72,7 +72,7 @@ KIND = Kind(
     label=_("Costs"),
     table=TABLE,
     help=_(
-        "One row is what a channel or a campaign cost on one day, or from one day to another; less than nothing is a credit."
+        "One row is what a channel or a campaign cost on a day, or from one day to another. A credit is below nothing."
     ),
     names=(
         "costs",
