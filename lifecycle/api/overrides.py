@@ -55,7 +55,9 @@ TALLY = {"moves": 10, "won": 2, "results": RESULTS, "guards": {"country is “DE
 SUMMARY = {
     "users": [{"label": "Ada", "actor": "ada@example.com", "user": 3, "team": None, "guard": ""} | TALLY],
     "teams": [{"label": "North", "actor": "", "user": None, "team": 1, "guard": ""} | TALLY],
-    "guards": [{"label": "country is “DE”", "actor": "", "user": None, "team": None, "guard": "country is “DE”"} | TALLY],
+    "guards": [
+        {"label": "country is “DE”", "actor": "", "user": None, "team": None, "guard": "country is “DE”"} | TALLY,
+    ],
 }  # fmt: skip
 
 
