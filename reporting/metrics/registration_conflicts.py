@@ -24,7 +24,7 @@ def relation(question: MoneyQuestion) -> Sql:
                    ((array_agg(at ORDER BY at))[2] AT TIME ZONE {})::date AS conflict_on
             FROM (SELECT deal_id, account_id, min(occurred_at) AS at FROM ({}) about WHERE kind = {} GROUP BY 1, 2) told
             JOIN audience_account partner ON partner.id = account_id AND NOT partner.is_excluded
-            JOIN audience_deal deal ON deal.id = told.deal_id AND {}
+            WHERE EXISTS (SELECT FROM audience_deal deal WHERE deal.id = told.deal_id AND {})
             GROUP BY 1
         ) registered WHERE second IS NOT NULL AND conflict_on >= {} AND conflict_on < {}
         """,

@@ -16,7 +16,7 @@ K-7;Frau;Jördis;Weiß;joerdis@moebel.example;Möbel Süd GmbH;www.moebel.exampl
 K-8;Herr;Ulf;Öztürk;ulf@pumpen.example;Pumpen Öztürk KG;pumpen.example;Geschäftsführer;Leitung;Hafen 1;20457;Hamburg;Deutschland;040 998877;0171 998877;de;11.12.2023;08.04.2025;
 """
 ACCOUNTS = """Firma;Internetadresse;Branche;Mitarbeiter;Jahresumsatz;Währung;Straße;PLZ;Stadt;Bundesland;Land;Muttergesellschaft;Angelegt am
-Möbel Süd GmbH;moebel.example;Möbel;1.250;12.345.678,90;EUR;Am Wall 3;01067;Dresden;Sachsen;Deutschland;Holz Holding AG;05.03.2024
+Möbel Süd GmbH;moebel.example;Möbel;1.250;12.345.678,90;EUR;Am Wall 3;01067;Dresden;Sachsen;Deutschland;Pumpen Öztürk KG;05.03.2024
 Pumpen Öztürk KG;pumpen.example;Maschinenbau;85;987.654,50;EUR;Hafen 1;20457;Hamburg;Hamburg;Deutschland;;11.12.2023
 """
 
@@ -55,7 +55,7 @@ def test_german_accounts_come_in_with_commas_in_their_numbers():
     assert (one.domain, one.industry, one.employees) == ("moebel.example", "Möbel", 1250)
     assert (one.annual_revenue, one.currency) == (12_345_678_90, "EUR")
     assert (one.city, one.region, one.country, one.parent.name) == (
-        "Dresden", "Sachsen", "Deutschland", "Holz Holding AG",
+        "Dresden", "Sachsen", "Deutschland", "Pumpen Öztürk KG",
     )  # fmt: skip
     assert one.first_seen_at.date().isoformat() == "2024-03-05"
 
