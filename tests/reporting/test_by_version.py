@@ -216,7 +216,9 @@ def test_what_another_version_ended_has_a_column_that_opens_its_stays(client):
     shown = client.get("/reports/time/", asked_for)
     assert "Ended by another version" in shown.content.decode()
     found = [door for door in doors(shown) if door[1] == "survival" and "part=cut" in door[0]]
-    assert sorted(count for _url, _metric, count, _text in found) == ["0", "0", "1", "1", "1"], "MQLs, SQLs, one on the detour"
+    assert sorted(count for _url, _metric, count, _text in found) == ["0", "0", "1", "1", "1"], (
+        "MQLs, SQLs, one on the detour"
+    )
     for url, _metric, count, _text in found:
         assert f'id="behind" data-count="{count}"' in client.get(url).content.decode(), url
     assert "Ended by another version" in b"".join(
