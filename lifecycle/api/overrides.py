@@ -64,7 +64,7 @@ SUMMARY = {
 class TallyRow(serializers.Serializer[Any]):
     """Moves of one user, of the users of one team, or over one guard."""
 
-    label = serializers.CharField(help_text="Who or what, in words.")
+    label = serializers.CharField(help_text="Who or what, in words.")  # type: ignore[assignment]
     actor = serializers.CharField(help_text="Of a user: as the ledger says, without the key.")
     user = serializers.IntegerField(source="user.pk", allow_null=True, default=None)
     team = serializers.IntegerField(source="team.pk", allow_null=True, default=None, help_text="Of a team: its id.")

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from kit.audit import actor_of
 from kit.models import Team, User
 from lifecycle.ledger import overrides
-from lifecycle.models import Movement, Stage, Version
+from lifecycle.models import Stage, Version
 
 SYSTEM = actor_of(None)
 
@@ -68,7 +68,7 @@ class Tally:
         self.ways.add(cell.way)
 
 
-def cells(rows: QuerySet[Movement]) -> list[Cell]:
+def cells(rows: QuerySet[Any]) -> list[Cell]:
     """The moves (of `overrides.made`) counted by actor, way and result; whatever their number, in four queries."""
     counted = rows.order_by().values_list("actor", "version", "from_stage", "to_stage", "result")
     found = list(counted.annotate(moves=Count("pk"), won=Count("pk", filter=won_since())))

@@ -107,12 +107,11 @@ class Overrides(pages.ListPage):
 
     def _line(self, tally: tallies.Tally, by: str) -> dict[str, Any]:
         """A line of the summary: each number with the address of its rows, where a filter says which they are."""
-        narrowed = {"user": {"actor": tally.actor}, "team": {"team": tally.team.pk if tally.team else ""}}.get(by)
-        url = self._view if narrowed and any(narrowed.values()) else None
-        narrowed = narrowed or {}
+        narrowed = {"user": ("actor", tally.actor), "team": ("team", tally.team.pk if tally.team else "")}
+        name, value = narrowed.get(by, ("", ""))
 
         def cell(count: int, **more: str) -> dict[str, Any]:
-            return {"count": count, "url": url(**narrowed, **more) if url and count else ""}
+            return {"count": count, "url": self._view(**{name: value}, **more) if value and count else ""}
 
         return {
             "label": tally.label,

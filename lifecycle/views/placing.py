@@ -53,7 +53,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
 def _outcomes(group: placing.Group) -> list[tuple[str, int]]:
     """What came of those of a group that was accepted, in words."""
     told = moving.outcomes(group.accepted) if group.accepted else {}
-    return [(label, told[value]) for value, label in BulkMember.Outcome.choices if value in told]
+    return [(str(label), told[value]) for value, label in BulkMember.Outcome.choices if value in told]
 
 
 @require_POST
