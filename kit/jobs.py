@@ -32,6 +32,7 @@ from kit.models import Job, User
 
 LEASE = timedelta(seconds=30)  # two renewals may fail
 ATTEMPTS = 3  # in a row without progress; then the job stops and says why
+SHOWN_EVERY = 1.0  # seconds between two looks at work that lies in one transaction
 PAUSE = timedelta(seconds=5)  # before the next attempt, times the attempts so far
 OPEN = (Job.State.QUEUED, Job.State.RUNNING)
 TASK = "kit.tasks.run_job"
@@ -177,6 +178,8 @@ class Held:
         self.now = now
         self._owner = owner
         self._shown: dict[str, Any] = {}
+        self._shown_at = 0.0
+        self.renew_soon: Callable[[], None] = lambda: None
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -197,11 +200,15 @@ class Held:
         self.row.update(lease_until=leases.until(LEASE), **self._shown)
 
     def show(self, *, rows_done: int, rows_total: int) -> None:
-        """How far work is that lies in one transaction: written by the next renewal, which has its own connection.
+        """How far work is that lies in one transaction: written within about a second by a renewal, which has its own
+        connection.
 
         Raises `Cancelled` when somebody asked for that; this transaction itself does not touch the job's row.
         """
         self._shown = {"rows_done": rows_done, "rows_total": rows_total}
+        if time.monotonic() - self._shown_at >= SHOWN_EVERY:
+            self._shown_at = time.monotonic()
+            self.renew_soon()
         if not self.row.filter(cancel_asked=False).exists():
             raise Cancelled if self.row.exists() else LeaseLost
 
@@ -254,7 +261,7 @@ def _see_to(held: Held) -> None:
 
 def _work(held: Held) -> None:
     try:
-        with leases.kept(held.renew, f"job {held.job.pk}"):
+        with leases.kept(held.renew, f"job {held.job.pk}") as held.renew_soon:
             result = _kinds[held.job.kind].run(held)
     except Cancelled:
         _end(held, Job.State.CANCELLED)

@@ -31,24 +31,29 @@ def coalesced(column: str) -> Func:
 
 
 @contextmanager
-def kept(renew: Callable[[], object], what: str) -> Iterator[None]:
-    """Call `renew` every few seconds for as long as the block lasts.
+def kept(renew: Callable[[], object], what: str) -> Iterator[Callable[[], None]]:
+    """Call `renew` every few seconds for as long as the block lasts, and at once when what the block gets is called.
 
     From a thread with a connection of its own: one statement of set-based work may well take longer than a lease, and
     no code of the work runs meanwhile. Work that hangs for ever is ended by its task's time limit.
     """
-    over = threading.Event()
-    thread = threading.Thread(target=_renew, args=[renew, what, over], name=f"lease of {what}", daemon=True)
+    over, soon = threading.Event(), threading.Event()
+    thread = threading.Thread(target=_renew, args=[renew, what, over, soon], name=f"lease of {what}", daemon=True)
     thread.start()
     try:
-        yield
+        yield soon.set
     finally:
         over.set()
+        soon.set()
         thread.join()
 
 
-def _renew(renew: Callable[[], object], what: str, over: threading.Event) -> None:
-    while not over.wait(RENEW_EVERY):
+def _renew(renew: Callable[[], object], what: str, over: threading.Event, soon: threading.Event) -> None:
+    while True:
+        soon.wait(RENEW_EVERY)
+        soon.clear()
+        if over.is_set():
+            return
         try:
             renew()
         except DatabaseError as error:

@@ -34,11 +34,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Curve:
-    """The steps in order, of so many observations, the last of which ended or was still open on day `reach`."""
+    """The steps in order, of so many observations, the last of which was seen on day `reach`.
+
+    `open` are still lasting; `cut` were observed no further, for a reason that says nothing of how long they last.
+    """
 
     steps: tuple[Step, ...] = ()
     of: int = 0
     open: int = 0
+    cut: int = 0
     reach: int = 0
     _lasting: Mapping[int, int] = field(default_factory=dict)  # how many lasted exactly so long
 
@@ -94,21 +98,21 @@ class Curve:
 Lengths = Iterable[tuple[int, int]]  # so many days, and how many
 
 
-def curve(ended: Mapping[str, Lengths], still: Lengths) -> Curve:
-    """The curve of what ended, by cause, and of what is still open after so many days.
+def curve(ended: Mapping[str, Lengths], still: Lengths, cut: Lengths = ()) -> Curve:
+    """The curve of what ended, by cause, of what is still open after so many days, and of what was cut short then.
 
-    Whatever is still open on a day on which others end lasted through it. Lengths below zero count as none.
+    Whatever is still open, or cut short, on a day on which others end lasted through it. Lengths below zero count as
+    none.
     """
     ends: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     lasting: dict[int, int] = defaultdict(int)
-    left_open = 0
     for cause, lengths in ended.items():
         for day, count in lengths:
             ends[max(day, 0)][cause] += count
             lasting[max(day, 0)] += count
-    for day, count in still:
+    still, cut = list(still), list(cut)
+    for day, count in [*still, *cut]:
         lasting[max(day, 0)] += count
-        left_open += count
     at_risk = of = sum(lasting.values())
     survival, spread, incidence = 1.0, 0.0, dict.fromkeys(ended, 0.0)
     steps = []
@@ -119,4 +123,5 @@ def curve(ended: Mapping[str, Lengths], still: Lengths) -> Curve:
             spread += gone / (at_risk * (at_risk - gone)) if at_risk > gone else 0.0
             steps.append(Step(day, at_risk, dict(ends[day]), survival, spread, incidence))
         at_risk -= lasting[day]
-    return Curve(tuple(steps), of, left_open, max(lasting, default=0), dict(lasting))
+    left_open, cut_short = (sum(count for _day, count in lengths) for lengths in (still, cut))
+    return Curve(tuple(steps), of, left_open, cut_short, max(lasting, default=0), dict(lasting))

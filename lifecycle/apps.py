@@ -13,7 +13,7 @@ class LifecycleConfig(AppConfig):
         from kit import audit, jobs, navigation
         from kit.api import problems
         from kit.registry import defaults, ending, import_kind, joining, panel
-        from lifecycle import backtests, fields, holders, operations, panels, placing, supporting, trail
+        from lifecycle import accepting, backtests, fields, holders, operations, panels, placing, supporting, trail
         from lifecycle.editing import parts
         from lifecycle.editions import cards, migrating, versions
         from lifecycle.engine import live
@@ -44,7 +44,7 @@ class LifecycleConfig(AppConfig):
         problems.register(backtests.BacktestRefused, problems.refusal(409, "backtest_refused"))
         jobs.register(backtests.KIND, backtests.work, tidy=backtests.tidy, counts="days")
         jobs.register(placing.KIND, placing.work, counts="steps")
-        jobs.register(placing.ACCEPTING, placing.accept_job)
+        jobs.register(placing.ACCEPTING, accepting.work)
         jobs.register("replay", versions.replay_job, counts="days")
         jobs.register("replay", versions.replay_job, tidy=versions.replay_ended, counts="days")
         jobs.register("migrate", versions.migrate_job, tidy=versions.migrate_ended)

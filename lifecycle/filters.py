@@ -18,7 +18,7 @@ from kit import installation
 from kit.api.filtering import Moment, TrueOrFalse, Whole
 from kit.models import Team, User
 from lifecycle.engine import stalled
-from lifecycle.ledger import overrides
+from lifecycle.ledger import overrides, tallies
 from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Proposal, Stage, Version
 from lifecycle.models import Reached as ReachedRow
 
@@ -334,11 +334,12 @@ class Overrides(django_filters.FilterSet):
 
     from_stage = InStageOf("from_stage", _("From"))
     to_stage = InStageOf("to_stage", _("To"))
-    actor = OneOf(lambda: (), label=_("By"))
+    actor = OneOf(lambda: (), label=_("By"), method="of_actor")
     team = django_filters.ModelChoiceFilter(
         queryset=Team.objects.order_by("name"), method="of_team", label=_("By users of the team")
     )
     result = django_filters.ChoiceFilter(choices=overrides.Result.choices, label=_("What came of it"))
+    won = django_filters.ChoiceFilter(choices=[("yes", _("yes"))], method="of_won", label=_("Won since"))
     since = Since("occurred_at", label=_("From day"))
     until = Until("occurred_at", label=_("To day, that day included"))
 
@@ -349,7 +350,16 @@ class Overrides(django_filters.FilterSet):
     def __init__(self, data: Any = None, queryset: Any = None, *, request: Any = None, **given: Any) -> None:
         super().__init__(data, queryset, request=request, **given)
         actors = queryset.order_by("actor").values_list("actor", flat=True).distinct()
-        self.filters["actor"].extra["choices"] = lambda: [("", _("Any")), *((each, each) for each in actors)]
+        self.filters["actor"].extra["choices"] = lambda: [
+            ("", _("Any")),
+            *((each, each) for each in dict.fromkeys(map(overrides.person_of, actors))),
+        ]
+
+    def of_actor(self, rows: QuerySet[Movement], name: str, value: str) -> QuerySet[Movement]:
+        return overrides.of_person(rows, value)
+
+    def of_won(self, rows: QuerySet[Movement], name: str, value: str) -> QuerySet[Movement]:
+        return rows.filter(tallies.won_since())
 
     def of_team(self, rows: QuerySet[Movement], name: str, value: Team) -> QuerySet[Movement]:
         return overrides.of_team(rows, value.pk)

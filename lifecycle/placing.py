@@ -1,4 +1,4 @@
-"""Where subjects should start: a stage proposed from what is known of each, accepted group by group, and taken back.
+"""Where subjects should start: a stage proposed from what is known of each; `accepting` places them, group by group.
 
 The replay has placed whom the rules could place. Left are those in the first stage, and those whom the entry condition
 takes in but who are in no pass. Of each the strongest evidence proposes a stage, or says that there is not enough.
@@ -21,11 +21,10 @@ from audience.conditions import compile, tree
 from audience.conditions.moment import Moment
 from audience.conditions.tree import Node
 from kit import audit, jobs
-from kit.audit import actor_of
 from kit.models import Job, User
 from kit.sql import Sql, name, rows, run, sql
 from lifecycle.ledger import stages
-from lifecycle.models import BulkMember, BulkMove, Lifecycle, Movement, PlacementRound, Proposal, Stage, Version
+from lifecycle.models import BulkMove, Lifecycle, PlacementRound, Proposal, Stage, Version
 
 KIND, ACCEPTING = "placing", "placing_accept"
 LOOKS = 12  # months back at which rules are asked
@@ -50,12 +49,16 @@ class PlacingRefused(ValueError):
 
 @dataclass(frozen=True)
 class Group:
-    """Those of a round with the same stage and the same evidence; `accepted` is the move that placed them."""
+    """Those of a round with the same stage and the same evidence; `accepted` is the move that placed them.
+
+    `job` is at work placing those who are not placed yet.
+    """
 
     stage: Stage | None
     evidence: str
     count: int
     accepted: BulkMove | None
+    job: Job | None = None
 
     @property
     def key(self) -> str:
@@ -82,6 +85,8 @@ def ask(version: Version, *, by: User | None, now: datetime) -> PlacementRound:
         Lifecycle.objects.select_for_update(no_key=True).get(pk=version.lifecycle_id)
         if PlacementRound.objects.filter(version=version, job__state__in=jobs.OPEN).exists():
             raise PlacingRefused(_("Starting points of this lifecycle are being looked for already."))
+        if any(job.state in jobs.OPEN for found in version.placement_rounds.all() for job in acceptances(found)):
+            raise PlacingRefused(_("A group is being placed; wait for it, or cancel it, and look again then."))
         PlacementRound.objects.filter(version=version).delete()
         made = PlacementRound.objects.create(version=version, created_by=by, created_at=now)
         made.job = jobs.enqueue(KIND, {"round": made.pk}, title=str(made), by=by, now=now)
@@ -106,9 +111,20 @@ def groups(found: PlacementRound) -> list[Group]:
     )
     there = {stage.pk: stage for stage in found.version.stages.all()}
     moves = BulkMove.objects.select_related("job").in_bulk([row[2] for row in told if row[2]])
-    made = [Group(there.get(stage), evidence, n, moves.get(bulk)) for stage, evidence, bulk, n in told]
+    open_jobs = [job for job in acceptances(found) if job.state in jobs.OPEN]
+    placing = {(job.payload["stage"], job.payload["evidence"]): job for job in open_jobs}
+    made = [
+        Group(there.get(stage), evidence, n, moves.get(bulk), None if bulk else placing.get((stage, evidence)))
+        for stage, evidence, bulk, n in told
+    ]
     order = list(Evidence.values)
     return sorted(made, key=lambda each: (order.index(each.evidence), -each.count, each.accepted is not None))
+
+
+def acceptances(found: PlacementRound) -> list[Job]:
+    """The jobs that were asked to place groups of a round, the newest first."""
+    asked = Job.objects.filter(kind=ACCEPTING, created_at__gte=found.created_at, payload__round=found.pk)
+    return list(asked.order_by("-created_at", "-pk"))
 
 
 def group(found: PlacementRound, key: str) -> Group | None:
@@ -119,68 +135,6 @@ def group(found: PlacementRound, key: str) -> Group | None:
 def members(found: PlacementRound, of: Group) -> QuerySet[Proposal]:
     """Who is in a group."""
     return found.proposals.filter(stage=of.stage, evidence=of.evidence, bulk=of.accepted)
-
-
-def ask_to_accept(found: PlacementRound, of: Group, *, by: User | None, now: datetime) -> Job:
-    """Have a job accept a group. Raises PlacingRefused for one that was accepted, or that proposes no stage."""
-    if of.stage is None or of.accepted is not None:
-        raise PlacingRefused(_("This group was accepted already, or proposes no stage."))
-    asked = {"round": found.pk, "stage": of.stage.pk, "evidence": of.evidence, "by": by.pk if by else None}
-    title = _("Starting points: %(evidence)s") % {"evidence": of.words}
-    with transaction.atomic():
-        job = jobs.enqueue(ACCEPTING, asked, title=title, by=by, now=now)
-        after = {"to": str(of.stage), "because": of.words, "members": of.count}
-        audit.record("lifecycle.place_later", str(found.version), by=by, now=now, after=after)
-    return job
-
-
-def accept_job(held: jobs.Held) -> dict[str, Any]:
-    """The job: the group is placed as it is by then."""
-    asked = held.payload
-    found = PlacementRound.objects.select_related("version__lifecycle").filter(pk=asked["round"]).first()
-    if found is None:
-        raise jobs.Refused(_("Somebody has begun to look anew."))
-    stage = Stage.objects.get(pk=asked["stage"])
-    by = User.objects.filter(pk=asked["by"]).first()
-    try:
-        with transaction.atomic():
-            bulk = accept(found, stage, asked["evidence"], by=by, now=held.now)
-            moved = bulk.members.count()
-            held.progress(rows_done=moved, rows_total=moved)
-    except PlacingRefused as refused:
-        raise jobs.Refused(str(refused)) from refused
-    return {"moved": moved, "link": bulk.get_absolute_url()}
-
-
-def accept(found: PlacementRound, stage: Stage, evidence: str, *, by: User | None, now: datetime) -> BulkMove:
-    """Place everybody of a group in its stage, each with the date of the evidence; the move can be taken back.
-
-    Whoever was moved since the look is left alone. Raises PlacingRefused when nobody of the group is left.
-    """
-    waiting = sql(
-        "proposal.round_id = {} AND proposal.stage_id = {} AND proposal.evidence = {} AND proposal.bulk_id IS NULL",
-        found.pk,
-        stage.pk,
-        evidence,
-    )
-    reason = str(_("Starting point: %(evidence)s") % {"evidence": Evidence(evidence).label})
-    with transaction.atomic():
-        PlacementRound.objects.select_for_update().get(pk=found.pk)
-        bulk = BulkMove.objects.create(
-            version=found.version, to_stage=stage, reason=reason, created_by=by, created_at=now
-        )
-        version = found.version
-        writing = stages.Ledgering(version, Movement.Kind.PLACEMENT, actor_of(by), now)
-        moved = stages.move_many(_relation(version, waiting, reason, now), writing)
-        if not moved:
-            transaction.set_rollback(True)
-        else:
-            _note_members(bulk, waiting, now)
-            after = {"members": moved, "to": str(stage), "reason": reason}
-            audit.record("lifecycle.place", str(version), by=by, now=now, after=after)
-    if not moved:
-        raise PlacingRefused(_("Nobody of this group is left to place: they have moved since."))
-    return bulk
 
 
 def work(held: jobs.Held) -> dict[str, Any]:
@@ -285,67 +239,6 @@ def _propose_nothing(found: PlacementRound, left: Sql) -> None:
             found.pk,
             Evidence.LITTLE,
             left,
-        )
-    )
-
-
-def _relation(version: Version, waiting: Sql, reason: str, now: datetime) -> Sql:
-    """The members of a group as the ledger's writer takes them: in the first stage still, or in no pass."""
-    return sql(
-        """
-        SELECT proposal.subject_id, membership.id AS membership_id, COALESCE(membership.seq, 0) AS seq,
-               COALESCE(membership.pass_number, 1) AS pass_number, 1 AS step, membership.stage_id AS from_stage,
-               proposal.stage_id AS to_stage, {}::timestamptz AS occurred_at,
-               COALESCE(proposal.evidence_at, {}::timestamptz) AS evidence_at, NULL::bigint AS transition_id,
-               {} AS reason
-        FROM lifecycle_proposal proposal
-        JOIN {} subject ON subject.id = proposal.subject_id AND subject.erased_at IS NULL
-        LEFT JOIN lifecycle_membership membership
-            ON membership.subject_id = proposal.subject_id AND membership.lifecycle_id = {}
-        WHERE {} AND (membership.id IS NULL OR membership.stage_id = {} AND membership.seq = 1
-                      AND membership.ended_at IS NULL)
-        """,
-        now,
-        now,
-        reason,
-        name(f"audience_{version.lifecycle.of}"),
-        version.lifecycle_id,
-        waiting,
-        stages.first_stage(version).pk,
-    )
-
-
-def _note_members(bulk: BulkMove, waiting: Sql, now: datetime) -> None:
-    """Whom the move placed, as a bulk move keeps them, so that it is told and taken back like any other."""
-    placed = sql(
-        """SELECT movement.membership_id, movement.seq - 1 AS seq, membership.subject_id
-           FROM lifecycle_movement movement
-           JOIN lifecycle_membership membership ON membership.id = movement.membership_id
-           WHERE movement.version_id = {} AND movement.occurred_at = {} AND movement.recorded_at = {}
-             AND movement.kind = {} AND movement.to_stage_id = {}
-             AND movement.xid = pg_current_xact_id()::text::bigint""",
-        bulk.version_id,
-        now,
-        now,
-        Movement.Kind.PLACEMENT,
-        bulk.to_stage_id,
-    )
-    run(
-        sql(
-            """INSERT INTO lifecycle_bulkmember (bulk_id, membership_id, seq, outcome, why)
-               SELECT {}, membership_id, seq, {}, '' FROM ({}) placed""",
-            bulk.pk,
-            BulkMember.Outcome.MOVED,
-            placed,
-        )
-    )
-    run(
-        sql(
-            """UPDATE lifecycle_proposal proposal SET bulk_id = {} FROM ({}) placed
-               WHERE placed.subject_id = proposal.subject_id AND {}""",
-            bulk.pk,
-            placed,
-            waiting,
         )
     )
 

@@ -1,7 +1,9 @@
 """Stays in stages, finished and still open: what the metrics of time count, out of entries and exits by day.
 
 A finished stay is the row of the move that ended it, an open one the row of the entry that began it; lengths lie
-between the local days of the two facts, and those of open stays reach to the day of asking.
+between the local days of the two facts, and those of open stays reach to the day of asking. Another version that has
+the same stage ends no stay and has no row here. One that takes members elsewhere cuts their stays short: how long
+those would have lasted nobody knows, so they are watched up to that day, and are none of the ways to end.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ class End(models.TextChoices):
     DETOUR = "detour", _("on a detour")
     BACK = "back", _("back to an earlier stage")
     OUT = "out", _("out: an end off the path, or out of the model")
-    OTHER = "other", _("otherwise: by another version, or from or to a former stage")
+    OTHER = "other", _("otherwise: from or to a former stage")
 
 
 def end(plan: Plan, source: str, target: str) -> End:
@@ -40,14 +42,16 @@ def end(plan: Plan, source: str, target: str) -> End:
 
 @dataclass
 class Stays:
-    """The stays in one stage that began in the window: lengths of the finished by how they ended, and of the open."""
+    """The stays in one stage that began in the window: lengths of the finished by how they ended, of the open, and of
+    those that another version has cut short."""
 
     ended: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
     still: list[tuple[int, int]] = field(default_factory=list)
+    cut: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def curve(self) -> Curve:
-        return curve(self.ended, self.still)
+        return curve(self.ended, self.still, self.cut)
 
 
 def begun(question: Question) -> dict[str, Stays]:
@@ -76,21 +80,22 @@ def begun(question: Question) -> dict[str, Stays]:
     for stage, target, days, by_version, count in rows(statement):
         if target is None:
             found[stage].still.append((days, count))
+        elif by_version:
+            found[stage].cut.append((days, count))
         else:
-            how = End.OTHER if by_version else end(question.plan, stage, target)
-            found[stage].ended[how].append((days, count))
+            found[stage].ended[end(question.plan, stage, target)].append((days, count))
     return found
 
 
 def in_stage(question: Question) -> Sql:
-    """`id, membership_id, seq, days, is_open, began_day, until_day` of every stay in the question's stage that had
-    begun when the window ended: the row that ended it, or that began it if it is open still."""
+    """`id, membership_id, seq, days, is_open, is_cut, began_day, until_day` of every stay in the question's stage that
+    had begun when the window ended: the row that ended it, or that began it if it is open still."""
     return sql(
         """SELECT entry.id, entry.membership_id, entry.seq, entry.stay_days AS days, false AS is_open,
-                  entry.since_day AS began_day, entry.day AS until_day
+                  entry.by_version AS is_cut, entry.since_day AS began_day, entry.day AS until_day
            FROM {} WHERE entry.from_stage = {} AND entry.since_day < {} AND {}
            UNION ALL
-           SELECT entry.id, entry.membership_id, entry.seq, {}, true, entry.day, NULL
+           SELECT entry.id, entry.membership_id, entry.seq, {}, true, false, entry.day, NULL
            FROM {} WHERE entry.to_stage = {} AND entry.until_day IS NULL AND entry.day < {} AND {}""",
         _table(question),
         question.stage,

@@ -8,16 +8,17 @@ there yet is made, of the type that its values have, or that is said after a col
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from audience.importing import formats, values
+from audience.importing import abroad, formats, values
 from audience.importing.refusals import Refused
 from audience.importing.run import WIDE, Mapped
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind, Target
@@ -30,6 +31,7 @@ from kit.sql import Sql, rows, sql
 
 SURE, LIKELY = 1.0, 0.6  # how well a name must fit to be taken for a field
 MOST_WRONG = 0.5  # a column of which more values than that are none of the field's type is not that field
+ABROAD = 2  # headings of another language that make a file one of it
 NAMED, LACKING = 4, 3  # fields that a word of a file's name is worth, and those that are lost with one that is needed
 SHOWN = 5  # sample values on the mapping page
 
@@ -46,13 +48,17 @@ CUSTOM_TYPES: dict[str, Type] = {
 
 @dataclass
 class Column:
-    """One column of a file: its name, some cells, what it seems to be and how sure that is (0 to 1)."""
+    """One column of a file: its name, some cells, what it seems to be and how sure that is (0 to 1).
+
+    `abroad`: the headings are of a language that writes days first and fractions behind a comma.
+    """
 
     name: str
     place: int
     cells: list[str]
     guess: str = ""
     score: float = 0.0
+    abroad: bool = False
 
     @cached_property
     def examples(self) -> list[str]:
@@ -62,12 +68,16 @@ class Column:
     @cached_property
     def order(self) -> str:
         """Of dates with the year last: "dmy" or "mdy"; "" when there are none."""
+        if self.abroad and formats.is_open("dates", self.cells):
+            return "dmy"
         return formats.order(self.cells) or formats.likely_order(self.cells)
 
     @cached_property
     def decimal(self) -> str:
         """How numbers are written: fractions behind "comma" or "point", or all in "micros"; "" where nothing tells."""
-        return "micros" if words(self.name).endswith(" micros") else formats.decimal(self.cells)
+        if words(self.name).endswith(" micros"):
+            return "micros"
+        return "comma" if self.abroad and formats.is_open("numbers", self.cells) else formats.decimal(self.cells)
 
     @cached_property
     def custom_type(self) -> str:
@@ -95,7 +105,8 @@ class Guess:
 
 def look(header: Sequence[str], sample: Sequence[Sequence[str]]) -> list[Column]:
     """The columns with their cells, nothing guessed yet."""
-    return [Column(name, place, [row[place] for row in sample]) for place, name in enumerate(header)]
+    told = len(_telling().intersection(fold(name) for name in header)) >= ABROAD
+    return [Column(name, place, [row[place] for row in sample], abroad=told) for place, name in enumerate(header)]
 
 
 def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) -> Guess:
@@ -266,20 +277,44 @@ def words(text: str) -> str:
     return re.sub(r"^property (hs )?", "", text)
 
 
+@lru_cache(maxsize=4096)
+def fold(text: str) -> str:
+    """A name as its words without accents: “Geändert am” and “Geaendert am” are both “geaendert am”."""
+    spelt = words(text).translate({ord("ä"): "ae", ord("ö"): "oe", ord("ü"): "ue", ord("ß"): "ss"})
+    return "".join(sign for sign in unicodedata.normalize("NFKD", spelt) if not unicodedata.combining(sign))
+
+
+@cache
+def _telling() -> frozenset[str]:
+    return frozenset(map(fold, abroad.telling()))
+
+
+@cache
+def _codes() -> frozenset[str]:
+    return frozenset(map(fold, abroad.CODES))
+
+
+@cache
+def _names(kind: str, field: str, aliases: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """All that a field goes by, and the same written as one word."""
+    names = frozenset(map(fold, (field, *aliases, *abroad.names(kind, field))))
+    return names, frozenset(each.replace(" ", "") for each in names)
+
+
 def _fit(column: str, target: Target, kind: Kind) -> float:
     """How well a column's name fits a field: 1 for the very name, less for looser likeness, 0 for none."""
-    said = words(column)
-    names = [words(target.name), *map(words, target.aliases)]
+    said = fold(column)
+    names, joined = _names(kind.name, target.name, target.aliases)
     if said in names:
         return SURE
-    if said.replace(" ", "") in [name.replace(" ", "") for name in names]:
+    if said.replace(" ", "") in joined:
         return 0.95
     own = words(kind.name).removesuffix("s")
     if said.removeprefix(f"{own} ") in names and said.startswith(f"{own} "):
         return 0.9
     if (
         ": " in column
-        and words(column.partition(": ")[2]) in names
+        and fold(column.partition(": ")[2]) in names
         and words(column.partition(": ")[0]) in _OWN.get(kind.name, ())
     ):
         return 0.9
@@ -316,7 +351,7 @@ def _wrong_share(column: Column, of_type: Type) -> float:
 
 
 def _custom_type_of(column: Column) -> str:
-    if not column.examples:
+    if not column.examples or fold(column.name) in _codes():
         return str(Field.Type.TEXT)
     tried = ((Field.Type.YES_NO, values.YES_NO), (Field.Type.NUMBER, values.NUMBER), (Field.Type.DATE, values.DATE))
     found = next((name for name, of_type in tried if not _wrong_share(column, of_type)), Field.Type.TEXT)

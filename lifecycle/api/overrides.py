@@ -1,16 +1,21 @@
-"""Moves made by hand over a guard, and what came of them."""
+"""Moves made by hand over a guard, what came of them, and the same counted by user, team and guard."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from audience.subjects import sight
 from kit.api.serializers import Row
 from kit.api.views import Listed, Rows
 from lifecycle import filters
-from lifecycle.ledger import overrides
+from lifecycle.ledger import overrides, tallies
 from lifecycle.models import Movement
 
 OVERRIDE = {
@@ -45,6 +50,44 @@ class OverrideRow(Row):
         read_only_fields = fields
 
 
+RESULTS = {"there": 3, "on": 4, "back": 2, "detour": 0, "left": 0, "undone": 1}
+TALLY = {"moves": 10, "won": 2, "results": RESULTS, "guards": {"country is “DE”": 10}, "actors": {"Ada": 10}}
+SUMMARY = {
+    "users": [{"label": "Ada", "actor": "ada@example.com", "user": 3, "team": None, "guard": ""} | TALLY],
+    "teams": [{"label": "North", "actor": "", "user": None, "team": 1, "guard": ""} | TALLY],
+    "guards": [
+        {"label": "country is “DE”", "actor": "", "user": None, "team": None, "guard": "country is “DE”"} | TALLY,
+    ],
+}  # fmt: skip
+
+
+class TallyRow(serializers.Serializer[Any]):
+    """Moves of one user, of the users of one team, or over one guard."""
+
+    label = serializers.CharField(help_text="Who or what, in words.")  # type: ignore[assignment]
+    actor = serializers.CharField(help_text="Of a user: as the ledger says, without the key.")
+    user = serializers.IntegerField(source="user.pk", allow_null=True, default=None)
+    team = serializers.IntegerField(source="team.pk", allow_null=True, default=None, help_text="Of a team: its id.")
+    guard = serializers.CharField(help_text="Of a guard: what did not hold, in words.")
+    moves = serializers.IntegerField()
+    won = serializers.IntegerField(help_text="Of how many the pass has come to the end of the path since.")
+    results = serializers.SerializerMethodField(help_text="How many came to what.")
+    guards = serializers.DictField(child=serializers.IntegerField(), help_text="How many over which guard.")
+    actors = serializers.DictField(child=serializers.IntegerField(), help_text="How many by whom.")
+
+    def get_results(self, tally: tallies.Tally) -> dict[str, int]:
+        return {each: tally.results[each] for each in overrides.Result.values}
+
+
+@extend_schema_serializer(many=False, examples=[OpenApiExample("One user", SUMMARY, response_only=True)])
+class SummaryRow(serializers.Serializer[Any]):
+    """Moves over guards counted by who made them, by the team that each is in now, and by guard; the most first."""
+
+    users = TallyRow(many=True)
+    teams = TallyRow(many=True)
+    guards = TallyRow(many=True)
+
+
 class Overrides(Listed):
     """Moves made by hand, here or over the API, although a guard did not hold."""
 
@@ -59,3 +102,16 @@ class Overrides(Listed):
 
     def prepare(self, rows: Rows) -> Rows:
         return overrides.with_guards(rows)
+
+    @extend_schema(responses=SummaryRow)
+    @action(methods=["get"], detail=False)
+    def summary(self, request: Request) -> Response:
+        """Count them by user, team and guard, and what came of them; narrowed like the list.
+
+        Moves of those alone whom the key's user sees.
+        """
+        counted = tallies.cells(self.filter_queryset(self.get_queryset()))
+        told = {
+            "users": tallies.by_user(counted), "teams": tallies.by_team(counted), "guards": tallies.by_guard(counted),
+        }  # fmt: skip
+        return Response(SummaryRow(told).data)

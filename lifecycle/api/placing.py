@@ -18,14 +18,14 @@ from kit.api.jobs import JobRow, accepted
 from kit.api.schema import example
 from kit.api.serializers import Row
 from kit.api.views import Listed
-from lifecycle import placing
+from lifecycle import accepting, placing
 from lifecycle.api.lifecycles import of_address
 from lifecycle.ledger import moving, stages
 from lifecycle.models import PlacementRound, Proposal, Version
 
 GROUP = {
     "key": "deal_won-won", "stage": "won", "evidence": "deal_won", "words": "a deal was won", "confidence": "high",
-    "count": 31, "move": None, "outcomes": {},
+    "count": 31, "move": None, "job": None, "outcomes": {},
 }  # fmt: skip
 ACCEPTED = GROUP | {"key": "deal_open-talking-8", "move": 8, "outcomes": {"moved": 12}}
 
@@ -44,6 +44,9 @@ class GroupRow(serializers.Serializer[Any]):
     confidence = serializers.SerializerMethodField()
     count = serializers.IntegerField()
     move = serializers.IntegerField(source="accepted.pk", allow_null=True, default=None)
+    job = serializers.IntegerField(
+        source="job.pk", allow_null=True, default=None, help_text="The one that is placing them now."
+    )
     outcomes = serializers.SerializerMethodField()
 
     def get_confidence(self, group: placing.Group) -> str:
@@ -104,7 +107,8 @@ class StartingPoints(Listed):
     @extend_schema(request=None, responses={202: JobRow})
     @action(methods=["post"], detail=False, bodiless=True)
     def look(self, request: Request, lifecycle: str) -> Response:
-        """Look anew; what was proposed before is gone. 409 `placing_refused` while a look goes on."""
+        """Look anew; what was proposed before is gone. 409 `placing_refused` while a look goes on, or a group is being
+        placed."""
         found = placing.ask(self._live(), by=self.by, now=self.now)
         assert found.job is not None
         return accepted(found.job)
@@ -122,11 +126,12 @@ class StartingPoints(Listed):
     def accept(self, request: Request, lifecycle: str, key: str) -> Response:
         """Place everybody of a group, each with the date of the evidence, by the job that is answered.
 
-        Whoever was moved since the look is left alone. 409 `placing_refused` for a group that was accepted already, and
-        for the one of whom too little is known.
+        Whoever was moved since the look is left alone. A job that is cancelled leaves placed whom it has placed so far.
+        409 `placing_refused` for a group that was accepted already, or is being placed by another job, and for the one
+        of whom too little is known.
         """
         found = self._round()
-        return accepted(placing.ask_to_accept(found, self._group(found), by=self.by, now=self.now))
+        return accepted(accepting.ask(found, self._group(found), by=self.by, now=self.now))
 
     @extend_schema(request=None, responses={200: GroupRow, 202: JobRow})
     @action(methods=["post"], detail=True, bodiless=True)

@@ -26,7 +26,7 @@ from kit.sql import Sql, dicts, run, sql, value
 from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Movement, Stage, Version
 
-BATCH = 20_000  # members of one statement
+BATCH = 5_000  # members of one statement: small enough to show how far it is, and to be cancelled within a second
 STAY, MOVE, LEAVE, UNDECIDED, BACK = "stay", "move", "leave", "undecided", "back"
 
 

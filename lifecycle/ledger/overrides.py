@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from django.db import models
 from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Value, When
@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kit.models import User
 from lifecycle.engine import guards
-from lifecycle.models import Lifecycle, Movement, Stage, Transition
+from lifecycle.models import Lifecycle, Movement, Stage, Transition, Version
 
 Kind = Movement.Kind
 Way = tuple[int, int | None, int | None]  # version, from, to
@@ -60,29 +60,51 @@ def of_lifecycle(lifecycle: Lifecycle) -> QuerySet[Movement]:
 
 def of_team(rows: QuerySet[Movement], team: int) -> QuerySet[Movement]:
     """Those that users of a team made, themselves or by a key of theirs."""
+    return rows.filter(_by(User.objects.filter(team=team).values_list("email", flat=True)))
+
+
+def of_person(rows: QuerySet[Movement], actor: str) -> QuerySet[Movement]:
+    """Those that somebody made, themselves or by a key of theirs."""
+    return rows.filter(_by([actor]))
+
+
+def person_of(actor: str) -> str:
+    """Who an actor of the ledger is, without the key that spoke for them."""
+    return actor.partition(" (")[0]
+
+
+def _by(emails: Iterable[str]) -> Q:
     by = Q(pk=None)
-    for email in User.objects.filter(team=team).values_list("email", flat=True):
+    for email in emails:
         by |= Q(actor=email) | Q(actor__startswith=f"{email} (")
-    return rows.filter(by)
+    return by
 
 
 def with_guards(rows: Iterable[Movement]) -> list[Movement]:
     """The moves, each with its guard in words (`guard`): one query for all, as published versions never change."""
     found = list(rows)
-    ways = Transition.objects.filter(
-        by_hand=True, version__in={each.version_id for each in found}, to_stage__in={each.to_stage_id for each in found}
-    )
-    there = list(ways.order_by("priority")) if found else []
-    words: dict[Way, str] = {}
+    words = guards_of({_way(each) for each in found}, {each.version_id: each.version for each in found})
     for each in found:
-        way = each.version_id, each.from_stage_id, each.to_stage_id
-        if way not in words:
-            asked = [
-                rule
-                for rule in there
-                if (rule.version_id, rule.to_stage_id) == (each.version_id, each.to_stage_id)
-                and rule.from_stage_id in (None, each.from_stage_id)
-            ]
-            words[way] = guards.in_words(asked, each.version.lifecycle.of)
-        each.guard = words[way]  # type: ignore[attr-defined]
+        each.guard = words[_way(each)]  # type: ignore[attr-defined]
     return found
+
+
+def guards_of(ways: Collection[Way], versions: Mapping[int, Version]) -> dict[Way, str]:
+    """What must hold to move by hand on each of these ways, in words: one query for all."""
+    rules = Transition.objects.filter(
+        by_hand=True, version__in={version for version, *_ends in ways}, to_stage__in={to for *_from, to in ways}
+    )
+    there = list(rules.order_by("priority")) if ways else []
+    return {
+        way: guards.in_words([rule for rule in there if _is_on(rule, way)], versions[way[0]].lifecycle.of)
+        for way in ways
+    }
+
+
+def _way(move: Movement) -> Way:
+    return move.version_id, move.from_stage_id, move.to_stage_id
+
+
+def _is_on(rule: Transition, way: Way) -> bool:
+    version, source, target = way
+    return (rule.version_id, rule.to_stage_id) == (version, target) and rule.from_stage_id in (None, source)

@@ -14,8 +14,13 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from audience.subjects import sight
 from kit import pages
 from lifecycle import filters
-from lifecycle.ledger import overrides
+from lifecycle.ledger import overrides, tallies
 from lifecycle.models import Lifecycle, Movement
+
+BY = {"user": tallies.by_user, "team": tallies.by_team, "guard": tallies.by_guard}
+TABS = {"user": gettext_lazy("By user"), "team": gettext_lazy("By team"), "guard": gettext_lazy("By guard")}
+WHO = {"user": gettext_lazy("Who"), "team": gettext_lazy("Team"), "guard": gettext_lazy("What did not hold")}
+MOST, NAMED = 20, 3  # lines of the summary, and what is named in one
 
 
 class Overrides(pages.ListPage):
@@ -48,6 +53,8 @@ class Overrides(pages.ListPage):
     default_sort = "-occurred_at"
     file_name = "moves_over_guards"
     template_name = "lifecycle/overrides.html"
+    part_name = "lifecycle/_overrides.html"  # the summary is of the rows that the filters leave
+    parameters = ("by",)
     empty_title = gettext_lazy("Nobody was moved over a guard")
     empty_text = gettext_lazy(
         "A guard says what must hold to move somebody by hand. Who moves them all the same says why, and stands here."
@@ -84,4 +91,32 @@ class Overrides(pages.ListPage):
         told = dict(filterset.qs.order_by().values_list("result").annotate(Count("pk")))
         figures = [(each.value, each.label, told[each], self._view(result=each.value)) for each in overrides.Result
                    if each in told]  # fmt: skip
-        return {"lifecycle": self.lifecycle, "figures": figures}
+        by = self.request.GET.get("by", "")
+        by = by if by in BY else "user"
+        found = BY[by](tallies.cells(filterset.qs))
+        return {
+            "lifecycle": self.lifecycle,
+            "figures": figures,
+            "by": by,
+            "tabs": [{"label": label, "url": self._view(by=key), "current": key == by} for key, label in TABS.items()],
+            "who": WHO[by],
+            "results": overrides.Result.choices,
+            "tallies": [self._line(each, by) for each in found[:MOST]],
+            "more_tallies": max(len(found) - MOST, 0),
+        }
+
+    def _line(self, tally: tallies.Tally, by: str) -> dict[str, Any]:
+        """A line of the summary: each number with the address of its rows, where a filter says which they are."""
+        narrowed = {"user": ("actor", tally.actor), "team": ("team", tally.team.pk if tally.team else "")}
+        name, value = narrowed.get(by, ("", ""))
+
+        def cell(count: int, **more: str) -> dict[str, Any]:
+            return {"count": count, "url": self._view(**{name: value}, **more) if value and count else ""}
+
+        return {
+            "label": tally.label,
+            "moves": cell(tally.moves),
+            "cells": [(label, cell(tally.results[each], result=each)) for each, label in overrides.Result.choices],
+            "won": cell(tally.won, won="yes"),
+            "often": list(tallies.top(tally.actors if by == "guard" else tally.guards, NAMED)),
+        }

@@ -1,4 +1,4 @@
-"""Pages of starting points: the groups that are proposed, who is in each, accepting one."""
+"""Pages of starting points: the groups that are proposed, who is in each, having one placed and how far that is."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.views.decorators.http import require_POST
 
 from audience.subjects import sight
-from kit import pages, progress, rights
+from kit import jobs, pages, progress, rights
 from kit.audit import asker
-from lifecycle import filters, placing
-from lifecycle.ledger import stages
-from lifecycle.models import Lifecycle, Proposal
+from lifecycle import accepting, filters, placing
+from lifecycle.ledger import moving, stages
+from lifecycle.models import BulkMember, Lifecycle, Proposal
 
 
 @rights.needs("edit")
@@ -33,35 +33,44 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
         except placing.PlacingRefused as refused:
             messages.error(request, str(refused))
         return redirect("lifecycle_placing", slug)
-    found = placing.newest(version) if version else None
-    shown = progress.of(found.job, timezone.now()) if found and found.job else None
+    found, now = placing.newest(version) if version else None, timezone.now()
+    shown = progress.of(found.job, now) if found and found.job else None
+    groups = placing.groups(found) if found and not (shown and shown.is_open) else []
+    asked = placing.acceptances(found) if found else []
     context = {
         "lifecycle": lifecycle,
         "version": version,
         "round": found,
         "job": found.job if found else None,
         "progress": shown,
-        "groups": placing.groups(found) if found and not (shown and shown.is_open) else [],
+        "groups": [(group, _outcomes(group)) for group in groups],
+        # Whatever is on its way, and of what has ended the newest: what came of it.
+        "acceptances": [(job, progress.of(job, now)) for job in asked if job.state in jobs.OPEN or job == asked[0]],
     }
     return render(request, "lifecycle/placing.html", context)
+
+
+def _outcomes(group: placing.Group) -> list[tuple[str, int]]:
+    """What came of those of a group that was accepted, in words."""
+    told = moving.outcomes(group.accepted) if group.accepted else {}
+    return [(str(label), told[value]) for value, label in BulkMember.Outcome.choices if value in told]
 
 
 @require_POST
 @rights.needs("edit")
 def accept(request: HttpRequest, slug: str) -> HttpResponse:
-    """Place a group."""
+    """Have a group placed, by the job that programs ask for too; how far it is stands on the page of the groups."""
     version = stages.live_version(get_object_or_404(Lifecycle, slug=slug))
     found = placing.newest(version) if version else None
-    stage = version.stages.filter(slug=request.POST.get("stage", "").replace("\x00", "")).first() if version else None
-    evidence = request.POST.get("evidence", "")
-    if found is None or stage is None or evidence not in placing.CONFIDENCE:
+    group = placing.group(found, request.POST.get("group", "")) if found else None
+    if found is None or group is None or group.stage is None:
         messages.error(request, _("There is no such group; look again."))
         return redirect("lifecycle_placing", slug)
     try:
-        return redirect(placing.accept(found, stage, evidence, by=asker(request), now=timezone.now()))
+        accepting.ask(found, group, by=asker(request), now=timezone.now())
     except placing.PlacingRefused as refused:
         messages.error(request, str(refused))
-        return redirect("lifecycle_placing", slug)
+    return redirect("lifecycle_placing", slug)
 
 
 class People(pages.ListPage):

@@ -18,7 +18,7 @@ from reporting.api.funnel import LIFECYCLE, WINDOW, LifecycleReport
 from reporting.api.money import CURRENCY, PIPELINE
 from reporting.figures import partners as figures
 
-ASKED = {"lifecycle": "partners", "from": "2024-03-05", "to": "2025-03-05", "currency": "EUR"}
+ASKED = {"lifecycle": "partners", "from": "2024-03-05", "to": "2025-03-05", "currency": "EUR", "pipeline": None}
 SHEET = {
     "headline": [{"called": "Sourced by partners", "figure": SHARE | {"metric": "partner_wins"}}], "remarks": [],
     "sections": [], "footnotes": [], "definitions": {"partner_wins": "…"},
@@ -31,6 +31,7 @@ class PartnersSheet(SheetRow):
 
     lifecycle = serializers.SlugField()
     currency = serializers.CharField()
+    pipeline = serializers.IntegerField(allow_null=True, help_text="The one that wins and conflicts are of; null: all.")
 
     def get_fields(self) -> dict[str, Any]:
         days = {"from": serializers.DateField(), "to": serializers.DateField(help_text="Behind the last day counted.")}
@@ -56,5 +57,6 @@ class PartnersReport(LifecycleReport):
         about = {
             "from": answer.question.window.start, "to": answer.question.window.end,
             "currency": answer.question.currency, "lifecycle": plan.lifecycle.slug,
+            "pipeline": answer.question.pipeline.pk if answer.question.pipeline else None,
         }  # fmt: skip
         return etags.answer(request, about | self.told(figures.sheet(answer)))

@@ -90,7 +90,7 @@ def _sections(answer: Pace) -> list[Section]:
             "lasting",
             _("How long they stay"),
             _("Of the stays that began in the time span: the share still there after so many days, those who are there "
-              "now included as far as seen.") % names,
+              "now included as far as seen. Whom another version took elsewhere is seen up to that day.") % names,
             _lasting(answer),
         ),
         Section(
@@ -168,6 +168,9 @@ def _lasting(answer: Pace) -> Table:
         *(_("After %(days)s days") % {"days": day} for day in AFTER), _("Went on within 90 days"),
         _("Detour"), _("Out"),
     ]  # fmt: skip
+    any_cut = any(told.curve.cut for told in answer.stays.values())
+    if any_cut:
+        heads.insert(3, _("Ended by another version"))
     lines = []
     for place in _held(answer):
         at = _whole(answer).about(stage=place.slug)
@@ -179,6 +182,7 @@ def _lasting(answer: Pace) -> Table:
                 [
                     counted(at, "survival", told.of),
                     counted(at, "survival", told.open, survival.STILL),
+                    *([counted(at, "survival", told.cut, survival.CUT)] if any_cut else []),
                     _median(at, told),
                     *(_share(at, told, day) for day in AFTER),
                     *(_incidence(at, told, way) for way in (End.ONWARD, End.DETOUR, End.OUT)),
@@ -327,7 +331,8 @@ def as_rows(answer: Pace) -> tuple[list[str], list[list[Any]]]:
     """Stage by stage, for a spreadsheet."""
     heads = [
         _("Stage"), _("Moves along the path"), _("Moves per day"), _("Median days to the next"), _("There at the end"),
-        _("Median days so far"), _("Stays that began"), _("Still open"), _("Median days until they leave"),
+        _("Median days so far"), _("Stays that began"), _("Still open"), _("Ended by another version"),
+        _("Median days until they leave"),
         *(_("Still there after %(days)s days") % {"days": day} for day in AFTER),
     ]  # fmt: skip
     lines = []
@@ -344,6 +349,7 @@ def as_rows(answer: Pace) -> tuple[list[str], list[list[Any]]]:
                 ages.median,
                 told.of,
                 told.open,
+                told.cut,
                 told.median,
                 *(_rounded(told.survival(day)) for day in AFTER),
             ]  # fmt: skip

@@ -2,7 +2,8 @@
 
 Cumulative incidence after Aalen and Johansen: detours, returns to an earlier stage and ends off the path compete, and
 are counted as ends of their own. Taking them for unfinished would overstate the share. From a detour, going on is
-coming back to the path. All ways out and those still there add up to the whole.
+coming back to the path. Whoever another version took elsewhere has gone no way, and counts as far as seen. All ways out
+and those still there add up to the whole.
 """
 
 from django.utils.translation import gettext
@@ -21,14 +22,12 @@ def people(question: Question, part: str = FIGURE) -> Sql:
     ways = {FIGURE: End.ONWARD}.get(part, part)
     targets = [each for each in ["", *(place.slug for place in question.plan.places)] if each != question.stage]
     led = [each for each in targets if stays.end(question.plan, question.stage, each) == ways]
-    otherwise = Sql("OR gone.by_version" if ways == End.OTHER else "AND NOT gone.by_version")
     return sql(
         """SELECT stay.id FROM ({}) stay JOIN {} gone ON gone.id = stay.id
-           WHERE NOT is_open AND (gone.to_stage = ANY({}) {})""",
+           WHERE NOT is_open AND NOT is_cut AND gone.to_stage = ANY({})""",
         survival.began(question),
         question.table,
         led,
-        otherwise,
     )
 
 
@@ -44,7 +43,8 @@ METRIC = Metric(
         "Of the stays that began in the window, the share that has gone on along the success path within so many days. "
         "Cumulative incidence after Aalen and Johansen: detours, returns to an earlier stage and ends off the path "
         "compete, and are counted as ends of their own. Taking them for unfinished would overstate the share. From a "
-        "detour, going on is coming back to the path. All ways out and those still there add up to the whole."
+        "detour, going on is coming back to the path. Whoever another version took elsewhere has gone no way, and "
+        "counts as far as seen. All ways out and those still there add up to the whole."
     ),
     people=people,
     title=title,

@@ -1,6 +1,7 @@
 """Deals that more than one partner has registered, counted on the day in the window on which the second one did.
 
-A deal is registered by an activity `deal_registered` of the partner's account that names it.
+Of one pipeline where one is chosen. A deal is registered by an activity `deal_registered` of the partner's account that
+names it.
 """
 
 from django.utils.translation import gettext_lazy as _
@@ -23,12 +24,14 @@ def relation(question: MoneyQuestion) -> Sql:
                    ((array_agg(at ORDER BY at))[2] AT TIME ZONE {})::date AS conflict_on
             FROM (SELECT deal_id, account_id, min(occurred_at) AS at FROM ({}) about WHERE kind = {} GROUP BY 1, 2) told
             JOIN audience_account partner ON partner.id = account_id AND NOT partner.is_excluded
+            WHERE EXISTS (SELECT FROM audience_deal deal WHERE deal.id = told.deal_id AND {})
             GROUP BY 1
         ) registered WHERE second IS NOT NULL AND conflict_on >= {} AND conflict_on < {}
         """,
         question.zone,
         kinds.of_deals(),
         kinds.REGISTERED,
+        question.sold_in("deal"),
         question.window.start,
         question.window.end,
     )
@@ -39,7 +42,8 @@ METRIC = CustomerMetric(
     label=_("Registration conflicts"),
     definition=_(
         "Deals that more than one partner has registered, counted on the day in the window on which the second one "
-        "did. A deal is registered by an activity `deal_registered` of the partner's account that names it."
+        "did. Of one pipeline where one is chosen. A deal is registered by an activity `deal_registered` of the "
+        "partner's account that names it."
     ),
     relation=relation,
     parts={ALL: Part(_("registered by more than one partner"), Sql("true"))},

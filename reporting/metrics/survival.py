@@ -1,7 +1,8 @@
 """Of the stays that began in the window, the share that lasts longer than so many days; open stays count so far as
 seen.
 
-The product-limit estimate of Kaplan and Meier: whoever is still there counts for as long as they have been, no longer.
+The product-limit estimate of Kaplan and Meier: whoever is still there counts for as long as they have been, no longer,
+and so does whoever another version of the lifecycle took elsewhere. A stage that the other version has too is one stay.
 The median is the first day behind which no more than half last; “not reached” is an answer. At risk: who lasted at
 least so long. Counted in local days between the two facts, of open stays to the day of asking.
 """
@@ -14,12 +15,12 @@ from reporting import stays
 from reporting.metrics.metric import FIGURE, Metric
 from reporting.questions import Question
 
-STILL = "still"
+STILL, CUT = "still", "cut"
 
 
 def people(question: Question, part: str = FIGURE) -> Sql:
     """The moves that ended the stays, and the entries of those who are there still."""
-    kept = Sql("is_open") if part == STILL else Sql("true")
+    kept = Sql({STILL: "is_open", CUT: "is_cut"}.get(part, "true"))
     return sql("SELECT id FROM ({}) stay WHERE {}", began(question), kept)
 
 
@@ -39,13 +40,14 @@ METRIC = Metric(
     definition=_(
         "Of the stays that began in the window, the share that lasts longer than so many days; open stays count so "
         "far as seen. The product-limit estimate of Kaplan and Meier: whoever is still there counts for as long as "
-        "they have been, no longer. The median is the first day behind which no more than half last; “not reached” "
-        "is an answer. At risk: who lasted at least so long. Counted in local days between the two facts, of open "
-        "stays to the day of asking."
+        "they have been, no longer, and so does whoever another version of the lifecycle took elsewhere. A stage that "
+        "the other version has too is one stay. The median is the first day behind which no more than half last; “not "
+        "reached” is an answer. At risk: who lasted at least so long. Counted in local days between the two facts, of "
+        "open stays to the day of asking."
     ),
     people=people,
     title=title,
     needs=("stage",),
-    parts={FIGURE: _("stays that began"), STILL: _("still open")},
+    parts={FIGURE: _("stays that began"), STILL: _("still open"), CUT: _("ended by another version")},
     days=stays.days,
 )

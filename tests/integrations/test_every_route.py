@@ -151,7 +151,7 @@ TAKES = {
     "GET lifecycles/{lifecycle}/starting-points/{key}/members/": "lifecycles:read",
     "POST lifecycles/{lifecycle}/starting-points/{key}/accept/": "lifecycles:write edit",
     "POST lifecycles/{lifecycle}/starting-points/{key}/undo/": "lifecycles:write edit",
-    "GET overrides/": "lifecycles:read",
+    "GET overrides/": "lifecycles:read", "GET overrides/summary/": "lifecycles:read",
     "GET memberships/": "lifecycles:read", "GET memberships/{pk}/": "lifecycles:read",
     "POST memberships/{pk}/move/": "lifecycles:write move",
     "GET movements/": "lifecycles:read", "GET movements/{pk}/": "lifecycles:read",

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from integrations import keys
 from kit import jobs
 from kit.models import AuditEntry, Team, User
 from lifecycle.editions import versions
@@ -288,6 +289,110 @@ def test_programs_read_the_same_list_by_the_same_filters(version, mo):
     assert [row["id"] for row in listed(result="back")] == [made["back"].pk]
     assert listed(lifecycle="other") == listed(team=north.pk + 1) == listed(before=NOW.isoformat()) == []
     assert api.get("/api/v1/overrides/", {"result": "well"}).status_code == 400
+
+
+# ---- who moves over guards, and what comes of it ----
+
+
+def fair(version):
+    """Moves over two guards by Ina and Mo of the North, and by Kai, who is in no team."""
+    north = Team.objects.create(name="North")
+    mo = User.objects.get(email="mo@example.com")
+    ina, kai = (User.objects.create_user(f"{each}@example.com", "x", name=each.title()) for each in ("ina", "kai"))
+    User.objects.filter(pk__in=[mo.pk, ina.pk]).update(team=north)
+    made = six(version, mo)  # one of each result, of which one went on and has won since
+    won, stays, rests = crowd(version, 3, "known")
+    over(won, "lead", by=ina)
+    on(won, "won", NOW + timedelta(days=2))
+    over(stays, "lead", by=ina)
+    over(rests, "resting", by=kai)
+    return north, made
+
+
+def lines(answer):
+    """The summary of the page: who, how many, by result, won since, over which guards."""
+    return {
+        line["label"]: (
+            line["moves"]["count"], [cell["count"] for _label, cell in line["cells"]], line["won"]["count"], line["often"],
+        )
+        for line in answer.context["tallies"]
+    }  # fmt: skip
+
+
+HEAD, GERMAN = "job title contains “head”", "country is “DE”"
+
+
+def test_moves_are_counted_by_user_by_team_and_by_guard_with_what_came_of_them(browser, version):
+    fair(version)
+    # Results stand as: still there, went on, returned, detour, left, taken back.
+    assert lines(browser.get(PAGE)) == {
+        "Mo": (6, [1, 1, 1, 1, 1, 1], 1, [(HEAD, 6)]),
+        "Ina": (2, [1, 1, 0, 0, 0, 0], 1, [(HEAD, 2)]),
+        "Kai": (1, [1, 0, 0, 0, 0, 0], 0, [(GERMAN, 1)]),
+    }
+    assert lines(browser.get(PAGE, {"by": "team"})) == {
+        "North": (8, [2, 2, 1, 1, 1, 1], 2, [(HEAD, 8)]), "in no team": (1, [1, 0, 0, 0, 0, 0], 0, [(GERMAN, 1)]),
+    }  # fmt: skip
+    assert lines(browser.get(PAGE, {"by": "guard"})) == {
+        HEAD: (8, [2, 2, 1, 1, 1, 1], 2, [("Mo", 6), ("Ina", 2)]), GERMAN: (1, [1, 0, 0, 0, 0, 0], 0, [("Kai", 1)]),
+    }  # fmt: skip
+    assert browser.get(PAGE, {"by": "moon"}).context["by"] == "user"
+
+
+def test_each_number_of_the_summary_opens_as_many_rows_and_follows_the_filters(browser, version):
+    fair(version)
+    for by in ("user", "team"):
+        for line in browser.get(PAGE, {"by": by}).context["tallies"]:
+            cells = [line["moves"], line["won"], *(cell for _label, cell in line["cells"])]
+            for cell in (each for each in cells if each["url"]):
+                opened = browser.get(cell["url"])
+                assert not opened.context["notes"] and len(opened.context["page"].rows) == cell["count"], cell
+                assert opened.context["by"] == by, "and the summary stays as it was counted"
+    assert lines(browser.get(PAGE, {"result": "back"})) == {"Mo": (1, [0, 0, 1, 0, 0, 0], 0, [(HEAD, 1)])}
+    part = browser.get(PAGE, {"result": "back"}, headers={"HX-Request": "true", "HX-Target": "list"}).content.decode()
+    assert 'id="overrides-summary" hx-swap-oob="true"' in part and "Ina" not in part, "a filter draws it anew"
+
+
+def test_what_a_key_did_counts_for_its_owner(browser, version, mo):
+    one, other = crowd(version, 2, "known")
+    over(one, "lead", by=mo)
+    _key, secret = keys.make("Sync", ["lifecycles:write", "lifecycles:read"], user=mo, by=None, now=NOW)
+    held = {"Authorization": f"Bearer {secret}"}
+    told = {"to": "lead", "reason": "By the CRM", "seq": other.seq, "override": True}
+    address = f"/api/v1/memberships/{other.pk}/move/"
+    assert browser.post(address, told, content_type="application/json", headers=held).status_code == 200
+    assert set(Movement.objects.filter(overrides=True).values_list("actor", flat=True)) != {"mo@example.com"}
+    [line] = browser.get(PAGE).context["tallies"]
+    assert (line["label"], line["moves"]["count"]) == ("Mo", 2)
+    assert len(browser.get(line["moves"]["url"]).context["page"].rows) == 2
+
+
+def test_a_salesperson_s_summary_is_of_those_whom_they_see(client, version, mo):
+    _north, made = fair(version)
+    sal = User.objects.create_user("sal@example.com", "x", role=User.Role.SALES)
+    mine = Membership.objects.get(pk=made["back"].membership_id)
+    type(mine.person).objects.filter(pk=mine.person_id).update(owner=sal)
+    client.force_login(sal)
+    assert lines(client.get(PAGE)) == {"Mo": (1, [0, 0, 1, 0, 0, 0], 0, [(HEAD, 1)])}
+    told = asking_by(sal).get("/api/v1/overrides/summary/").json()
+    assert [(each["label"], each["moves"]) for each in told["users"]] == [("Mo", 1)]
+    assert [(each["label"], each["moves"]) for each in told["teams"]] == [("North", 1)]
+
+
+def test_programs_read_the_same_counts_by_the_same_filters(version, mo):
+    north, _made = fair(version)
+    api = asking_by(User.objects.create_user("ada@example.com", "x", role=User.Role.ADMIN))
+    told = api.get("/api/v1/overrides/summary/", {"lifecycle": "small"}).json()
+    assert [(each["actor"], each["user"] is not None, each["moves"], each["won"]) for each in told["users"]] == [
+        ("mo@example.com", True, 6, 1), ("ina@example.com", True, 2, 1), ("kai@example.com", True, 1, 0),
+    ]  # fmt: skip
+    assert [(each["team"], each["results"]["there"], each["guards"]) for each in told["teams"]] == [
+        (north.pk, 2, {HEAD: 8}), (None, 1, {GERMAN: 1}),
+    ]  # fmt: skip
+    assert {each["guard"]: each["actors"] for each in told["guards"]} == {HEAD: {"Mo": 6, "Ina": 2}, GERMAN: {"Kai": 1}}
+    narrowed = api.get("/api/v1/overrides/summary/", {"team": north.pk, "result": "back"}).json()
+    assert [(each["label"], each["moves"]) for each in narrowed["users"]] == [("Mo", 1)]
+    assert api.get("/api/v1/overrides/summary/", {"by": "user"}).json()["code"] == "unknown_parameter"
 
 
 def test_nobody_s_list_is_empty_in_words(browser, version):

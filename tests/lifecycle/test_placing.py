@@ -1,10 +1,16 @@
 """Starting points: a stage proposed from the evidence of each, accepted by group, and taken back."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
+from django.db import connection
 
 from kit import jobs
-from kit.models import User
-from lifecycle import placing
+from kit.models import Job, User
+from lifecycle import accepting, placing
 from lifecycle.engine import passes, rules
 from lifecycle.ledger import moving, stages
 from lifecycle.models import BulkMove, Membership, Movement, Proposal
@@ -94,17 +100,26 @@ def test_a_group_is_accepted_on_the_page_with_the_date_of_its_evidence_and_taken
     found = looked(version)
     shown = page.get("/lifecycles/steps/starting-points/").content.decode()
     assert "Accept 1" in shown and "not enough data" in shown
-    answer = page.post("/lifecycles/steps/starting-points/accept/", {"stage": "won", "evidence": "deal_won"})
+    asked = page.post("/lifecycles/steps/starting-points/accept/", {"group": "deal_won-won"}, follow=True)
+    [job] = placing.acceptances(found)
+    assert f'id="job-{job.pk}"' in asked.content.decode() and "being placed" in asked.content.decode()
+    again = page.post("/lifecycles/steps/starting-points/accept/", {"group": "deal_won-won"}, follow=True)
+    assert "This group is being placed already." in again.content.decode()
+    anew = page.post("/lifecycles/steps/starting-points/", follow=True).content.decode()
+    assert "A group is being placed" in anew and placing.newest(version) == found
+    jobs.run(job.pk, NOW)
     bulk = BulkMove.objects.get()
-    assert answer["Location"] == bulk.get_absolute_url()
+    shown = page.get("/lifecycles/steps/starting-points/").content.decode()
+    assert bulk.get_absolute_url() in shown and "moved 1" in shown, "what came of it, and the way to it and to its undo"
     moved = Movement.objects.get(membership__person=made["won"], seq=2)
     assert (moved.kind, moved.to_stage.slug, moved.evidence_at) == ("placement", "won", days_ago(20))
     assert "accepted" in page.get("/lifecycles/steps/starting-points/").content.decode()
-    page.post("/lifecycles/steps/starting-points/accept/", {"stage": "won", "evidence": "deal_won"})
-    assert BulkMove.objects.count() == 1, "nobody is left to place"
+    page.post("/lifecycles/steps/starting-points/accept/", {"group": "deal_won-won"})
+    assert len(placing.acceptances(found)) == 1, "nobody is left to place"
     moving.take_back(bulk, by=None, now=NOW)
     assert Membership.objects.get(person=made["won"]).stage.slug == "known"
     assert found.proposals.get(person=made["won"]).bulk == bulk
+    assert "taken back 1" in page.get("/lifecycles/steps/starting-points/").content.decode()
 
 
 def test_who_is_in_no_pass_is_placed_and_who_moved_since_is_left_alone():
@@ -113,9 +128,11 @@ def test_who_is_in_no_pass_is_placed_and_who_moved_since_is_left_alone():
     for each in (outside, since):
         deal(each, days_ago(50), days_ago(20))
     found = looked(version)
-    won = version.stages.get(slug="won")
     stages.place(since.pk, version, to=version.stages.get(slug="talking"), reason="", by=None, at=NOW, now=NOW)
-    placing.accept(found, won, "deal_won", by=None, now=NOW)
+    job = accepting.ask(found, placing.group(found, "deal_won-won"), by=None, now=NOW)
+    jobs.run(job.pk, NOW)
+    job.refresh_from_db()
+    assert (job.state, job.result["moved"], job.result["skipped"]) == ("done", 1, 1)
     assert {each.person_id: each.stage.slug for each in Membership.objects.all()} == {
         outside.pk: "won",
         since.pk: "talking",
@@ -126,7 +143,7 @@ def test_nonsense_is_answered_in_words(page):
     url = "/lifecycles/steps/starting-points/"
     draft(STEPS)
     assert "Not live yet" in page.get(url).content.decode()
-    for told in ({}, {"stage": "x\x00", "evidence": "rule"}, {"stage": "won", "evidence": "little"}):
+    for told in ({}, {"group": "x\x00"}, {"group": "little"}):
         assert "no such group" in page.post(url + "accept/", told, follow=True).content.decode()
     assert page.get("/lifecycles/nothing/starting-points/").status_code == 404
 
@@ -156,24 +173,133 @@ def test_programs_look_read_the_groups_and_who_is_in_them_accept_by_a_job_and_ta
     job = asking.send(api, f"{address}deal_won-won/accept/", **told)
     again = asking.send(api, f"{address}deal_won-won/accept/", **told)
     assert job.status_code == again.status_code == 202 and job.json()["id"] == again.json()["id"]
+    assert api.get(address).json()["groups"][0]["job"] == job.json()["id"]
+    asking.problem(asking.send(api, f"{address}deal_won-won/accept/"), 409, "placing_refused")
     jobs.run(job.json()["id"], NOW)
     assert Membership.objects.get(person=made["won"]).stage.slug == "won"
     bulk = BulkMove.objects.get()
     key = f"deal_won-won-{bulk.pk}"
     [group] = [each for each in api.get(address).json()["groups"] if each["key"] == key]
-    assert (group["move"], group["outcomes"]) == (bulk.pk, {"moved": 1})
+    assert (group["move"], group["job"], group["outcomes"]) == (bulk.pk, None, {"moved": 1})
     done = asking.send(api, f"{address}{key}/undo/")
     assert (done.status_code, done.json()["outcomes"]) == (200, {"undone": 1})
     assert Membership.objects.get(person=made["won"]).stage.slug == "known"
     asking.problem(asking.send(api, f"{address}{key}/undo/"), 409, "undo_refused")
 
 
-def test_of_two_jobs_that_accept_one_group_the_second_says_that_nobody_is_left():
+def test_a_job_that_finds_that_all_have_moved_since_says_so_and_leaves_no_bulk_move():
     version, made = world()
     found = looked(version)
-    group = placing.group(found, "deal_won-won")
-    first, second = (placing.ask_to_accept(found, group, by=None, now=NOW) for _ in range(2))
-    jobs.run(first.pk, NOW), jobs.run(second.pk, NOW)
-    second.refresh_from_db()
-    assert second.state == "failed" and "Nobody of this group is left" in second.error
-    assert BulkMove.objects.count() == 1
+    job = accepting.ask(found, placing.group(found, "deal_won-won"), by=None, now=NOW)
+    since = Membership.objects.get(person=made["won"])
+    stages.move(since, to=version.stages.get(slug="engaged"), reason="By hand", by=None, at=NOW, now=NOW)
+    jobs.run(job.pk, NOW)
+    job.refresh_from_db()
+    assert job.state == "failed" and "Nobody of this group is left" in job.error
+    assert not BulkMove.objects.exists()
+
+
+def many(count):
+    """So many who have each bought something, of one group."""
+    version = published(STEPS, NOW)
+    for each in range(count):
+        purchase(person(), days_ago(30 + each))
+    passes.apply(rules.read(version), among=None, at=NOW, now=NOW)
+    found = looked(version)
+    group = placing.group(found, "purchase-won")
+    assert group.count == count
+    return version, found, accepting.ask(found, group, by=None, now=NOW)
+
+
+def placed():
+    return Membership.objects.filter(stage__slug="won").count()
+
+
+WORK = """
+import os, sys, time
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+import django
+django.setup()
+from django.conf import settings
+from django.db import connection
+settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = sys.argv[2]
+from kit import jobs
+from lifecycle import accepting
+from tests.factories import NOW
+accepting.CHUNK = 2
+note, seen = accepting._note_members, []
+
+def noted(*args):
+    note(*args)
+    seen.append(1)
+    if len(seen) == 3:
+        print("written", flush=True)
+        time.sleep(60)
+
+accepting._note_members = noted
+jobs.run(int(sys.argv[1]), NOW)
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_worker_is_followed_by_one_that_goes_on_behind_the_last_chunk():
+    _version, found, job = many(7)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORK, str(job.pk), connection.settings_dict["NAME"]],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": os.getcwd()},
+    )  # fmt: skip
+    assert worker.stdout.readline() == "written\n"
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    job.refresh_from_db()
+    assert (job.state, job.cursor["done"], placed()) == ("running", 4, 4), "the chunk at hand has left nothing behind"
+    Job.objects.filter(pk=job.pk).update(lease_until=None)  # as if it had run out
+    assert jobs.run(job.pk, NOW)
+    job.refresh_from_db()
+    bulk = BulkMove.objects.get()
+    assert (job.state, job.result["moved"], job.result["skipped"], placed()) == ("done", 7, 0, 7)
+    assert (bulk.job, moving.outcomes(bulk)) == (job, {"moved": 7}), "one bulk move, whoever placed them"
+    assert found.proposals.filter(bulk=bulk).count() == 7
+    assert Movement.objects.filter(kind="placement", seq=2).count() == 7, "nobody was placed twice"
+
+
+def test_a_job_that_is_cancelled_leaves_placed_whom_it_has_placed_and_the_others_to_be_accepted_again(
+    monkeypatch, page
+):
+    monkeypatch.setattr(accepting, "CHUNK", 2)
+    _version, found, job = many(5)
+    cancelled_in(monkeypatch, job, chunk=2)
+    jobs.run(job.pk, NOW)
+    job.refresh_from_db()
+    assert (job.state, placed()) == ("cancelled", 2)
+    shown = page.get("/lifecycles/steps/starting-points/").content.decode()
+    assert "Cancelled" in shown and "Accept 3" in shown and "moved 2" in shown
+    monkeypatch.undo()
+    again = accepting.ask(found, placing.group(found, "purchase-won"), by=None, now=NOW)
+    jobs.run(again.pk, NOW)
+    assert placed() == 5 and BulkMove.objects.count() == 2
+    for bulk in BulkMove.objects.all():
+        moving.take_back(bulk, by=None, now=NOW)
+    assert placed() == 0
+
+
+def test_nobody_is_placed_in_a_version_that_another_one_has_replaced(monkeypatch):
+    version, _found, job = many(2)
+    version.state = "retired"
+    version.save()
+    jobs.run(job.pk, NOW)
+    job.refresh_from_db()
+    assert job.state == "failed" and "is not live" in job.error and placed() == 0
+
+
+def cancelled_in(monkeypatch, job, chunk):
+    """Somebody cancels the job while this chunk is being written."""
+    genuine, seen = accepting._note_members, []
+
+    def note(*args):
+        genuine(*args)
+        seen.append(1)
+        if len(seen) == chunk:
+            jobs.cancel(job.pk)
+
+    monkeypatch.setattr(accepting, "_note_members", note)

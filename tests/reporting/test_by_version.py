@@ -13,7 +13,8 @@ from reporting import filling, funnel, handoffs, loops, metrics, pace, plans
 from reporting.questions import ask
 from reporting.windows import Window
 from tests.factories import draft, person, published
-from tests.reporting.ledger import on
+from tests.reporting.ledger import on, reader
+from tests.reporting.test_pages import doors
 
 pytestmark = pytest.mark.django_db
 SALES = """
@@ -167,14 +168,64 @@ def test_each_figure_and_its_list_leave_out_the_same(name):
     assert counted(asked(second).about(stage="sal", target="sql")) == first
 
 
-def test_stays_that_it_ended_are_told_as_ended_otherwise():
+def test_stays_that_it_ended_are_seen_up_to_that_day_and_told_apart():
+    """By hand: five stays as MQL lasted 1, 1, 1 and 2 days, and one was taken over after 38 (13 January, 20 February)."""
     version = published(SALES)
     winter(version)
     second = taken_over(version)
     question = asked(second).about(stage="mql")
-    ended = pace.answer(question).stays["mql"].ended
-    assert {end.value: sum(count for _days, count in pairs) for end, pairs in ended.items()} == {
-        "onward": 3, "detour": 1, "other": 1,
-    }  # fmt: skip
-    other = metrics.ALL["onward"].people(question, "other")
-    assert value(sql("SELECT count(*) FROM ({}) behind", other)) == 1
+    stays = pace.answer(question).stays["mql"]
+    assert {end.value: sorted(pairs) for end, pairs in stays.ended.items()} == {"onward": [(1, 3)], "detour": [(2, 1)]}
+    assert (stays.still, stays.cut) == ([], [(38, 1)])
+    told = stays.curve
+    assert [(step.day, step.at_risk, step.survival) for step in told.steps] == [
+        (1, 5, pytest.approx(2 / 5)), (2, 2, pytest.approx(2 / 5 * 1 / 2)),
+    ]  # fmt: skip
+    assert (told.of, told.open, told.cut, told.reach) == (5, 0, 1, 38)
+    assert told.survival(38) == pytest.approx(1 / 5) and told.survival(39) is None, "nothing was seen so long"
+    assert told.incidence("onward", 38) == pytest.approx(3 / 5) and told.incidence("other", 38) == 0
+    assert behind("survival", question, "figure") == 5 and behind("survival", question, "cut") == 1
+    assert [behind("onward", question, part) for part in ("figure", "detour", "back", "out", "other")] == [
+        3,
+        1,
+        0,
+        0,
+        0,
+    ]
+
+
+def test_a_stage_that_the_next_version_has_too_is_one_stay_that_is_still_open():
+    """By hand: lead since 20 January is 40 days on 1 March; the one back on the 15th was 45, and is one stay as well."""
+    version = published(SALES)
+    winter(version)
+    second = taken_over(version)
+    leads = pace.answer(asked(second).about(stage="lead")).stays["lead"]
+    assert dict(leads.still)[40] == 1 and dict(leads.still)[45] == 1
+    assert dict(leads.still)[9] == 1, "whom it brought from the detour begins on 20 February"
+    assert leads.cut == []
+
+
+def test_what_another_version_ended_has_a_column_that_opens_its_stays(client):
+    version = published(SALES)
+    winter(version)
+    client.force_login(reader())
+    asked_for = {"from": "2025-01-01", "to": "2025-03-01", "stage": "mql"}
+    filling.fill(version.lifecycle, now=NOW)
+    assert "Ended by another version" not in client.get("/reports/time/", asked_for).content.decode()
+    asked(taken_over(version))
+    shown = client.get("/reports/time/", asked_for)
+    assert "Ended by another version" in shown.content.decode()
+    found = [door for door in doors(shown) if door[1] == "survival" and "part=cut" in door[0]]
+    assert sorted(count for _url, _metric, count, _text in found) == ["0", "0", "1", "1", "1"], (
+        "MQLs, SQLs, one on the detour"
+    )
+    for url, _metric, count, _text in found:
+        assert f'id="behind" data-count="{count}"' in client.get(url).content.decode(), url
+    assert "Ended by another version" in b"".join(
+        client.get("/reports/time/", asked_for | {"export": "csv"}).streaming_content
+    ).decode()  # fmt: skip
+
+
+def behind(name, question, part):
+    """How many rows the list behind a figure has."""
+    return value(sql("SELECT count(*) FROM ({}) behind", metrics.ALL[name].people(question, part)))

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from audience.activity import activities
+from audience.commerce import pipelines
 from audience.models import Account, Activity, Deal
 from kit.models import User
 from kit.sql import sql
@@ -17,7 +18,7 @@ from reporting import filling, metrics, partners, plans, questions
 from reporting.metrics import first_deal, partner_wins
 from reporting.money import MoneyQuestion, Of
 from reporting.windows import Window
-from tests import factories
+from tests import asking, factories
 from tests.reporting.commerce import firm
 from tests.reporting.ledger import NOW, TODAY, lifecycle, on, walk
 from tests.reporting.test_pages import doors, exported, page, text, visitor  # noqa: F401 - a fixture
@@ -73,10 +74,10 @@ def year() -> Lifecycle:
     return through
 
 
-def answer(of: Lifecycle, window: Window = WINDOW) -> partners.Partners:
+def answer(of: Lifecycle, window: Window = WINDOW, **more: Any) -> partners.Partners:
     plan = plans.read(of)
     assert plan is not None
-    return partners.answer(MoneyQuestion(window, TODAY, "EUR"), questions.ask(plan, window, TODAY, now=NOW))
+    return partners.answer(MoneyQuestion(window, TODAY, "EUR", **more), questions.ask(plan, window, TODAY, now=NOW))
 
 
 def test_wins_are_sourced_influenced_or_neither_as_counted_by_hand() -> None:
@@ -130,6 +131,41 @@ def test_every_figure_of_the_page_opens_a_list_of_its_length(visitor: Client) ->
         assert f'id="behind" data-count="{count}"' in visitor.get(url).content.decode(), url
     lines = exported(page(visitor, "report_partners", export="csv", **SPAN))
     assert ["Wins", "sourced", "3", "", "", "", "500.00"] in lines
+
+
+def test_wins_and_conflicts_are_of_the_pipeline_that_is_chosen_on_the_page_and_by_the_api(visitor: Client) -> None:  # noqa: F811
+    through = year()
+    pipelines.ensure_defaults(NOW)
+    stages = [{"name": "Sent"}, {"name": "Won", "kind": "won"}, {"name": "Lost", "kind": "lost"}]
+    second, first = pipelines.define("Renewals", stages, by=None, now=NOW), pipelines.first()
+    Deal.objects.filter(name__in=("A", "D", "Contested")).update(pipeline="Renewals")
+    # By hand: of the seven that were won A and D are renewals, A sourced and D influenced; so is what two registered.
+    of_one, of_other = (answer(through, pipeline=each) for each in (second, first))
+    assert (counts(of_one), of_one.conflicts) == ({"won": 2, "sourced": 1, "top_three": 1, "influenced": 1}, 1)
+    assert (counts(of_other), of_other.conflicts) == (
+        {"won": 5, "sourced": 2, "top_three": 2, "influenced": 1, "neither": 2}, 0,
+    )  # fmt: skip
+    assert of_one.groups == of_other.groups, "an approval is of no pipeline"
+    shown = page(visitor, "report_partners", pipeline=second.pk, **SPAN)
+    assert f'<option value="{second.pk}" selected' in shown.content.decode()
+    found = {door[:3] for door in doors(shown)}
+    assert {count for _url, metric, count in found if metric == "registration_conflicts"} == {"1"}
+    for url, metric, count in found:
+        assert f'id="behind" data-count="{count}"' in visitor.get(url).content.decode(), url
+        assert metric not in ("partner_wins", "registration_conflicts") or f"pipeline={second.pk}" in url
+    asked = {"from": "2025-01-01", "to": "2025-02-10"}
+    api = asking.by(asking.user())
+    told = api.get("/api/v1/reports/partners/", asked | {"pipeline": second.pk}).json()
+    assert (told["pipeline"], api.get("/api/v1/reports/partners/", asked).json()["pipeline"]) == (second.pk, None)
+    [wins] = [each for each in told["sections"] if each["id"] == "wins"]
+    assert wins["table"]["sum"]["figures"][0]["value"] == 2
+    refused = api.get("/api/v1/reports/partners/", asked | {"pipeline": "999999"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "not_understood")
+
+
+def counts(told: partners.Partners) -> dict[str, int]:
+    """How many deals were won, by part."""
+    return {part: count for part, (count, _amount) in told.wins.items() if count}
 
 
 def test_a_list_of_wins_names_the_partners_that_one_sees(client: Client) -> None:

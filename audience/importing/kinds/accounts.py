@@ -209,6 +209,10 @@ KIND = Kind(
         "organisations",
         "firms",
         "sellers",
+        "firmen",
+        "unternehmen",
+        "entreprises",
+        "empresas",
     ),  # fmt: skip
     targets=TARGETS,
     needs=(

@@ -26,13 +26,13 @@ TARGETS = (
         "e-mail", "email address", "e-mail address", "mail", "work email", "business email", "contact email",
     )),
     Target("first_name", _("first name"), aliases=(
-        "firstname", "given name", "forename", "contact first name", "vorname",
+        "firstname", "given name", "forename", "contact first name",
     )),
     Target("last_name", _("last name"), aliases=(
-        "lastname", "surname", "family name", "contact last name", "nachname",
+        "lastname", "surname", "family name", "contact last name",
     )),
     Target("phone", _("phone"), length=50, aliases=(
-        "phone number", "phone no", "telephone", "mobile", "mobile phone", "contact phone", "telefon",
+        "phone number", "phone no", "telephone", "mobile", "mobile phone", "contact phone",
     )),
     Target("title", _("job title"), aliases=("jobtitle", "job title", "position", "contact title", "role title")),
     Target("title_group", _("title group"), length=50),
@@ -46,9 +46,9 @@ TARGETS = (
         "country name", "mailing country", "mailingcountry", "country region",
     )),
     Target("region", _("region"), length=100, aliases=(
-        "state", "province", "state region", "mailingstate", "mailing state", "bundesland",
+        "state", "province", "state region", "mailingstate", "mailing state",
     )),
-    Target("city", _("city"), length=100, aliases=("town", "mailingcity", "mailing city", "stadt")),
+    Target("city", _("city"), length=100, aliases=("town", "mailingcity", "mailing city")),
     Target("owner", _("owner (email or name of a user)"), aliases=(
         "owner email", "contact owner", "lead owner", "sales rep", "account manager",
     )),
@@ -267,6 +267,12 @@ KIND = Kind(
         "customers",
         "customer",
         "profiles",
+        "kontakte",
+        "personen",
+        "ansprechpartner",
+        "personnes",
+        "contactos",
+        "personas",
     ),  # fmt: skip
     targets=TARGETS,
     needs=(Need(("external_id", "email"), gettext_noop("The row has neither an email nor an external id.")),),
