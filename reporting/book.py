@@ -141,7 +141,7 @@ def ordered(found: QuerySet[Account], sort: str, now: datetime) -> QuerySet[Acco
         "(%s::int[])[width_bucket(audience_account.id, %s::bigint[])]",
         ([place for _pk, place in places], [pk for pk, _place in places]), output_field=IntegerField(),
     )  # fmt: skip
-    return found.filter(pk__in=[pk for pk, _place in places]).annotate(place_in_list=by).order_by("place_in_list")
+    return found.annotate(place_in_list=by).order_by("place_in_list")
 
 
 def _keys(

@@ -30,6 +30,7 @@ from kit.models import Job, User
 from kit.sql import Sql, rows, value
 from kit.sql import sql as composed
 from lifecycle.models import Handoff, Lifecycle, Membership, Movement
+from reporting import book
 from reporting import funnel as funnels
 from reporting.models import LedgerCheck
 from scoring.models import ScoringVersion
@@ -304,6 +305,17 @@ def test_line_11_renewals_of_the_last_twelve_months(visitor: Client) -> None:
     assert standing(page, "coming", "talking", "at_risk") == [9, 15, 7]
 
 
+def test_line_11_the_next_ninety_days_stand_in_the_customers_book(visitor: Client, company: datetime) -> None:
+    reader = User.objects.get(email="reader@example.com")
+    sums = book.sums(reader, company)
+    assert (sums.all.customers, sums.all.value) == (138, 260_000_000)
+    assert (sums.within[90].customers, sums.within[90].value) == (31, 62_000_000)
+    assert sums.signals[book.Signal.NOTICE].customers == 3
+    assert sums.signals[book.Signal.PASSED].customers == sums.signals[book.Signal.ENDING].customers == 0
+    for asked, count in ({"stage": "renewal:at_risk"}, 7), ({"stage": "renewal:coming"}, 9), ({"due": "90"}, 31):
+        assert doors.length(visitor, f"{reverse('report_book')}?{urlencode(asked)}") == count, asked
+
+
 def test_a_renewal_is_a_pass_for_each_term_opened_by_the_contract_itself(company: datetime, db: None) -> None:
     """Ninety days before each end of a term, of the years before the files were written too."""
     zone = installation.zone()
@@ -466,7 +478,7 @@ def test_every_figure_opens_a_list_of_just_its_length(visitor: Client, company: 
         f"{reverse(name)}?window=all"
         for name in ("report_handoffs", "report_loops", "report_concentration", "report_partners")
     ]
-    pages += [reverse(name) for name in ("report_retention", "report_lift")]
+    pages += [reverse(name) for name in ("report_retention", "report_lift", "report_book")]
     pages += [reverse("report_lift_campaign", args=["explore_webinars"])]
     wrong, opened = [], {}
     for page in pages:
