@@ -47,6 +47,7 @@ class Customer:
     """What the book says of one account. `value` is what its contracts in force are worth a year, in minor units of
     the installation's currency, as far as there are exchange rates; `untold` of them have none."""
 
+    currency: str
     contracts: int = 0
     value: int = 0
     untold: int = 0
@@ -187,14 +188,18 @@ def of(ids: Sequence[int], now: datetime) -> dict[int, Customer]:
         scores[score.account_id or 0].append(score)
     cases = {row.pop("customer"): row for row in dicts(_cases(now, ids))}
     told = {row.pop("id"): row for row in dicts(_summed(today, ids))}
-    return {pk: _customer(told.get(pk, {}), cases.get(pk, {}), stages[pk], scores[pk], now) for pk in ids}
+    currency = rates.own()
+    return {
+        pk: Customer(
+            currency, **told.get(pk, {}), **cases.get(pk, {}), stages=stages[pk], scores=scores[pk],
+            **_judged(told.get(pk, {}) | cases.get(pk, {}), today, now),
+        )
+        for pk in ids
+    }  # fmt: skip
 
 
-def _customer(
-    told: dict[str, Any], cases: dict[str, Any], stages: list[Membership], scores: list[Score], now: datetime
-) -> Customer:
-    today = _today(now)
-    known = {**told, **cases}
+def _judged(known: dict[str, Any], today: date, now: datetime) -> dict[str, Any]:
+    """How many days are left, and what is amiss."""
     found = {
         Signal.PASSED: known.get("passed_on"),
         Signal.ENDING: known.get("ending_on"),
@@ -202,10 +207,10 @@ def _customer(
         Signal.CASE: (at := known.get("oldest_case_at")) and at <= now - timedelta(days=CASE_DAYS),
     }
     due_on = known.get("due_on")
-    return Customer(
-        **known, days_left=(due_on - today).days if due_on else None, stages=stages, scores=scores,
-        signals=[signal for signal, is_so in found.items() if is_so],
-    )  # fmt: skip
+    return {
+        "days_left": (due_on - today).days if due_on else None,
+        "signals": [signal for signal, is_so in found.items() if is_so],
+    }
 
 
 # ---- what it adds up to ----

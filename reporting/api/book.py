@@ -10,7 +10,6 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from audience.commerce import rates
 from audience.models import Account
 from audience.subjects import sight
 from kit.api.filtering import Whole
@@ -61,7 +60,7 @@ class BookRow(serializers.Serializer[Any]):
     owner = serializers.EmailField(source="owner.email", allow_null=True, default=None)
     contracts = serializers.IntegerField(source="told.contracts", help_text="In force today.")
     annual_value = serializers.IntegerField(source="told.value", help_text="Of these contracts, today.")
-    currency = serializers.SerializerMethodField(help_text="The installation’s.")
+    currency = serializers.CharField(source="told.currency", help_text="The installation’s.")
     untold = serializers.IntegerField(
         source="told.untold", help_text="Contracts in a currency without an exchange rate; they are in no amount."
     )
@@ -80,9 +79,6 @@ class BookRow(serializers.Serializer[Any]):
     stages = StandingRow(source="told.stages", many=True, help_text="Of lifecycles of customers.")
     scores = ScoreNow(source="told.scores", many=True)
     signals = serializers.SerializerMethodField(help_text="What is amiss, or soon will be.")
-
-    def get_currency(self, row: Any) -> str:
-        return rates.own()
 
     @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(book.Signal.choices)))
     def get_signals(self, row: Any) -> list[str]:

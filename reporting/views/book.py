@@ -77,7 +77,7 @@ class BookFilters(django_filters.FilterSet):
 
 
 def _value(row: Any) -> str:
-    return money.written(row.told.value, rates.own())
+    return money.written(row.told.value, row.told.currency)
 
 
 COLUMNS = (
@@ -96,8 +96,8 @@ EXPORTED = (
     pages.Column("owner", gettext_lazy("Owner"), value=lambda row: row.owner.email if row.owner else ""),
     pages.Column("contracts", gettext_lazy("Contracts in force"), value="told.contracts"),
     pages.Column("value", gettext_lazy("A year"), sort="value",
-                 value=lambda row: money.major(row.told.value, rates.own())),
-    pages.Column("currency", gettext_lazy("Currency"), value=lambda row: rates.own()),
+                 value=lambda row: money.major(row.told.value, row.told.currency)),
+    pages.Column("currency", gettext_lazy("Currency"), value="told.currency"),
     pages.Column("due_on", gettext_lazy("Term ends"), sort="due_on", value="told.due_on"),
     pages.Column("days_left", gettext_lazy("Days left"), value="told.days_left"),
     pages.Column("by_itself", gettext_lazy("Renews by itself"), value="told.by_itself"),
