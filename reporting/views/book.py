@@ -115,6 +115,7 @@ EXPORTED = (
 class Book(pages.ListPage):
     """Every customer with a contract in force, those whose term ends first first."""
 
+    queryset = Account.objects.all()
     filterset_class = BookFilters
     columns: Sequence[pages.Column] = COLUMNS
     title = gettext_lazy("Customers")

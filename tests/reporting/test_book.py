@@ -194,6 +194,15 @@ def test_pages_go_on_where_they_ended_both_ways(today):
         assert seen == whole, sort
 
 
+def test_the_page_goes_on_behind_its_fifty_rows(visitor, today):  # noqa: F811
+    for number in range(53):
+        contract(firm(f"Firm {number:02}"), today - timedelta(days=9), 10, renews_on=today + timedelta(days=9 + number))
+    told = page(visitor, "report_book")
+    onward = re.findall(r'href="([^"]+after=[^"]+)"', told.content.decode())[0]
+    assert listed(told)[0] == "Firm 00" and len(listed(told)) == 50
+    assert listed(visitor.get(html.unescape(onward))) == ["Firm 50", "Firm 51", "Firm 52"]
+
+
 def test_the_file_has_the_list_in_its_order(visitor, today):  # noqa: F811
     customers(today)
     heads, *rows = exported(page(visitor, "report_book", export="csv"))
