@@ -86,9 +86,9 @@ COLUMNS = (
                  template="reporting/_book_value.html"),
     pages.Column("due_on", gettext_lazy("Term ends"), sort="due_on", template="reporting/_book_due.html"),
     pages.Column("notice_on", gettext_lazy("Notice by"), sort="notice_on", value="told.notice_on"),
-    pages.Column("stages", gettext_lazy("Stages"), template="reporting/_book_stages.html"),
     pages.Column("cases", gettext_lazy("Open cases"), template="reporting/_book_cases.html", align="end"),
     pages.Column("signals", gettext_lazy("Signals"), template="reporting/_book_signals.html"),
+    pages.Column("stages", gettext_lazy("Stages"), template="reporting/_book_stages.html", whole=True),
 )  # fmt: skip
 EXPORTED = (
     pages.Column("id", gettext_lazy("Id"), value="pk"),
