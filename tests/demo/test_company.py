@@ -25,6 +25,7 @@ from campaigns import live as campaign_live
 from campaigns import plans
 from campaigns.models import Campaign, Enrollment
 from demo import building, loading, net_new, tidying
+from demo.company import WITH_PASSWORD
 from kit import installation, jobs
 from kit.models import Job, User
 from kit.sql import Sql, rows, value
@@ -290,6 +291,11 @@ def test_line_10_recurring_revenue_and_concentration(visitor: Client) -> None:
     ):
         assert words in page.text
     assert "71.0%" in (text := Page(visitor, "report_concentration").text) and "by 28 customers" in text
+
+
+def test_whom_visitors_sign_in_as_finds_hand_offs_of_their_own(company: datetime, db: None) -> None:
+    for email in WITH_PASSWORD:
+        assert Handoff.objects.filter(state=Handoff.State.OFFERED, user__email=email).count() >= 2, email
 
 
 def test_line_11_renewals_of_the_last_twelve_months(visitor: Client) -> None:
