@@ -2,7 +2,7 @@
 
 A customer is an account that itself, or one of whose people, has a contract in force today: begun, and not ended.
 All is read from the contracts as they are today, in a few statements for whole sets of accounts; the order of the list
-is found among these sums, so that no page looks at accounts one by one.
+is found among these sums, so that no page looks at accounts one by one. (Each page adds all of them up anew.)
 """
 
 from __future__ import annotations
