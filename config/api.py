@@ -45,6 +45,7 @@ from lifecycle.api.memberships import Memberships, Movements
 from lifecycle.api.overrides import Overrides
 from lifecycle.api.partners import Applications, PartnerSteps
 from lifecycle.api.placing import StartingPoints
+from reporting.api.book import BookResource
 from reporting.api.funnel import CostReport, FunnelReport, HandOffReport, LeakReport, LoopReport, TimeReport
 from reporting.api.ledger import LedgerReport
 from reporting.api.money import ConcentrationReport, LiftReport, RetentionReport
@@ -122,6 +123,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "reports/ledger": LedgerReport,
     "reports/people": FigurePeople,
     "reports/customers": Customers,
+    "reports/book": BookResource,
     "reports/lift/<slug:slug>/people": LiftPeople,
     "changes": Changes,
     "webhooks": Webhooks,

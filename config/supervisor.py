@@ -215,7 +215,7 @@ def _ask_for_company(asked: argparse.Namespace, environment: dict[str, str]) -> 
         return ""
     told = "no"
     if not asked.empty:
-        command = [sys.executable, "manage.py", "load_demo", "--ask"]
+        command = [sys.executable, "manage.py", "load_demo", "--ask", "--by", DEMO_USER]
         done = subprocess.run(
             command, cwd=here, env=environment, capture_output=True, text=True, start_new_session=True
         )  # fmt: skip

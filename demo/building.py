@@ -12,7 +12,8 @@ from __future__ import annotations
 from datetime import date
 
 from demo import customers, growth, net_new, noise, partners, service, shop
-from demo.company import Calendar, Company
+from demo.company import USERS, WITH_PASSWORD, Calendar, Company
+from demo.net_new import Lead
 
 SEED = 7
 SIZE_UNKNOWN = 132  # of 600 firms
@@ -29,7 +30,22 @@ def build(seed: int, end: date) -> Company:
     shop.build(company)
     noise.build(company, leads)
     _leave_blank(company)
+    _give(company, leads)
     return company
+
+
+def _give(company: Company, leads: list[Lead]) -> None:
+    """Of those who wait for sales every other one is the salesperson’s of that region whom visitors sign in as."""
+    for user in USERS:
+        if user.email in WITH_PASSWORD:
+            waiting = [lead.person.firm for lead in leads if lead.outcome == "waiting" and lead.person]
+            for firm in [firm for firm in waiting if firm and firm.region == user.region][::2]:
+                firm.owner = user.email
+                for person in firm.people:
+                    person.owner = user.email
+                for sale in company.sales:
+                    if sale.firm is firm:
+                        sale.owner = user.email
 
 
 def _leave_blank(company: Company) -> None:

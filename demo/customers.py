@@ -22,6 +22,7 @@ FORMER_BY_INDUSTRY = {"Food & beverage": 13, "Aquaculture": 9, "Utilities": 2}
 STAFF = 6  # people we know at each of the opening customers
 ENDED_FIRST_YEAR, ENDED_OPENING, ENDED_WON = 10, 7, 7
 MULTI_YEAR = 10
+SOON = 90  # days before the end of a term in which it is due
 # Euros a year.
 A_YEAR_AGO, CHURN, CONTRACTION, EXPANSION, NEW = 2_000_000, 180_000, 60_000, 300_000, 540_000
 DUE, DUE_VALUE, RED, RED_VALUE, NOTICES = 31, 620_000, 7, 170_000, 3
@@ -80,7 +81,7 @@ class Customer:
     @property
     def due(self) -> bool:
         """Whether the next term is over within 90 days."""
-        return self.ends is None and not self.multi_year and DAYS <= self.anniversaries[-1] < DAYS + 90
+        return self.ends is None and not self.multi_year and DAYS <= self.anniversaries[-1] < DAYS + SOON
 
 
 def build(company: Company, leads: list[Lead]) -> list[Customer]:
@@ -108,7 +109,7 @@ def _won(draw: random.Random, company: Company, leads: list[Lead]) -> list[Custo
     for lead in leads:
         if lead.result.startswith("won"):
             assert lead.person and lead.person.firm
-            made.append(Customer(lead.person.firm, lead.closed // DAY + 2, won=True))
+            made.append(Customer(lead.person.firm, _signs(lead.closed // DAY), won=True))
     first_year = [each for each in made if each.starts < YEAR]
     late = draw.sample(first_year, LATE_LIVE)
     lost = draw.sample(late, LATE_LIVE_LOST)
@@ -122,6 +123,13 @@ def _won(draw: random.Random, company: Company, leads: list[Lead]) -> list[Custo
             each.live_after = draw.randrange(9, 30)
     _begin(made)
     return made
+
+
+def _signs(won: int) -> int:
+    """The day on which a contract begins that was won on a day. No term ends just ninety days after the last day: it
+    would have come up for renewal, and not be counted among those that are due within ninety days."""
+    starts = won + 2
+    return starts - 1 if (DAYS + SOON - starts) % YEAR == 0 else starts
 
 
 def _begin(made: list[Customer]) -> None:
@@ -243,15 +251,16 @@ def _sign(company: Company, draw: random.Random, everybody: list[Customer]) -> N
         notice = DAYS + draw.randrange(2, 13) if each in soon else over - 90 if over > DAYS + 110 else DAYS - 5
         if each.due and each not in soon:
             notice = min(over - 60, DAYS - 3) if over < DAYS + 80 else DAYS + 15 + draw.randrange(4)
-        renews = None if each.ends is not None else over
+        if each.ends is not None:
+            notice = over - 60
         for product, value in sorted(each.products.items()):
             starts = each.later.get(product, each.starts)
-            _agree(company, each, product, starts, renews, notice, each.ends, value)
+            _agree(company, each, product, starts, over, notice, each.ends, value)
         if each.expanded > 0:
             first = PREDICT_SINCE if each.expansion == "Predict" else YEAR + 5
             since = company.calendar.pick(draw, max(first, each.starts + 30), DAYS - 12)
             each.since = since
-            _agree(company, each, each.expansion, since, renews, notice, None, each.expanded)
+            _agree(company, each, each.expansion, since, over, notice, None, each.expanded)
         if each.expanded < 0:
             last = max(each.anniversaries[-2] if len(each.anniversaries) > 1 else 0, YEAR + 10)
             _agree(company, each, "Calibration", each.starts, None, None, last, -each.expanded)

@@ -32,6 +32,7 @@ class ReportingConfig(AppConfig):
             (_("Cost per stage"), "report_costs", "coins", 36),
             (_("Pipeline"), "report_pipeline", "columns-3", 38),
             (_("Partners"), "report_partners", "handshake", 39),
+            (_("Customers"), "report_book", "book-open", 39),
             (_("Retention"), "report_retention", "repeat", 40),
             (_("Concentration"), "report_concentration", "chart-pie", 50),
         ):

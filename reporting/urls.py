@@ -3,6 +3,7 @@
 from django.urls import path
 
 from reporting.views import (
+    book,
     costs,
     funnel,
     handoffs,
@@ -36,6 +37,7 @@ urlpatterns = [
     path("reports/documents/<slug:slug>/v<int:number>/", printed.document, name="report_document_version"),
     path("reports/retention/", money.retention, name="report_retention"),
     path("reports/retention/pars/", money.pars, name="report_pars"),
+    path("reports/book/", book.Book.as_view(), name="report_book"),
     path("reports/partners/", partners.page, name="report_partners"),
     path("reports/concentration/", money.concentration, name="report_concentration"),
     path("reports/customers/", money.Customers.as_view(), name="report_customers"),

@@ -1,8 +1,10 @@
 """Contracts as they were at an instant, and what conditions may ask of their terms: when one ends, how it went on.
 
 A term ends on the day on which the contract renews or ends, whichever comes first. One that renews by itself has a term
-that ends on the same day of each later year, unless it is ended. As in the renewals of reports, 30 days are grace: a
-contract that neither renews by itself nor was ended is lapsed when they are over and nothing has followed.
+that ends on the same day of each later year, unless it is ended; and of each year before the first day of renewal that
+was told of it, back to its start: whoever brings what renewed by itself brings its present dates only. As in the
+renewals of reports, 30 days are grace: a contract that neither renews by itself nor was ended is lapsed when they are
+over and nothing has followed.
 """
 
 from __future__ import annotations
@@ -22,6 +24,12 @@ ABOUT_CONTRACTS = _("Contracts")
 CONTRACT_WHERE = ("product", "source", "currency", "properties")
 COLUMNS = {"source": "c.source", "currency": "c.currency", "properties": "c.properties"}
 GRACE = 30  # days
+# The day of renewal that was told first of a contract x.
+FIRST_ON = Sql(
+    """coalesce((SELECT k.renews_on FROM audience_contractchange k
+                 WHERE k.contract_id = x.id AND k.renews_on IS NOT NULL
+                 ORDER BY k.changed_at, k.id LIMIT 1), x.renews_on)"""
+)
 
 
 def register_all() -> None:
@@ -73,12 +81,14 @@ def dated(moment: Moment, only: Sql) -> Sql:
                    CASE WHEN h.id IS NULL THEN x.renews_on ELSE h.renews_on END AS renews_on,
                    CASE WHEN h.id IS NULL THEN x.notice_on ELSE h.notice_on END AS notice_on,
                    CASE WHEN h.id IS NULL THEN x.auto_renew ELSE h.auto_renew END AS auto_renew,
-                   CASE WHEN h.id IS NULL OR x.ends_on < {} THEN x.ends_on ELSE h.ends_on END AS ends_on
+                   CASE WHEN h.id IS NULL OR x.ends_on < {} THEN x.ends_on ELSE h.ends_on END AS ends_on,
+                   {} AS first_on
             FROM audience_contract x LEFT JOIN (
                 SELECT DISTINCT ON (k.contract_id) k.* FROM audience_contractchange k
                 WHERE {}{} ORDER BY k.contract_id, k.changed_at, k.id) h ON h.contract_id = x.id
             WHERE true{})""",
         moment.local_day(Sql("h.changed_at")),
+        FIRST_ON,
         moment.later("k", "changed_at", "changed_at"),
         sql(" AND k.contract_id IN (SELECT x.id FROM audience_contract x WHERE true{})", only) if only else only,
         only,
@@ -86,10 +96,13 @@ def dated(moment: Moment, only: Sql) -> Sql:
 
 
 def dates() -> Sql:
-    """The dates that contracts have and had, for finding whom a day may touch."""
+    """The dates that contracts have and had, for finding whom a day may touch; more than they had is no harm."""
     return Sql(
-        """(SELECT x.subject_id, x.starts_on, x.renews_on, x.notice_on, x.ends_on, x.auto_renew FROM audience_contract x
-            UNION ALL SELECT x.subject_id, x.starts_on, h.renews_on, h.notice_on, h.ends_on, h.auto_renew
+        """(SELECT x.subject_id, x.starts_on, x.renews_on, x.notice_on, x.ends_on, x.auto_renew, x.renews_on AS first_on
+            FROM audience_contract x
+            UNION ALL
+            SELECT x.subject_id, x.starts_on, h.renews_on, h.notice_on, h.ends_on, h.auto_renew OR x.auto_renew,
+                   h.renews_on
             FROM audience_contractchange h JOIN audience_contract x ON x.id = h.contract_id)"""
     )
 
@@ -110,14 +123,22 @@ def narrowed(ask: Ask) -> list[Sql]:
 
 
 def ends_of_terms(year: int) -> Sql:
-    """The days `term.day` on which terms of a contract c end; of one that renews by itself up to a year."""
+    """The days `term.day` on which terms of a contract c end; of one that renews by itself up to a year.
+
+    Those behind `c.first_on` are told by its changes; where they were told as renewals, they count as such alone.
+    """
     return sql(
         """(SELECT c.ends_on AS day WHERE c.ends_on IS NOT NULL
             UNION SELECT later.day FROM (
                 SELECT (c.renews_on + make_interval(years => n))::date AS day
                 FROM generate_series(0, CASE WHEN c.auto_renew THEN
                     greatest(0, {} - extract(year FROM c.renews_on)::int) ELSE 0 END) n) later
-            WHERE c.renews_on IS NOT NULL AND (c.ends_on IS NULL OR later.day < c.ends_on)) term""",
+            WHERE c.renews_on IS NOT NULL AND (c.ends_on IS NULL OR later.day < c.ends_on)
+            UNION SELECT earlier.day FROM (
+                SELECT (c.first_on - make_interval(years => n))::date AS day
+                FROM generate_series(1, CASE WHEN c.auto_renew THEN
+                    extract(year FROM c.first_on)::int - extract(year FROM c.starts_on)::int ELSE 0 END) n) earlier
+            WHERE earlier.day > c.starts_on AND (c.ends_on IS NULL OR earlier.day < c.ends_on)) term""",
         year,
     )
 

@@ -132,10 +132,11 @@ def amounts(rows: QuerySet[Contract], on: date) -> Sql:
 
 
 def in_state(state: str, on: date) -> Q:
-    """The contracts in one of STATES on a day."""
+    """The contracts in one of STATES on a day; “in_force” are those that have begun and not ended."""
     over, begun = Q(ends_on__lte=on), Q(starts_on__lte=on)
     late = Q(renews_on__lt=on)
     return {
+        "in_force": begun & ~over,
         "ended": over,
         "to_come": ~begun & ~over,
         "overdue": begun & ~over & late & Q(ends_on=None),

@@ -166,6 +166,23 @@ class Within(django_filters.CharFilter):
         return qs.filter(**{f"{self.field_name}__in": RawSQL(family.text, family.params)})  # noqa: S611 - bound
 
 
+class OfCustomer(django_filters.CharFilter):
+    """Of an account itself or of one of its people; the account is named by its number."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            label=_("Account, with its people"), help_text=_("The number of an account, such as 12.")
+        )  # fmt: skip
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value or not value.strip():
+            return qs
+        number = NUMBER.fullmatch(value.strip())
+        if number is None:
+            return qs.none()
+        return qs.filter(Q(account_id=int(number[1])) | Q(person__account_id=int(number[1])))
+
+
 class TagFilter(OneOf):
     """With this tag, or with none."""
 
@@ -403,11 +420,10 @@ class Contracts(django_filters.FilterSet):
     """Contracts by word, state, how soon they renew, who looks after them, product and account."""
 
     RENEWS = tuple((str(days), format_lazy(_("within {days} days"), days=days)) for days in contracts.WINDOWS)
+    STATES = (("in_force", _("in force")), *contracts.STATES.items())
 
     q = django_filters.CharFilter(method="with_words", label=_("Search"), help_text=_("Name, account or id"))
-    state = django_filters.ChoiceFilter(
-        choices=list(contracts.STATES.items()), method="in_state", label=_("State"), empty_label=_("Any")
-    )
+    state = django_filters.ChoiceFilter(choices=STATES, method="in_state", label=_("State"), empty_label=_("Any"))
     renews = django_filters.ChoiceFilter(choices=RENEWS, method="soon", label=_("Renews"), empty_label=_("Any"))
     owner = OwnerFilter(method="of_owner")
     product = ValueFilter("product__name", Product, "name", label=_("Product"))
@@ -416,6 +432,7 @@ class Contracts(django_filters.FilterSet):
         empty_label=_("Any"),
     )  # fmt: skip
     within = Within("account_id")
+    customer = OfCustomer()
     renews_from = DayFilter("renews_on", lookup_expr="gte", label=_("Renews from"))
     renews_to = DayFilter("renews_on", lookup_expr="lte", label=_("Renews to, that day included"))
 

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from audience.commerce import cases
 from audience.models import Account, Case, Person
 from audience.subjects import names, querysets, sight
-from audience.subjects.filters import Since, Until, ValueFilter
+from audience.subjects.filters import OfCustomer, Since, Until, ValueFilter
 from audience.subjects.people import BY_HAND, BadValue
 from audience.views import returning
 from kit import audit, pages, rights
@@ -88,6 +88,7 @@ class Filters(django_filters.FilterSet):
         choices=[("open", gettext_lazy("open")), ("closed", gettext_lazy("closed"))],
     )  # fmt: skip
     severity = ValueFilter("severity", Case, "severity", label=gettext_lazy("Severity"))
+    customer = OfCustomer()
     opened_from = Since("opened_at", label=gettext_lazy("Opened from"))
     opened_to = Until("opened_at", label=gettext_lazy("Opened to, that day included"))
 

@@ -15,6 +15,8 @@ from kit import writing
 
 COUNTED_TO = 10_000  # beyond it a total is shown as “10,000+”: nobody reads further, and counting a million is slow
 SALT = "kit.pages"
+# Of the rows, by a sort, at most so many, from a place on, backwards or not: their keys with their sort values.
+Keys = Callable[[QuerySet[Any], str, int, Any, bool], list[tuple[int, Any]]]
 
 
 @dataclass(frozen=True)
@@ -82,32 +84,36 @@ def ordered(rows: QuerySet[Any], sort: str) -> QuerySet[Any]:
 
 
 def page_of(
-    rows: QuerySet[Any], *, sort: str, size: int, after: Position | None = None, before: Position | None = None
-) -> Page:
+    rows: QuerySet[Any], *, sort: str, size: int, after: Position | None = None, before: Position | None = None,
+    keys: Keys | None = None,
+) -> Page:  # fmt: skip
     """The `size` rows behind `after`, or before `before`, or the first ones, in the order of `ordered`.
 
     The order is found among the bare keys; the rows with all that the list adds to them are then read by their key,
-    so that a sort over a million rows carries no joins.
+    so that a sort over a million rows carries no joins. A list that is sorted by what stands in no column finds its
+    keys by `keys` instead of `keys_of`.
     """
     backwards = before is not None and after is None
     place = before if backwards else after
-    keys = _keys(rows, sort, size + 1, place, backwards)
-    more, keys = len(keys) > size, keys[:size]
+    found = (keys or keys_of)(rows, sort, size + 1, place, backwards)
+    more, found = len(found) > size, found[:size]
     if backwards:
-        keys.reverse()
-    by_key = {row.pk: row for row in rows.order_by().filter(pk__in=[pk for pk, _value in keys])} if keys else {}
+        found.reverse()
+    by_key = {row.pk: row for row in rows.order_by().filter(pk__in=[pk for pk, _value in found])} if found else {}
     first = 1
     if place:
-        first = max(place.number - len(keys), 1) if backwards else place.number + 1
-    page = Page(rows=[by_key[pk] for pk, _value in keys if pk in by_key], first=first)
-    if keys and (more if backwards else after is not None):
-        page.before = Position(keys[0][1], keys[0][0], first)
-    if keys and (backwards or more):
-        page.after = Position(keys[-1][1], keys[-1][0], first + len(keys) - 1)
+        first = max(place.number - len(found), 1) if backwards else place.number + 1
+    page = Page(rows=[by_key[pk] for pk, _value in found if pk in by_key], first=first)
+    if found and (more if backwards else after is not None):
+        page.before = Position(found[0][1], found[0][0], first)
+    if found and (backwards or more):
+        page.after = Position(found[-1][1], found[-1][0], first + len(found) - 1)
     return page
 
 
-def _keys(rows: QuerySet[Any], sort: str, size: int, place: Position | None, backwards: bool) -> list[tuple[int, Any]]:
+def keys_of(
+    rows: QuerySet[Any], sort: str, size: int, place: Position | None, backwards: bool
+) -> list[tuple[int, Any]]:
     """The keys of at most `size` rows with their sort values, from `place` on.
 
     Rows with a value and rows without are two runs, so that each is a range of an index.

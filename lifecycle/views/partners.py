@@ -96,6 +96,7 @@ EXPORTED = (
 class Partners(pages.ListPage):
     """Every partner, and whoever is to become one, with how far they are."""
 
+    queryset = Membership.objects.all()
     filterset_class = PartnerFilters
     columns: Sequence[pages.Column] = COLUMNS
     title = gettext_lazy("Partners")

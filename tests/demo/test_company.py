@@ -25,11 +25,13 @@ from campaigns import live as campaign_live
 from campaigns import plans
 from campaigns.models import Campaign, Enrollment
 from demo import building, loading, net_new, tidying
+from demo.company import WITH_PASSWORD
 from kit import installation, jobs
 from kit.models import Job, User
 from kit.sql import Sql, rows, value
 from kit.sql import sql as composed
 from lifecycle.models import Handoff, Lifecycle, Membership, Movement
+from reporting import book
 from reporting import funnel as funnels
 from reporting.models import LedgerCheck
 from scoring.models import ScoringVersion
@@ -291,6 +293,11 @@ def test_line_10_recurring_revenue_and_concentration(visitor: Client) -> None:
     assert "71.0%" in (text := Page(visitor, "report_concentration").text) and "by 28 customers" in text
 
 
+def test_whom_visitors_sign_in_as_finds_hand_offs_of_their_own(company: datetime, db: None) -> None:
+    for email in WITH_PASSWORD:
+        assert Handoff.objects.filter(state=Handoff.State.OFFERED, user__email=email).count() >= 2, email
+
+
 def test_line_11_renewals_of_the_last_twelve_months(visitor: Client) -> None:
     page = of(visitor, lifecycle="customers", window="last_365_days")
     assert page.figure("in_flow", stage="renewed") == 82
@@ -302,6 +309,38 @@ def test_line_11_renewals_of_the_last_twelve_months(visitor: Client) -> None:
     page = of(visitor, lifecycle="renewal", window="last_365_days")
     assert page.figure("in_flow", stage="renewed") == 82 and page.figure("in_flow", stage="lost") == 14
     assert standing(page, "coming", "talking", "at_risk") == [9, 15, 7]
+
+
+def test_line_11_the_next_ninety_days_stand_in_the_customers_book(visitor: Client, company: datetime) -> None:
+    reader = User.objects.get(email="reader@example.com")
+    sums = book.sums(reader, company)
+    assert (sums.all.customers, sums.all.value) == (138, 260_000_000)
+    assert (sums.within[90].customers, sums.within[90].value) == (31, 62_000_000)
+    assert sums.signals[book.Signal.NOTICE].customers == 3
+    assert sums.signals[book.Signal.PASSED].customers == sums.signals[book.Signal.ENDING].customers == 0
+    for asked, count in ({"stage": "renewal:at_risk"}, 7), ({"stage": "renewal:coming"}, 9), ({"due": "90"}, 31):
+        assert doors.length(visitor, f"{reverse('report_book')}?{urlencode(asked)}") == count, asked
+
+
+def test_a_renewal_is_a_pass_for_each_term_opened_by_the_contract_itself(company: datetime, db: None) -> None:
+    """Ninety days before each end of a term, of the years before the files were written too."""
+    zone = installation.zone()
+    passes = Membership.objects.filter(lifecycle__slug="renewal").select_related("account")
+    opened = {
+        (each.membership.account_id, each.occurred_at.astimezone(zone).date())
+        for each in Movement.objects.filter(membership__in=passes, from_stage=None).select_related("membership")
+    }
+    today, expected = company.astimezone(zone).date(), set()
+    for each in Contract.objects.filter(product__name="Monitor", renews_on__isnull=False):
+        assert each.renews_on
+        years = each.renews_on.year - each.starts_on.year + 1 if each.auto_renew else 1
+        last = (
+            each.renews_on.replace(day=28) if (each.renews_on.month, each.renews_on.day) == (2, 29) else each.renews_on
+        )
+        ends = [each.renews_on, *(last.replace(year=last.year - back) for back in range(1, years))]
+        opens = {day - timedelta(days=90) for day in ends if day > each.starts_on}
+        expected |= {(each.account_id, max(day, each.starts_on)) for day in opens if day <= today}
+    assert opened == expected and len(expected) > 82 + 14 + 31
 
 
 def standing(page: Page, *stages: str) -> list[int]:
@@ -445,7 +484,7 @@ def test_every_figure_opens_a_list_of_just_its_length(visitor: Client, company: 
         f"{reverse(name)}?window=all"
         for name in ("report_handoffs", "report_loops", "report_concentration", "report_partners")
     ]
-    pages += [reverse(name) for name in ("report_retention", "report_lift")]
+    pages += [reverse(name) for name in ("report_retention", "report_lift", "report_book")]
     pages += [reverse("report_lift_campaign", args=["explore_webinars"])]
     wrong, opened = [], {}
     for page in pages:
@@ -474,15 +513,23 @@ def test_nothing_moves_by_itself_after_the_loading(visitor: Client, company: dat
 
 
 def test_the_days_that_come_are_quiet_and_sensible(visitor: Client, company: datetime) -> None:
-    """Two weeks without a new fact: what waits for sales expires, and nobody else at firms moves."""
+    """Two weeks without a new fact: what waits for sales expires, and nobody else at firms moves, but that contracts
+    which end their term renew by themselves, and others come up."""
     before = Movement.objects.count()
     for days in range(1, 15):
         now = company + timedelta(days=days)
         live.clock(now)
         live.run_all(now)
     came = Movement.objects.order_by("pk")[before:].select_related("version__lifecycle", "from_stage", "to_stage")
-    ways = Counter((each.version.lifecycle.slug, each.from_stage.slug, each.to_stage.slug) for each in came)
+    come_up = [each for each in came if each.from_stage is None]
+    assert {(each.version.lifecycle.slug, each.to_stage.slug) for each in come_up} <= {("renewal", "coming")}
+    moved = [(each, each.from_stage) for each in came if each.from_stage is not None]
+    ways = Counter((each.version.lifecycle.slug, source.slug, each.to_stage.slug) for each, source in moved)
     assert ways.pop(("net_new", "mql", "recycled")) == 12
+    renewed = [way for way in ways if way[0] == "renewal"]
+    assert {way[2] for way in renewed} <= {"renewed"}, ways
+    for way in renewed:
+        del ways[way]
     assert {way[2] for way in ways} <= {"lapsed", "renewal", "stalled", "silent", "cooling"}, ways
 
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from audience.models import Field
 from demo import loading
+from demo.company import WITH_PASSWORD
 from kit import jobs
 from kit.models import Job, User
 from lifecycle.engine import replay
@@ -81,6 +82,33 @@ def test_home_offers_it_to_whoever_may_edit_and_shows_how_far_it_is() -> None:
     Job.objects.update(state=Job.State.DONE)
     assert "The demo company is being loaded" not in visitor.get(reverse("home")).content.decode()
     assert "is there already" in visitor.post(reverse("demo_load"), follow=True).content.decode()
+
+
+def test_the_command_says_for_whom_and_nobody_else_will_do() -> None:
+    with pytest.raises(CommandError, match="Nobody signs in as ada@example.com"):
+        call_command("load_demo", "--ask", "--by", "ada@example.com")
+    ada = User.objects.create_user("ada@example.com", "a long password", role="admin")
+    call_command("load_demo", "--ask", "--by", "ada@example.com", stdout=StringIO())
+    assert Job.objects.get(kind="demo").created_by == ada
+
+
+def test_two_salespeople_sign_in_by_the_password_of_whoever_brought_the_company_in_and_the_home_page_says_so() -> None:
+    ada = User.objects.create_user("ada@example.com", "a long password", role="admin")
+    visitor = Client()
+    visitor.force_login(ada)
+    assert "To see it as a salesperson does" not in visitor.get(reverse("home")).content.decode()
+    loading._set_up(loading.Loading(1, TODAY, NOW, ada, lambda days, of: None))
+    page = visitor.get(reverse("home")).content.decode()
+    for email in WITH_PASSWORD:
+        assert email in page
+        given = {"username": email, "password": "a long password"}
+        assert Client().post(reverse("sign_in"), given).status_code == 302, email
+        other = Client()
+        other.force_login(User.objects.get(email=email))
+        assert "To see it as a salesperson does" not in other.get(reverse("home")).content.decode()
+    bob = Client()
+    bob.force_login(User.objects.create_user("bob@example.com", "another password", role="admin"))
+    assert "To see it as a salesperson does" not in bob.get(reverse("home")).content.decode(), "not by his password"
 
 
 @pytest.mark.parametrize("placed", [False, True])

@@ -118,7 +118,7 @@ TAKES = {
     "GET reports/lift/": "reports:read", "GET reports/lift/{slug}/": "reports:read",
     "GET reports/lift/{slug}/people/": "reports:read", "GET reports/ledger/": "reports:read",
     "POST reports/ledger/check/": "reports:write operate", "GET reports/people/": "reports:read",
-    "GET reports/customers/": "reports:read",
+    "GET reports/customers/": "reports:read", "GET reports/book/": "reports:read",
     "GET jobs/": "imports:read", "GET jobs/{pk}/": "imports:read",
     "POST jobs/{pk}/cancel/": "imports:write operate", "POST jobs/{pk}/retry/": "imports:write operate",
     "GET lifecycles/": "lifecycles:read", "POST lifecycles/": "lifecycles:write edit",

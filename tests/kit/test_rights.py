@@ -93,7 +93,7 @@ TAKES = {
     "scoring_rescore": "operate",
     "report_funnel": SIGNED_IN, "report_handoffs": SIGNED_IN, "report_retention": SIGNED_IN, "report_document": SIGNED_IN, "report_document_version": SIGNED_IN,
     "report_concentration": SIGNED_IN, "report_customers": SIGNED_IN, "report_pars": "edit",
-    "report_leaks": SIGNED_IN, "report_partners": SIGNED_IN,
+    "report_leaks": SIGNED_IN, "report_partners": SIGNED_IN, "report_book": SIGNED_IN,
     "report_loops": SIGNED_IN, "report_time": SIGNED_IN, "report_note": "edit", "report_note_remove": "edit",
     "report_lift": SIGNED_IN, "report_lift_campaign": SIGNED_IN, "report_lift_people": SIGNED_IN,
     "report_people": SIGNED_IN, "report_people_segment": "edit", "ledger": SIGNED_IN, "ledger_check": "operate",

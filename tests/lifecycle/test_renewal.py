@@ -104,6 +104,38 @@ def test_a_replay_of_renewals_equals_living_through_them_day_by_day(zone):
     assert found[replaced.account_id][1][-1] == ("renewed", date(2025, 5, 1))
 
 
+def test_of_what_renewed_by_itself_before_it_was_brought_every_term_is_known():
+    """Brought with its present dates, as every export of a contract system has them."""
+    told = {"starts_on": date(2023, 5, 10), "renews_on": date(2026, 5, 10), "notice_on": date(2026, 4, 10)}
+    alone, by_hand = held(1, **told, auto_renew=True), held(2, **told)
+    ended = held(
+        3, starts_on=date(2023, 5, 10), renews_on=date(2025, 5, 10), ends_on=date(2025, 5, 10), auto_renew=True
+    )
+    version = draft("replayed")
+    replay.run(version, now=noon(LAST), until=noon(date(2026, 3, 1)))
+    found = ways("replayed")
+    assert [stages for _number, stages in sorted(found[alone.account_id].items())] == [
+        [("coming", date(2024, 2, 10)), ("renewed", date(2024, 5, 10))],
+        [("coming", date(2025, 2, 9)), ("renewed", date(2025, 5, 10))],
+        [("coming", date(2026, 2, 9))],
+    ]
+    assert [stages[0] for stages in found[by_hand.account_id].values()] == [("coming", date(2026, 2, 9))]
+    first, last = (stages for _number, stages in sorted(found[ended.account_id].items()))
+    assert (first[-1], last[-1]) == (("renewed", date(2024, 5, 10)), ("lost", date(2025, 5, 10)))
+
+
+def test_a_renewal_that_was_told_is_not_counted_as_one_by_itself_too():
+    contract = held(1, starts_on=date(2023, 5, 10), renews_on=date(2025, 5, 10), auto_renew=True)
+    contracts.change(contract, {"renews_on": date(2026, 5, 10)}, by=None, now=noon(date(2025, 4, 20)))
+
+    def renewed(times, day):
+        asked = tree.parse({"field": "contract.renewed", "op": "equals", "value": times}, of="account")
+        return rows(compile.members(asked, of="account", at=noon(day))) != []
+
+    assert renewed(1, date(2025, 4, 1))  # by itself in 2024, before anything was told
+    assert renewed(2, date(2025, 6, 1)) and renewed(3, date(2026, 6, 1))
+
+
 def test_what_a_date_was_is_kept_whoever_changes_it_and_goes_with_the_contract():
     contract = held(1, starts_on=date(2024, 2, 1), renews_on=date(2025, 2, 1))
     Contract.objects.filter(pk=contract.pk).update(name="Another name")

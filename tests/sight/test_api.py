@@ -30,7 +30,7 @@ ABOUT: dict[str, str | None] = {
     "people": "person", "accounts": "account", "activities": "activity", "deals": "deal", "purchases": None,
     "contracts": "contract", "account-roles": None, "cases": "case", "segments/<slug:segment>/members": None,
     "changes": None,
-    "reports/people": None, "reports/customers": None, "reports/lift/<slug:slug>/people": None,
+    "reports/people": None, "reports/customers": None, "reports/book": None, "reports/lift/<slug:slug>/people": None,
     "imports/<int:imported>/rejects": None, "look-alikes": None, "forms/<slug:form>/submissions": None,
     "partner-applications": "application", "partner-steps": "partner_step",
     "memberships": "membership", "movements": "movement", "overrides": None, "hand-offs": "handoff", "messages": "message", "scores": None, "score-changes": None,

@@ -1,4 +1,4 @@
-"""Brings the demo company in: manage.py load_demo [--seed N] [--end DATE] [--ask] [--json]."""
+"""Brings the demo company in: manage.py load_demo [--seed N] [--end DATE] [--by EMAIL] [--ask] [--json]."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from demo import building, loading
 from kit import jobs
-from kit.models import Job
+from kit.models import Job, User
 
 LOOK = 0.25  # seconds between two looks at the job
 
@@ -28,6 +28,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--seed", type=int, default=building.SEED, help="another company of the same figures")
         parser.add_argument("--end", type=date.fromisoformat, help="the day on which its history ends (today)")
+        parser.add_argument("--by", metavar="EMAIL", help="the user by whose password two of its salespeople sign in")
         parser.add_argument("--ask", action="store_true", help="leave the work to the workers, and return at once")
         parser.add_argument("--json", action="store_true", help="answer with one line of JSON")
 
@@ -35,7 +36,7 @@ class Command(BaseCommand):
         now = timezone.now()
         end = options["end"] or loading.today(now)
         try:
-            job = loading.start(seed=options["seed"], end=end, by=None, now=now)
+            job = loading.start(seed=options["seed"], end=end, by=self._user(options), now=now)
         except loading.Refused as refusal:
             self._refuse(str(refusal), options)
         if options["ask"]:
@@ -47,6 +48,14 @@ class Command(BaseCommand):
             self._refuse(job.error or str(job.get_state_display()), options)
         answer = {"state": "done", **job.payload, **job.result, "steps": job.cursor}
         self.stdout.write(json.dumps(answer) if options["json"] else f"Done in {job.result['seconds']} s.")
+
+    def _user(self, options: dict[str, Any]) -> User | None:
+        if not options["by"]:
+            return None
+        found = User.objects.filter(email__iexact=options["by"], is_active=True).first()
+        if found is None:
+            self._refuse(f"Nobody signs in as {options['by']}.", options)
+        return found
 
     @contextmanager
     def _shown(self, job_id: int, *, quiet: bool) -> Iterator[None]:

@@ -150,6 +150,11 @@ class Agreement:
                 return renews, by_itself
         return self.renews, self.by_itself
 
+    @property
+    def first(self) -> date | None:
+        """The day of renewal that was told first."""
+        return next((renews for _at, renews, _itself in self.moved if renews), self.renews)
+
 
 @dataclass
 class Word:
@@ -458,10 +463,14 @@ class World:
         """Some renew by themselves; some are given another day of renewal, once or twice."""
         choose = self.random
         agreed.by_itself = choose.random() < 0.4
+        if agreed.renews and choose.random() < 0.3:  # brought when its first term was over
+            agreed.renews += timedelta(days=365)
         begins = datetime.combine(agreed.starts, datetime.min.time(), ZONE).astimezone(UTC)
         for at in sorted(self.instant(begins, begins + timedelta(days=80)) for _ in range(choose.choice([0, 0, 1, 2]))):
             agreed.moved.append((at, agreed.renews, agreed.by_itself))
-            agreed.renews = choose.choice([None, *(agreed.starts + timedelta(days=days) for days in (20, 90, 120))])
+            agreed.renews = choose.choice(
+                [None, *(agreed.starts + timedelta(days=days) for days in (20, 90, 120, 400))]
+            )
             agreed.by_itself = choose.random() < 0.4
 
     def say(self, at: datetime) -> None:
@@ -750,7 +759,10 @@ class World:
         if renews:
             years = [renews.replace(year=renews.year + n) for n in range(3 if by_itself else 1)]
             found += [day for day in years if not agreed.ends or day < agreed.ends]
-        return found
+        if by_itself and agreed.first:
+            years = [agreed.first.replace(year=agreed.first.year - n) for n in (1, 2)]
+            found += [day for day in years if day > agreed.starts and (not agreed.ends or day < agreed.ends)]
+        return sorted(set(found))
 
     def _renewed(self, begun: list[Agreement], at: datetime, known: datetime | None) -> list[datetime]:
         found = []
