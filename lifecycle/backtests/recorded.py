@@ -137,8 +137,9 @@ def moved(backtest: Backtest) -> dict[str, dict[str, int]]:
             backtest.pk,
         )
     )
-    nobody = {"subjects": 0, "tried": 0, "live": 0}
-    return {cause: dict(nobody) for cause in (HAND, FILE, HANDOFF)} | {row.pop("cause"): row for row in found}
+    by_cause = {row.pop("cause"): row for row in found}
+    figures = ("subjects", "tried", "live") if backtest.against_id else ("subjects", "tried")
+    return {cause: {key: by_cause.get(cause, {}).get(key, 0) for key in figures} for cause in (HAND, FILE, HANDOFF)}
 
 
 def _moves(backtest: Backtest, span: Span) -> Sql:

@@ -254,13 +254,21 @@ def _by_time(sides: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _spent(spent: dict[str, int], sides: dict[str, Any]) -> list[dict[str, Any]]:
     """What was spent in the window, and that for each who came to the stage."""
+    words = {
+        "tried": _("%(amount)s by this version"),
+        "live": _("%(amount)s by the live one"),
+        "recorded": _("%(amount)s as recorded"),
+    }
     told = []
     for currency, amount in sorted(spent.items()):
-        line = {"spent": money.written(amount, currency)}
-        for which in ("tried", "live", "recorded"):
-            if came := sides.get(which, {}).get("entered"):
-                line[which] = money.written(round(amount / came), currency)
-        told.append(line)
+        came = {which: sides[which]["entered"] for which in words if which in sides and sides[which]["entered"]}
+        each = {which: money.written(round(amount / count), currency) for which, count in came.items()}
+        told.append(
+            {
+                "spent": money.written(amount, currency),
+                "each": ", ".join(words[which] % {"amount": shown} for which, shown in each.items()),
+            }
+        )
     return told
 
 
