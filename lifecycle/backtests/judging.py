@@ -44,7 +44,7 @@ def judge(backtest: Backtest, span: Span, tables: Tables) -> dict[str, Any]:
     money = spending.note_costs(backtest)
     return {
         "sides": sides,
-        "differ": _differ(backtest),
+        "differ": _differ(backtest, beside),
         "spent": costs.spent(backtest.begins_on, backtest.ends_on),
         "money": money | {"groups": judged.groups()},
         "moved": _moved(backtest, span, tables) if beside else None,
@@ -338,7 +338,7 @@ def _note_reached(backtest: Backtest, span: Span, tables: Tables, beside: Ledger
     )
 
 
-def _differ(backtest: Backtest) -> dict[str, int]:
+def _differ(backtest: Backtest, beside: Ledger | None) -> dict[str, int]:
     """How many only one side brings to the stage, of both how many sooner or later, and how many truly came; by local
     days, in the window."""
     zone = str(installation.zone())
@@ -369,6 +369,8 @@ def _differ(backtest: Backtest) -> dict[str, int]:
             backtest.pk,
         )
     )
+    if beside is None:
+        found = {key: number for key, number in found.items() if "recorded" not in key}
     return found
 
 
