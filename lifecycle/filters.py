@@ -20,6 +20,7 @@ from kit.models import Team, User
 from lifecycle.engine import stalled
 from lifecycle.ledger import overrides, tallies
 from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Proposal, Stage, Version
+from lifecycle.models import Moved as MovedRow
 from lifecycle.models import Reached as ReachedRow
 
 QUIET = tuple((str(days), format_lazy(_("{days} days"), days=days)) for days in (7, 14, 30, 60, 90))
@@ -384,29 +385,68 @@ class Reached(django_filters.FilterSet):
         ("both", _("by both")),
         ("sooner", _("by both, sooner by this version")),
         ("later", _("by both, later by this version")),
+        ("recorded", _("as recorded")),
+        ("recorded_only", _("as recorded, not by this version")),
+        ("unrecorded", _("by this version, not as recorded")),
     )
     who = django_filters.ChoiceFilter(choices=SIDES, method="of_side", label=_("Came to the stage"))
     outcome = django_filters.ChoiceFilter(
         choices=(("yes", _("yes")), ("no", _("no"))), method="of_outcome", label=_("Reached the outcome")
     )
+    cost = django_filters.ChoiceFilter(
+        choices=(("yes", _("known")), ("no", _("not known"))), method="of_cost", label=_("Share of costs")
+    )
 
     def of_side(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         zone = installation.zone()
-        days = {"tried_on": TruncDate("tried_at", tzinfo=zone), "live_on": TruncDate("live_at", tzinfo=zone)}
+        days = {f"{side}_on": TruncDate(f"{side}_at", tzinfo=zone) for side in ("tried", "live", "ledger")}
+        begins = F("backtest__begins_on")
+        both = Q(tried_at__isnull=False, live_at__isnull=False) & (Q(tried_on__gte=begins) | Q(live_on__gte=begins))
         asked = {
-            "tried_only": Q(live_at=None),
-            "live_only": Q(tried_at=None),
-            "both": Q(tried_at__isnull=False, live_at__isnull=False),
-            "sooner": Q(tried_on__lt=F("live_on")),
-            "later": Q(tried_on__gt=F("live_on")),
+            "tried_only": Q(live_at=None, tried_on__gte=begins),
+            "live_only": Q(tried_at=None, live_on__gte=begins),
+            "both": both,
+            "sooner": both & Q(tried_on__lt=F("live_on")),
+            "later": both & Q(tried_on__gt=F("live_on")),
+            "recorded": Q(ledger_on__gte=begins),
+            "recorded_only": Q(tried_at=None, ledger_on__gte=begins),
+            "unrecorded": Q(ledger_at=None, tried_on__gte=begins),
         }
         return rows.alias(**days).filter(asked[value])
 
     def of_outcome(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(outcome_at__isnull=value == "no")
 
+    def of_cost(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(cost__isnull=value == "no")
+
     class Meta:
         model = ReachedRow
+        fields: list[str] = []
+
+
+class Moved(django_filters.FilterSet):
+    """Those whom hands, files and answers of sales moved in the time span of a backtest, and who stands elsewhere."""
+
+    cause = django_filters.ChoiceFilter(
+        choices=(*MovedRow.Cause.choices, ("hand_or_file", _("by hand, a program or a file"))),
+        method="of_cause",
+        label=_("How"),
+    )
+    elsewhere = django_filters.ChoiceFilter(
+        choices=(("tried", _("this version’s rules")), ("live", _("the live version’s rules"))),
+        method="of_elsewhere",
+        label=_("Elsewhere by"),
+    )
+
+    def of_cause(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(cause__in=["hand", "file"] if value == "hand_or_file" else [value])
+
+    def of_elsewhere(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.exclude(**{f"{value}_stood": F("stood")})
+
+    class Meta:
+        model = MovedRow
         fields: list[str] = []
 
 

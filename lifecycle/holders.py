@@ -37,6 +37,7 @@ def register_all() -> None:
     same_step = "theirs.step_id = ours.step_id"
     registry.holder(models.ChecklistItem, "steps of partners", whose=STEPS_OF, same=same_step)
     registry.holder(models.Reached, "backtests", goes=True, follows="true", merge=registry.ASIDE)
+    registry.holder(models.Moved, "moves beside backtests", goes=True, follows="true", merge=registry.ASIDE)
     registry.holder(models.Proposal, "starting points", goes=True, follows="true", merge=registry.ASIDE)
     registry.holder(
         models.Handoff,

@@ -247,22 +247,23 @@ def sums(user: Any, now: datetime) -> Sums:
     marked = [sql("{}.customer IS NOT NULL AS is_{}", Sql(f"s_{signal.value}"), Sql(signal.value)) for signal in Signal]
     joined = [
         sql("LEFT JOIN ({}) {alias} ON {alias}.customer = told.customer".replace("{alias}", f"s_{signal.value}"),
-            _signalled(signal, now))
+            _signalled(signal, now, Sql("SELECT * FROM in_force")))
         for signal in Signal
     ]  # fmt: skip
     found = rows(
         sql(
             """
+            WITH in_force AS MATERIALIZED ({})
             SELECT owner_id, owner_name, GROUPING(owner_id) AS is_total, count(DISTINCT customer), sum(value),
                    count(*) FILTER (WHERE NOT is_known), {}
             FROM (
                 SELECT told.*, account.owner_id, coalesce(nullif(owner.name, ''), owner.email, '') AS owner_name, {}
-                FROM ({}) told JOIN audience_account account ON account.id = told.customer
+                FROM in_force told JOIN audience_account account ON account.id = told.customer
                 LEFT JOIN kit_user owner ON owner.id = account.owner_id {}
                 WHERE account.erased_at IS NULL AND NOT account.is_excluded AND {}
             ) book GROUP BY GROUPING SETS ((), (owner_id, owner_name))
             """,
-            join(", ", counted), join(", ", marked), _in_force(today), join(" ", joined),
+            _in_force(today), join(", ", counted), join(", ", marked), join(" ", joined),
             sight.clause(user, Sql("account.id")),
         )
     )  # fmt: skip
@@ -348,8 +349,8 @@ def _cases(now: datetime, ids: Sequence[int] | None = None) -> Sql:
     )
 
 
-def _signalled(signal: Signal, now: datetime) -> Sql:
-    """The accounts of whom a signal is said, each once, as `customer`."""
+def _signalled(signal: Signal, now: datetime, in_force: Sql | None = None) -> Sql:
+    """The accounts of whom a signal is said, each once, as `customer`; `in_force` where those contracts are at hand."""
     today = _today(now)
     if signal == Signal.CASE:
         late = sql("told.oldest_case_at <= {}", now - timedelta(days=CASE_DAYS))
@@ -359,7 +360,7 @@ def _signalled(signal: Signal, now: datetime) -> Sql:
         Signal.ENDING: Sql("told.ending_on IS NOT NULL"),
         Signal.NOTICE: sql("told.notice_on < {}::date", today + timedelta(days=NOTICE_DAYS)),
     }[signal]
-    return sql("SELECT DISTINCT told.customer FROM ({}) told WHERE {}", _in_force(today), clause)
+    return sql("SELECT DISTINCT told.customer FROM ({}) told WHERE {}", in_force or _in_force(today), clause)
 
 
 def _memberships() -> QuerySet[Membership]:

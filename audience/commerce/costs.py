@@ -22,7 +22,7 @@ from audience.models import Cost
 from audience.subjects.people import BY_HAND, BadValue
 from kit import audit, money, writing
 from kit.models import User
-from kit.sql import rows, sql
+from kit.sql import Sql, rows, sql
 
 FIELDS = ("channel", "campaign", "starts_on", "ends_on", "amount", "currency")
 LARGEST = 10**15  # minor units, either way
@@ -104,25 +104,33 @@ def touching(since: date, until: date) -> Q:
 
 
 def monthly(since: date, until: date) -> list[Monthly]:
-    """What each channel cost in each month of `[since, until)`, both firsts of a month; months without cost are none.
+    """What each channel cost in each month of `[since, until)`, both firsts of a month, where it cost any."""
+    found = sql(
+        """SELECT channel, currency, month, sum(amount)::bigint FROM ({}) part
+           GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
+        in_months(since, until),
+    )
+    return [Monthly(*row) for row in rows(found)]
+
+
+def in_months(since: date, until: date) -> Sql:
+    """What each cost comes to in each month of `[since, until)`: id, channel, currency, starts_on, month, amount.
 
     The share of a month is what is spent by its end less what is spent by its beginning, each rounded once.
     """
     spent = """round(cost.amount * greatest(0, least({0}, cost.ends_on) - cost.starts_on)::numeric
                      / (cost.ends_on - cost.starts_on))"""
-    found = sql(
+    return sql(
         f"""
-        SELECT cost.channel, cost.currency, month.day,
-               sum({spent.format("month.next")} - {spent.format("month.day")})::bigint
+        SELECT cost.id, cost.channel, cost.currency, cost.starts_on, month.day AS month,
+               ({spent.format("month.next")} - {spent.format("month.day")})::bigint AS amount
         FROM (SELECT day::date AS day, (day + interval '1 month')::date AS next
               FROM generate_series({{}}::date, {{}}::date - 1, interval '1 month') day) month
         JOIN audience_cost cost ON cost.starts_on < month.next AND cost.ends_on > month.day
-            AND cost.ends_on > cost.starts_on
-        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
+            AND cost.ends_on > cost.starts_on""",
         since,
         until,
     )
-    return [Monthly(*row) for row in rows(found)]
 
 
 def spent(since: date, until: date) -> dict[str, int]:

@@ -21,7 +21,7 @@ from kit.api.views import Listed, Shown
 from lifecycle import backtests, querysets
 from lifecycle.api.lifecycles import of_address
 from lifecycle.backtests import numbers
-from lifecycle.models import Backtest, Reached, Version
+from lifecycle.models import Backtest, Moved, Reached, Version
 
 WON = {"field": "deal.count", "where": {"status": "won"}, "op": "at_least", "value": 1}
 ASKED = {
@@ -44,8 +44,10 @@ class BacktestRow(Row):
     result = serializers.JSONField(
         read_only=True,
         allow_null=True,
-        help_text="“sides” has the figures of each version, “differ” how many only one of them brings to the stage, "
-        "“points” those of each value tried.",
+        help_text="“sides” has the figures of each version and, as “recorded”, of what truly happened, there with the "
+        "moves of each stage by cause; “differ” how many only one of them brings to the stage; “money” what those "
+        "cost, in minor units; “moved” whom a hand, a file or an answer of sales moved, and how many of them the rules "
+        "alone have elsewhere; “points” the figures of each value tried.",
     )
 
     class Meta:
@@ -99,18 +101,54 @@ class Point(Strict):
             "Earlier by the draft",
             {
                 "id": 3, "person": 4711, "account": None, "tried_at": "2025-03-02T10:00:00Z",
-                "live_at": "2025-03-09T10:00:00Z", "outcome_at": None,
+                "live_at": "2025-03-09T10:00:00Z", "ledger_at": "2025-03-09T10:00:00Z", "outcome_at": None,
+                "cost": 4200,
             },
             response_only=True,
         )
     ]
 )  # fmt: skip
 class ReachedRow(Row):
-    """One subject that came to the stage: when by the version that was tried, when by the live one."""
+    """One subject that came to the stage: when by the version that was tried, by the live one, and as recorded.
+
+    `cost` is its share of what its channel cost, in minor units of the currency that `money` of the result names.
+    """
 
     class Meta:
         model = Reached
-        fields: tuple[str, ...] = ("id", "person", "account", "tried_at", "live_at", "outcome_at")
+        fields: tuple[str, ...] = (
+            "id", "person", "account", "tried_at", "live_at", "ledger_at", "outcome_at", "cost",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Accepted by sales",
+            {
+                "id": 5, "person": 4711, "account": None, "cause": "handoff", "moves": 2,
+                "moved_at": "2025-03-02T10:00:00Z", "recorded_at": "2025-03-02T10:00:00Z", "from_stage": "mql",
+                "to_stage": "sal", "stood": "sal", "tried_stood": "mql", "live_stood": "mql",
+            },
+            response_only=True,
+        )
+    ]
+)  # fmt: skip
+class MovedRow(Row):
+    """One subject whom a hand, a file or an answer of sales moved in the time span: the last such move of `moves`.
+
+    `stood` is the stage in which the subject stood when the time span ended, as recorded; `tried_stood` and
+    `live_stood` where the rules alone of the version that was tried and of the live one would have it. An empty stage
+    is none.
+    """
+
+    class Meta:
+        model = Moved
+        fields: tuple[str, ...] = (
+            "id", "person", "account", "cause", "moves", "moved_at", "recorded_at", "from_stage", "to_stage",
+            "stood", "tried_stood", "live_stood",
+        )  # fmt: skip
         read_only_fields = fields
 
 
@@ -158,9 +196,15 @@ class Backtests(Listed, Shown):
     @extend_schema(responses=ReachedRow(many=True))
     @action(methods=["get"], detail=True)
     def people(self, request: Request, lifecycle: str, pk: int) -> Response:
-        """Who came to the stage in the time span by either side, with both dates."""
+        """Who came to the stage in the time span by either side or in truth, with the dates of each."""
         reached = sight.subjects(self.get_object().reached.all(), request.user)
         return self.page_of(reached, ReachedRow)
+
+    @extend_schema(responses=MovedRow(many=True))
+    @action(methods=["get"], detail=True)
+    def moved(self, request: Request, lifecycle: str, pk: int) -> Response:
+        """Whom a hand, a file or an answer of sales moved in the time span, and where rules alone would have them."""
+        return self.page_of(sight.subjects(self.get_object().moved.all(), request.user), MovedRow)
 
     @extend_schema(request=Point, responses=BacktestRow)
     @action(methods=["post"], detail=True)

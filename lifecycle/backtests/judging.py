@@ -1,15 +1,18 @@
-"""The figures of a backtest: flows of either side, who differs, how well the stage tells who reaches the outcome."""
+"""The figures of a backtest: flows of either side and of the ledger beside them, who differs, how well the stage tells
+who reaches the outcome, what an extra one costs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from audience.commerce import costs
 from kit import installation
 from kit.sql import Sql, dicts, name, rows, run, sql
 from kit.statistics import Share
+from lifecycle.backtests import recorded, spending
+from lifecycle.backtests.spans import Span
 from lifecycle.ledger.ledgers import Ledger
 from lifecycle.models import Backtest, Version
 
@@ -28,39 +31,39 @@ class Tables:
     points: Sql
 
 
-@dataclass(frozen=True)
-class Span:
-    """The instants of a backtest: the window `[begins, ends)`, and until when outcomes are looked for."""
-
-    begins: datetime
-    ends: datetime
-    known: datetime
-
-
 def judge(backtest: Backtest, span: Span, tables: Tables) -> dict[str, Any]:
     """All figures, as they are kept; who came to the stage is written down with them."""
     judged = Judged(backtest, span, tables)
     sides = {"tried": judged.side(backtest.version, tables.tried)}
     if backtest.against:
         sides["live"] = judged.side(backtest.against, tables.live)
-    _note_reached(backtest, span, tables)
+    beside = recorded.ledger(backtest) if recorded.is_there(backtest) else None
+    if beside:
+        sides["recorded"] = judged.truly(beside)
+    _note_reached(backtest, span, tables, beside)
+    money = spending.note_costs(backtest)
     return {
         "sides": sides,
-        "differ": _differ(backtest),
+        "differ": _differ(backtest, beside),
         "spent": costs.spent(backtest.begins_on, backtest.ends_on),
+        "money": money | {"groups": judged.groups()},
+        "moved": _moved(backtest, span, tables) if beside else None,
         "points": judged.points() if backtest.swept_id else [],
     }
 
 
 def arrivals(backtest: Backtest, ledger: Ledger, stage: str, span: Span) -> Sql:
-    """When each subject that counts in figures first came to a stage: subject_id, reached_at."""
+    """When each subject that counts in figures first came to a stage: subject_id, reached_at.
+
+    Whom another version of the lifecycle put there has not come to it, as in reports.
+    """
     return sql(
         """
         SELECT membership.subject_id, min(movement.occurred_at) AS reached_at
         FROM {} movement JOIN {} membership ON membership.id = movement.membership_id
         JOIN lifecycle_stage stage ON stage.id = movement.to_stage_id AND stage.slug = {}
         JOIN {} subject ON subject.id = membership.subject_id AND NOT subject.is_excluded AND subject.erased_at IS NULL
-        WHERE membership.lifecycle_id = {} AND movement.occurred_at < {}
+        WHERE membership.lifecycle_id = {} AND movement.occurred_at < {} AND movement.kind <> 'migration'
         GROUP BY 1
         """,
         ledger.movements,
@@ -108,13 +111,37 @@ class Judged:
 
     def side(self, version: Version, ledger: Ledger) -> dict[str, Any]:
         """What one side's rules would have done."""
-        reached = arrivals(self.backtest, ledger, self.backtest.stage, self.span)
-        return {
-            "version": str(version),
-            "stages": self._stages(version, ledger),
-            **self.told(reached, self._entries(ledger)),
-            "by_time": self.by_time(reached),
+        return {"version": str(version), "stages": self._stages(version, ledger), **self._figures(ledger)}
+
+    def truly(self, ledger: Ledger) -> dict[str, Any]:
+        """What the ledger has, by rules or otherwise, told in the same figures."""
+        there = recorded.stages(self.backtest, self.span)
+        return {"version": "", "stages": there, **self._figures(ledger), **recorded.clocks(self.backtest, self.span)}
+
+    def groups(self) -> dict[str, dict[str, int]]:
+        """Whom only one side brings to the stage, and whom both: what they cost, and what came of them."""
+        told = spending.groups(self.backtest)
+        which = {
+            "tried_only": Sql("tried_at AS reached_at FROM lifecycle_reached WHERE live_at IS NULL"),
+            "live_only": Sql("live_at AS reached_at FROM lifecycle_reached WHERE tried_at IS NULL"),
+            "both": Sql("tried_at AS reached_at FROM lifecycle_reached WHERE live_at IS NOT NULL"),
         }
+        for key, each in which.items():
+            reached = sql("SELECT subject_id, {} AND backtest_id = {}", each, self.backtest.pk)
+            [came] = dicts(
+                sql(
+                    """SELECT count(*) FILTER (WHERE NOT already AND mature) AS "of",
+                              count(*) FILTER (WHERE NOT already AND mature AND in_time) AS hits
+                       FROM ({}) came""",
+                    self._followed(reached),
+                )
+            )
+            told[key] |= came
+        return told
+
+    def _figures(self, ledger: Ledger) -> dict[str, Any]:
+        reached = arrivals(self.backtest, ledger, self.backtest.stage, self.span)
+        return {**self.told(reached, self._entries(ledger)), "by_time": self.by_time(reached)}
 
     def points(self) -> list[dict[str, Any]]:
         """The same figures at each value of the number that was swept, of the stage to which its rule leads."""
@@ -224,10 +251,11 @@ class Judged:
                FROM {} movement JOIN {} membership ON membership.id = movement.membership_id
                JOIN {} subject ON subject.id = membership.subject_id AND NOT subject.is_excluded
                    AND subject.erased_at IS NULL
-               WHERE movement.seq = 1 AND movement.occurred_at < {} GROUP BY 1""",
+               WHERE movement.seq = 1 AND membership.lifecycle_id = {} AND movement.occurred_at < {} GROUP BY 1""",
             ledger.movements,
             ledger.memberships,
             _subjects(self.backtest),
+            self.backtest.version.lifecycle_id,
             self.span.known,
         )
 
@@ -269,30 +297,40 @@ class Judged:
         )
 
 
-def _note_reached(backtest: Backtest, span: Span, tables: Tables) -> None:
-    """Who came to the stage in the window by either side, as rows."""
+def _moved(backtest: Backtest, span: Span, tables: Tables) -> dict[str, dict[str, int]]:
+    """Whom hands, files and answers of sales moved, and how many of them the rules would have elsewhere."""
+    recorded.note_moved(backtest, span, tables.tried, tables.live)
+    return recorded.moved(backtest)
+
+
+def _note_reached(backtest: Backtest, span: Span, tables: Tables, beside: Ledger | None) -> None:
+    """Who came to the stage in the window by either side or in truth, as rows."""
     nobody = Sql("SELECT NULL::bigint AS subject_id, NULL::timestamptz AS reached_at WHERE false")
     tried = arrivals(backtest, tables.tried, backtest.stage, span)
-    beside = arrivals(backtest, tables.live, backtest.stage, span) if backtest.against else nobody
+    live = arrivals(backtest, tables.live, backtest.stage, span) if backtest.against else nobody
+    truly = arrivals(backtest, beside, backtest.stage, span) if beside else nobody
     person = backtest.version.lifecycle.of == "person"
     backtest.reached.all().delete()
     run(
         sql(
             """
-            INSERT INTO lifecycle_reached (backtest_id, person_id, account_id, tried_at, live_at, outcome_at)
+            INSERT INTO lifecycle_reached (backtest_id, person_id, account_id, tried_at, live_at, ledger_at, outcome_at)
             SELECT {}, CASE WHEN {} THEN subject_id END, CASE WHEN {} THEN subject_id END,
-                   tried.reached_at, beside.reached_at, NULLIF(outcome.reached_at, '-infinity')
+                   tried.reached_at, live.reached_at, truly.reached_at, NULLIF(outcome.reached_at, '-infinity')
             FROM (SELECT * FROM ({}) t WHERE t.reached_at < {}) tried
-            FULL JOIN (SELECT * FROM ({}) l WHERE l.reached_at < {}) beside USING (subject_id)
+            FULL JOIN (SELECT * FROM ({}) l WHERE l.reached_at < {}) live USING (subject_id)
+            FULL JOIN (SELECT * FROM ({}) r WHERE r.reached_at < {}) truly USING (subject_id)
             LEFT JOIN {} outcome USING (subject_id)
-            WHERE GREATEST(tried.reached_at, beside.reached_at) >= {}
+            WHERE GREATEST(tried.reached_at, live.reached_at, truly.reached_at) >= {}
             """,
             backtest.pk,
             person,
             not person,
             tried,
             span.ends,
-            beside,
+            live,
+            span.ends,
+            truly,
             span.ends,
             tables.outcomes,
             span.begins,
@@ -300,28 +338,39 @@ def _note_reached(backtest: Backtest, span: Span, tables: Tables) -> None:
     )
 
 
-def _differ(backtest: Backtest) -> dict[str, int]:
-    """How many only one side brings to the stage, and of both how many sooner or later, by local days."""
+def _differ(backtest: Backtest, beside: Ledger | None) -> dict[str, int]:
+    """How many only one side brings to the stage, of both how many sooner or later, and how many truly came; by local
+    days, in the window."""
     zone = str(installation.zone())
     [found] = dicts(
         sql(
             """
-            SELECT count(*) FILTER (WHERE live_at IS NULL) AS tried_only,
-                   count(*) FILTER (WHERE tried_at IS NULL) AS live_only,
-                   count(*) FILTER (WHERE tried_at IS NOT NULL AND live_at IS NOT NULL) AS both,
-                   count(*) FILTER (WHERE tried < live) AS sooner,
-                   count(*) FILTER (WHERE tried > live) AS later
+            SELECT count(*) FILTER (WHERE live IS NULL AND tried >= {}) AS tried_only,
+                   count(*) FILTER (WHERE tried IS NULL AND live >= {}) AS live_only,
+                   count(*) FILTER (WHERE by_both) AS both,
+                   count(*) FILTER (WHERE by_both AND tried < live) AS sooner,
+                   count(*) FILTER (WHERE by_both AND tried > live) AS later,
+                   count(*) FILTER (WHERE truly >= {}) AS recorded,
+                   count(*) FILTER (WHERE truly >= {} AND tried IS NULL) AS recorded_only,
+                   count(*) FILTER (WHERE truly IS NULL AND tried >= {}) AS unrecorded
             FROM (
-                SELECT tried_at, live_at, (tried_at AT TIME ZONE {})::date AS tried,
-                       (live_at AT TIME ZONE {})::date AS live
-                FROM lifecycle_reached WHERE backtest_id = {}
+                SELECT *, (tried IS NOT NULL AND live IS NOT NULL AND GREATEST(tried, live) >= {}) AS by_both
+                FROM (
+                    SELECT (tried_at AT TIME ZONE {})::date AS tried, (live_at AT TIME ZONE {})::date AS live,
+                           (ledger_at AT TIME ZONE {})::date AS truly
+                    FROM lifecycle_reached WHERE backtest_id = {}
+                ) days
             ) reached
             """,
+            *[backtest.begins_on] * 6,
+            zone,
             zone,
             zone,
             backtest.pk,
         )
     )
+    if beside is None:
+        found = {key: number for key, number in found.items() if "recorded" not in key}
     return found
 
 

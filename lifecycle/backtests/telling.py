@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from audience.conditions import describe, tree
 from kit import money, writing
 from kit.statistics import Share
-from lifecycle.backtests import judging, numbers
-from lifecycle.models import Backtest
+from lifecycle.backtests import judging, numbers, recorded
+from lifecycle.models import Backtest, Moved, Reached, Stage
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def side(told: dict[str, Any]) -> dict[str, Any]:
     """The figures of one side."""
     times = judging.lift(told)
     return {
-        "version": told["version"],
+        "version": told["version"] or _("as recorded"),
+        "is_recorded": not told["version"],
         "entered": told["entered"],
         "unfinished": told["unfinished"],
         "already": told["already"],
@@ -126,27 +129,39 @@ def whole(backtest: Backtest) -> dict[str, Any]:
     """All that the page of a finished backtest shows."""
     result = backtest.result or {}
     sides = result["sides"]
-    beside = sides.get("live")
     return {
-        "sides": [side(sides["tried"]), *([side(beside)] if beside else [])],
+        "sides": [side(sides[which]) for which in ("tried", "live", "recorded") if which in sides],
         "stages": _stages(sides),
         "differ": _differ(backtest, result["differ"]),
         "by_time": _by_time(sides),
-        "costs": _costs(result["spent"], sides),
-        "extra": sides["tried"]["entered"] - beside["entered"] if beside else None,
+        "spent": _spent(result["spent"], sides),
+        "money": _money(backtest, result["money"]) if "money" in result else None,
+        "recorded": _recorded(backtest, sides["recorded"], result["moved"]) if "recorded" in sides else None,
         "sweep": _sweep(backtest, result["points"]) if result["points"] else None,
         "enough": judging.ENOUGH,
     }
 
 
+def stage_names(backtest: Backtest) -> dict[str, str]:
+    """Every stage that any version of the lifecycle has or had, by its slug; empty is in none."""
+    every = Stage.objects.filter(version__lifecycle=backtest.version.lifecycle_id)
+    found = dict(every.order_by("version__number").values_list("slug", "name"))
+    return found | dict(backtest.version.stages.values_list("slug", "name")) | {"": _("in no stage")}
+
+
+def cost(reached: Reached) -> str:
+    """Somebody's share of costs; empty where none is known."""
+    currency = (reached.backtest.result or {}).get("money", {}).get("currency", "")
+    return money.written(reached.cost, currency) if reached.cost is not None else ""
+
+
 def _stages(sides: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each stage of either side: balance before, in, out, balance after, by this version and by the live one."""
-    beside = {each["slug"]: each for each in sides["live"]["stages"]} if "live" in sides else {}
-    own = {each["slug"]: each for each in sides["tried"]["stages"]}
-    lines = [{"name": each["name"], "tried": each, "live": beside.get(slug)} for slug, each in own.items()]
-    return lines + [
-        {"name": each["name"], "tried": None, "live": each} for slug, each in beside.items() if slug not in own
-    ]
+    """Each stage of any side: balance before, in, out, balance after, by this version, by the live one, as recorded."""
+    lines: dict[str, dict[str, Any]] = {}
+    for which in ("tried", "live", "recorded"):
+        for each in sides.get(which, {}).get("stages", ()):
+            lines.setdefault(each["slug"], {"name": each["name"], "sides": []})["sides"].append((which, each))
+    return list(lines.values())
 
 
 def _differ(backtest: Backtest, found: dict[str, int]) -> list[dict[str, Any]]:
@@ -161,38 +176,151 @@ def _differ(backtest: Backtest, found: dict[str, int]) -> list[dict[str, Any]]:
     }
     if not backtest.against_id:
         words = {"tried_only": _("by this version")}
+    if "recorded" in (backtest.result or {}).get("sides", {}):
+        words |= {
+            "recorded": _("as recorded"),
+            "recorded_only": _("as recorded, not by this version"),
+            "unrecorded": _("by this version, not as recorded"),
+        }
     doors = {key: f"{url}?who={key}" for key in words}
     return [{"key": key, "label": words[key], "count": found[key], "url": doors[key]} for key in words]
 
 
+def _recorded(backtest: Backtest, told: dict[str, Any], moved: dict[str, dict[str, int]]) -> dict[str, Any]:
+    """What the ledger has of its own: the moves of each stage by cause, and whom somebody moved."""
+    url = reverse("backtest_moved", args=[backtest.pk])
+    sides = ["tried", "live"] if backtest.against_id else ["tried"]
+    words = {str(value): str(label) for value, label in Moved.Cause.choices}
+    by_people = {key: moved[recorded.HAND][key] + moved[recorded.FILE][key] for key in ("subjects", *sides)}
+    lines = [
+        {"label": words[cause], "cause": cause, **moved[cause]}
+        for cause in (recorded.HAND, recorded.FILE, recorded.HANDOFF)
+    ]
+    lines.insert(2, {"label": _("by hand, a program or a file"), "cause": "hand_or_file", **by_people})
+    for line in lines:
+        line["url"] = f"{url}?cause={line['cause']}"
+        line["sides"] = [(line[which], f"{line['url']}&elsewhere={which}") for which in sides]
+    return {
+        "causes": [_("by rules"), words[recorded.HAND], words[recorded.FILE], words[recorded.HANDOFF], _("otherwise")],
+        "flows": [
+            {
+                "name": each["name"],
+                "came": [each["came_by"][cause] for cause in recorded.CAUSES],
+                "left": [each["left_by"][cause] for cause in recorded.CAUSES],
+                "came_in_all": each["came"],
+                "left_in_all": each["left"],
+            }
+            for each in told["stages"]
+            if each["came"] or each["left"]
+        ],
+        "moved": lines,
+        "by_people": by_people,
+        "url": f"{url}?cause=hand_or_file&elsewhere=tried",
+        "clocks": _clocks(backtest, told),
+    }
+
+
+def _clocks(backtest: Backtest, told: dict[str, Any]) -> str:
+    """By which of the two clocks what was counted."""
+    words = ngettext(
+        "%(moves)s move happened from %(from)s until %(until)s, as the ledger knew on %(known)s, when this was tried.",
+        "%(moves)s moves happened from %(from)s until %(until)s, as the ledger knew on %(known)s, when this was tried.",
+        told["moves"],
+    ) % {
+        "moves": writing.number(told["moves"]),
+        "from": writing.day(backtest.begins_on),
+        "until": writing.day(backtest.ends_on),
+        "known": writing.instant(backtest.created_at),
+    }
+    late = ngettext(
+        "%(late)s of them was written down only after the time span, those of a replay aside.",
+        "%(late)s of them were written down only after the time span, those of a replay aside.",
+        told["late"],
+    ) % {"late": writing.number(told["late"])}
+    return f"{words} {late}"
+
+
 def _by_time(sides: dict[str, Any]) -> list[dict[str, Any]]:
-    """The precision of either side by when they came to the stage."""
+    """The precision of each side by when they came to the stage."""
     found: dict[str, dict[str, Any]] = {}
-    for name in ("tried", "live"):
+    for name in ("tried", "live", "recorded"):
         for each in sides.get(name, {}).get("by_time", ()):
-            line = found.setdefault(each["from"], {"from": each["from"], "tried": None, "live": None})
+            line = found.setdefault(each["from"], {"from": date.fromisoformat(each["from"])})
             unfinished = _("%(n)s not over yet") % {"n": writing.number(each["unfinished"])}
             counted = Share(each["hits"], each["of"])
             line[name] = share(counted) if counted.of else Told(writing.NOTHING, unfinished)
     return [found[day] for day in sorted(found)]
 
 
-def _costs(spent: dict[str, int], sides: dict[str, Any]) -> list[dict[str, Any]]:
-    """What was spent in the window for each who came to the stage, and for each that one side has more."""
-    tried, beside = sides["tried"]["entered"], sides.get("live", {}).get("entered")
+def _spent(spent: dict[str, int], sides: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was spent in the window, and that for each who came to the stage."""
+    words = {
+        "tried": _("%(amount)s by this version"),
+        "live": _("%(amount)s by the live one"),
+        "recorded": _("%(amount)s as recorded"),
+    }
     told = []
     for currency, amount in sorted(spent.items()):
-        each = [money.written(round(amount / n), currency) if n else writing.NOTHING for n in (tried, beside or 0)]
-        more = tried - beside if beside is not None else 0
+        came = {which: sides[which]["entered"] for which in words if which in sides and sides[which]["entered"]}
+        each = {which: money.written(round(amount / count), currency) for which, count in came.items()}
         told.append(
             {
                 "spent": money.written(amount, currency),
-                "tried": each[0],
-                "live": each[1] if beside is not None else None,
-                "extra": money.written(round(amount / more), currency) if more > 0 else None,
+                "each": ", ".join(words[which] % {"amount": shown} for which, shown in each.items()),
             }
         )
     return told
+
+
+def _money(backtest: Backtest, told: dict[str, Any]) -> dict[str, Any]:
+    """What those cost whom one side alone brings to the stage, and what came of them, with the doors to them."""
+    url = reverse("backtest_people", args=[backtest.pk])
+    words = {"tried_only": _("extra: only by this version"), "live_only": _("fewer: only by the live version"),
+             "both": _("by both")} if backtest.against_id else {"tried_only": _("by this version")}  # fmt: skip
+    lines = []
+    for key, label in words.items():
+        group = told["groups"][key]
+        known = group["known"]
+        lines.append(
+            {
+                "key": key,
+                "label": label,
+                "subjects": group["subjects"],
+                "url": f"{url}?who={key}",
+                "known": known,
+                "known_url": f"{url}?who={key}&cost=yes",
+                "cost": money.written(group["cost"], told["currency"]) if known else writing.NOTHING,
+                "each": money.written(round(group["cost"] / known), told["currency"])
+                if known >= judging.ENOUGH
+                else None,
+                "success": share(Share(group["hits"], group["of"])),
+            }
+        )
+    return {
+        "lines": lines,
+        "any": any(group["known"] for group in told["groups"].values()),
+        "unrated": told["unrated"],
+        "words": _net(told) if backtest.against_id else "",
+    }
+
+
+def _net(told: dict[str, Any]) -> str:
+    """What the difference comes to, said honestly: whoever comes no longer was paid for all the same."""
+    more, fewer = told["groups"]["tried_only"], told["groups"]["live_only"]
+    count = {"more": writing.number(more["subjects"]), "fewer": writing.number(fewer["subjects"])}
+    if not more["subjects"] and not fewer["subjects"]:
+        return _("Neither brings anybody whom the other does not.")
+    said = [_("This version brings %(more)s whom the live one does not, and misses %(fewer)s.") % count]
+    if fewer["subjects"]:
+        lost = {"hits": writing.number(fewer["hits"]), "of": writing.number(fewer["of"])}
+        spent = money.written(fewer["cost"], told["currency"])
+        if fewer["known"]:
+            said.append(_("%(spent)s had been paid to bring those it misses: that is not saved.") % {"spent": spent})
+        if fewer["of"]:
+            said.append(_("Saved is the work on them; lost are the successes among them: %(hits)s of %(of)s.") % lost)
+        else:
+            said.append(_("Saved is the work on them; what is lost cannot be told yet, as nobody’s days are over."))
+    return " ".join(said)
 
 
 def _sweep(backtest: Backtest, found: list[dict[str, Any]]) -> Sweep:

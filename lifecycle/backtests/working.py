@@ -18,8 +18,8 @@ from audience.conditions import compile, tree
 from kit import installation, jobs
 from kit.models import Job
 from kit.sql import Sql, name, run, sql
-from lifecycle.backtests import judging, sweeping
-from lifecycle.backtests.judging import Span
+from lifecycle.backtests import judging, recorded, spans, sweeping
+from lifecycle.backtests.spans import Span
 from lifecycle.engine import replay, rules
 from lifecycle.ledger import ledgers
 from lifecycle.models import Backtest, Version
@@ -34,7 +34,7 @@ def work(held: jobs.Held) -> dict[str, Any]:
     backtest = found.filter(pk=held.payload["backtest"]).first()
     if backtest is None:
         raise jobs.Refused(_("This backtest has been removed."))
-    span = span_of(backtest)
+    span = spans.of(backtest)
     ways: list[tuple[str, Callable[[Walk], None]]] = [
         (_("by this version"), lambda walk: _replay(backtest, backtest.version, "tried", span, walk)),
     ]
@@ -69,15 +69,6 @@ def forget(backtest: Backtest) -> None:
     for ledger in (tables.tried, tables.live, tables.swept):
         ledgers.remove(ledger)
     run(sql("DROP TABLE IF EXISTS {}, {}", tables.outcomes, tables.points))
-
-
-def span_of(backtest: Backtest) -> Span:
-    """Local midnights; outcomes are looked for until the horizon of the last day is over, or until it was asked."""
-    zone = installation.zone()
-    ends = installation.midnight(backtest.ends_on, zone)
-    horizon = installation.midnight(backtest.ends_on + timedelta(days=backtest.horizon), zone)
-    today = installation.midnight(backtest.created_at.astimezone(zone).date(), zone)
-    return Span(installation.midnight(backtest.begins_on, zone), ends, max(ends, min(horizon, today)))
 
 
 class Walk:
@@ -138,7 +129,7 @@ def _find_outcomes(backtest: Backtest, span: Span, walk: Walk) -> None:
     if backtest.outcome_stage:
         # What truly happened, as soon as there is a ledger to tell; for a first version, what it says itself.
         is_first = not backtest.version.lifecycle.versions.exclude(state=Version.State.DRAFT).exists()
-        ledger = _ledger(backtest, "tried") if is_first else ledgers.REAL
+        ledger = _ledger(backtest, "tried") if is_first else recorded.ledger(backtest)
         arrived = judging.arrivals(backtest, ledger, backtest.outcome_stage, span)
         run(sql("INSERT INTO {} {}", table, arrived))
     else:

@@ -1,6 +1,6 @@
 """The tables of lifecycles: the model of stages, the ledger, what was tried on the past, hand-offs and partners."""
 
-from lifecycle.models.backtest import Backtest, Reached
+from lifecycle.models.backtest import Backtest, Moved, Reached
 from lifecycle.models.bulk import BulkMember, BulkMove
 from lifecycle.models.cards import CardAmendment
 from lifecycle.models.handoff import Handoff, HandoffEvent, RoutingRule
@@ -21,6 +21,7 @@ __all__ = [
     "HandoffEvent",
     "Lifecycle",
     "Membership",
+    "Moved",
     "Movement",
     "PlacementRound",
     "Programme",

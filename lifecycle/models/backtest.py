@@ -1,4 +1,5 @@
-"""What trying a version on the past has shown: what was asked, the figures, who came to the stage that was judged."""
+"""What trying a version on the past has shown: what was asked, the figures, who came to the stage that was judged, and
+whom people or files have moved meanwhile."""
 
 from datetime import datetime
 
@@ -56,13 +57,17 @@ class Backtest(models.Model):
 class Reached(OneSubject):
     """One row is one subject that a backtest saw come to the stage it judges: when by the version, when by the other.
 
-    `outcome_at` is when the outcome was first reached, as far as is known.
+    `ledger_at` is when the subject truly came to it, as the ledger knew when the backtest was asked for.
+    `outcome_at` is when the outcome was first reached, as far as is known. `cost` is the subject's share of what its
+    channel cost in the month that brought it, in minor units of the result's currency; empty where none is known.
     """
 
     backtest = models.ForeignKey(Backtest, on_delete=models.CASCADE, related_name="reached", db_index=False)
     tried_at = models.DateTimeField(_("by this version"), null=True)
     live_at = models.DateTimeField(_("by the live version"), null=True)
+    ledger_at = models.DateTimeField(_("as recorded"), null=True)
     outcome_at = models.DateTimeField(_("outcome reached"), null=True)
+    cost = models.BigIntegerField(_("share of costs (minor units)"), null=True)
 
     class Meta:
         constraints = [
@@ -80,5 +85,44 @@ class Reached(OneSubject):
 
     @property
     def first_at(self) -> datetime | None:
-        """The earlier of the two dates."""
-        return min((each for each in (self.tried_at, self.live_at) if each), default=None)
+        """The earliest of the three dates."""
+        return min((each for each in (self.tried_at, self.live_at, self.ledger_at) if each), default=None)
+
+
+class Moved(OneSubject):
+    """One row is one subject whom a hand, a file or an answer of sales moved in the time span of a backtest.
+
+    Told is the last such move, with both its clocks, out of how many; and in which stages the subject stood when the
+    time span ended: as recorded, by the version's rules alone, by the live version's. Stages by their slugs; empty is
+    in none.
+    """
+
+    class Cause(models.TextChoices):
+        HAND = "hand", _("by hand or a program")
+        FILE = "file", _("by a file")
+        HANDOFF = "handoff", _("by an answer of sales")
+
+    backtest = models.ForeignKey(Backtest, on_delete=models.CASCADE, related_name="moved", db_index=False)
+    cause = models.CharField(_("how"), max_length=10, choices=Cause.choices)
+    moves = models.IntegerField(_("moves in all"))
+    moved_at = models.DateTimeField(_("moved"))
+    recorded_at = models.DateTimeField(_("written down"))
+    from_stage = models.SlugField(max_length=64, blank=True, db_index=False)
+    to_stage = models.SlugField(max_length=64, blank=True, db_index=False)
+    stood = models.SlugField(_("as recorded"), max_length=64, blank=True, db_index=False)
+    tried_stood = models.SlugField(_("by this version"), max_length=64, blank=True, db_index=False)
+    live_stood = models.SlugField(_("by the live version"), max_length=64, blank=True, db_index=False)
+
+    class Meta:
+        constraints = [
+            one_subject("moved"),
+            models.UniqueConstraint(fields=["backtest", "subject_id"], name="moved_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.backtest_id}: {self.subject_id}"
+
+    @property
+    def subject(self) -> Person | Account | None:
+        """Whoever this is."""
+        return self.person or self.account

@@ -18,12 +18,12 @@ from audience import segments
 from audience.importing.forms import SegmentName
 from audience.subjects import sight
 from audience.views.conditions import counted
-from kit import pages, progress, rights
+from kit import pages, progress, rights, writing
 from kit.audit import asker
 from kit.sql import Sql, sql
 from lifecycle import backtests, filters, forms, querysets
 from lifecycle.backtests import telling
-from lifecycle.models import Backtest, Lifecycle, Reached, Version
+from lifecycle.models import Backtest, Lifecycle, Moved, Reached, Version
 
 Crumbs = list[tuple[Any, str]]
 
@@ -116,42 +116,32 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("backtests", found.version.lifecycle.slug)
 
 
-class People(pages.ListPage):
-    """Who came to the stage that was judged, by which side when."""
+OF_SIDES = {"live": ("live_at", "live_stood"), "recorded": ("ledger_at",)}  # columns that say something of a side
 
-    queryset = Reached.objects.all()
-    filterset_class = filters.Reached
-    columns = (
-        pages.Column("subject", gettext_lazy("Who"), template="lifecycle/_member.html", value="subject"),
-        pages.Column("tried_at", gettext_lazy("By this version"), sort="tried_at", desc_first=True),
-        pages.Column("live_at", gettext_lazy("By the live version"), sort="live_at", desc_first=True),
-        pages.Column("outcome_at", gettext_lazy("Outcome reached"), sort="outcome_at", desc_first=True),
-    )
+
+class OfBacktest(pages.ListPage):
+    """A list of those behind the figures of a backtest, which can be kept as a segment."""
+
+    segment_url = ""
     counted = ngettext_lazy("%(shown)s subject", "%(shown)s subjects", "count")
-    file_name = "backtest"
-    default_sort = "-tried_at"
     empty_title = gettext_lazy("Nobody here")
-    empty_text = gettext_lazy("Neither side brought anybody to this stage in the time span.")
     empty_icon = "users"
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         self.backtest = _backtest(kwargs["pk"])
+        sides = (self.backtest.result or {}).get("sides", {})
+        absent = {name for side, names in OF_SIDES.items() if side not in sides for name in names}
+        self.columns = [column for column in self.columns if column.name not in absent]
         return super().dispatch(request, *args, **kwargs)
 
-    def rows(self) -> QuerySet[Reached]:
-        return self.backtest.reached.select_related("person__account", "account")
-
-    def seen(self, rows: QuerySet[Reached]) -> QuerySet[Reached]:
+    def seen(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return sight.subjects(rows, self.request.user)
 
     def tools(self) -> list[dict[str, Any]]:
         if not rights.may(self.request.user, "edit"):
             return []
-        url = f"{reverse('backtest_segment', args=[self.backtest.pk])}?{self.request.GET.urlencode()}"
+        url = f"{reverse(self.segment_url, args=[self.backtest.pk])}?{self.request.GET.urlencode()}"
         return [{"label": _("Save as segment"), "icon": "users-round", "url": url}]
-
-    def get_title(self) -> str:
-        return _("Who came to “%(stage)s”") % {"stage": telling.stage_name(self.backtest, self.backtest.stage)}
 
     def context(self) -> dict[str, Any]:
         return {"purpose": telling.question(self.backtest)}
@@ -161,10 +151,96 @@ class People(pages.ListPage):
         return _crumbs(self.backtest.version.lifecycle, here, (self.get_title(), ""))
 
 
+class People(OfBacktest):
+    """Who came to the stage that was judged, by which side when, when in truth, and what each has cost."""
+
+    queryset = Reached.objects.all()
+    filterset_class = filters.Reached
+    columns = (
+        pages.Column("subject", gettext_lazy("Who"), template="lifecycle/_member.html", value="subject"),
+        pages.Column("tried_at", gettext_lazy("By this version"), sort="tried_at", desc_first=True),
+        pages.Column("live_at", gettext_lazy("By the live version"), sort="live_at", desc_first=True),
+        pages.Column("ledger_at", gettext_lazy("As recorded"), sort="ledger_at", desc_first=True),
+        pages.Column("outcome_at", gettext_lazy("Outcome reached"), sort="outcome_at", desc_first=True),
+        pages.Column(
+            "cost", gettext_lazy("Share of costs"), sort="cost", value=telling.cost, align="end", desc_first=True
+        ),
+    )
+    file_name = "backtest"
+    default_sort = "-tried_at"
+    empty_text = gettext_lazy("Nobody came to this stage in the time span, by either side or in truth.")
+    segment_url = "backtest_segment"
+
+    def rows(self) -> QuerySet[Reached]:
+        return self.backtest.reached.select_related("person__account", "account")
+
+    def get_title(self) -> str:
+        return _("Who came to “%(stage)s”") % {"stage": telling.stage_name(self.backtest, self.backtest.stage)}
+
+
+def _named(field: str, label: Any) -> pages.Column:
+    """A column of a stage by its name, beside which `Moved` has only the slug."""
+    return pages.Column(field, label, value=lambda row: row.names.get(getattr(row, field), getattr(row, field)))
+
+
+class MovedByPeople(OfBacktest):
+    """Whom a hand, a file or an answer of sales moved in the time span, and where the rules alone would have them."""
+
+    queryset = Moved.objects.all()
+    filterset_class = filters.Moved
+    columns = (
+        pages.Column("subject", gettext_lazy("Who"), template="lifecycle/_member.html", value="subject"),
+        pages.Column("cause", gettext_lazy("How"), value="get_cause_display"),
+        _named("from_stage", gettext_lazy("From")),
+        _named("to_stage", gettext_lazy("To")),
+        pages.Column("moved_at", gettext_lazy("Moved"), sort="moved_at", desc_first=True),
+        pages.Column("recorded_at", gettext_lazy("Written down"), sort="recorded_at", desc_first=True),
+        pages.Column("moves", gettext_lazy("Such moves"), sort="moves", align="end", desc_first=True, aside=True),
+        _named("stood", gettext_lazy("At the end, as recorded")),
+        _named("tried_stood", gettext_lazy("By this version")),
+        _named("live_stood", gettext_lazy("By the live version")),
+    )
+    file_name = "moved"
+    default_sort = "-moved_at"
+    empty_text = gettext_lazy("Nobody was moved so in the time span.")
+    segment_url = "backtest_moved_segment"
+
+    def rows(self) -> QuerySet[Moved]:
+        return self.backtest.moved.select_related("person__account", "account")
+
+    def prepare(self, rows: list[Any]) -> list[Any]:
+        names = telling.stage_names(self.backtest)
+        for row in rows:
+            row.names = names
+        return rows
+
+    def get_title(self) -> str:
+        return _("Moved by people or files")
+
+    def context(self) -> dict[str, Any]:
+        return {
+            "purpose": _(
+                "The last move of each by hand, a program, a file or an answer of sales from %(from)s until %(until)s, "
+                "and where each stood when that ended: as recorded, and by the rules alone. A stage is the same in two "
+                "versions when its key is."
+            )
+            % {"from": writing.day(self.backtest.begins_on), "until": writing.day(self.backtest.ends_on)}
+        }
+
+
 @rights.needs("edit")
 def segment(request: HttpRequest, pk: int) -> HttpResponse:
     """A fixed list of those whom the list of a backtest shows."""
-    page = People()
+    return _segment(request, pk, People(), "backtest_people")
+
+
+@rights.needs("edit")
+def moved_segment(request: HttpRequest, pk: int) -> HttpResponse:
+    """A fixed list of those whom the list of people who were moved shows."""
+    return _segment(request, pk, MovedByPeople(), "backtest_moved")
+
+
+def _segment(request: HttpRequest, pk: int, page: OfBacktest, list_url: str) -> HttpResponse:
     page.setup(request, pk=pk)
     page.backtest = _backtest(pk)
     filterset = page._filterset()
@@ -184,7 +260,7 @@ def segment(request: HttpRequest, pk: int) -> HttpResponse:
         "counted": counted(number, of),
         "scope": page.get_title(),
         "chips": page._chips(filterset),
-        "list_url": f"{reverse('backtest_people', args=[pk])}?{request.GET.urlencode()}",
+        "list_url": f"{reverse(list_url, args=[pk])}?{request.GET.urlencode()}",
         "crumbs": page.get_crumbs(),
     }
     return render(request, "audience/segment_of_list.html", context, status=400 if form.is_bound else 200)

@@ -38,6 +38,7 @@ from lifecycle.models import (
     HandoffEvent,
     Lifecycle,
     Membership,
+    Moved,
     PlacementRound,
     Proposal,
     Reached,
@@ -163,6 +164,9 @@ def _staged(person: Person, other: Person, version: Any, by: User) -> None:
         horizon=30, document="", created_at=NOW,
     )  # fmt: skip
     Reached.objects.create(backtest=tried, person=person, tried_at=NOW)
+    Moved.objects.create(
+        backtest=tried, person=person, cause="hand", moves=1, moved_at=days_ago(50), recorded_at=days_ago(50)
+    )
     looked = PlacementRound.objects.create(version=version, created_at=NOW)
     Proposal.objects.create(round=looked, person=person, stage=lead, evidence="rule")
 

@@ -217,11 +217,11 @@ def test_the_number_of_statements_does_not_grow_with_the_customers(visitor, toda
     factories.published(RENEWAL, timezone.now())
     live.run_all(timezone.now() + timedelta(minutes=1))
     page(visitor, "report_book")
-    with django_assert_num_queries(31):
+    with django_assert_num_queries(28):
         page(visitor, "report_book")
     for number in range(30):
         contract(firm(f"Another {number}"), today - timedelta(days=9), 10, renews_on=today + timedelta(days=number))
-    with django_assert_num_queries(31):
+    with django_assert_num_queries(28):
         page(visitor, "report_book")
 
 

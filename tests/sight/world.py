@@ -44,7 +44,17 @@ from kit.models import AuditEntry, Notice, Team, User
 from lifecycle.editions import documents as lifecycle_documents
 from lifecycle.handoffs import routing
 from lifecycle.ledger import moving, stages
-from lifecycle.models import Application, Backtest, ChecklistItem, Handoff, Lifecycle, Membership, Reached, RoutingRule
+from lifecycle.models import (
+    Application,
+    Backtest,
+    ChecklistItem,
+    Handoff,
+    Lifecycle,
+    Membership,
+    Moved,
+    Reached,
+    RoutingRule,
+)
 from lifecycle.partners import applications, checklist, programmes
 from reporting import filling
 from reporting.models import ChartNote, LedgerCheck
@@ -324,14 +334,27 @@ def _tried(trio: list[Things], version: Any) -> Backtest:
         {"from": "2025-02-01", "hits": 0, "of": 0, "unfinished": 1},
     ]
     side = {"version": str(version), "stages": stages_told, "by_time": by_time, **counted}
+    causes = {"rule": 1, "hand": 1, "file": 1, "handoff": 0, "other": 0}
+    truly = side | {"version": "", "stages": [each | {"came_by": causes, "left_by": causes} for each in stages_told]}
+    truly |= {"moves": 4, "late": 1}
     differ = {"tried_only": 1, "live_only": 0, "both": 2, "sooner": 1, "later": 0}
+    differ |= {"recorded": 2, "recorded_only": 1, "unrecorded": 1}
+    group = {"subjects": 12, "known": 6, "cost": 60_000, "of": 10, "hits": 3}
+    money = {"currency": "EUR", "unrated": 1, "groups": dict.fromkeys(("tried_only", "live_only", "both"), group)}
+    moved = dict.fromkeys(("hand", "file", "handoff"), {"subjects": 3, "tried": 1, "live": 2})
     rule = version.transitions.get(priority=3)
     made = Backtest.objects.create(
         version=version, against=version, begins_on=date(2025, 1, 1), ends_on=date(2025, 3, 1), stage="lead", outcome_stage="won",
         horizon=30, swept=rule, place=["value"], points=[2, 3], document=lifecycle_documents.dump(version), created_at=NOW,
-        result={"sides": {"tried": side, "live": side}, "differ": differ, "spent": {"EUR": 100_000},
-                "points": [{"value": 2, **counted, "entered": 5}, {"value": 3, **counted}]},
+        result={"sides": {"tried": side, "live": side, "recorded": truly}, "differ": differ, "spent": {"EUR": 100_000},
+                "money": money, "moved": moved, "points": [{"value": 2, **counted, "entered": 5}, {"value": 3, **counted}]},
     )  # fmt: skip
     for each in trio:
-        Reached.objects.create(backtest=made, person=each.person, tried_at=NOW, live_at=days_ago(3))
+        Reached.objects.create(
+            backtest=made, person=each.person, tried_at=NOW, live_at=days_ago(3), ledger_at=days_ago(2), cost=42_00
+        )
+        Moved.objects.create(
+            backtest=made, person=each.person, cause="hand", moves=1, moved_at=days_ago(3), recorded_at=days_ago(2),
+            from_stage="lead", to_stage="won", stood="won", tried_stood="lead", live_stood="lead",
+        )  # fmt: skip
     return made
