@@ -27,7 +27,7 @@ from audience.models import Account, Duplicate, FieldChange, Identity, Merge, Pe
 from audience.subjects import history, names
 from audience.subjects.accounts import COLUMNS as OF_ACCOUNTS
 from audience.subjects.people import COLUMNS as OF_PEOPLE
-from audience.subjects.people import FORMERLY
+from audience.subjects.people import FORMERLY, has_email
 from kit import audit
 from kit.models import User
 from kit.registry import MOVES, registry
@@ -349,7 +349,7 @@ def _taken(merge: Merge, survivor: Any) -> Refused | None:
     before, after = merge.values.get("email") or (None, None)
     returns = before if after == survivor.email else survivor.email
     for pk, email in ((merge.survivor_id, returns), (merge.merged_id, merge.was.get("email"))):
-        others = Person.objects.filter(email=email).exclude(pk__in=(merge.survivor_id, merge.merged_id))
+        others = Person.objects.filter(has_email(email or "")).exclude(pk__in=(merge.survivor_id, merge.merged_id))
         if email and (others.exists() or (pk == merge.merged_id and email == returns)):
             return Refused("email_taken", _("“%(email)s” is somebody else's by now.") % {"email": email})
     return None

@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audience.models import (
@@ -21,7 +22,7 @@ from audience.models import (
     Person,
     Product,
 )
-from audience.subjects import querysets
+from audience.subjects import accounts, people, querysets
 from kit import installation, notes, work
 from kit.models import User
 from lifecycle.ledger import stages
@@ -422,6 +423,23 @@ def test_the_beginning_of_an_email_and_of_an_account_is_found_by_its_index():
         cursor.execute("SET LOCAL enable_seqscan = off")  # a table of none is not worth an index
     assert "person_by_email" in Person.objects.filter(querysets.begins_email("ann")).explain()
     assert "account_by_name" in Account.objects.filter(querysets.begins("ann", "name")).explain()
+
+
+def test_whose_an_address_is_its_index_tells_to_whoever_asks():
+    ann, acme = person(email="ann@acme.test"), account(name="Acme", domain="acme.test")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+    assert "person_by_email" in Person.objects.filter(people.has_email("ann@acme.test")).explain()
+    assert "account_by_domain" in Account.objects.filter(accounts.has_domain("acme.test")).explain()
+    with CaptureQueriesContext(connection) as asked:
+        assert people.find(email="ann@acme.test") == ann
+        assert accounts.find(domain="acme.test") == acme
+        people.upsert({"email": "ann@acme.test", "last_name": "Bell"}, source="x", by=None, now=NOW)
+        people.upsert({"email": "bea@acme.test"}, source="x", by=None, now=NOW)
+    told = " ".join(each["sql"] for each in asked)
+    assert 'lower("audience_person"."email" COLLATE "C") =' in told
+    assert not re.search(r""""audience_person"."email" = '[^']""", told)
+    assert 'lower("audience_account"."domain" COLLATE "C") =' in told
 
 
 def test_a_search_looks_into_indexes_alone():
