@@ -469,6 +469,22 @@ def test_a_search_takes_any_sign_for_what_it_is(browser, word):
     assert names_on(browser, q=word) == [sought.first_name]
 
 
+def test_nobody_waits_again_for_values_that_took_long_to_find(browser, monkeypatch):
+    later = []
+    monkeypatch.setattr(querysets, "_beside", later.append)
+    monkeypatch.setattr(querysets, "LONG", -1)
+    person(country="DE")
+    with monkeypatch.context() as for_no_time:
+        for_no_time.setattr(querysets, "REMEMBERED", -1)
+        assert querysets.values_in_use(Person, "country") == ["DE"]
+    person(country="FR")
+    with CaptureQueriesContext(connection) as asked:
+        assert querysets.values_in_use(Person, "country") == querysets.values_in_use(Person, "country") == ["DE"]
+    assert not asked and len(later) == 1, "once for all who ask meanwhile"
+    later[0]()
+    assert querysets.values_in_use(Person, "country") == ["DE", "FR"]
+
+
 # ---- how many queries ----
 
 
