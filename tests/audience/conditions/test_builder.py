@@ -317,3 +317,8 @@ def test_beside_few_each_relation_is_found_once_and_the_answer_is_the_same() -> 
     assert rows(few) == rows(compile.members(node, of="person", at=now, among=among)) == [(everybody[1].pk,)]
     plan = "\n".join(line for (line,) in rows(sql("EXPLAIN {}", few)))
     assert plan.count("CTE once") == 3, plan
+    of_germans = tree.parse({"field": "person.in_account", "op": "is", "value": True,
+                             "who": {"field": "account.country", "op": "is", "value": "DE"}})  # fmt: skip
+    held = compile.members(of_germans, of="person", at=now, among=among, few=True)
+    plan = "\n".join(line for (line,) in rows(sql("EXPLAIN {}", held)))
+    assert plan.count("CTE once") == 2, plan
