@@ -95,7 +95,7 @@ def page_of(
     more, keys = len(keys) > size, keys[:size]
     if backwards:
         keys.reverse()
-    by_key = {row.pk: row for row in rows.order_by().filter(pk__in=[pk for pk, _value in keys])} if keys else {}
+    by_key = {row.pk: row for row in _whole(rows, [pk for pk, _value in keys])} if keys else {}
     first = 1
     if place:
         first = max(place.number - len(keys), 1) if backwards else place.number + 1
@@ -105,6 +105,14 @@ def page_of(
     if keys and (backwards or more):
         page.after = Position(keys[-1][1], keys[-1][0], first + len(keys) - 1)
     return page
+
+
+def _whole(rows: QuerySet[Any], keys: list[Any]) -> QuerySet[Any]:
+    """The rows of these keys, with all that the list adds to them. What it is narrowed by has found the keys, and is
+    not asked a second time: a search would look for everybody again."""
+    found = rows.order_by()
+    found.query.where = type(found.query.where)()
+    return found.filter(pk__in=keys)
 
 
 def _keys(rows: QuerySet[Any], sort: str, size: int, place: Position | None, backwards: bool) -> list[tuple[int, Any]]:

@@ -485,6 +485,15 @@ def test_nobody_waits_again_for_values_that_took_long_to_find(browser, monkeypat
     assert querysets.values_in_use(Person, "country") == ["DE", "FR"]
 
 
+def test_what_a_list_is_narrowed_by_is_asked_for_its_keys_and_not_again_for_its_rows(browser):
+    sought = person(first_name="Ann", country="DE")
+    person(first_name="Bea", country="DE")
+    with CaptureQueriesContext(connection) as asked:
+        assert names_on(browser, q="ann", country="DE") == [sought.first_name]
+    looking = [each["sql"] for each in asked if "array_to_tsvector" in each["sql"]]
+    assert len(looking) == 2, "the keys, and how many there are"
+
+
 # ---- how many queries ----
 
 
