@@ -183,7 +183,7 @@ class AccountFilters(SubjectFilters):
 
     def of_domain(self, rows: QuerySet[Account], name: str, value: str) -> QuerySet[Account]:
         told = addresses.domain(value)
-        return rows.filter(domain=told) if told else rows.none()
+        return rows.filter(accounts.has_domain(told)) if told else rows.none()
 
 
 class Accounts(Subjects):

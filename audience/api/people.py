@@ -153,7 +153,7 @@ class PeopleFilters(SubjectFilters):
 
     def of_email(self, rows: QuerySet[Person], name: str, value: str) -> QuerySet[Person]:
         told = addresses.email(value)
-        return rows.filter(email=told) if told else rows.none()
+        return rows.filter(people.has_email(told)) if told else rows.none()
 
 
 class AsksForZip(JSONRenderer):

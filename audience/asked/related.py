@@ -76,6 +76,7 @@ def _linked(ask: Ask, people: Sql, *, held_by: str, among: Sql) -> Sql:
     of = "person" if held_by == "person_id" else "account"
     chosen = sql("SELECT others.id AS subject_id FROM ({}) others (id)", among) if among else None
     held = compile.members(ask.who or tree.EVERYBODY, of=of, at=ask.moment.at, known=ask.moment.known, among=chosen)
+    held = columns.joined(held, few=bool(among))
     return sql(f"{{}} JOIN ({{}}) held ON held.subject_id = link.{held_by}", link, held)
 
 

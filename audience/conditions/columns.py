@@ -48,13 +48,22 @@ def _calendar_day(text: Sql) -> Sql:
     )
 
 
+def joined(rows: Sql, few: bool) -> Sql:
+    """A relation as it is joined. Beside few it is found once, whatever the planner expects of it.
+
+    It takes conditions that it knows nothing of to hold of hardly anybody, and would find it for each of these anew.
+    """
+    return sql("WITH once AS MATERIALIZED ({}) SELECT * FROM once", rows) if few else rows
+
+
 class Subjects:
     """The subjects of one statement with the columns it asks for: expressions are taken first, `source` comes last.
 
     Aliases: s the subject, a a person's account as it then was, sh and ah the changes of each.
     """
 
-    def __init__(self, of: str, moment: Moment, chosen: Sql, evidence: bool = False) -> None:
+    def __init__(self, of: str, moment: Moment, chosen: Sql, evidence: bool = False, few: bool = False) -> None:
+        self.few = few
         self.of = of
         self.moment = moment
         self.chosen = chosen
@@ -168,14 +177,15 @@ class Subjects:
                 columns.append(sql(f"max(c.occurred_at) FILTER (WHERE {{}}) AS last{number}", counted))
         when = Sql("") if self.evidence else sql(" AND {}", later)
         only = sql(" AND c.subject_id IN ({})", chosen) if chosen else Sql("")
-        return sql(
-            "(SELECT {} FROM audience_fieldchange c WHERE c.field = ANY ({}) AND {}{}{} GROUP BY c.subject_id)",
+        changes = sql(
+            "SELECT {} FROM audience_fieldchange c WHERE c.field = ANY ({}) AND {}{}{} GROUP BY c.subject_id",
             join(", ", columns),
             list(self.changed[alias]),
             OWN,
             when,
             only,
         )
+        return sql("({})", joined(changes, self.few))
 
 
 def accounts_of(people: Sql) -> Sql:

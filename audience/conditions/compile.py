@@ -47,9 +47,20 @@ def table(
     return statement.select(outputs)
 
 
-def members(node: Node, *, of: str, at: datetime, known: datetime | None = None, among: Sql | None = None) -> Sql:
-    """One statement with the subject_id of each of whom the condition holds; `table` says who is asked."""
-    statement = Statement(of, Moment(at, known), among)
+def members(
+    node: Node,
+    *,
+    of: str,
+    at: datetime,
+    known: datetime | None = None,
+    among: Sql | None = None,
+    few: bool = False,
+) -> Sql:
+    """One statement with the subject_id of each of whom the condition holds; `table` says who is asked.
+
+    `few`: those among are so few that whatever is joined is best found once, for all of them.
+    """
+    statement = Statement(of, Moment(at, known), among, few=few)
     statement.narrow(node)
     return statement.select([], where=statement.holds(node, as_filter=True))
 
@@ -116,15 +127,18 @@ class Statement:
     The outer query combines them. (The planner folds both into one; the split keeps each leaf written once.)
     """
 
-    def __init__(self, of: str, moment: Moment, among: Sql | None, *, evidence: bool = False) -> None:
+    def __init__(
+        self, of: str, moment: Moment, among: Sql | None, *, evidence: bool = False, few: bool = False
+    ) -> None:
         chosen = CHOSEN if among else EVERYONE
         self.of = of
         self.moment = moment
         self.among = among
         self.evidence = evidence
         self.chosen = chosen
-        self.subjects = columns.Subjects(of, moment, chosen, evidence)
-        self.activities = scan.Activities(of, moment, chosen)
+        self.few = few
+        self.subjects = columns.Subjects(of, moment, chosen, evidence, few)
+        self.activities = scan.Activities(of, moment, chosen, few)
         self.relations: dict[tuple[str, str], tuple[str, Sql]] = {}
         self.leaves: dict[Leaf, int] = {}
         self.inner: list[Sql] = []
@@ -207,7 +221,7 @@ class Statement:
         if self.among:
             chosen = sql("WITH chosen AS MATERIALIZED (SELECT DISTINCT subject_id FROM ({}) among) ", self.among)
         joins = [
-            sql(f"LEFT JOIN ({{}}) {alias} ON {alias}.subject_id = s.id", rows)
+            sql(f"LEFT JOIN ({{}}) {alias} ON {alias}.subject_id = s.id", columns.joined(rows, self.few))
             for alias, rows in self.relations.values()
         ]
         return sql(

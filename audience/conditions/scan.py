@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audience.conditions import facts
+from audience.conditions.columns import joined
 from audience.conditions.moment import Moment, Span
 from audience.conditions.registry import Aggregate, Where
 from audience.conditions.tree import Leaf
@@ -45,7 +46,8 @@ def _narrowing(where: Where) -> list[Sql]:
 class Activities:
     """The activities of one statement's subjects: figures first, `source` last. Alias x inside, t outside."""
 
-    def __init__(self, of: str, moment: Moment, chosen: Sql) -> None:
+    def __init__(self, of: str, moment: Moment, chosen: Sql, few: bool = False) -> None:
+        self.few = few
         self.of = of
         self.moment = moment
         self.chosen = chosen
@@ -64,13 +66,13 @@ class Activities:
             return Sql("")
         subject = SUBJECT[self.of]
         columns = [self._column(*figure, number) for figure, number in self.figures.items()]
-        return sql(
-            "LEFT JOIN (SELECT {} AS subject_id, {} FROM audience_activity x WHERE {} GROUP BY 1) t "
-            "ON t.subject_id = s.id",
+        found = sql(
+            "SELECT {} AS subject_id, {} FROM audience_activity x WHERE {} GROUP BY 1",
             Sql(subject),
             join(", ", columns),
             join(" AND ", self._rows(subject)),
         )
+        return sql("LEFT JOIN ({}) t ON t.subject_id = s.id", joined(found, self.few))
 
     def _column(self, function: str, where: Where, days: int | None, number: int) -> Sql:
         parts = self._filter(where, days)

@@ -1,6 +1,6 @@
 """A condition tried out while it is being written: what it says, what is wrong with it, how many and who.
 
-Among many an exact count takes seconds, so who writes sees an estimate first: some thousand subjects, drawn by their
+Among many an exact count takes seconds, so who writes sees an estimate first: some subjects, drawn by their
 numbers, are asked the very same question, and how many of all that makes is told with its margin.
 """
 
@@ -25,7 +25,7 @@ from kit.sql import Sql, name, rows, sql
 PATIENCE = 10  # seconds
 SAMPLE = 10
 MANY = 50_000  # subjects that are counted exactly at once
-ASKED = 3_000  # of more
+ASKED = 1_500  # of more
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def of(
     node = tree.parse(data, of=of, coming=coming)
     sentence = describe.sentence(node)
     drawn = _drawn(of) if first else None
-    held = compile.members(node, of=of, at=at, among=drawn.numbers if drawn else None)
+    held = compile.members(node, of=of, at=at, among=drawn.numbers if drawn else None, few=bool(drawn))
     asked = sql(
         "WITH held AS MATERIALIZED ({}) SELECT (SELECT count(*) FROM held), "
         "ARRAY(SELECT subject_id FROM held ORDER BY subject_id DESC LIMIT {})",

@@ -28,7 +28,7 @@ from kit.sql import Sql, rows, run, sql, value
 
 JOB = "duplicates"
 SHARED = 20  # so many may have one key; what more have in common is no sign
-PHONES = 5_000  # numbers that are worked out at once
+AT_ONCE = 10_000  # people whose numbers are worked out in one transaction
 ALIKE = 0.5  # how alike two names are at least, in trigrams, where the server can tell
 # Dots and what follows a plus mean nothing to them, as they say themselves.
 GOOGLE = ["gmail.com", "googlemail.com"]
@@ -130,22 +130,30 @@ def _read_phones() -> None:
                    SELECT FROM audience_person p WHERE p.phone = n.written AND p.country = n.country)"""
         )
     )
-    while unknown := rows(
+    [(first, last)] = rows(Sql("SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM audience_person"))
+    for begin in range(first, last + 1, AT_ONCE):
+        _read_phones_of(begin, begin + AT_ONCE)
+
+
+def _read_phones_of(first: int, beyond: int) -> None:
+    """Work out the numbers that are new among people of a range of ids, so that each is looked at once."""
+    unknown = rows(
         sql(
             """SELECT DISTINCT p.phone, p.country FROM audience_person p
                LEFT JOIN audience_phonenumber n ON n.written = p.phone AND n.country = p.country
-               WHERE p.phone <> '' AND n.id IS NULL LIMIT {}""",
-            PHONES,
+               WHERE p.id >= {} AND p.id < {} AND p.phone <> '' AND n.id IS NULL""",
+            first,
+            beyond,
         )
-    ):
-        numbers = [number_of(written, country) for written, country in unknown]
+    )
+    if unknown:
         run(
             sql(
                 """INSERT INTO audience_phonenumber (written, country, number)
                    SELECT * FROM unnest({}::text[], {}::text[], {}::text[]) ON CONFLICT DO NOTHING""",
                 [written for written, _country in unknown],
                 [country for _written, country in unknown],
-                numbers,
+                [number_of(written, country) for written, country in unknown],
             )
         )
 

@@ -27,7 +27,7 @@ from audience.models import Account, Duplicate, FieldChange, Identity, Merge, Pe
 from audience.subjects import history, names
 from audience.subjects.accounts import COLUMNS as OF_ACCOUNTS
 from audience.subjects.people import COLUMNS as OF_PEOPLE
-from audience.subjects.people import FORMERLY
+from audience.subjects.people import FORMERLY, has_email
 from kit import audit
 from kit.models import User
 from kit.registry import MOVES, registry
@@ -290,7 +290,7 @@ def _settle_pairs(merge: Merge, now: datetime) -> None:
         sql(
             """
             WITH gone AS (
-                DELETE FROM audience_duplicate d WHERE {} IN (d.one_id, d.other_id) RETURNING d.*),
+                DELETE FROM audience_duplicate d WHERE d.one_id = {} OR d.other_id = {} RETURNING d.*),
             others AS (
                 SELECT DISTINCT ON (theirs) gone.*, theirs FROM gone
                 CROSS JOIN LATERAL (SELECT CASE WHEN one_id = {} THEN other_id ELSE one_id END AS theirs) pair
@@ -302,8 +302,8 @@ def _settle_pairs(merge: Merge, now: datetime) -> None:
             ON CONFLICT (one_id, other_id) DO UPDATE
             SET state = excluded.state, decided_at = excluded.decided_at, decided_by_id = excluded.decided_by_id
             """,
-            merge.merged_id, merge.merged_id, str(Duplicate.State.TWO), merge.survivor_id, merge.survivor_id,
-            merge.survivor_id,
+            merge.merged_id, merge.merged_id, merge.merged_id, str(Duplicate.State.TWO), merge.survivor_id,
+            merge.survivor_id, merge.survivor_id,
         )
     )  # fmt: skip
 
@@ -349,7 +349,7 @@ def _taken(merge: Merge, survivor: Any) -> Refused | None:
     before, after = merge.values.get("email") or (None, None)
     returns = before if after == survivor.email else survivor.email
     for pk, email in ((merge.survivor_id, returns), (merge.merged_id, merge.was.get("email"))):
-        others = Person.objects.filter(email=email).exclude(pk__in=(merge.survivor_id, merge.merged_id))
+        others = Person.objects.filter(has_email(email or "")).exclude(pk__in=(merge.survivor_id, merge.merged_id))
         if email and (others.exists() or (pk == merge.merged_id and email == returns)):
             return Refused("email_taken", _("“%(email)s” is somebody else's by now.") % {"email": email})
     return None
@@ -432,10 +432,13 @@ def since(merge: Merge) -> list[tuple[str, int]]:
             continue
         number = value(
             sql(
-                "SELECT count(*) FROM {} t WHERE t.{} = {} AND t.{} > {}",
-                link.table, link.named, merge.survivor_id, name(written), merge.merged_at,
+                "SELECT count(*) FROM {} t WHERE {} AND t.{} > {}",
+                link.table,
+                link.names("t", merge.survivor_id),
+                name(written),
+                merge.merged_at,
             )
-        )  # fmt: skip
+        )
         if number:
             found[link.label] = found.get(link.label, 0) + number
     stay = {label: number - goes.get(label, 0) for label, number in found.items()}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audience.models import Account, Merge, MergedRows, Person
+from audience.models.subjects import OneSubject
 from kit.registry import ASIDE, STAYS, Holder, registry
 from kit.sql import Sql, join, name, rows, run, sql, value
 
@@ -42,6 +43,30 @@ class Link:
     def label(self) -> str:
         return self.holder.label
 
+    def names(self, row: str, subject_id: int) -> Sql:
+        """That a row, under its alias, names the subject.
+
+        Of the tables of one subject `subject_id` has the index, and neither of the two columns that it is made of.
+        """
+        named = sql("{}.{} = {}", Sql(row), self.named, subject_id)
+        if not issubclass(self.model, OneSubject):
+            return named
+        return sql("{}{}.subject_id = {} AND {}", _of_any_owner(self.model, row), Sql(row), subject_id, named)
+
+
+def _of_any_owner(model: Any, row: str) -> Sql:
+    """Where every index on the subject begins with what the row hangs on: that this is one of those there are.
+
+    It says nothing, and lets such an index serve.
+    """
+    every = (*model._meta.indexes, *model._meta.constraints)
+    begin = [tuple(each.fields[:2]) for each in every if getattr(each, "fields", ()) and each.condition is None]
+    if any(fields[0] == "subject_id" for fields in begin):
+        return Sql("")
+    owner = next(model._meta.get_field(fields[0]) for fields in begin if fields[1:] == ("subject_id",))
+    owners = sql("SELECT id FROM {}", name(owner.related_model._meta.db_table))
+    return sql("{}.{} = ANY (ARRAY({})) AND ", Sql(row), name(owner.column), owners)
+
 
 def links(of: str) -> Iterator[Link]:
     """Every column of any table that names a person, or an account."""
@@ -66,7 +91,8 @@ def counted(of: str, subject_id: int) -> dict[str, int]:
     found: Counter[str] = Counter()
     for link in links(of):
         if link.holder.merge not in (ASIDE, STAYS):
-            found[link.label] += value(sql("SELECT count(*) FROM {} WHERE {} = {}", link.table, link.named, subject_id))
+            theirs = link.names("t", subject_id)
+            found[link.label] += value(sql("SELECT count(*) FROM {} t WHERE {}", link.table, theirs))
     return {label: number for label, number in found.items() if number}
 
 
@@ -93,9 +119,11 @@ def move(merge: Merge) -> dict[str, int]:
 
 def _is_said_already(link: Link, survivor_id: int) -> Sql:
     return sql(
-        "EXISTS (SELECT FROM {} ours WHERE ours.{} = {} AND {})",
-        link.table, link.named, survivor_id, Sql(link.holder.same),
-    )  # fmt: skip
+        "EXISTS (SELECT FROM {} ours WHERE {} AND {})",
+        link.table,
+        link.names("ours", survivor_id),
+        Sql(link.holder.same),
+    )
 
 
 def _move(merge: Merge, link: Link) -> int:
@@ -103,8 +131,8 @@ def _move(merge: Merge, link: Link) -> int:
     if _remembers(link):
         first = sql(", original_subject_id = coalesce(t.original_subject_id, {})", merge.merged_id)
     moved = sql(
-        "UPDATE {} t SET {} = {}{} WHERE t.{} = {} AND t.id::text <> {} RETURNING t.id::text AS id",
-        link.table, link.named, merge.survivor_id, first, link.named, merge.merged_id,
+        "UPDATE {} t SET {} = {}{} WHERE {} AND t.id::text <> {} RETURNING t.id::text AS id",
+        link.table, link.named, merge.survivor_id, first, link.names("t", merge.merged_id),
         # Of accounts: nobody belongs to themselves.
         str(merge.survivor_id) if link.model in MODELS.values() else "",
     )  # fmt: skip
@@ -132,12 +160,12 @@ def _set_aside(merge: Merge, link: Link, which: Sql) -> None:
         sql(
             """
             WITH gone AS (
-                DELETE FROM {} theirs WHERE theirs.{} = {} AND {}
+                DELETE FROM {} theirs WHERE {} AND {}
                 RETURNING theirs.id::text AS id, to_jsonb(theirs) AS was)
             INSERT INTO audience_mergedrows (merge_id, "table", became, "column", ids, was)
             SELECT {}, {}, {}, {}, array_agg(id), jsonb_agg(was) FROM gone HAVING count(*) > 0
             """,
-            link.table, link.named, merge.merged_id, which, merge.pk, link.model._meta.db_table,
+            link.table, link.names("theirs", merge.merged_id), which, merge.pk, link.model._meta.db_table,
             str(Became.ASIDE), link.column,
         )
     )  # fmt: skip
@@ -258,7 +286,7 @@ def _naming(merge: Merge) -> Iterator[tuple[Link, Sql]]:
     email = str(merge.was.get("email") or "").lower()
     for link in links(merge.of):
         table = link.model._meta.db_table
-        here = sql("t.{} = {}", link.named, merge.survivor_id)
+        here = link.names("t", merge.survivor_id)
         if table in SOURCED and link.column in ("person_id", "account_id"):
             from_theirs = sql("t.source IN ({}) AND t.source NOT IN ({})", theirs, others)
             says = sql("lower(t.properties ->> 'email') = {}", email) if email else Sql("false")

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Value
+from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models.lookups import Exact
 from django.utils.translation import gettext as _
 
 from audience.belonging import families
@@ -129,14 +130,17 @@ def find(
         if found := known.filter(pk__in=named.values("account")).first():
             return found
         known = known.filter(~Exists(Identity.objects.filter(account=OuterRef("pk"), system=source, kind="account")))
-    if domain:
-        same = known.exclude(domain="").annotate(key=Folded("domain")).filter(key=domain.lower())
-        if found := same.first() or _formerly(domain):
-            return found
+    if domain and (found := known.filter(has_domain(domain.lower())).first() or _formerly(domain)):
+        return found
     if name:
         same = known.annotate(key=Folded("name")).filter(key=Folded(Value(name)))
         return (same.filter(domain="") if domain else same).first()
     return None
+
+
+def has_domain(domain: str) -> Q:
+    """Whose domain it is, as domains are kept; asked as the index has them, and the first half as its condition."""
+    return ~Q(domain="") & Q(Exact(Folded("domain"), domain))
 
 
 def _formerly(domain: str) -> Account | None:

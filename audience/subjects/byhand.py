@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from audience.models import Account, Field, FieldChange, Person
 from audience.subjects import known, names, querysets, sight
 from audience.subjects.exclusions import OWN_DOMAIN
+from audience.subjects.people import has_email
 from kit import addresses, installation, money, pages, rights, users, writing
 from kit.forms import Day
 
@@ -97,7 +98,7 @@ class PersonField(forms.CharField):
         known = sight.people(Person.objects.filter(erased_at=None), self.user)
         if (numbered := NUMBERED.fullmatch(text)) and (found := known.filter(pk=int(numbered[2])).first()):
             return found
-        if (email := addresses.email(text)) and (found := known.filter(email=email).first()):
+        if (email := addresses.email(text)) and (found := known.filter(has_email(email)).first()):
             return found
         several = list(querysets.find_people(known, text).order_by("pk")[: SEVERAL + 1])
         if len(several) == 1:

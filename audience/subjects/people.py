@@ -9,11 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.db.models.lookups import Exact
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from audience.belonging import domains
 from audience.models import Field, Identity, Import, Person
+from audience.models.subjects import Folded
 from audience.subjects import history, titles
 from kit import addresses, audit, turns
 from kit.models import User
@@ -142,7 +145,12 @@ def find(*, source: str = "", external_id: str | None = None, email: str | None 
         known = Identity.objects.filter(system=source, kind="person", external_id=external_id, person__isnull=False)
         if identity := known.select_related("person").first():
             return identity.person
-    return Person.objects.filter(email=email).first() or _formerly(email) if email else None
+    return Person.objects.filter(has_email(email)).first() or _formerly(email) if email else None
+
+
+def has_email(email: str) -> Q:
+    """Whose address it is, as addresses are kept; asked as the index has them, and the first half as its condition."""
+    return ~Q(email="") & Q(Exact(Folded("email"), email))
 
 
 def _formerly(email: str) -> Person | None:
@@ -155,7 +163,7 @@ def _formerly(email: str) -> Person | None:
 def _present(email: Any) -> Any:
     """A former address as the one of today: who is called by it keeps theirs."""
     told = addresses.email(email) if isinstance(email, str) and email else None
-    there = told and not Person.objects.filter(email=told).exists() and _formerly(told)
+    there = told and not Person.objects.filter(has_email(told)).exists() and _formerly(told)
     return (there.email if there else "") or email
 
 

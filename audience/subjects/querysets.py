@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any, TypeVar
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.search import SearchQueryField
 from django.core.cache import cache
+from django.db import connection
 from django.db.models import (
     BooleanField,
     Count,
@@ -54,6 +57,8 @@ WORDS = 6  # of a search are looked at
 LONGEST = 100  # letters of a word
 CHOICES = 300  # values that a filter offers; more nobody reads, and any other may be asked for by its address
 REMEMBERED = 60  # seconds for which the values on offer are remembered
+LONG = 0.05  # seconds; what took longer to find is asked for anew beside whoever wants it
+KEPT = 3600  # seconds for which that is shown at most
 
 
 def standing(rows: QuerySet[Activity]) -> QuerySet[Activity]:
@@ -251,14 +256,39 @@ def external_id(of: str, column: str = "external_id") -> Subquery:
 
 
 def values_in_use(model: type[Model], column: str) -> list[str]:
-    """The values of a text column, in order, at most CHOICES of them; remembered for a minute."""
+    """The values of a text column, in order, at most CHOICES of them; remembered for a minute.
+
+    Among many, where all rows are read for them, nobody waits for that but the first: those of before are shown while
+    a thread finds those of now.
+    """
     key = f"audience.values.{model._meta.label}.{column}"
-    found = cache.get(key)
+    found, until = cache.get(key) or (None, 0.0)
     if found is None:
-        used = model._default_manager.exclude(**{column: ""}).order_by(column).values_list(column, flat=True)
-        found = list(used.distinct()[:CHOICES])
-        cache.set(key, found, REMEMBERED)
+        return _find_values(key, model, column)
+    if time.time() > until and cache.add(f"{key}.renewed", True, REMEMBERED):
+        _beside(lambda: _find_values(key, model, column))
     return found
+
+
+def _find_values(key: str, model: type[Model], column: str) -> list[str]:
+    begun = time.time()
+    used = model._default_manager.exclude(**{column: ""}).order_by(column).values_list(column, flat=True)
+    found = list(used.distinct()[:CHOICES])
+    took_long = time.time() - begun > LONG
+    cache.set(key, (found, time.time() + REMEMBERED), KEPT if took_long else REMEMBERED)
+    return found
+
+
+def _beside(work: Callable[[], object]) -> None:
+    """Do it in a thread with a database session of its own."""
+
+    def alone() -> None:
+        try:
+            work()
+        finally:
+            connection.close()  # the thread's
+
+    threading.Thread(target=alone, name="values in use", daemon=True).start()
 
 
 def _listed(rows: QuerySet[Any], of: str) -> QuerySet[Any]:

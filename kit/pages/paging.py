@@ -99,7 +99,7 @@ def page_of(
     more, found = len(found) > size, found[:size]
     if backwards:
         found.reverse()
-    by_key = {row.pk: row for row in rows.order_by().filter(pk__in=[pk for pk, _value in found])} if found else {}
+    by_key = {row.pk: row for row in _whole(rows, [pk for pk, _value in found])} if found else {}
     first = 1
     if place:
         first = max(place.number - len(found), 1) if backwards else place.number + 1
@@ -109,6 +109,14 @@ def page_of(
     if found and (backwards or more):
         page.after = Position(found[-1][1], found[-1][0], first + len(found) - 1)
     return page
+
+
+def _whole(rows: QuerySet[Any], keys: list[Any]) -> QuerySet[Any]:
+    """The rows of these keys, with all that the list adds to them. What it is narrowed by has found the keys, and is
+    not asked a second time: a search would look for everybody again."""
+    found = rows.order_by()
+    found.query.where = type(found.query.where)()
+    return found.filter(pk__in=keys)
 
 
 def keys_of(

@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audience.models import (
@@ -21,7 +22,7 @@ from audience.models import (
     Person,
     Product,
 )
-from audience.subjects import querysets
+from audience.subjects import accounts, people, querysets
 from kit import installation, notes, work
 from kit.models import User
 from lifecycle.ledger import stages
@@ -424,6 +425,23 @@ def test_the_beginning_of_an_email_and_of_an_account_is_found_by_its_index():
     assert "account_by_name" in Account.objects.filter(querysets.begins("ann", "name")).explain()
 
 
+def test_whose_an_address_is_its_index_tells_to_whoever_asks():
+    ann, acme = person(email="ann@acme.test"), account(name="Acme", domain="acme.test")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+    assert "person_by_email" in Person.objects.filter(people.has_email("ann@acme.test")).explain()
+    assert "account_by_domain" in Account.objects.filter(accounts.has_domain("acme.test")).explain()
+    with CaptureQueriesContext(connection) as asked:
+        assert people.find(email="ann@acme.test") == ann
+        assert accounts.find(domain="acme.test") == acme
+        people.upsert({"email": "ann@acme.test", "last_name": "Bell"}, source="x", by=None, now=NOW)
+        people.upsert({"email": "bea@acme.test"}, source="x", by=None, now=NOW)
+    told = " ".join(each["sql"] for each in asked)
+    assert 'lower("audience_person"."email" COLLATE "C") =' in told
+    assert not re.search(r""""audience_person"."email" = '[^']""", told)
+    assert 'lower("audience_account"."domain" COLLATE "C") =' in told
+
+
 def test_a_search_looks_into_indexes_alone():
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
@@ -449,6 +467,31 @@ def test_a_search_takes_any_sign_for_what_it_is(browser, word):
     sought = person(first_name=f"Ann {word}x")
     person(first_name="Ann")
     assert names_on(browser, q=word) == [sought.first_name]
+
+
+def test_nobody_waits_again_for_values_that_took_long_to_find(browser, monkeypatch):
+    later = []
+    monkeypatch.setattr(querysets, "_beside", later.append)
+    monkeypatch.setattr(querysets, "LONG", -1)
+    person(country="DE")
+    with monkeypatch.context() as for_no_time:
+        for_no_time.setattr(querysets, "REMEMBERED", -1)
+        assert querysets.values_in_use(Person, "country") == ["DE"]
+    person(country="FR")
+    with CaptureQueriesContext(connection) as asked:
+        assert querysets.values_in_use(Person, "country") == querysets.values_in_use(Person, "country") == ["DE"]
+    assert not asked and len(later) == 1, "once for all who ask meanwhile"
+    later[0]()
+    assert querysets.values_in_use(Person, "country") == ["DE", "FR"]
+
+
+def test_what_a_list_is_narrowed_by_is_asked_for_its_keys_and_not_again_for_its_rows(browser):
+    sought = person(first_name="Ann", country="DE")
+    person(first_name="Bea", country="DE")
+    with CaptureQueriesContext(connection) as asked:
+        assert names_on(browser, q="ann", country="DE") == [sought.first_name]
+    looking = [each["sql"] for each in asked if "array_to_tsvector" in each["sql"]]
+    assert len(looking) == 2, "the keys, and how many there are"
 
 
 # ---- how many queries ----

@@ -58,6 +58,17 @@ def test_numbers_are_compared_as_they_are_meant_by_country() -> None:
     assert PhoneNumber.objects.get(written="030 901820", country="DE").number == "+4930901820"
 
 
+def test_numbers_of_everybody_are_read_and_each_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "AT_ONCE", 2)
+    several = [factories.person(phone=f"030 90182{number // 2}", country="DE", last_name="Lee") for number in range(7)]
+    worked_out: list[str] = []
+    number_of = duplicates.number_of
+    monkeypatch.setattr(duplicates, "number_of", lambda *said: worked_out.append(said[0]) or number_of(*said))  # type: ignore[func-returns-value]
+    assert set(found()) == {pair(several[at], several[at + 1]) for at in (0, 2, 4)}
+    found()
+    assert sorted(worked_out) == [f"030 90182{number}" for number in range(4)]
+
+
 def test_a_number_that_many_share_is_a_switchboard() -> None:
     for _each in range(duplicates.SHARED + 1):
         factories.person(phone="+49 30 901820")

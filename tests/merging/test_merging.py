@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
 from audience import merging
+from audience.merging import rows
 from audience.models import Account, AccountRole
 from audience.subjects import tags
+from kit.registry import STAYS
+from kit.sql import rows as fetched
 from kit.sql import sql
 from tests import factories
 from tests.factories import NOW
@@ -67,3 +71,14 @@ def test_so_it_is_for_accounts_with_their_people_deals_and_tags() -> None:
     [(was, now)] = left.pop("audience_account")[2]
     assert {key for key in was if was[key] != now[key]} == {"updated_at"}
     assert left == {}
+
+
+@pytest.mark.parametrize("of", ["person", "account"])
+def test_whose_rows_are_whose_every_table_tells_by_an_index(of: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # a table of none is not worth an index
+    asked = [link for link in rows.links(of) if link.holder.merge != STAYS]
+    assert len(asked) > 20
+    for link in asked:
+        plan = fetched(sql("EXPLAIN SELECT FROM {} t WHERE {}", link.table, link.names("t", 1)))
+        assert not any("Seq Scan" in line for (line,) in plan), (link.table, plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from audience.conditions import compile, offering, tree, trial
 from audience.models import Field, Person
 from kit import reading
 from kit.models import User
-from kit.sql import Sql, run, value
+from kit.sql import Sql, rows, run, sql, value
+from lifecycle.ledger import stages
 from tests.factories import account, activity, person, published
 
 pytestmark = pytest.mark.django_db
@@ -293,3 +295,30 @@ def test_among_many_the_first_answer_is_an_estimate_with_its_margin_and_the_exac
         cursor.execute("EXPLAIN " + counting.replace("%", "%%"), [])
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "Seq Scan on audience_person" not in plan, "the drawn ones are looked up, and nobody else is read"
+
+
+def test_beside_few_each_relation_is_found_once_and_the_answer_is_the_same() -> None:
+    version, now = published(), timezone.now()
+    known = version.stages.get(slug="known")
+    everybody = [person(country="DE" if number % 2 else "FR", title="Director") for number in range(8)]
+    for number, each in enumerate(everybody):
+        if number % 3:
+            activity(each, now - timedelta(days=2))
+        if number % 4:
+            stages.place(each.pk, version, to=known, reason="", by=None, at=now - timedelta(days=1), now=now)
+    Person.objects.filter(pk=everybody[5].pk).update(country="")
+    did = {"field": "activity.count", "days": 30, "op": "at_least", "value": 1}
+    node = tree.parse({"all": [
+        {"field": "person.country", "op": "is", "value": "DE"}, {"not": {"not": did}},
+        {"any": [{"field": "person.title", "op": "is", "value": "Boss"}, {"field": "stage.small", "op": "is", "value": "known"}]},
+    ]})  # fmt: skip
+    among = sql("SELECT unnest({}::bigint[]) AS subject_id", [each.pk for each in everybody[:6]])
+    few = compile.members(node, of="person", at=now, among=among, few=True)
+    assert rows(few) == rows(compile.members(node, of="person", at=now, among=among)) == [(everybody[1].pk,)]
+    plan = "\n".join(line for (line,) in rows(sql("EXPLAIN {}", few)))
+    assert plan.count("CTE once") == 3, plan
+    of_germans = tree.parse({"field": "person.in_account", "op": "is", "value": True,
+                             "who": {"field": "account.country", "op": "is", "value": "DE"}})  # fmt: skip
+    held = compile.members(of_germans, of="person", at=now, among=among, few=True)
+    plan = "\n".join(line for (line,) in rows(sql("EXPLAIN {}", held)))
+    assert plan.count("CTE once") == 2, plan
