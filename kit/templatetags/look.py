@@ -253,7 +253,7 @@ def sidebar(context: dict[str, Any]) -> SafeString:
 
 @functools.lru_cache(maxsize=256)
 def _sidebar(language: str | None, groups: tuple[navigation.Group, ...]) -> SafeString:
-    """Half of drawing a small page, so it is drawn once for each set of links, place in it, and language."""
+    """Some fifty entries, drawn once for each set of links, place in it, and language."""
     return render_to_string("components/navigation.html", {"groups": groups})
 
 
