@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.core import checks
@@ -30,13 +30,13 @@ class Entry:
     """One link of the sidebar."""
 
     area: str
-    label: Text
+    label: Text = field(hash=False)  # a translation has the hash of its words, which are looked up for it
     url_name: str
     icon: str
     order: int
     right: str = ""
 
-    @property
+    @functools.cached_property
     def url(self) -> str:
         return reverse(self.url_name)
 
@@ -46,8 +46,8 @@ class Group:
     """One area of the sidebar with the links to show in it; `current` is the link of the page now open, or None."""
 
     slug: str
-    label: Text
-    entries: Sequence[Entry]
+    label: Text = field(hash=False)
+    entries: tuple[Entry, ...]
     current: Entry | None
 
 
@@ -72,7 +72,7 @@ def groups(path: str, user: Any = None) -> list[Group]:
     current = max(inside, key=lambda entry: len(urls[entry.url_name]), default=None)
     found = []
     for slug, label in AREAS.items():
-        entries = sorted((e for e in shown if e.area == slug), key=lambda e: (e.order, e.url_name))
+        entries = tuple(sorted((e for e in shown if e.area == slug), key=lambda e: (e.order, e.url_name)))
         if entries:
             found.append(Group(slug, label, entries, current))
     return found

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from kit import jobs
 from kit.models import Job
-from tests import emptying
+from tests import emptying, template
 
 CHROMIUM = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -75,6 +75,16 @@ def _no_redis() -> str:
 
 def _no_browser() -> str:
     return "" if shutil.which("chromium") else "needs Chromium: no program `chromium` on the path"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None, django_db_keepdb: bool, django_db_createdb: bool, django_db_blocker: Any
+) -> None:
+    """The database is a copy of one that is migrated already, unless the last run's is taken as it is."""
+    if not django_db_keepdb or django_db_createdb:
+        with django_db_blocker.unblock():
+            connection.settings_dict["TEST"]["TEMPLATE"] = template.made()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -15,8 +16,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from kit import audit, icons, navigation, rights, undo, visitors, writing
 
@@ -249,11 +250,18 @@ def crumb(label: Any, url: str = "", here: bool = True) -> SafeString:
     return format_html('<li><span aria-current="page">{}</span></li>', label)
 
 
-@register.inclusion_tag("components/navigation.html", takes_context=True)
-def sidebar(context: dict[str, Any]) -> dict[str, Any]:
+@register.simple_tag(takes_context=True)
+def sidebar(context: dict[str, Any]) -> SafeString:
     """The sidebar's links, the present one marked."""
     request = context.get("request")
-    return {"groups": navigation.groups(request.path if request else "/", getattr(request, "user", None))}
+    groups = navigation.groups(request.path if request else "/", getattr(request, "user", None))
+    return _sidebar(get_language(), tuple(groups))
+
+
+@functools.lru_cache(maxsize=256)
+def _sidebar(language: str | None, groups: tuple[navigation.Group, ...]) -> SafeString:
+    """Some fifty entries, drawn once for each set of links, place in it, and language."""
+    return render_to_string("components/navigation.html", {"groups": groups})
 
 
 @register.simple_tag

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from django.template import Context, Template
+from django.test import RequestFactory
+from django.utils import translation
+from django.utils.functional import lazy
 
 from kit import navigation
 
@@ -40,3 +44,17 @@ def test_an_entry_without_a_page_is_an_error_of_the_system_check() -> None:
 def test_an_unknown_area_is_refused() -> None:
     with pytest.raises(ValueError, match="no area"):
         add("jobs", area="nowhere")
+
+
+def test_it_is_drawn_for_the_page_the_links_and_the_language_that_are_asked_for(rf: RequestFactory) -> None:
+    def drawn(path: str) -> str:
+        return Template("{% load look %}{% sidebar %}").render(Context({"request": rf.get(path)}))
+
+    spoken = lazy(translation.get_language, str)()
+    navigation.register(area="operations", label=spoken, url_name="jobs", icon="circle")
+    assert 'href="/operations/jobs/" aria-current="page"' in drawn("/operations/jobs/7/")
+    assert "aria-current" not in drawn("/styleguide/") and "<span>en</span>" in drawn("/styleguide/")
+    with translation.override("zh-hans"):
+        assert "<span>zh-hans</span>" in drawn("/styleguide/")
+    add("styleguide")
+    assert 'href="/styleguide/" aria-current="page"' in drawn("/styleguide/")
