@@ -100,8 +100,6 @@ def _write(version: Version, document: dict[str, Any]) -> None:
     version.cases = document["cases"]
     version.job = None  # a preview of what it was before says nothing of what it is now
     version.save(update_fields=["entry", "reentry", "cases", "job"])
-    version.transitions.all().delete()
-    version.stages.all().delete()
     versions.lay_out(version, document)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import CharField, F, Max, Value
+from django.db.models.functions import Cast, Concat
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -72,9 +73,19 @@ def draft(document: dict[str, Any], *, by: User | None, now: datetime) -> Versio
 
 
 def lay_out(version: Version, document: dict[str, Any]) -> None:
-    """Write the document's stages and rules as rows of a version that has none."""
+    """Make the document's stages and rules the rows of a version.
+
+    Rows that it has are used again: of each that went, the database would look through the whole ledger for whoever was
+    moved by it.
+    """
+    there = {each.slug: each.pk for each in version.stages.all()}
+    wanted = [entry["slug"] for entry in document["stages"]]
+    spare = [pk for slug, pk in there.items() if slug not in wanted]
+    # Out of each other's way, so that stages may change places and names.
+    version.stages.update(order=-F("pk"), slug=Concat(Value("~"), Cast("pk", CharField())))
     stages = {
         entry["slug"]: Stage(
+            pk=there.get(entry["slug"]) or (spare.pop() if spare else None),
             version=version,
             order=order,
             **{key: entry[key] for key in ("slug", "name", "path", "kind")},
@@ -82,13 +93,23 @@ def lay_out(version: Version, document: dict[str, Any]) -> None:
         )
         for order, entry in enumerate(document["stages"], 1)
     }
-    Stage.objects.bulk_create(stages.values())
+    _put(Stage, stages.values())
     rules = [_rule(entry, stages) for entry in document["transitions"]]
     # Last, so that whoever did in time what a rule asks for is moved by that.
     rules += [_missed(entry, stages) for entry in document["stages"] if entry.get("when_missed")]
+    places = list(version.transitions.order_by("priority").values_list("pk", flat=True))
     for priority, rule in enumerate(rules, 1):
         rule.version, rule.priority = version, priority
-    Transition.objects.bulk_create(rules)
+        rule.pk = places[priority - 1] if priority <= len(places) else None
+    version.transitions.filter(pk__in=places[len(rules) :]).delete()
+    _put(Transition, rules)
+    version.stages.filter(pk__in=spare).delete()
+
+
+def _put(model: type[Stage] | type[Transition], rows: Iterable[Any]) -> None:
+    """Write rows, over those that have their keys already."""
+    columns = [each.name for each in model._meta.concrete_fields if not each.primary_key]
+    model.objects.bulk_create(rows, update_conflicts=True, unique_fields=["pk"], update_fields=columns)
 
 
 def _rule(entry: dict[str, Any], stages: dict[str, Stage]) -> Transition:

@@ -1,9 +1,12 @@
 """The editor of drafts, as its pages answer: each part, two editors at once, what is refused, cards, the document."""
 
 import re
+from copy import deepcopy
 from html import unescape
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from kit.models import AuditEntry, User
 from lifecycle.editing import drafts, parts
@@ -316,3 +319,27 @@ def test_contracts_and_service_cases_of_a_test_case_are_edited_and_what_a_file_s
                   {"agreed-0-rest": '{"nope": 1}'}):  # fmt: skip
         assert client.post(EDIT + "cases/1/", sent | {"seen": seen(client, "cases/1/")} | wrong).status_code == 400
     assert document()["cases"] == [after]
+
+
+def test_an_edit_asks_nothing_of_the_ledger_unless_a_stage_or_rule_goes(ada):
+    """Of each row that goes, the database looks through all movements for whoever was moved by it."""
+    version = draft()
+
+    def edited(edit):
+        with CaptureQueriesContext(connection) as asked:
+            drafts.change(version, edit, by=ada, now=NOW)
+        return " ".join(each["sql"] for each in asked)
+
+    def change(told):
+        first, second = told["stages"][:2]
+        first["slug"], second["slug"] = second["slug"], first["slug"]
+        told["stages"].insert(1, {"slug": "between", "name": "Between"})
+        told["transitions"].append({"from": "between", "to": first["slug"], "by_hand": True})
+
+    before = documents.of_version(version)
+    for edit in (change, lambda told: told.update(deepcopy(before))):
+        wanted = documents.of_version(version)
+        edit(wanted)
+        said = edited(edit)
+        assert documents.of_version(version) == documents.checked(wanted)
+        assert ("DELETE" in said) == (edit is not change) and ("lifecycle_movement" in said) == (edit is not change)
