@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from audience.likeness import customers, traits
 from audience.likeness.asking import Question
 from audience.likeness.traits import EMPTY, Trait
-from kit.sql import Sql, join, rows, sql
+from kit.sql import Sql, join, rows, sql, value
 from kit.statistics import Difference, Share
 
 LEAST = 10  # best customers, below which nothing stands out
@@ -117,7 +117,14 @@ class Profile:
 
 
 def answer(question: Question, *, scoring: bool = False) -> Profile:
-    """The profile that a question asks for, by one statement. `scoring`: only of the traits that scores count."""
+    """The profile that a question asks for, by one statement. `scoring`: only of the traits that scores count.
+
+    While too few are best, nobody's traits are looked at.
+    """
+    best_of = int(value(sql("SELECT count(*) FROM ({}) best", customers.best(question))))
+    if best_of < LEAST:
+        there = traits.there(question.of, question.at)
+        return Profile(question, best_of, int(value(sql("SELECT count(*) FROM ({}) there", there))), ())
     some = [trait for trait in traits.of(question.of) if not (scoring and trait.repeats)]
     columns = [Sql(f"t{number}") for number in range(len(some))]
     split = join(", ", [sql(f"({number}, alike.t{number})") for number in range(len(some))])
@@ -135,15 +142,15 @@ def answer(question: Question, *, scoring: bool = False) -> Profile:
         split,
     )
     counted: list[dict[str, tuple[int, int]]] = [{} for _trait in some]
-    for trait, value, best, all_ in rows(statement):
-        counted[trait][value] = (best, all_)
+    for trait, said, best, all_ in rows(statement):
+        counted[trait][said] = (best, all_)
     best_of, all_of = (sum(pair[at] for pair in counted[0].values()) for at in (0, 1))
     parts = [
         Part(
             trait,
             tuple(
-                Value(trait, value, Share(best, best_of), Share(all_ - best, all_of - best_of))
-                for value, (best, all_) in sorted(found.items(), key=_order)
+                Value(trait, said, Share(best, best_of), Share(all_ - best, all_of - best_of))
+                for said, (best, all_) in sorted(found.items(), key=_order)
             ),
         )
         for trait, found in zip(some, counted, strict=True)

@@ -155,6 +155,12 @@ def values(some: Sequence[Trait], kind: str, at: datetime) -> Sql:
     )
 
 
+def there(kind: str, at: datetime) -> Sql:
+    """Everybody who counts and was there."""
+    making = Making(kind, at)
+    return sql("SELECT s.id {} WHERE {} AND NOT s.is_excluded", making.subjects.source(), making.subjects.there())
+
+
 def _fields(catalogue: registry.Catalogue, names: Sequence[str]) -> list[Trait]:
     return [_of_field(field) for name in names if (field := catalogue.get(name))]
 
