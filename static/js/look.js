@@ -9,6 +9,18 @@ if (here && here.offsetTop + here.offsetHeight > areas.clientHeight) {
   areas.scrollTop = here.offsetTop - areas.clientHeight / 2;
 }
 
+// A menu lies below the end of its button, or where that would leave the window, below its start.
+document.addEventListener(
+  "toggle",
+  (event) => {
+    if (!event.target.matches?.("details.menu[open]")) return;
+    const panel = event.target.querySelector(".menu__panel");
+    panel?.classList.remove("menu__panel--turned");
+    panel?.classList.toggle("menu__panel--turned", panel.getBoundingClientRect().left < 0);
+  },
+  true,
+);
+
 // A floating menu closes when the user turns to something else.
 addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {

@@ -183,3 +183,16 @@ def test_axe_finds_nothing(page: Any, jobs: list[Job]) -> None:
             result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
             found += [(theme, address, each["id"], each["nodes"][0]["html"][:120]) for each in result["violations"]]
     assert found == []
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_menu_lies_within_the_window(page: Any, jobs: list[Job], width: int) -> None:
+    sign_in(page)
+    page.set_viewport_size({"width": width, "height": 800})
+    for address in ("/readiness/", "/operations/jobs/"):
+        page.goto(address)
+        page.get_by_text("Export", exact=True).click()
+        panel = page.get_by_role("link", name="As Excel workbook").locator("xpath=..")
+        expect(panel).to_be_in_viewport()
+        box = panel.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width, (address, box)
