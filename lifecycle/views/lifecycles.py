@@ -158,8 +158,7 @@ def publish(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     try:
         versions.publish(found, by=asker(request), now=timezone.now())
     except versions.PublishRefused as refused:
-        for problem in refused.problems:
-            messages.error(request, problem)
+        messages.error(request, _("It is not published: %(why)s") % {"why": "; ".join(refused.problems)})
     return redirect("lifecycle_version", slug, number)
 
 

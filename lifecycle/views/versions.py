@@ -51,8 +51,7 @@ def plan(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         messages.error(request, str(refused))
         return redirect("lifecycle_plan", slug, number)
     except versions.PublishRefused as refused:
-        for problem in refused.problems:
-            messages.error(request, problem)
+        messages.error(request, _("It is not published: %(why)s") % {"why": "; ".join(refused.problems)})
         return redirect("lifecycle_plan", slug, number)
     if version.state == Version.State.DRAFT and not begins:
         messages.success(request, _("Kept. Nobody has moved yet."))
