@@ -293,6 +293,7 @@ KNOWN = {
     "campaigns/sending/claiming.py": "bounces, which mail servers tell",
     "campaigns/sending/sweeping.py": "that a message came at all, which a scanner shows as well",
     "campaigns/tracing.py": "what came back, as it came",
+    "lifecycle/backtests/spending.py": "a reader",
     "lifecycle/engine/needs.py": "which kinds there are, reversed ones too",
     "lifecycle/partners/applications.py": "writes them",
     "lifecycle/partners/checklist.py": "a reader",
