@@ -28,7 +28,7 @@ def ina() -> User:
     user = User.objects.create_user(
         "ina@perennial.example", PASSWORD, name="Ina Weber", role=User.Role.SALES, team=team
     )
-    for days, name in ((9, "Ada"), (2, "Ben"), (0, "Cleo")):
+    for days, name in ((9, "Ada"), (1, "Ben"), (0, "Cleo")):
         firm = account(name=f"{name} Rail")
         handed(made, at=now - timedelta(days=days), first_name=name, account=firm, owner=user, turn=days == 0)
     return user
