@@ -23,7 +23,7 @@ from django.utils.translation import gettext_noop
 from audience.importing.sniffing import LONGEST_CELL, Layout
 
 BLOCK = 1 << 19  # characters read at once
-BATCH_ROWS = 50_000
+BATCH_ROWS = 100_000
 BATCH_CHARACTERS = 16 << 20
 LONGEST_ROW = 4 << 20  # characters
 BLANKS = " \t\r\n\u00a0\u3000\u200b\ufeff"  # what is cut off at both ends of a cell
