@@ -246,7 +246,7 @@ def sums(user: Any, now: datetime) -> Sums:
         ]
     marked = [sql("{}.customer IS NOT NULL AS is_{}", Sql(f"s_{signal.value}"), Sql(signal.value)) for signal in Signal]
     joined = [
-        sql("LEFT JOIN ({}) {alias} ON {alias}.customer = told.customer".replace("{alias}", f"s_{signal.value}"),
+        sql(f"LEFT JOIN ({{}}) s_{signal.value} ON s_{signal.value}.customer = told.customer",
             _signalled(signal, now, Sql("SELECT * FROM in_force")))
         for signal in Signal
     ]  # fmt: skip

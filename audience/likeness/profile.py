@@ -117,9 +117,9 @@ class Profile:
 
 
 def answer(question: Question, *, scoring: bool = False) -> Profile:
-    """The profile that a question asks for, by one statement. `scoring`: only of the traits that scores count.
+    """The profile that a question asks for. `scoring`: only of the traits that scores count.
 
-    While too few are best, nobody's traits are looked at.
+    All traits are counted by one statement; while too few are best, nobody's are looked at.
     """
     best_of = int(value(sql("SELECT count(*) FROM ({}) best", customers.best(question))))
     if best_of < LEAST:

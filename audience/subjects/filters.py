@@ -148,39 +148,41 @@ class OwnerFilter(OneOf):
         return qs.filter(owner=int(value)) if value else qs
 
 
-class Within(django_filters.CharFilter):
-    """Of an account, or of anything below it; the account is named by its number."""
+class _OfAccount(django_filters.CharFilter):
+    """Of an account that is named by its number, and of what belongs to it; nobody's where the text is no number."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            path, label=_("Account, with everything below it"), help_text=_("The number of an account, such as 12.")
-        )
+    def __init__(self, path: str | None, label: Any) -> None:
+        super().__init__(path, label=label, help_text=_("The number of an account, such as 12."))
 
     def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
         if not value or not value.strip():
             return qs
         number = NUMBER.fullmatch(value.strip())
-        if number is None:
-            return qs.none()
-        family = families.below(int(number[1]))
+        return self.of(qs, int(number[1])) if number else qs.none()
+
+    def of(self, qs: QuerySet[Any], account: int) -> QuerySet[Any]:
+        raise NotImplementedError
+
+
+class Within(_OfAccount):
+    """Of an account, or of anything below it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, _("Account, with everything below it"))
+
+    def of(self, qs: QuerySet[Any], account: int) -> QuerySet[Any]:
+        family = families.below(account)
         return qs.filter(**{f"{self.field_name}__in": RawSQL(family.text, family.params)})  # noqa: S611 - bound
 
 
-class OfCustomer(django_filters.CharFilter):
-    """Of an account itself or of one of its people; the account is named by its number."""
+class OfCustomer(_OfAccount):
+    """Of an account itself or of one of its people."""
 
     def __init__(self) -> None:
-        super().__init__(
-            label=_("Account, with its people"), help_text=_("The number of an account, such as 12.")
-        )  # fmt: skip
+        super().__init__(None, _("Account, with its people"))
 
-    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
-        if not value or not value.strip():
-            return qs
-        number = NUMBER.fullmatch(value.strip())
-        if number is None:
-            return qs.none()
-        return qs.filter(Q(account_id=int(number[1])) | Q(person__account_id=int(number[1])))
+    def of(self, qs: QuerySet[Any], account: int) -> QuerySet[Any]:
+        return qs.filter(Q(account_id=account) | Q(person__account_id=account))
 
 
 class TagFilter(OneOf):

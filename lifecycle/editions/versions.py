@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import date, datetime
@@ -22,7 +24,7 @@ from lifecycle import querysets
 from lifecycle.editions import cases, checking, documents, migrating, reading
 from lifecycle.engine import passes, replay, rules
 from lifecycle.ledger import stages
-from lifecycle.models import Lifecycle, Stage, Transition, Version
+from lifecycle.models import Backtest, Lifecycle, Stage, Transition, Version
 
 WITHDRAW = "withdraw"  # the kind of the job that takes a publication back
 
@@ -79,6 +81,9 @@ def lay_out(version: Version, document: dict[str, Any]) -> None:
     moved by it.
     """
     there = {each.slug: each.pk for each in version.stages.all()}
+    before = defaultdict(list)
+    for rule in version.transitions.select_related("from_stage", "to_stage"):
+        before[_said(rule)].append(rule.pk)
     wanted = [entry["slug"] for entry in document["stages"]]
     spare = [pk for slug, pk in there.items() if slug not in wanted]
     # Out of each other's way, so that stages may change places and names.
@@ -97,13 +102,24 @@ def lay_out(version: Version, document: dict[str, Any]) -> None:
     rules = [_rule(entry, stages) for entry in document["transitions"]]
     # Last, so that whoever did in time what a rule asks for is moved by that.
     rules += [_missed(entry, stages) for entry in document["stages"] if entry.get("when_missed")]
-    places = list(version.transitions.order_by("priority").values_list("pk", flat=True))
     for priority, rule in enumerate(rules, 1):
-        rule.version, rule.priority = version, priority
-        rule.pk = places[priority - 1] if priority <= len(places) else None
-    version.transitions.filter(pk__in=places[len(rules) :]).delete()
+        same = before[_said(rule)]
+        rule.version, rule.priority, rule.pk = version, priority, same.pop() if same else None
+    others = [pk for left in before.values() for pk in left]
+    Backtest.objects.filter(swept__in=others).update(swept=None)  # they come to be other rules, or go
+    for rule in rules:
+        rule.pk = rule.pk or (others.pop() if others else None)
+    version.transitions.filter(pk__in=others).delete()
+    version.transitions.update(priority=-F("pk"))
     _put(Transition, rules)
     version.stages.filter(pk__in=spare).delete()
+
+
+def _said(rule: Transition) -> str:
+    """What a rule says, wherever it stands."""
+    ends = [each.slug if each else None for each in (rule.from_stage, rule.to_stage)]
+    told = (rule.name, str(rule.reason), rule.condition, rule.by_hand, rule.guard, rule.delay, rule.delay_unit)
+    return json.dumps([ends, *told, rule.on_missed], sort_keys=True)
 
 
 def _put(model: type[Stage] | type[Transition], rows: Iterable[Any]) -> None:

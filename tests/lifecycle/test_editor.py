@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from kit.models import AuditEntry, User
 from lifecycle.editing import drafts, parts
 from lifecycle.editions import cards, documents, picture
-from lifecycle.models import CardAmendment, Lifecycle, Version
+from lifecycle.models import Backtest, CardAmendment, Lifecycle, Version
 from reporting import printed
 from tests import asking
 from tests.asking import problem
@@ -343,3 +343,27 @@ def test_an_edit_asks_nothing_of_the_ledger_unless_a_stage_or_rule_goes(ada):
         said = edited(edit)
         assert documents.of_version(version) == documents.checked(wanted)
         assert ("DELETE" in said) == (edit is not change) and ("lifecycle_movement" in said) == (edit is not change)
+
+
+def test_a_backtest_lets_go_of_a_rule_that_an_edit_changes_and_of_no_other(ada):
+    version = draft()
+    rule = version.transitions.order_by("priority").first()
+    backtest = Backtest.objects.create(
+        version=version,
+        swept=rule,
+        begins_on=NOW.date(),
+        ends_on=NOW.date(),
+        stage="known",
+        outcome={},
+        horizon=90,
+        created_at=NOW,
+    )
+
+    def still():
+        backtest.refresh_from_db()
+        return backtest.swept
+
+    drafts.change(version, lambda told: told["transitions"].reverse(), by=ada, now=NOW)
+    assert still() == rule and str(still()) == str(rule) and still().priority == version.transitions.count()
+    drafts.change(version, lambda told: told["transitions"][-1].update(reason="Otherwise"), by=ada, now=NOW)
+    assert still() is None
