@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
 from typing import Any
@@ -22,7 +21,7 @@ from campaigns.models import CampaignVersion, Letter, Step
 from kit import installation, jobs
 from kit.models import Job, User
 from lifecycle.models import Movement
-from tests import factories
+from tests import factories, patience
 from tests.campaigns import making
 from tests.scoring import making as scored
 
@@ -317,8 +316,8 @@ def test_from_an_empty_flow_to_a_click_that_moves_its_reader(human: Any, live_se
         build(human)
         launch(human)
         follow(human)
-        waited(lambda: SegmentMember.objects.filter(segment=clickers, person=mira, left_at=None).first())
-        waited(lambda: Movement.objects.filter(membership__person=mira, to_stage__slug="engaged").first())
+        patience.until(lambda: SegmentMember.objects.filter(segment=clickers, person=mira, left_at=None).first())
+        patience.until(lambda: Movement.objects.filter(membership__person=mira, to_stage__slug="engaged").first())
     see(human, mira)
 
 
@@ -374,7 +373,7 @@ def launch(page: Any) -> None:
 
 def follow(page: Any) -> None:
     """The letter arrives, is read, and its link is followed."""
-    waited(lambda: Letter.objects.filter(recipient="mira@example.com").first())
+    patience.until(lambda: Letter.objects.filter(recipient="mira@example.com").first())
     page.goto("/mailbox/")
     page.get_by_role("link", name="A guide for Mira").click()
     page.wait_for_timeout(2100)  # nobody reads faster; what does is taken for a machine
@@ -398,12 +397,3 @@ def see(page: Any, mira: Person) -> None:
     step.locator("[data-metric$='.clicked']").click()
     page.get_by_role("link", name="Mira Lund").click()
     page.get_by_role("heading", name="Mira Lund in “Guide for the new”").wait_for()
-
-
-def waited(look: Callable[[], Any]) -> Any:
-    """What is there as soon as it is, within half a minute."""
-    for _try in range(150):
-        if found := look():
-            return found
-        time.sleep(0.2)
-    raise AssertionError("it never came")

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import psycopg2
 import pytest
 
 from config import embedded
+from tests.patience import until
 
 pytestmark = pytest.mark.embedded
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,9 +88,9 @@ def test_a_killed_user_does_not_keep_the_server_for_ever(folder: Path) -> None:
     command = [sys.executable, "-m", "config.embedded", "--throwaway", folder, "sleep", "600"]
     killed = subprocess.Popen(command, cwd=ROOT, env=_without_database())
     pid = folder / "postgres" / embedded.MAJOR / "postmaster.pid"
-    _until(lambda: pid.exists() and "ready" in pid.read_text())
+    until(lambda: pid.exists() and "ready" in pid.read_text())
     asleep: list[psutil.Process] = []
-    _until(
+    until(
         lambda: (
             asleep.extend(each for each in psutil.Process(killed.pid).children() if each.name() == "sleep") or asleep
         )
@@ -108,7 +108,7 @@ def test_a_killed_server_does_not_look_alive(folder: Path) -> None:
     with embedded.running(folder, durable=False) as server:
         ask(server.url, "SELECT 1")
         os.kill(server._pid, signal.SIGKILL)
-        _until(lambda: not server.runs())
+        until(lambda: not server.runs())
         assert (folder / "postgres" / embedded.MAJOR / "postmaster.pid").exists()
         assert not embedded.Server(folder).adopt()
         server.start()
@@ -212,10 +212,3 @@ def test_manage_starts_a_server_for_its_own_duration(folder: Path) -> None:
 
 def _without_database() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-
-
-def _until(true: Any) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline, "it did not come about within thirty seconds"
-        time.sleep(0.05)

@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg2
 import pytest
 
 from config import embedded, supervisor
+from tests.patience import until
 
 pytestmark = pytest.mark.embedded
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,13 +99,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def until(true: Callable[[], Any], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"it did not come about within {seconds} seconds"
-        time.sleep(0.1)
 
 
 def status(port: int, path: str = "/sign-in/") -> int:

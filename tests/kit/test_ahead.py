@@ -9,6 +9,7 @@ import pytest
 
 from kit.ahead import ahead
 from kit.sql import Sql, rows, sql, value
+from tests.patience import until
 
 SESSION = Sql("SELECT pg_backend_pid()")
 
@@ -22,7 +23,7 @@ def sessions(number: int) -> Iterator[int]:
 def test_things_are_made_by_another_session_which_ends_with_them() -> None:
     makers = set(ahead(sessions(3)))
     assert len(makers) == 1 and value(SESSION) not in makers
-    assert rows(sql("SELECT pid FROM pg_stat_activity WHERE pid = ANY ({})", list(makers))) == []
+    until(lambda: not rows(sql("SELECT pid FROM pg_stat_activity WHERE pid = ANY ({})", list(makers))))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -17,6 +17,7 @@ from django.db import connection, transaction
 
 from kit import jobs, leases
 from kit.models import Hint, Job, Team
+from tests.patience import until
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 KIND = "make teams"
@@ -334,7 +335,7 @@ def test_a_killed_worker_is_followed_by_one_that_goes_on_from_the_cursor(transac
         return subprocess.Popen([sys.executable, "-c", WORKER, str(job.pk), *arguments], env=environment, cwd=root)
 
     killed = worker("--hang")
-    _until(lambda: Job.objects.get(pk=job.pk).rows_done == 10)
+    until(lambda: Job.objects.get(pk=job.pk).rows_done == 10)
     time.sleep(0.2)  # the eleventh chunk is written and not committed
     killed.send_signal(signal.SIGKILL)
     killed.wait()
@@ -344,10 +345,3 @@ def test_a_killed_worker_is_followed_by_one_that_goes_on_from_the_cursor(transac
     job.refresh_from_db()
     assert (job.state, job.rows_done, job.result) == ("done", 50, {"made": 50})
     assert Team.objects.count() == 50
-
-
-def _until(true: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline, "it did not come about within twenty seconds"
-        time.sleep(0.05)

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from lifecycle.models import BulkMember, Membership, Movement
 from reporting import integrity
 from tests.factories import NOW, SMALL, published
 from tests.lifecycle.crowds import crowd
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db
 
@@ -161,13 +161,6 @@ def worker(job):
     environment = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings"}
     root = Path(__file__).resolve().parents[2]
     return subprocess.Popen([sys.executable, "-c", WORKER, str(job.pk)], env=environment, cwd=root)
-
-
-def until(true):
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline, "it did not come about within a minute"
-        time.sleep(0.05)
 
 
 def waits_for_a_lock():
