@@ -67,23 +67,16 @@ def _replay(version: Version, until: datetime, now: datetime, repeats: int) -> d
     passes: list[date] = []
 
     def replayed() -> None:
+        passes.clear()
+        ledgers.make(ours)
         with ledgers.instead("walked", ours):
             replay.run(version, now=now, until=until, progress=lambda step: passes.append(step.day))
 
-    def fresh() -> None:
-        passes.clear()
-        for ledger in (ours, theirs):
-            ledgers.make(ledger)
+    def by_hand() -> None:
+        ledgers.make(theirs)
+        Loop(version, theirs, LIMIT, until, now).walk()
 
-    figure = measuring.compare(
-        replayed,
-        lambda: Loop(version, theirs, LIMIT, until, now).walk(),
-        before=fresh,
-        repeats=repeats,
-    )
-    fresh()
-    replayed()
-    Loop(version, theirs, LIMIT, until, now).walk()
+    figure = measuring.compare(replayed, by_hand, before=measuring.nothing, repeats=repeats)
     written = [sql(WRITTEN, each.memberships, each.movements) for each in (ours, theirs)]
     differing = value(
         sql("SELECT count(*) FROM (({} EXCEPT ALL {}) UNION ALL ({} EXCEPT ALL {})) d", *written, *written[::-1])
@@ -111,18 +104,13 @@ def _backtest(version: Version, beside: Version, until: datetime, now: datetime,
         found[:] = [made]
 
     def by_hand() -> None:
+        execute(Sql("DROP TABLE IF EXISTS work.bench_reached"))
         for ledger, of, limit in ((one, version, TRIED), (two, beside, LIMIT)):
+            ledgers.make(ledger)
             Loop(of, ledger, limit, until, now).walk()
         execute(sql("CREATE TABLE work.bench_reached AS {}", _reached(one, two, begins)))
 
-    def fresh() -> None:
-        for ledger in (one, two):
-            ledgers.make(ledger)
-        execute(Sql("DROP TABLE IF EXISTS work.bench_reached"))
-
-    figure = measuring.compare(tried, by_hand, before=fresh, repeats=repeats)
-    fresh()
-    by_hand()
+    figure = measuring.compare(tried, by_hand, before=measuring.nothing, repeats=repeats)
     # Those of the ledger beside them are not asked for here.
     ours = sql(
         """SELECT subject_id, tried_at, live_at FROM lifecycle_reached

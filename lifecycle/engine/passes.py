@@ -43,7 +43,7 @@ def apply(rules: Rules, *, among: Sql | None, at: datetime, now: datetime, kind:
     """
     with transaction.atomic(savepoint=False):
         _empty_tables()
-        if among is not None and not _note_subjects(among):
+        if among is not None and not _note_subjects(rules, among):
             return 0
         asked = None if among is None else AMONG
         if not _ask(rules, at, asked) and not rules.missed and not rules.waits:
@@ -84,9 +84,23 @@ def _counted(table: str, rows_in_it: int) -> int:
     return rows_in_it
 
 
-def _note_subjects(among: Sql) -> int:
-    found = run(sql("INSERT INTO pass_subject SELECT DISTINCT subject_id FROM ({}) among", among))
-    return _counted("pass_subject", found)
+def _note_subjects(rules: Rules, among: Sql) -> int:
+    """Whom the pass is about: of those among, nobody whose pass is over for good."""
+    chosen = sql("SELECT DISTINCT subject_id FROM ({}) among", among)
+    if not rules.version.reentry and not rules.waits:
+        chosen = sql("SELECT subject_id FROM ({}) chosen WHERE {}", chosen, _has_more_to_come(rules))
+    return _counted("pass_subject", run(sql("INSERT INTO pass_subject {}", chosen)))
+
+
+def _has_more_to_come(rules: Rules) -> Sql:
+    """Whether a pass of somebody chosen is open, or none was begun that counts."""
+    return sql(
+        """COALESCE((SELECT bool_or(own.ended_at IS NULL) FROM {} own
+                     WHERE own.lifecycle_id = {} AND own.subject_id = chosen.subject_id AND own.version_id NOT IN (
+                         SELECT id FROM lifecycle_version WHERE state = 'withdrawn')), true)""",
+        rules.ledger.memberships,
+        rules.version.lifecycle_id,
+    )
 
 
 def _ask(rules: Rules, at: datetime, among: Sql | None) -> int:
