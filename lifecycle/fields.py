@@ -26,7 +26,7 @@ def of_lifecycle(slug: str, name: str, of: str, stages: Iterable[tuple[str, str]
     choices = tuple(dict(stages).items())
     kinds = frozenset({of})
     group = _("Stages")
-    here = Relation(lambda ask: whereabouts.here(slug, ask), lambda ask, span: _moved(slug, span))
+    here = Relation(lambda ask: whereabouts.here(slug, ask, _wanted(ask)), lambda ask, span: _moved(slug, span))
     return [
         Field(
             f"stage.{slug}",
@@ -96,9 +96,17 @@ def _every() -> Iterable[Field]:
         yield from of_lifecycle(each.slug, each.name, each.of, named)
 
 
+def _wanted(ask: Ask) -> list[str] | None:
+    """The stages of which one must be the subject's; None for any, and of chosen subjects, whose stage may be shown."""
+    return None if ask.chosen or ask.operator.name not in ("is", "in") else _named(ask)
+
+
+def _named(ask: Ask) -> list[str]:
+    return [fold(each) for each in (ask.operand if isinstance(ask.operand, tuple) else (ask.operand,))]
+
+
 def _ever(slug: str, ask: Ask) -> Sql:
     """Those of the stages asked for that a subject has come to, and when first to one of them."""
-    wanted = ask.operand if isinstance(ask.operand, tuple) else (ask.operand,)
     return sql(
         """SELECT m.subject_id, array_agg(DISTINCT g.slug::text) AS value, min(v.occurred_at) AS evidence
            FROM {} m
@@ -110,7 +118,7 @@ def _ever(slug: str, ask: Ask) -> Sql:
         whereabouts.passes(slug),
         ask.only("m.subject_id"),
         ask.moment.counts("v"),
-        [fold(each) for each in wanted],
+        _named(ask),
     )
 
 

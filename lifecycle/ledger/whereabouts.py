@@ -19,8 +19,10 @@ def passes(slug: str, alias: str = "m") -> Sql:
     )
 
 
-def here(slug: str, ask: Ask) -> Sql:
+def here(slug: str, ask: Ask, stages: list[str] | None = None) -> Sql:
     """Each subject's stage as of the moment (NULL after an exit), and when it came there.
+
+    With `stages` whoever is in another one may be missing.
 
     A pass that is open, and in which nothing has moved since, is the subject's newest and only one of its kind: it
     answers by itself. Of the others, read once, the last move of the last pass is looked for: in the membership when
@@ -51,10 +53,11 @@ def here(slug: str, ask: Ask) -> Sql:
     )  # fmt: skip
     return sql(
         """SELECT o.subject_id, g.slug AS value, o.entered_at AS evidence
-           FROM {} o LEFT JOIN lifecycle_stage g ON g.id = o.stage_id WHERE {}{} AND {}
+           FROM {} o LEFT JOIN lifecycle_stage g ON g.id = o.stage_id WHERE {}{}{} AND {}
            UNION ALL ({})""",
         memberships,
         passes(slug, "o"),
+        Sql("") if stages is None else sql(" AND o.stage_id IN ({} AND l.slug = ANY ({}))", _stages(slug), stages),
         ask.only("o.subject_id"),
         still,
         _last_move(sql("{} UNION ALL {}", over, _written(moved_since, Sql("true"), ask, slug))),
