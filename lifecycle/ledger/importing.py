@@ -86,7 +86,7 @@ def match(work: Run) -> None:
         SELECT row_number() OVER (ORDER BY found.version, found.subject, found.occurred, found.file_row) AS row, found.*
         FROM (
             SELECT r.row AS file_row, r.occurred, {} AS person, {} AS account, {} AS subject,
-                   v.id AS version, v.lifecycle_id AS lifecycle, {} AS no_email,
+                   v.id AS version, v.lifecycle_id AS lifecycle, v.reentry, {} AS no_email,
                    g.id AS stage, g.kind AS stage_kind, l.of
             FROM {} r {}
             LEFT JOIN lifecycle_lifecycle l ON lower(r.lifecycle) IN (l.slug, lower(l.name))
@@ -120,15 +120,25 @@ def _judged(ordered: Sql) -> Sql:
         WITH ordered AS ({}),
         placed AS (
             SELECT ordered.*, m.moved_at, m.stage_id AS stage_now,
-                   coalesce(bool_or(ordered.stage_kind = 'terminal') OVER before, false)
-                       OR (m.ended_at IS NOT NULL AND NOT m.returned) AS over,
+                   -- Whoever may enter again begins a new pass by the next move; its place among those of the file.
+                   count(*) FILTER (WHERE ordered.stage_kind = 'terminal') OVER before AS pass,
+                   NOT ordered.reentry AND (
+                       coalesce(bool_or(ordered.stage_kind = 'terminal') OVER before, false)
+                       OR (m.ended_at IS NOT NULL AND NOT m.returned)) AS over,
                    EXISTS (
                        SELECT FROM lifecycle_movement known
                        JOIN lifecycle_membership whose ON whose.id = known.membership_id
                        JOIN lifecycle_stage there ON there.id = known.to_stage_id
                        JOIN lifecycle_stage asked ON asked.id = ordered.stage
                        WHERE whose.lifecycle_id = ordered.lifecycle AND whose.subject_id = ordered.subject
-                       AND there.slug = asked.slug AND known.evidence_at = ordered.occurred AND NOT {}
+                       AND there.slug = asked.slug AND known.evidence_at <= ordered.occurred AND NOT {}
+                       -- This very move, or, within what the ledger tells, a repeated word about where it led.
+                       AND (known.evidence_at = ordered.occurred OR ordered.occurred < m.moved_at AND NOT EXISTS (
+                           SELECT FROM lifecycle_membership own
+                           JOIN lifecycle_movement since ON since.membership_id = own.id
+                           WHERE own.lifecycle_id = ordered.lifecycle AND own.subject_id = ordered.subject
+                           AND since.evidence_at <= ordered.occurred
+                           AND (since.evidence_at, since.id) > (known.evidence_at, known.id)))
                    ) AS is_known,
                    CASE WHEN m.returned THEN greatest(m.moved_at, m.ended_at, ordered.occurred)
                         ELSE ordered.occurred END AS moves_at,
@@ -159,7 +169,7 @@ def _judged(ordered: Sql) -> Sql:
                         ELSE 'create' END AS action
             FROM placed
         )
-        SELECT row, file_row, occurred, moves_at, person, account, subject, version, lifecycle, stage,
+        SELECT row, file_row, occurred, moves_at, person, account, subject, version, lifecycle, stage, pass,
                CASE WHEN action = 'create' AND stage = coalesce(
                    lag(stage) OVER (PARTITION BY version, subject, action ORDER BY row), stage_now
                ) THEN 'same' ELSE action END AS action
@@ -178,13 +188,13 @@ def prepare(work: Run) -> Counter[str]:
 
 
 def write(work: Run, after: int, last: int) -> Counter[str]:
-    """Write the moves `(after, last]` by the ledger's one statement, lifecycle by lifecycle."""
+    """Write the moves `(after, last]` by the ledger's one statement, lifecycle by lifecycle and pass by pass."""
     counts = planning.counted(work, after, last)
     if not counts["created"]:
         return counts
     ranged = sql("{} p WHERE p.action = 'create' AND p.row > {} AND p.row <= {}", work.table("plan"), after, last)
     written = 0
-    for (version_id,) in rows(sql("SELECT DISTINCT p.version FROM {} ORDER BY 1", ranged)):
+    for version_id, number in rows(sql("SELECT DISTINCT p.version, p.pass FROM {} ORDER BY 1, 2", ranged)):
         version = Version.objects.select_related("lifecycle").get(pk=version_id)
         actor = actor_of(work.imported.created_by)
         relation = sql(
@@ -200,7 +210,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
             FROM {} p JOIN {} r ON r.row = p.file_row
             LEFT JOIN lifecycle_membership m
                 ON m.lifecycle_id = p.lifecycle AND m.subject_id = p.subject AND m.ended_at IS NULL
-            WHERE p.action = 'create' AND p.version = {} AND p.row > {} AND p.row <= {}
+            WHERE p.action = 'create' AND p.version = {} AND p.pass = {} AND p.row > {} AND p.row <= {}
             WINDOW passes AS (PARTITION BY p.subject ORDER BY p.row)
             """,
             work.value("reason"),
@@ -208,6 +218,7 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
             work.table("plan"),
             work.table("rows"),
             version_id,
+            number,
             after,
             last,
         )
@@ -250,39 +261,79 @@ def _back(back: Back, among: Sql) -> Sql:
     )  # fmt: skip
     return sql(
         """
-        SELECT made.id, CASE WHEN m.seq < block.seq THEN {} WHEN block.seq - block.since >= block.moves THEN 'moved'
+        SELECT made.id, CASE WHEN m.seq < block.seq THEN {} WHEN {} THEN {}
+                             WHEN block.seq - block.since >= block.moves THEN 'moved'
+                             WHEN judged.code = 'newer_pass' AND NOT EXISTS ({}) THEN {}
                              ELSE coalesce(nullif(judged.code, ''), {}) END AS state
         FROM {} made JOIN lifecycle_movement m ON m.id = made.id JOIN ({}) block USING (membership_id)
         LEFT JOIN ({}) judged USING (membership_id) WHERE made.tab = {} AND {}
         """,
-        rollback.WITH_IT, rollback.GOES, back.made, blocks,
-        undo.judged(sql("SELECT membership_id, seq FROM ({}) block", blocks)),
+        rollback.WITH_IT, _is_taken_back(back, "m.membership_id"), rollback.GOES, _stays_behind(back), rollback.GOES,
+        rollback.GOES, back.made, blocks, undo.judged(sql("SELECT membership_id, seq FROM ({}) block", blocks)),
         TABLE, among,
     )  # fmt: skip
 
 
+def _is_taken_back(back: Back, membership: str) -> Sql:
+    """Whether this rollback has returned a membership already."""
+    newest = f"newest.membership_id = {membership} AND newest.seq = of_it.seq AND newest.kind = 'undo'"
+    return sql(
+        f"EXISTS (SELECT FROM lifecycle_membership of_it JOIN lifecycle_movement newest ON {newest} "
+        f"WHERE of_it.id = {membership} AND newest.reason = {{}})",
+        back.source,
+    )
+
+
+def _stays_behind(back: Back) -> Sql:
+    """A later pass of the subject of `judged` that others opened, or moved since."""
+    return sql(
+        """
+        SELECT FROM lifecycle_membership own JOIN lifecycle_membership newer
+            ON newer.lifecycle_id = own.lifecycle_id AND newer.subject_id = own.subject_id
+            AND newer.pass_number > own.pass_number
+        WHERE own.id = judged.membership_id AND NOT {} AND NOT 2 = (
+            SELECT count(*) FILTER (WHERE m.seq = 1) + count(*) FILTER (WHERE m.seq = newer.seq)
+            FROM lifecycle_movement m JOIN {} made ON made.tab = {} AND made.id = m.id WHERE m.membership_id = newer.id)
+        """,
+        _is_taken_back(back, "newer.id"), back.made, TABLE,
+    )  # fmt: skip
+
+
 def _take_back(back: Back, ids: Sequence[int]) -> None:
-    """Each membership returns to the stage before the first of the moves, by one row of kind undo."""
+    """Each membership returns to the stage before the first of the moves, by one row of kind undo.
+
+    Later passes of the same subjects go first, whichever chunk they are of: only one may be open at a time.
+    """
+    going = sql(
+        """
+        SELECT later.id, later.pass_number FROM lifecycle_movement last
+        JOIN lifecycle_membership own ON own.id = last.membership_id
+        JOIN lifecycle_membership later ON later.lifecycle_id = own.lifecycle_id AND later.subject_id = own.subject_id
+            AND later.pass_number >= own.pass_number
+        WHERE last.id = ANY ({}) AND NOT {}
+        """,
+        list(ids), _is_taken_back(back, "later.id"),
+    )  # fmt: skip
     first = sql(
         """
         SELECT m.id FROM {} made JOIN lifecycle_movement m ON m.id = made.id
-        WHERE made.tab = {} AND m.membership_id = last.membership_id ORDER BY m.seq LIMIT 1
+        WHERE made.tab = {} AND m.membership_id = membership.id ORDER BY m.seq LIMIT 1
         """,
         back.made, TABLE,
     )  # fmt: skip
-    relation = sql(
-        """
-        SELECT membership.subject_id, membership.id AS membership_id, membership.seq, membership.pass_number, 1 AS step,
-               membership.stage_id AS from_stage, first.from_stage_id AS to_stage, {}::timestamptz AS occurred_at,
-               {}::timestamptz AS evidence_at, NULL::bigint AS transition_id, {} AS reason
-        FROM lifecycle_movement last JOIN lifecycle_membership membership
-            ON membership.id = last.membership_id AND membership.seq = last.seq
-        JOIN lifecycle_movement first ON first.id = ({})
-        WHERE last.id = ANY ({})
-        """,
-        back.now, back.now, back.source, first, list(ids),
-    )  # fmt: skip
-    _by_version(back, relation)
+    for (number,) in rows(sql("SELECT DISTINCT pass_number FROM ({}) going ORDER BY 1 DESC", going)):
+        relation = sql(
+            """
+            SELECT membership.subject_id, membership.id AS membership_id, membership.seq, membership.pass_number,
+                   1 AS step, membership.stage_id AS from_stage, first.from_stage_id AS to_stage,
+                   {}::timestamptz AS occurred_at, {}::timestamptz AS evidence_at, NULL::bigint AS transition_id,
+                   {} AS reason
+            FROM lifecycle_membership membership JOIN lifecycle_movement first ON first.id = ({})
+            WHERE membership.id IN (SELECT id FROM ({}) going WHERE pass_number = {})
+            """,
+            back.now, back.now, back.source, first, going, number,
+        )  # fmt: skip
+        _by_version(back, relation)
 
 
 def _leave(back: Back, subjects: Sql) -> None:

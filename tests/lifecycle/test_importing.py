@@ -71,6 +71,22 @@ def test_a_history_goes_on_behind_the_ledger_and_never_between_its_moves() -> No
     assert Membership.objects.get().ended_at == at(5, 1)
 
 
+def test_whoever_may_enter_again_goes_through_several_passes() -> None:
+    factories.published(factories.SMALL.replace("entry:", "reentry: true\nentry:"))
+    text = (
+        HEADER
+        + "a@x.de,small,known,2025-01-01,\na@x.de,small,won,2025-02-01,\na@x.de,small,won,2025-02-03,\n"
+        + "a@x.de,small,lead,2025-03-01,\na@x.de,small,won,2025-04-01,\na@x.de,small,known,2025-05-01,\n"
+    )
+    assert counts(bring(text, "stage_movements")) == {"rows": 6, "created": 5, "unchanged": 1, "people_created": 1}
+    passes = Membership.objects.order_by("pass_number").values_list("pass_number", "stage__slug", "seq", "ended_at")
+    assert list(passes) == [(1, "won", 2, at(2, 1)), (2, "won", 2, at(4, 1)), (3, "known", 1, None)]
+    assert counts(bring(text, "stage_movements", now=LATER)) == {"rows": 6, "unchanged": 6}
+    more = HEADER + "a@x.de,small,won,2025-06-01,\na@x.de,small,lead,2025-07-01,\n"
+    assert counts(bring(more, "stage_movements", now=LATER)) == {"rows": 2, "created": 2}
+    assert list(passes.all())[2:] == [(3, "won", 2, at(6, 1)), (4, "lead", 1, None)]
+
+
 def test_what_the_model_does_not_know_is_refused_in_words() -> None:
     factories.published()
     text = (

@@ -47,6 +47,37 @@ def test_moves_of_a_file_go_back_by_one_row_of_kind_undo() -> None:
     assert Movement.objects.filter(reason__contains="rolled back").count() == 2
 
 
+def test_the_passes_that_a_file_began_end_with_it_and_the_one_before_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollback, "AT_ONCE", 1)  # the earlier pass comes first, and waits for the later one
+    factories.published(factories.SMALL.replace("entry:", "reentry: true\nentry:"))
+    bring("email\na@x.de\n")
+    bring(HEADER + "a@x.de,small,known,2025-01-01,\n", "stage_movements")
+    more = "a@x.de,small,won,2025-02-01,\na@x.de,small,known,2025-03-01,\na@x.de,small,lead,2025-04-01,\n"
+    imported = bring(HEADER + more, "stage_movements")
+    assert roll_back(imported)["lifecycle_movement"] == (2, {})
+    passes = Membership.objects.order_by("pass_number")
+    assert [(each.stage and each.stage.slug, each.ended_at is None) for each in passes] == [
+        ("known", True),
+        (None, False),
+    ]
+
+
+def test_a_pass_stays_when_somebody_was_moved_in_the_one_after_it() -> None:
+    version = factories.published(factories.SMALL.replace("entry:", "reentry: true\nentry:"))
+    bring("email\na@x.de\n")
+    bring(HEADER + "a@x.de,small,known,2025-01-01,\n", "stage_movements")
+    imported = bring(HEADER + "a@x.de,small,won,2025-02-01,\na@x.de,small,known,2025-03-01,\n", "stage_movements")
+    moved = Membership.objects.get(ended_at=None)
+    stages.move(moved, to=version.stages.get(slug="lead"), reason="", by=None, at=NOW, now=NOW)
+    assert roll_back(imported)["lifecycle_movement"] == (
+        0,
+        {
+            "a new pass through this lifecycle has begun since": 1,
+            "it has been moved again since; take the newest move back first": 1,
+        },
+    )
+
+
 def test_whoever_was_moved_since_stays_there_and_whoever_the_file_made_goes() -> None:
     version = factories.published()
     rows = "a@x.de,small,known,2025-01-01,\nb@x.de,small,known,2025-01-01,\n"
