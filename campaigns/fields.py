@@ -45,7 +45,7 @@ WHERE = {
     "style": "x.properties ->> 'style'",
     "link": "x.properties ->> 'link'",
     "actor": "x.actor",
-}
+} | dict.fromkeys(facts.DAYS, "x.occurred_at")
 CHOICES = {"style": ("education", "engagement"), "actor": tuple(Activity.Actor.values)}
 
 

@@ -69,15 +69,16 @@ ABOUT_SEGMENTS = _("Segments")
 
 ACTIVITY_WHERE = (
     "kind", "channel", "platform", "direction", "actor", "source", "response", "engagement", "paid", "properties",
+    *facts.DAYS,
 )  # fmt: skip
 TRUTH = ("true", "false")
 ACTIVITY_CHOICES = {
     "direction": tuple(Activity.Direction.values), "actor": tuple(Activity.Actor.values),
     "response": TRUTH, "engagement": TRUTH, "paid": TRUTH,
 }  # fmt: skip
-PURCHASE_WHERE = ("product", "source", "currency", "properties")
-DEAL_WHERE = ("status", "pipeline", "stage", "product", "source", "currency", "properties")
-CASE_WHERE = ("status", "severity", "source", "properties")
+PURCHASE_WHERE = ("product", "source", "currency", "properties", *facts.DAYS)
+DEAL_WHERE = ("status", "pipeline", "stage", "product", "source", "currency", "properties", *facts.DAYS)
+CASE_WHERE = ("status", "severity", "source", "properties", *facts.DAYS)
 CASE_CHOICES = {"status": ("open", "closed")}
 DEAL_CHOICES = {"status": tuple(Deal.Status.values)}
 
@@ -247,6 +248,7 @@ def _register_purchases() -> None:
 
 def _purchase_narrowing(ask: Ask) -> list[Sql]:
     columns = {"source": "b.source", "currency": "b.currency", "properties": "b.properties"}
+    columns |= dict.fromkeys(facts.DAYS, "b.occurred_at")
     return facts.product(ask, "b.product_id") + facts.narrowing(ask.where, columns)
 
 
@@ -306,7 +308,7 @@ def _deals(ask: Ask, figure: str) -> Sql:
         "source": "d.source",
         "currency": "d.currency",
         "properties": "d.properties",
-    }
+    } | dict.fromkeys(facts.DAYS, "d.fact_at")
     rows = [sql("d.status_then IS NOT NULL{}", ask.in_window("d.fact_at"))]
     rows += facts.product(ask, "d.product_id") + facts.narrowing(_named_today(ask.where), columns)
     if figure.startswith("sum"):
@@ -437,7 +439,7 @@ def _cases_then(ask: Ask) -> tuple[Sql, list[Sql]]:
     )
     columns = {
         "status": "c.status_then", "severity": "c.severity", "source": "c.source", "properties": "c.properties",
-    }  # fmt: skip
+    } | dict.fromkeys(facts.DAYS, "c.opened_at")  # fmt: skip
     return source, facts.narrowing(ask.where, columns)
 
 

@@ -12,6 +12,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from audience.conditions.facts import DAYS
 from audience.conditions.registry import Field
 from audience.conditions.tree import All, Leaf, Node, Not
 
@@ -75,6 +76,8 @@ def narrowed(asked: Leaf) -> str:
 def _narrowed(key: str, wanted: tuple[str, ...], called: Callable[[str], str]) -> str:
     if key == "kind":
         return _wanted(tuple(map(called, wanted)))
+    if key in DAYS:
+        return f"{key_in_words(key)} {wanted[0]}"
     return f"{key_in_words(key)}: {_wanted(wanted)}"
 
 
@@ -101,6 +104,8 @@ def key_in_words(key: str) -> str:
         "stage": _("pipeline stage"),
         "currency": _("currency"),
         "properties": _("property"),
+        "since": _("from"),
+        "until": _("up to"),
     }
     return words.get(key, key.removeprefix("properties."))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date, timedelta
 
 from audience.conditions.operators import fold
 from audience.conditions.registry import Ask, Where
@@ -11,20 +12,33 @@ from kit import installation
 from kit.sql import Sql, sql
 
 
+DAYS = ("since", "until")  # the keys of `where` by which a fact is of that local day or later, or earlier
+
+
 def narrowing(where: Where, columns: Mapping[str, str]) -> list[Sql]:
     """Conditions on the columns for all keys of `where` that have one; "" among the values finds what is not set.
 
-    `columns` gives the SQL of a key's column; "properties" that of the JSON behind `properties.<key>`.
+    `columns` gives the SQL of a key's column; "properties" that of the JSON behind `properties.<key>`, "since" and
+    "until" that of the fact's instant.
     """
     parts = []
     for key, wanted in where:
         if key.startswith("properties."):
             parts.append(is_one(sql(f"{columns['properties']} ->> {{}}", key.removeprefix("properties.")), wanted))
+        elif key in DAYS and key in columns:
+            parts.append(_of_days(Sql(columns[key]), key, date.fromisoformat(wanted[0])))
         elif key == "channel" and key in columns:
             parts.append(_of_channel(Sql(columns[key]), wanted))
         elif key in columns:
             parts.append(is_one(Sql(columns[key]), wanted))
     return parts
+
+
+def _of_days(column: Sql, key: str, day: date) -> Sql:
+    zone = installation.zone()
+    if key == "since":
+        return sql("{} >= {}", column, installation.midnight(day, zone))
+    return sql("{} < {}", column, installation.midnight(day + timedelta(days=1), zone))
 
 
 def _of_channel(column: Sql, wanted: tuple[str, ...]) -> Sql:

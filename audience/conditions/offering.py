@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from audience.conditions import columns, registry, values
 from audience.conditions.describe import key_in_words
+from audience.conditions.facts import DAYS
 from audience.conditions.operators import Operator, fold
 from audience.conditions.registry import Column, Field
 from kit import reading
@@ -79,7 +80,12 @@ def _field(one: Field) -> dict[str, Any]:
         ],
         "choices": [{"value": value, "label": str(label)} for value, label in one.choices],
         "where": [
-            {"key": key, "label": key_in_words(key), "choices": list(one.where_choices.get(key, ()))}
+            {
+                "key": key,
+                "label": key_in_words(key),
+                "choices": list(one.where_choices.get(key, ())),
+                "takes": "day" if key in DAYS else "texts",
+            }
             for key in one.where
         ],
         "windowed": one.windowed,

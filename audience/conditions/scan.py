@@ -16,6 +16,8 @@ COLUMNS = {
     "actor": "x.actor",
     "source": "x.source",
     "properties": "x.properties",
+    "since": "x.occurred_at",
+    "until": "x.occurred_at",
     # Each asks the catalogue once for a statement, and not once for each activity.
     "response": "(x.kind_id = ANY (ARRAY(SELECT k.id FROM audience_activitykind k WHERE k.is_response)))::text",
     "engagement": "(x.kind_id = ANY (ARRAY(SELECT k.id FROM audience_activitykind k WHERE k.is_engagement)))::text",

@@ -18,7 +18,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from audience.conditions import registry, values
+from audience.conditions import facts, registry, values
 from audience.conditions.operators import Operator, fold
 from audience.conditions.registry import Field, Where
 from audience.conditions.values import Unusable, shown
@@ -343,7 +343,12 @@ class _Parser:
             )
         if len(data) > MOST_WHERE:
             raise _error("too_many", path, _("has more than %(most)s entries") % {"most": MOST_WHERE})
-        entries = {self.where_key(found, key, path): self.wanted(data[key], (*path, key)) for key in data}
+        entries = {
+            self.where_key(found, key, path): (self.day if key in facts.DAYS else self.wanted)(data[key], (*path, key))
+            for key in data
+        }
+        if {*facts.DAYS} <= {*entries} and entries["since"] > entries["until"]:
+            raise _error("bad_date", (*path, "until"), _("is a day before “since”"))
         for key, choices in found.where_choices.items():
             for each in entries.get(key, ()):
                 if each not in choices:
@@ -379,6 +384,12 @@ class _Parser:
             )
         try:
             return tuple(dict.fromkeys(_plain(each) for each in each_of))
+        except Unusable as error:
+            raise _error(error.code, path, error.message) from error
+
+    def day(self, data: Any, path: Path) -> tuple[str, ...]:
+        try:
+            return (values.day(data).isoformat(),)
         except Unusable as error:
             raise _error(error.code, path, error.message) from error
 

@@ -1041,13 +1041,24 @@ class Builder {
         }).box;
       }
       const stop = fill(words.stop_narrowing, { key: name || words.property });
+      const set = (values) => (row.values = values);
+      const day = (value) => {
+        set(value ? [value] : []);
+        this.commit(`${row.id}:values`);
+      };
+      const asked =
+        known?.takes === "day"
+          ? [this.drawPlain("day", row.values[0], name, `${row.id}:values`, day)]
+          : [
+              h("span", { class: "builder__unit" }, words.is_one_of),
+              this.drawTokens(choices, { field: field.name, key: row.key }, row.values, `${row.id}:values`, name || words.property, set),
+            ];
       return h(
         "div",
         { class: "builder__where", "data-row": row.id },
         h("span", { class: "builder__unit" }, words.only),
         called,
-        h("span", { class: "builder__unit" }, words.is_one_of),
-        this.drawTokens(choices, { field: field.name, key: row.key }, row.values, `${row.id}:values`, name || words.property, (values) => (row.values = values)),
+        ...asked,
         this.iconButton("close", stop, () => {
           leaf.where = leaf.where.filter((each) => each !== row);
           this.change(`${leaf.id}:narrow`);

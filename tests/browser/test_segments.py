@@ -161,6 +161,14 @@ def test_a_question_is_added_by_keys_alone(page: Any, crowd: None) -> None:
     assert shown(page)["all"][0].get("where") != {"kind": "webinar_attended"}
     keys(page, "Control+Shift+z")
     assert shown(page)["all"][0]["where"] == {"kind": "webinar_attended"}
+    # and to those from a day on
+    page.locator("[data-k$=narrow]").focus()
+    page.keyboard.type("from")
+    page.get_by_role("option", name="from").wait_for()
+    keys(page, "ArrowDown", "Enter")
+    page.get_by_label("from", exact=True).fill("2026-01-01")
+    assert shown(page)["all"][0]["where"] == {"kind": "webinar_attended", "since": "2026-01-01"}
+    page.get_by_text("(webinar attended, from 2026-01-01) in the last 7 days").wait_for()
     page.get_by_role("button", name="Keep this segment").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/segments/keys/")

@@ -123,9 +123,14 @@ def test_every_field_is_offered_with_what_a_builder_must_know_of_it(signed_in):
     assert takes["between"] == "number,number"
     assert "empty" not in takes
     assert fields["person.custom.plan"]["choices"][1] == {"value": "pro", "label": "Pro plan"}
-    assert {"key": "actor", "label": "actor", "choices": ["human", "bot", "proxy", "unknown"]} in fields[
-        "activity.count"
-    ]["where"]
+    where = {each["key"]: each for each in fields["activity.count"]["where"]}
+    assert where["actor"] == {
+        "key": "actor",
+        "label": "actor",
+        "choices": ["human", "bot", "proxy", "unknown"],
+        "takes": "texts",
+    }
+    assert where["since"]["takes"] == "day"
     assert fields["activity.count"]["windowed"] and not fields["person.country"]["windowed"]
     assert fields["stage.small"]["choices"][0] == {"value": "known", "label": "Known"}
     of_accounts = {each["name"] for each in signed_in.get("/conditions/fields/?of=account").json()["fields"]}

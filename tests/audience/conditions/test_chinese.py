@@ -76,6 +76,8 @@ def test_what_is_shipped_is_what_is_written() -> None:
             "person",
             "国家等于“DE”，并且(至少 3 次活动 (渠道: web) 最近 30 天内，或者职位包含“总监”)",
         ),
+        ({"field": "activity.count", "op": "at_least", "value": 2, "where": {"since": "2026-01-01", "until": "2026-03-31"}},
+         "person", "至少 2 次活动 (从 2026-01-01, 至 2026-03-31)"),
         ({"not": {"field": "person.city", "op": "empty"}}, "person", "并非（城市为空）"),
         (
             {"field": "account.people", "op": "at_least", "value": 2,

@@ -207,6 +207,10 @@ def test_activities_are_narrowed_by_where() -> None:
         ({"properties.n": 5}, 1),
         ({"properties.n": [5, 6], "properties.ok": True}, 1),
         ({"properties.n": ""}, 1),
+        ({"since": "2025-06-14"}, 1),
+        ({"until": "2025-06-13"}, 1),
+        ({"since": "2025-06-13", "until": "2025-06-14"}, 2),
+        ({"since": "2025-06-15"}, 0),
     ]
     for where, expected in wheres:
         asked = {"field": "activity.count", "op": "equals", "value": expected, "where": where}

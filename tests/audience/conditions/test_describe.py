@@ -62,6 +62,11 @@ DIRECTORS: dict[str, Any] = {
             {"field": "activity.count", "op": "at_least", "value": 1, "days": 1},
             "at least 1 activity in the last day",
         ),
+        (
+            {"field": "activity.count", "op": "at_least", "value": 2,
+             "where": {"kind": "webinar_attended", "since": "2026-01-01", "until": "2026-03-31"}},
+            "at least 2 activities (webinar attended, from 2026-01-01, up to 2026-03-31)",
+        ),
         ({"field": "person.has_account", "op": "is", "value": False}, "has an account: no"),
         ({"field": "activity.sum", "op": "more_than", "value": 2.5}, "sum of the activities' values is more than 2.5"),
         ({"field": "person.created", "op": "before", "value": "2025-03-31"}, "first seen is before 2025-03-31"),

@@ -110,12 +110,22 @@ def test_a_question_does_not_mean_everybody() -> None:
             VISITS | {"where": {"kimd": "x"}},
             "unknown_key",
             "where: “kimd” is not known here; known are kind, channel, platform, direction, actor, source, "
-            "response, engagement, paid, properties.…",
+            "response, engagement, paid, properties.…, since, until",
         ),
         (
             VISITS | {"where": {"direction": "inbund"}},
             "unknown_choice",
             "where › direction: is never “inbund”; it can be inbound, outbound",
+        ),
+        (
+            VISITS | {"where": {"since": "31.3.2026"}},
+            "bad_date",
+            "where › since: needs a day written as 2025-03-31, not “31.3.2026”",
+        ),
+        (
+            VISITS | {"where": {"since": "2026-04-01", "until": "2026-03-31"}},
+            "bad_date",
+            "where › until: is a day before “since”",
         ),
         (
             VISITS | {"where": {"kind": {"a": 1}}},

@@ -10,6 +10,7 @@ from tests.audience.conditions.world import CHANNELS, COUNTRIES, KINDS, STAGES, 
 
 TEXTS = st.sampled_from([*(each for each in COUNTRIES if each), "Director", "engineer", "sales", "Software", "S"])
 DATES = st.sampled_from(["2025-02-10", "2025-03-30", "2025-03-31", "2025-05-05", "2025-06-01"])
+EARLY, LATE = st.sampled_from(["2025-02-10", "2025-03-30", "2025-03-31"]), st.sampled_from(["2025-03-31", "2025-05-05"])
 INSTANTS = DATES | st.sampled_from(["2025-03-30T01:30:00+01:00", "2025-04-15T10:00:00Z"])
 LIMITS = ("met", "missed", "past_due")
 DAYS = st.sampled_from([0, 1, 2, 7, 30, 60, 90])
@@ -109,6 +110,8 @@ ACTIVITY_WHERE = st.fixed_dictionaries(
         "channel": st.sampled_from(CHANNELS),
         "actor": st.sampled_from(["human", "bot", ["unknown", "proxy"]]),
         "properties.topic": st.just("price"),
+        "since": EARLY,
+        "until": LATE,
     },
 )
 DEAL_WHERE = st.fixed_dictionaries(
@@ -117,6 +120,8 @@ DEAL_WHERE = st.fixed_dictionaries(
         "status": st.sampled_from(["open", "won", "lost", ["won", "lost"]]),
         "pipeline": st.just("new"),
         "stage": st.sampled_from(["offer", "talks", "done"]),
+        "since": EARLY,
+        "until": LATE,
     },
 )
 
@@ -134,6 +139,8 @@ def _leaf(draw: st.DrawFn, fields: dict[str, str]) -> dict[str, Any]:
         leaf["value"] = operand
     if name.startswith("activity."):
         leaf["where"] = draw(ACTIVITY_WHERE)
+    if name.startswith("purchase."):
+        leaf["where"] = draw(st.fixed_dictionaries({}, optional={"since": EARLY, "until": LATE}))
     if name.startswith("deal."):
         leaf["where"] = draw(DEAL_WHERE)
     if name.startswith(("activity.", "deal.", "purchase.", "contract.renewed", "contract.lapsed")):

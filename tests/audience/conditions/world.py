@@ -690,6 +690,7 @@ class World:
                 and not (each.restored and _visible(each.reversed_at, each.restored, at, known))
             )
             and _in_window(each.at, leaf.days, at)
+            and _of_days(each.at, where)
             and each.kind in where.get("kind", KINDS)
             and each.channel in where.get("channel", CHANNELS)
             and each.topic.lower() in where.get("properties.topic", (each.topic.lower(),))
@@ -717,6 +718,7 @@ class World:
             if each.subject is subject
             and _visible(each.at, each.recorded, at, known)
             and _in_window(each.at, leaf.days, at)
+            and _of_days(each.at, dict(leaf.where))
         ]
         if name == "count":
             return len(counted)
@@ -852,7 +854,7 @@ class World:
                 and each.pipeline.lower() in where.get("pipeline", (each.pipeline.lower(),))
                 and stage in where.get("stage", (stage,))
             )
-            if asked_for and _in_window(fact, leaf.days, at):
+            if asked_for and _in_window(fact, leaf.days, at) and _of_days(fact, where):
                 counted.append(each)
         if name == "count":
             return len(counted)
@@ -902,6 +904,11 @@ def _json(text: str) -> Any:
 
 def _visible(occurred: datetime, recorded: datetime, at: datetime, known: datetime | None) -> bool:
     return occurred < at and (known is None or recorded < known)
+
+
+def _of_days(occurred: datetime, where: dict[str, tuple[str, ...]]) -> bool:
+    day = occurred.astimezone(ZONE).date().isoformat()
+    return where.get("since", (day,))[0] <= day <= where.get("until", (day,))[0]
 
 
 def _in_window(occurred: datetime, days: int | None, at: datetime) -> bool:
