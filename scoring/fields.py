@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
@@ -60,6 +61,7 @@ def of_model(model: ScoringModel) -> list[Field]:
             always=True,
             fades=True,
             group=group,
+            comes_to=answers.limit,
         ),
         Field(
             f"score.{model.slug}.grade",
@@ -85,6 +87,11 @@ class Answers:
     def relation(self, column: str) -> Relation:
         """The answer whose value is in this column of `rows`."""
         return Relation(self.rows, self.touched, lambda alias, ask: self.read(column, alias, ask))
+
+    def limit(self) -> dict[str, Any] | None:
+        """The question whether the newest version's limit is reached, with its number."""
+        points = self.plans.versions[-1].limit if self.plans.versions else None
+        return None if points is None else {"field": f"score.{self.model.slug}", "op": "at_least", "value": points}
 
     def rows(self, ask: Ask) -> Sql:
         """subject_id, shown, behaviour, fit (micro-points), grade, evidence: stored where they are current.

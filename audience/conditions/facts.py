@@ -11,7 +11,6 @@ from audience.conditions.registry import Ask, Where
 from kit import installation
 from kit.sql import Sql, sql
 
-
 DAYS = ("since", "until")  # the keys of `where` by which a fact is of that local day or later, or earlier
 
 

@@ -117,7 +117,8 @@ class Field:
     nothing is found has 0 rather than an unknown value; `always`: the value is never unknown. `counted` is the noun
     (`ngettext_lazy`) of sentences like “at least 3 activities”. `timed`: the value is an age in local days, which time
     alone changes. `fades`: time alone can make it smaller, or no longer true. `hidden`: builders do not offer it;
-    whoever asks it already goes on asking.
+    whoever asks it already goes on asking. `comes_to`: the question with a number (as it is written) to which a yes
+    comes by now, for whoever tries other numbers; None when there is none.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Field:
     counted: Any = field(default=None, compare=False)
     group: Text = field(default="", compare=False)
     hidden: bool = field(default=False, compare=False)
+    comes_to: Callable[[], dict[str, Any] | None] | None = field(default=None, compare=False, repr=False)
 
     @property
     def operators(self) -> Mapping[str, Operator]:

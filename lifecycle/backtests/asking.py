@@ -119,7 +119,7 @@ def take(backtest: Backtest, point: int, *, by: User | None, now: datetime) -> T
     place = tuple(backtest.place)
     if place not in there:
         raise BacktestRefused(_("The rule was changed since, and has no such number any more."))
-    rule.condition = numbers.with_value(rule.condition, place, point)
+    rule.condition = numbers.with_value(rule.condition, place, point, version.lifecycle.of)
     rule.save(update_fields=["condition"])
     audit.record(
         "lifecycle.draft_number", str(version), by=by, now=now,

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from audience.conditions import describe, tree
+from audience.conditions import describe, registry, tree
 from lifecycle.models import Transition, Version
 
 Place = tuple[str | int, ...]
@@ -42,18 +42,20 @@ def of_version(version: Version) -> list[Number]:
 
 def of_rule(rule: Transition, of: str) -> list[Number]:
     """The whole numbers of one rule."""
+    known = registry.catalogue(of)
     return [
-        Number(rule, place, value, _words(question, place, of)) for place, value, question in _walk(rule.condition, ())
+        Number(rule, place, value, _words(question, place, of))
+        for place, value, question in _walk(rule.condition, (), known)
     ]
 
 
-def with_value(condition: Any, place: Sequence[str | int], value: int) -> Any:
+def with_value(condition: Any, place: Sequence[str | int], value: int, of: str) -> Any:
     """The same condition with another number at this place."""
     changed = copy.deepcopy(condition)
     holder = changed
     for step in place[:-1]:
         holder = holder[step]
-    holder[place[-1]] = value
+    holder |= _numbered(holder, registry.catalogue(of)) | {place[-1]: value}
     return changed
 
 
@@ -64,18 +66,27 @@ def spread(least: int, most: int, present: int) -> list[int]:
     return sorted({*even, present})
 
 
-def _walk(data: Any, path: Place) -> Iterator[tuple[Place, int, dict[str, Any]]]:
+def _numbered(question: dict[str, Any], known: registry.Catalogue) -> dict[str, Any]:
+    """Where it asks whether a limit is reached that stands elsewhere, the question with that number."""
+    if (question.get("op"), question.get("value")) != ("is", True):
+        return question
+    asked = known.get(question["field"])
+    return (asked and asked.comes_to and asked.comes_to()) or question
+
+
+def _walk(data: Any, path: Place, known: registry.Catalogue) -> Iterator[tuple[Place, int, dict[str, Any]]]:
     if isinstance(data, list):
         for number, part in enumerate(data):
-            yield from _walk(part, (*path, number))
+            yield from _walk(part, (*path, number), known)
     elif isinstance(data, dict):
         if "field" in data:
+            data = _numbered(data, known)
             for key in ("value", "days"):
                 if isinstance(data.get(key), int) and not isinstance(data[key], bool):
                     yield (*path, key), data[key], data
         for key in ("all", "any", "not"):
             if key in data:
-                yield from _walk(data[key], (*path, key))
+                yield from _walk(data[key], (*path, key), known)
 
 
 def _words(question: dict[str, Any], place: Place, of: str) -> str:

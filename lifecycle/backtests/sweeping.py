@@ -42,7 +42,7 @@ def rules_without(backtest: Backtest, points: Sql) -> Rules:
     questions = {key: node for key, node in whole.questions.items() if key != rule.pk}
     of = whole.of
     asked = {
-        -number: tree.parse(numbers.with_value(rule.condition, backtest.place, point), of=of)
+        -number: tree.parse(numbers.with_value(rule.condition, backtest.place, point, of), of=of)
         for number, point in enumerate(backtest.points, 1)
     }
     watch = Watch(rule, backtest.points, points, asked, rule.pk in whole.by_stay, rule.pk in whole.by_time)

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+import yaml
 
 from audience.models import SegmentMember
 from kit import jobs
@@ -15,6 +16,7 @@ from lifecycle.engine import replay
 from lifecycle.models import Backtest, Membership, Movement, Reached, Transition
 from tests.factories import activity, deal, draft, person, published
 from tests.lifecycle.test_replay import some_history
+from tests.scoring import making as scored
 
 pytestmark = pytest.mark.django_db
 
@@ -149,10 +151,30 @@ def test_a_sweep_tells_of_each_value_what_a_backtest_of_it_would(rule, values):
     assert set(told) >= set(values) and len({point["entered"] for point in told.values()}) > 1
     for value in values:
         Transition.objects.filter(pk=number.rule.pk).update(
-            condition=numbers.with_value(number.rule.condition, number.place, value)
+            condition=numbers.with_value(number.rule.condition, number.place, value, "person")
         )
         alone = made(version, **asked).result["sides"]["tried"]
         assert {key: alone[key] for key in told[value]} == told[value], value
+
+
+def test_the_limit_of_a_score_is_tried_where_a_rule_asks_whether_it_is_reached(admin):
+    rules = [{"name": "Did something", "points": 10, "did": {"kind": "page_visited"}}]
+    scored.published(yaml.safe_dump({"model": "lead", "name": "Lead score", "limit": 30, "rules": rules}), NOW)
+    visitor(10, 20, 30, won=40)
+    visitor(40, 50)
+    reached = "{field: score.lead.reached, op: is, value: true}"
+    version = draft(SALES.replace("{field: activity.count, op: at_least, value: 3}", reached), NOW)
+    [number] = [each for each in numbers.of_version(version) if each.rule.to_stage.slug == "mql"]
+    assert (number.value, number.words) == (30, "score of Lead score is at least 30")
+    found = made(version, number=number.key, least=10, most=22)
+    entered = {point["value"]: point["entered"] for point in found.result["points"]}
+    assert (entered[10], entered[20], entered[30]) == (2, 2, 1)
+    admin.post(f"/backtests/{found.pk}/take/", {"point": "20"})
+    assert version.transitions.get(pk=number.rule.pk).condition == {
+        "field": "score.lead",
+        "op": "at_least",
+        "value": 20,
+    }
 
 
 def test_a_killed_worker_s_successor_goes_on_where_it_stood_and_comes_to_the_same(monkeypatch):

@@ -63,8 +63,12 @@ DIRECTORS: dict[str, Any] = {
             "at least 1 activity in the last day",
         ),
         (
-            {"field": "activity.count", "op": "at_least", "value": 2,
-             "where": {"kind": "webinar_attended", "since": "2026-01-01", "until": "2026-03-31"}},
+            {
+                "field": "activity.count",
+                "op": "at_least",
+                "value": 2,
+                "where": {"kind": "webinar_attended", "since": "2026-01-01", "until": "2026-03-31"},
+            },
             "at least 2 activities (webinar attended, from 2026-01-01, up to 2026-03-31)",
         ),
         ({"field": "person.has_account", "op": "is", "value": False}, "has an account: no"),
