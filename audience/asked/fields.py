@@ -29,6 +29,7 @@ from audience.conditions.registry import (
 )
 from audience.models import Activity, Deal, Segment
 from audience.models import Field as CustomField
+from kit.models import User
 from kit.sql import Sql, join, sql
 
 Text = str | Promise
@@ -143,6 +144,8 @@ def register_all() -> None:
             group=ABOUT_ACCOUNT,
         )
     )
+    register_family("person.owner", lambda: _owner("person", _("owner"), ABOUT_PERSON))
+    register_family("account.owner", lambda: _owner("account", _("account's owner"), ABOUT_ACCOUNT))
     register_family("person.custom.", lambda: _custom("person"))
     register_family("account.custom.", lambda: _custom("account"))
     _register_activities()
@@ -152,6 +155,14 @@ def register_all() -> None:
     related.register_all()
     _register_cases()
     register_family("segment.", _segments)
+
+
+def _owner(of: str, label: Text, group: Text) -> Iterable[Field]:
+    users = tuple((user.email, str(user)) for user in User.objects.order_by("name", "email"))
+    yield Field(
+        f"{of}.owner", label, "choice", PERSON if of == "person" else BOTH,
+        Column(of, "owner_id", "owner", how="user"), choices=users, group=group,
+    )  # fmt: skip
 
 
 def _custom(of: str) -> Iterable[Field]:

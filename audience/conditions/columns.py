@@ -89,6 +89,11 @@ class Subjects:
         alias = self._alias(column)
         if column.how == "link":
             return sql("({} IS NOT NULL)", self.account())
+        if column.how == "user":
+            assert column.history
+            return sql(
+                "(SELECT u.email FROM kit_user u WHERE u.id = {})", self._link(alias, column.history, column.name)
+            )
         if column.how == "custom":
             current = sql(f"({alias}.custom ->> {{}})", column.name)
             return self._then(alias, column.history, typed(current, type), type)
@@ -143,10 +148,15 @@ class Subjects:
 
     def account(self) -> Sql:
         """The id of a person's account as of the moment."""
-        number = self._number("s", LINK)
+        return self._link("s", LINK, "account_id")
+
+    def _link(self, alias: str, history: str, name: str) -> Sql:
+        """The id of what a subject was linked to."""
+        number = self._number(alias, history)
+        old = f"{alias}h.old{number}"
         return sql(
-            f"(CASE WHEN sh.later{number} THEN CASE WHEN sh.old{number} ~ {{}} THEN sh.old{number}::bigint END "
-            "ELSE s.account_id END)",
+            f"(CASE WHEN {alias}h.later{number} THEN CASE WHEN {old} ~ {{}} THEN {old}::bigint END "
+            f"ELSE {alias}.{name} END)",
             ID,
         )
 

@@ -32,7 +32,8 @@ class Column:
     """A value kept on the subject itself, or on a person's account.
 
     `owner` is "person" or "account"; `name` the column, or the slug within `custom`; `history` the name under which
-    changes are kept, None for a value that never changes; `how` is "stored", "custom" or "link" (is it set at all?).
+    changes are kept, None for a value that never changes; `how` is "stored", "custom", "link" (is it set at all?) or
+    "user" (by the address of one).
     `indexed`: there is an index over its current values (`conditions.indexes`).
     """
 

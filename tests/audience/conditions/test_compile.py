@@ -11,7 +11,7 @@ from audience.conditions import compile, tree
 from audience.models import Account, Deal, Field, FieldChange, Person
 from kit import installation
 from kit.sql import Sql, dicts, rows, sql
-from tests import factories
+from tests import asking, factories
 from tests.factories import NOW, days_ago
 
 pytestmark = pytest.mark.django_db
@@ -459,3 +459,20 @@ def test_whoever_changes_the_account_is_touched_by_what_never_changes_of_an_acco
     assert [held(asked, at) for at in span] == [{ada.pk}, set()]
     touched = compile.touched([tree.parse(asked)], of="person", since=span[0], until=span[1])
     assert rows(touched) == [(ada.pk,)]
+
+
+def test_who_owns_somebody_is_asked_as_of_then_and_so_is_who_owns_their_account() -> None:
+    ada, ben = asking.user(email="ada@example.com"), asking.user(email="ben@example.com")
+    firm = factories.account(owner=ben)
+    mine, free = factories.person(owner=ada, account=firm), factories.person()
+    changed(mine, "owner", str(ben.pk), days_ago(3))
+    is_adas = {"field": "person.owner", "op": "is", "value": "ada@example.com"}
+    is_bens = {"field": "person.owner", "op": "is", "value": "ben@example.com"}
+    assert held(is_adas) == {mine.pk} and held(is_adas, days_ago(5)) == set()
+    assert held(is_bens) == set() and held(is_bens, days_ago(5)) == {mine.pk}
+    assert held({"field": "person.owner", "op": "empty"}) == {free.pk}
+    assert held(is_bens | {"field": "account.owner"}) == {mine.pk}
+    assert held(is_bens | {"field": "account.owner"}, of="account") == {firm.pk}
+    assert touched(is_adas, days_ago(3)) == {mine.pk} and touched(is_adas, days_ago(2)) == set()
+    with pytest.raises(tree.ConditionError, match="is never “cleo@example.com”"):
+        tree.parse(is_adas | {"value": "cleo@example.com"})
