@@ -155,6 +155,12 @@ class StageForm(Part):
                 if slug != self.slug and each["kind"] != Stage.Kind.GATE and may(each)
             ]
             self.fields[name].choices = [("", nothing), *to]  # type: ignore[attr-defined]
+            self.fields[name].depends = True  # type: ignore[attr-defined]  # on whether anybody is handed over
+        waiting = [
+            each["slug"] for each in self.document["stages"]
+            if each["path"] == Stage.Path.DETOUR and each["kind"] not in handing.HOLDS_NOBODY
+        ]  # fmt: skip
+        self.fields[handing.REJECT].initial = waiting[0] if waiting else ""  # proposed to whoever chooses an acceptance
         phases = dict.fromkeys(each.get("phase", "") for each in self.document["stages"])
         self.phases = [each for each in phases if each]
         self.fields["phase"].widget.attrs["list"] = "phases"
@@ -169,9 +175,7 @@ class StageForm(Part):
 
     def _check(self, handed: dict[str, Any], values: dict[str, Any]) -> None:
         """Say at an answer why it may not lead where it does."""
-        if handing.ACCEPT not in handed:
-            self.add_error(handing.ACCEPT, _("Say where whoever sales accepts goes, or leave the other answers empty."))
-        elif handing.REJECT not in handed:
+        if handing.REJECT not in handed:
             self.add_error(handing.REJECT, _("Say where whoever sales rejects goes."))
         elif wrong := handing.fault(self._stages_with(values | {"hand_off": handed}), self.slug):
             answer, words = wrong
@@ -188,12 +192,13 @@ class StageForm(Part):
 
     @property
     def _hand_off(self) -> dict[str, Any] | None:
-        """What the answers of sales do; None where nobody is handed over."""
+        """What the answers of sales do; None where nobody is handed over, whatever else is chosen."""
         told = self.cleaned_data
-        answers = {key: told[key] for key in handing.ANSWERS if told.get(key)}
-        if not answers or told.get("kind") in handing.HOLDS_NOBODY:
+        if not told.get(handing.ACCEPT) or told.get("kind") in handing.HOLDS_NOBODY:
             return None
-        return answers | {"missed": told.get("unanswered") or handing.STAY}
+        return {key: told[key] for key in handing.ANSWERS if told.get(key)} | {
+            "missed": told.get("unanswered") or handing.STAY
+        }
 
     def initial_of(self, part: dict[str, Any]) -> dict[str, Any]:
         self.slug, self.missed = part["slug"], part.get("when_missed") or {}

@@ -173,14 +173,13 @@ def test_a_stage_is_handed_to_sales_by_its_form_told_in_words_and_let_go_again(c
     }  # fmt: skip
     assert "Lead" in text_of(client.get("/hand-offs/routing/")) or "Small" in text_of(client.get("/hand-offs/routing/"))
     assert sent(kind="terminal", limit_hours="") is None  # nobody waits in an end
-    assert sent() == whole and sent(accept="", reject="", later="") is None
+    assert sent() == whole and sent(accept="") is None
 
 
 @pytest.mark.parametrize(
     ("sent", "words"),
     [
         ({"accept": "known"}, "“Known” is not ahead on the success path."),
-        ({"accept": ""}, "Say where whoever sales accepts goes"),
         ({"reject": ""}, "Say where whoever sales rejects goes."),
         ({"reject": "won"}, "“Won” is ahead, which would count as accepted."),
         ({"accept": "checked"}, "not one of the available"),
