@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils.dates import WEEKDAYS
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from campaigns.models import Campaign
-from kit import installation
 from lifecycle.editions import cards, documents, sentences
 from lifecycle.editions.sentences import Rule
+from lifecycle.handoffs import wording
 from lifecycle.models import Lifecycle, Stage, Version
 from reporting import funnel
 from reporting.figures import Figure, counted
@@ -46,6 +44,7 @@ class Told:
     answers: list[tuple[Any, str]]
     arrivals: list[Rule]
     exits: list[Rule]
+    handed: list[str] = field(default_factory=list)  # to whom, and what sales may answer
     campaigns: list[Campaign] = field(default_factory=list)
     numbers: Numbers | None = None
 
@@ -80,9 +79,9 @@ def of(version: Version, now: datetime) -> Printed:
     told = sentences.Sentences(document)
     rules = told.moves()
     numbers = _numbers(version, now)
-    bound = _campaigns(version.lifecycle)
+    bound, handed = _campaigns(version.lifecycle), wording.by_stage(version.lifecycle, document)
     stages = [
-        _told(stage, rules, bound[stage.slug], numbers.get(stage.slug))
+        _told(stage, rules, bound[stage.slug], numbers.get(stage.slug), handed.get(stage.slug, []))
         for stage in cards.as_amended(version.stages.all())
     ]
     return Printed(version, document, told.entry(), rules, stages, bool(numbers))
@@ -95,7 +94,9 @@ def gaps(version: Version) -> tuple[int, int]:
     return sum(len(each.gaps) for each in told), sum(len(each.answers) for each in told)
 
 
-def _told(stage: Stage, rules: Sequence[Rule], bound: list[Campaign], numbers: Numbers | None) -> Told:
+def _told(
+    stage: Stage, rules: Sequence[Rule], bound: list[Campaign], numbers: Numbers | None, handed: Sequence[str] = ()
+) -> Told:
     answers = [(question.label, answer) for question, answer in cards.answers(stage)]
     if stage.kind not in (Stage.Kind.GATE, Stage.Kind.TERMINAL):
         answers.append((CAMPAIGNS, ", ".join(f"{each} ({each.get_kind_display()})" for each in bound)))
@@ -104,6 +105,7 @@ def _told(stage: Stage, rules: Sequence[Rule], bound: list[Campaign], numbers: N
         answers,
         [rule for rule in rules if rule.target == stage.slug],
         [rule for rule in rules if rule.source == stage.slug],
+        list(handed),
         bound,
         numbers,
     )
@@ -136,13 +138,3 @@ def _numbers(version: Version, now: datetime) -> dict[str, Numbers]:
             row.stays.median,
         )
     return found
-
-
-def calendar() -> str:
-    """The working calendar by which limits count, in words."""
-    days = ", ".join(str(WEEKDAYS[number - 1]) for number in installation.get("working_days"))
-    told = {
-        "days": days, "begins": installation.get("working_from"), "ends": installation.get("working_until"),
-        "zone": installation.get("zone"), "holidays": len(installation.get("holidays") or []),
-    }  # fmt: skip
-    return _("%(days)s, %(begins)s to %(ends)s (%(zone)s), less %(holidays)s holidays") % told

@@ -1,4 +1,4 @@
-"""Conditions that can never hold, as far as that is certain: what is asked of one value within one “all”.
+"""Conditions that can never hold, or only where another does, as far as that is certain: by what is asked of one value.
 
 Two leaves with the same field, facts and window see the same value, so what both ask must be possible together.
 Nothing is concluded across fields, nor across what is asked at different times.
@@ -22,6 +22,7 @@ from audience.conditions.tree import All, AnyOf, Leaf, Node, Not
 
 AGES = ("days_ago_at_least", "days_ago_at_most", "within_next_days")
 ONE_VALUE = ("text", "choice")
+BOUNDS = ("at_least", "more_than", "at_most", "less_than", "equals", "between")  # of numbers: what a range tells
 
 
 def why_never(node: Node) -> str:
@@ -44,6 +45,31 @@ def why_never(node: Node) -> str:
         if isinstance(part, Leaf):
             asked[part.field.name, part.where, part.days, part.who].append(part)
     return next((_both(*leaves) for leaves in asked.values() if not _possible(leaves)), "")
+
+
+def implies(one: Node, other: Node) -> bool:
+    """Whether whoever fulfils one condition surely fulfils the other; False where that is not certain."""
+    if one == other:
+        return True
+    if isinstance(other, All):
+        return all(implies(one, part) for part in other.parts)
+    if isinstance(one, AnyOf):
+        return all(implies(part, other) for part in one.parts)
+    if isinstance(one, All) and any(implies(part, other) for part in one.parts):
+        return True
+    if isinstance(other, AnyOf):
+        return any(implies(one, part) for part in other.parts)
+    return isinstance(one, Leaf) and isinstance(other, Leaf) and _narrows(one, other)
+
+
+def _narrows(one: Leaf, other: Leaf) -> bool:
+    """Whether every value that one leaf takes is taken by the other, where both ask for one value."""
+    if (one.field, one.where, one.days, one.who) != (other.field, other.where, other.days, other.who):
+        return False
+    names, of = {one.operator, other.operator}, one.field.type
+    if of in ("number", "money") and names <= set(BOUNDS):
+        return _Range.of_numbers([one]) in _Range.of_numbers([other])
+    return of in ONE_VALUE and names <= {"is", "in"} and _texts(one) <= _texts(other)
 
 
 def _conjuncts(node: All) -> Iterator[Node]:
@@ -115,6 +141,14 @@ class _Range:
             high = math.floor(self.high) if self.high_in else math.ceil(self.high) - 1
             return low <= high
         return bool(self.low < self.high or (self.low == self.high and self.low_in and self.high_in))
+
+    def __contains__(self, other: _Range) -> bool:
+        """Whether all values of another range are in this one."""
+        low = self.low is None or (other.low is not None and (
+            other.low > self.low or (other.low == self.low and (self.low_in or not other.low_in))))  # fmt: skip
+        high = self.high is None or (other.high is not None and (
+            other.high < self.high or (other.high == self.high and (self.high_in or not other.high_in))))  # fmt: skip
+        return low and high
 
     def at_least(self, value: Any, inclusive: bool = True) -> None:
         if self.low is None or value > self.low or (value == self.low and not inclusive):

@@ -33,8 +33,9 @@ from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Stage, StoppedRule, Transition, Version
 
 STAGE = {
-    "slug": "mql", "name": "MQL", "phase": "Qualified", "order": 3, "path": "success", "kind": "inventory",
-    "limit_hours": None, "card": {},
+    "slug": "mql", "name": "MQL", "phase": "Qualified", "order": 3, "path": "success", "kind": "sla",
+    "limit_hours": 16, "card": {},
+    "hand_off": {"accept": "sal", "reject": "recycled", "missed": "stay"},
 }  # fmt: skip
 RULE = {
     "priority": 2, "from_stage": "engaged", "to_stage": "mql", "name": "", "reason": "Reached the score",
@@ -83,7 +84,9 @@ class StageRow(Row):
 
     class Meta:
         model = Stage
-        fields: tuple[str, ...] = ("slug", "name", "phase", "order", "path", "kind", "limit_hours", "card")
+        fields: tuple[str, ...] = (
+            "slug", "name", "phase", "order", "path", "kind", "limit_hours", "card", "hand_off",
+        )  # fmt: skip
         read_only_fields = fields
 
 

@@ -22,7 +22,7 @@ from audience.models import Activity, ActivityKind, Deal
 from audience.models import Field as Fields
 from kit.forms import Day
 from lifecycle.editing import parts
-from lifecycle.editions import cards, documents
+from lifecycle.editions import cards, documents, handing
 from lifecycle.models import Lifecycle, Stage, Transition
 
 PURCHASE = "purchase"
@@ -92,6 +92,7 @@ class StageForm(Part):
     """How a stage is called and works."""
 
     name = forms.CharField(label=_("Name"), max_length=200)
+    slug = parts.ANY  # of a stage that is there; a new one has none yet, and no stage is called so
     missed: dict[str, Any] = {}  # noqa: RUF012 - what a file says of a missed limit beyond where it leads
 
     phase = forms.CharField(
@@ -121,11 +122,45 @@ class StageForm(Part):
         help_text=_("At that very moment, without anybody touching them."),
     )  # fmt: skip
 
+    accept = forms.ChoiceField(
+        label=_("When sales accepts"), required=False,
+        help_text=_("Whoever comes here is then offered to sales, by the rules of “Hand-off routing”."),
+    )  # fmt: skip
+    reject = forms.ChoiceField(label=_("When sales rejects"), required=False)
+    later = forms.ChoiceField(
+        label=_("When sales says “not now”"), required=False,
+        help_text=_("They come back from there by themselves, on the day that was said."),
+    )  # fmt: skip
+    unanswered = forms.ChoiceField(
+        label=_("When nobody answers within the limit"), required=False, initial=handing.STAY,
+        choices=[
+            (handing.STAY, _("stays with whoever has it, and is told as missed")),
+            (handing.PASS_ON, _("is told as missed, and the next colleague is asked")),
+        ],
+    )  # fmt: skip
+
     def prepare(self) -> None:
         stages = [
             (each["slug"], _t("goes to “%(stage)s”") % {"stage": each["name"]}) for each in self.document["stages"]
         ]
         self.fields["when_missed"].choices = [("", _("stays, and is told as missed")), *stages]  # type: ignore[attr-defined]
+        for name, nothing, may in (
+            (handing.ACCEPT, _t("nobody is handed to sales from here"), lambda to: to["path"] == Stage.Path.SUCCESS),
+            (handing.REJECT, _t("choose a stage"), lambda to: True),
+            (handing.LATER, _t("waits where the rejected go"), lambda to: to["kind"] != Stage.Kind.TERMINAL),
+        ):
+            to = [
+                (slug, words)
+                for (slug, words), each in zip(stages, self.document["stages"], strict=True)
+                if slug != self.slug and each["kind"] != Stage.Kind.GATE and may(each)
+            ]
+            self.fields[name].choices = [("", nothing), *to]  # type: ignore[attr-defined]
+            self.fields[name].depends = True  # type: ignore[attr-defined]  # on whether anybody is handed over
+        waiting = [
+            each["slug"] for each in self.document["stages"]
+            if each["path"] == Stage.Path.DETOUR and each["kind"] not in handing.HOLDS_NOBODY
+        ]  # fmt: skip
+        self.fields[handing.REJECT].initial = waiting[0] if waiting else ""  # proposed to whoever chooses an acceptance
         phases = dict.fromkeys(each.get("phase", "") for each in self.document["stages"])
         self.phases = [each for each in phases if each]
         self.fields["phase"].widget.attrs["list"] = "phases"
@@ -134,18 +169,52 @@ class StageForm(Part):
         values = super().clean() or {}
         if values.get("kind") == "sla" and not values.get("limit_hours") and "limit_hours" not in self.errors:
             self.add_error("limit_hours", _("Say within how many working hours somebody must act."))
+        if not self.errors and (handed := self._hand_off):
+            self._check(handed, values)
         return values
 
+    def _check(self, handed: dict[str, Any], values: dict[str, Any]) -> None:
+        """Say at an answer why it may not lead where it does."""
+        if handing.REJECT not in handed:
+            self.add_error(handing.REJECT, _("Say where whoever sales rejects goes."))
+        elif wrong := handing.fault(self._stages_with(values | {"hand_off": handed}), self.slug):
+            answer, words = wrong
+            self.add_error(answer or None, _("%(why)s.") % {"why": words[:1].upper() + words[1:]})
+
+    def _stages_with(self, values: dict[str, Any]) -> list[dict[str, Any]]:
+        """The draft's stages as they would be with this one as it is typed."""
+        document = {"stages": [dict(each) for each in self.document["stages"]]}
+        if any(each["slug"] == self.slug for each in document["stages"]):
+            parts.stage(document, self.slug).update(values)
+        else:
+            parts.add_stage(values, self.slug)(document)
+        return document["stages"]
+
+    @property
+    def _hand_off(self) -> dict[str, Any] | None:
+        """What the answers of sales do; None where nobody is handed over, whatever else is chosen."""
+        told = self.cleaned_data
+        if not told.get(handing.ACCEPT) or told.get("kind") in handing.HOLDS_NOBODY:
+            return None
+        return {key: told[key] for key in handing.ANSWERS if told.get(key)} | {
+            "missed": told.get("unanswered") or handing.STAY
+        }
+
     def initial_of(self, part: dict[str, Any]) -> dict[str, Any]:
-        self.missed = part.get("when_missed") or {}
-        return {**part, "when_missed": self.missed.get("to", "")}
+        self.slug, self.missed = part["slug"], part.get("when_missed") or {}
+        handed = part.get("hand_off") or {}
+        return {**part, **handed, "when_missed": self.missed.get("to", ""), "unanswered": handed.get("missed")}
 
     @property
     def values(self) -> dict[str, Any]:
         """None stands for what a document leaves out."""
-        told = super().values
+        told = {key: value for key, value in super().values.items() if key not in (*handing.ANSWERS, "unanswered")}
         to = told["when_missed"] if told["kind"] == Stage.Kind.SLA else ""
-        return told | {"phase": told["phase"] or None, "when_missed": self.missed | {"to": to} if to else None}
+        return told | {
+            "phase": told["phase"] or None,
+            "when_missed": self.missed | {"to": to} if to else None,
+            "hand_off": self._hand_off,
+        }
 
 
 class Items(forms.CharField):

@@ -16,7 +16,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from kit import yamlfiles
-from lifecycle.editions import cards
+from lifecycle.editions import cards, handing
 
 Document = dict[str, Any]
 Edit = Callable[[Document], None]
@@ -98,8 +98,9 @@ def change_stage(slug: str, values: dict[str, Any], seen: str) -> Edit:
         _unchanged(stage_itself(document, slug), seen)
         found = stage(document, slug)
         found.update(values)
-        for key in [key for key in ("phase", "limit_hours", "when_missed") if not found.get(key, True)]:
+        for key in [key for key in ("phase", "limit_hours", "when_missed", "hand_off") if not found.get(key, True)]:
             del found[key]
+        _still_handed(document)
 
     return edit
 
@@ -121,6 +122,7 @@ def move_stage(slug: str, to: str) -> Edit:
     def edit(document: Document) -> None:
         stages = document["stages"]
         _move(stages, stages.index(stage(document, slug)), to)
+        _still_handed(document)
 
     return edit
 
@@ -133,6 +135,11 @@ def taken_with(document: Document, slug: str) -> Taken:
         _("%(stage)s, when its limit is missed") % {"stage": each["name"]}
         for each in document["stages"]
         if _missed_to(each) == slug
+    ]
+    rules += [
+        _("Hand-off of %(stage)s to sales") % {"stage": each["name"]}
+        for each in document["stages"]
+        if _answers_to(each, slug)
     ]
     played = [each.get("name", "") for each in document["cases"] if each["expect"]["stage"] == slug]
     fields = {f"stage.{document['lifecycle']}", f"stage.{document['lifecycle']}.ever"}
@@ -160,6 +167,8 @@ def remove_stage(slug: str) -> Edit:
         for each in document["stages"]:
             if _missed_to(each) == slug:
                 del each["when_missed"]
+            if _answers_to(each, slug):
+                del each["hand_off"]
 
     return edit
 
@@ -238,6 +247,20 @@ def replace_all(other: Document, seen: str | None = None) -> Edit:
 def _missed_to(stage: dict[str, Any]) -> str:
     """Where a stage's people go when its limit is missed; "" for nowhere."""
     return str((stage.get("when_missed") or {}).get("to", ""))
+
+
+def _answers_to(stage: dict[str, Any], slug: str) -> bool:
+    """Whether an answer of sales about a stage's people leads to another one."""
+    told = stage.get("hand_off") or {}
+    return slug in (told.get(key) for key in handing.ANSWERS)
+
+
+def _still_handed(document: Document) -> None:
+    """Raises Refused where an answer of sales would lead where it may not."""
+    for each in document["stages"]:
+        if each.get("hand_off") and (wrong := handing.fault(document["stages"], each["slug"])):
+            told = {"stage": each["name"], "why": wrong[1]}
+            raise Refused(_("“%(stage)s” is handed to sales: %(why)s. Change its hand-off first.") % told)
 
 
 def _unchanged(part: Any, seen: str) -> None:

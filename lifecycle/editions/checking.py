@@ -17,6 +17,8 @@ from django.utils.translation import gettext_lazy
 
 from audience.conditions import contradictions, tree
 from audience.conditions.tree import Node
+from lifecycle.editions import handing
+from lifecycle.engine import rules
 from lifecycle.models import Stage, Transition, Version
 
 Kind = Stage.Kind
@@ -97,6 +99,11 @@ class Model:
         """The condition of a rule that moves as soon as it holds; None for others."""
         return None if rule.delay else self.conditions.get(rule.pk)
 
+    def begins_a_pass(self, rule: Transition) -> bool:
+        """Whether a rule moves only from the stage in which a pass of the rules finds somebody, not from one behind."""
+        node = self.conditions[rule.pk]
+        return bool(rule.delay) or rules.asks_the_stay(node, self.version.lifecycle.slug)
+
 
 def findings(version: Version) -> list[Finding]:
     """Everything that is wrong, errors first."""
@@ -128,7 +135,9 @@ def _ends(model: Model) -> Iterator[Finding]:
 
 
 def _stages(model: Model) -> Iterator[Finding]:
-    reached, winning = _reachable(model), _winning(model)
+    ways = _every_way(model)
+    reached = _reach(model.stages[0].pk, ways) if model.stages else set()
+    winning = _winning(model, ways)
     for stage in model.stages:
         named = {"stage": stage}
         exits = [rule for rule in model.rules if model.leaves(rule, stage)]
@@ -138,7 +147,7 @@ def _stages(model: Model) -> Iterator[Finding]:
             if any(rule.from_stage_id == stage.pk for rule in model.rules):
                 words = _("“%(stage)s” is terminal, but a rule leads out of it.")
                 yield Finding("terminal_exit", words % named, stage.slug)
-        elif not exits:
+        elif not ways[stage.pk]:
             words = _("Nothing leads out of “%(stage)s”, and it is not terminal.")
             yield Finding("dead_end", words % named, stage.slug)
         elif stage.path == Stage.Path.SUCCESS and winning and stage.pk not in winning:
@@ -151,6 +160,9 @@ def _stages(model: Model) -> Iterator[Finding]:
             yield Finding("gate_without_exit", words % named, stage.slug)
         if stage.kind == Kind.SLA and not stage.limit_hours:
             yield Finding("no_limit", _("The SLA stage “%(stage)s” has no limit.") % named, stage.slug)
+        if stage.kind != Kind.SLA and stage.limit_hours:
+            words = _("“%(stage)s” has a limit that nobody is judged by, because it is no SLA stage.") % named
+            yield Finding("idle_limit", words, stage.slug, severity=Severity.WARNING)
 
 
 def _never(model: Model) -> Iterator[Finding]:
@@ -171,20 +183,47 @@ def _never(model: Model) -> Iterator[Finding]:
 
 
 def _shadowed(model: Model) -> Iterator[Finding]:
-    """Rules behind one that takes everybody first. Who has come here by way of its target is not sent back within one
-    pass, and so may fulfil a later rule: where that can be, nothing is said."""
-    by_itself = _by_itself(model)
+    """Rules behind one that takes everybody first, or all for whom they hold."""
     for stage in model.stages:
         if stage.kind == Kind.TERMINAL:
             continue
-        first = _first_for_all(model, stage)
-        if first is None or stage.pk in _reach(first.to_stage_id, by_itself):
-            continue
         for rule in model.rules:
-            if rule.priority > first.priority and rule.from_stage_id == stage.pk and rule.pk in model.conditions:
+            if rule.from_stage_id != stage.pk or rule.pk not in model.conditions:
+                continue
+            first = next((each for each in model.rules if _comes_before(model, each, rule, stage)), None)
+            if first is not None:
                 told = {"rule": name(rule), "first": name(first)}
-                words = _("%(first)s moves everybody, so %(rule)s behind it is never tried; put it before.") % told
+                words = (
+                    _("%(first)s moves everybody, so %(rule)s behind it is never tried; put it before.")
+                    if _is_everybody(model.at_once(first))
+                    else _("%(first)s moves all for whom %(rule)s behind it holds, so it moves nobody; put it before.")
+                ) % told
                 yield Finding("never_tried", words[:1].upper() + words[1:], rule=rule.priority)
+
+
+def _comes_before(model: Model, first: Transition, rule: Transition, stage: Stage) -> bool:
+    """Whether one rule surely takes from a stage whomever another behind it would.
+
+    Whoever has come to the stage by way of the first one's target is not sent back within one pass, and so may fulfil
+    the other: where that can be, it is not sure. A rule that begins a pass finds everybody before they went anywhere.
+    """
+    node = model.at_once(first)
+    if node is None or first.priority >= rule.priority or not model.leaves(first, stage):
+        return False
+    if not contradictions.implies(model.conditions[rule.pk], node):
+        return False
+    if model.begins_a_pass(rule):
+        return True
+    return not model.begins_a_pass(first) and stage.pk not in _within_a_pass(model, first.to_stage_id)
+
+
+def _within_a_pass(model: Model, start: int) -> set[int]:
+    """The stages to which one pass of the rules may bring somebody whom it has had in a stage."""
+    of_the_first, later = (
+        _edges(model, [rule for rule in model.rules if rule.pk in model.conditions and may(rule)])
+        for may in (lambda rule: True, lambda rule: not model.begins_a_pass(rule))
+    )
+    return {start}.union(*(_reach(onward, later) for onward in of_the_first[start]))
 
 
 def _circles(model: Model) -> Iterator[Finding]:
@@ -240,21 +279,23 @@ def register(check: Check) -> None:
 Edges = dict[int, set[int]]
 
 
-def _reachable(model: Model) -> set[int]:
-    """The stages to which rules lead from the first one, by whatever conditions or by hand."""
-    return _reach(model.stages[0].pk, _edges(model, model.rules)) if model.stages else set()
-
-
-def _winning(model: Model) -> set[int]:
-    """The stages from which rules lead on to an end of the success path; none when there is no such end."""
+def _every_way(model: Model) -> Edges:
+    """Where one can come from each stage: by rules, by hand, by an answer of sales, and back when it was "not now"."""
     edges = _edges(model, model.rules)
+    by_slug = {stage.slug: stage for stage in model.stages}
+    kinds = {slug: stage.kind for slug, stage in by_slug.items()}
+    for stage in model.stages:
+        for answer, slug in handing.ways(stage.hand_off, kinds):
+            edges[stage.pk].add(by_slug[slug].pk)
+            if answer == handing.LATER:
+                edges[by_slug[slug].pk].add(stage.pk)
+    return edges
+
+
+def _winning(model: Model, ways: Edges) -> set[int]:
+    """The stages from which one can come on to an end of the success path; none when there is no such end."""
     ends = {each.pk for each in model.stages if each.kind == Kind.TERMINAL and each.path == Stage.Path.SUCCESS}
-    return {each.pk for each in model.stages if _reach(each.pk, edges) & ends}
-
-
-def _by_itself(model: Model) -> Edges:
-    """The moves that one pass of the rules can make."""
-    return _edges(model, [rule for rule in model.rules if rule.pk in model.conditions])
+    return {each.pk for each in model.stages if _reach(each.pk, ways) & ends}
 
 
 def _edges(model: Model, rules: Iterable[Transition]) -> Edges:

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext_lazy
 
-from lifecycle.editions import cards, reading
+from lifecycle.editions import cards, documents, handing, reading
 from lifecycle.models import Stage, Transition, Version
 
 ADDED, REMOVED, CHANGED, MOVED = "added", "removed", "changed", "moved"
@@ -59,6 +59,9 @@ def _stages(before: Version, after: Version) -> Iterator[Change]:
             yield Change("stage", slug, ADDED, _("Stage “%(stage)s” is new.") % {"stage": stage}, after=stage.name)
             continue
         yield from _stage(old[slug], stage)
+        if old[slug].hand_off != stage.hand_off:
+            words = _("The hand-off of “%(stage)s” to sales has changed.") % {"stage": stage}
+            yield Change("stage", slug, CHANGED, words, _handed(before, slug), _handed(after, slug))
     yield from _order([slug for slug in old if slug in new], [slug for slug in new if slug in old], new)
 
 
@@ -80,6 +83,13 @@ def _stage(old: Stage, new: Stage) -> Iterator[Change]:
                 told | {"key": CARD.get(key, key)}
             )
             yield Change("card", new.slug, CHANGED, words, _text(old.card.get(key)), _text(new.card.get(key)))
+
+
+def _handed(version: Version, slug: str) -> str:
+    """What the hand-off of a stage does."""
+    stages = documents.of_version(version)["stages"]
+    told = next(handing.sentences(each, stages) for each in stages if each["slug"] == slug)
+    return " ".join(told) or _("Nobody is handed to sales.")
 
 
 def _order(old: list[str], new: list[str], stages: dict[str, Stage]) -> Iterator[Change]:

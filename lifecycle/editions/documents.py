@@ -16,7 +16,7 @@ from audience.models import Activity, Deal
 from kit import yamlfiles
 from kit.yamlfiles import DocumentError, day, entries, mapping, one_of, slug
 from lifecycle import fields
-from lifecycle.editions import cards
+from lifecycle.editions import cards, handing
 from lifecycle.models import Lifecycle, Stage, Transition, Version
 
 PLAYBOOKS = Path(__file__).resolve().parents[1] / "playbooks"
@@ -24,8 +24,7 @@ PLAYBOOKS = Path(__file__).resolve().parents[1] / "playbooks"
 TOP = {"lifecycle", "name", "species", "of", "goal", "entry", "reentry", "stages", "transitions", "cases"}
 STAGE = {"slug", "name", "phase", "path", "kind", "limit_hours", "when_missed", "card", "hand_off"}
 MISSED = {"to", "name", "reason"}
-HAND_OFF = {"accept", "reject", "later", "missed"}
-UNANSWERED = ("stay", "pass_on")  # what becomes of a hand-off that nobody answered in time
+HAND_OFF = {*handing.ANSWERS, "missed"}
 TRANSITION = {"from", "to", "when", "delay", "name", "reason", "by_hand", "guard"}
 DATES = {"on", "opened", "closed"}
 HISTORY = DATES | {
@@ -162,37 +161,18 @@ def _check_stages(document: dict[str, Any]) -> set[str]:
             raise DocumentError(f"{place} › limit_hours", _("is not a number of hours between 1 and 99,999"))
         if "card" in stage:
             cards.check(stage["card"], f"{place} › card")
-    kinds = {stage["slug"]: stage["kind"] for stage in document["stages"]}
     for number, stage in enumerate(document["stages"], 1):
         if "hand_off" in stage:
-            ahead = {each["slug"] for each in document["stages"][number:] if each["path"] == Stage.Path.SUCCESS}
-            _check_hand_off(stage, kinds, ahead, f"stages › {number} › hand_off")
+            _check_hand_off(stage, document["stages"], f"stages › {number} › hand_off")
     return slugs
 
 
-def _check_hand_off(stage: dict[str, Any], kinds: dict[str, str], ahead: set[str], place: str) -> None:
-    """Where the answers lead: to stages that hold people, and "not now" to one from which they can come back.
-
-    Reports count a move ahead as accepted and any other as not, so only accepting leads ahead.
-    """
+def _check_hand_off(stage: dict[str, Any], stages: list[dict[str, Any]], place: str) -> None:
     told = mapping(stage["hand_off"], place, HAND_OFF)
-    if stage["kind"] in (Stage.Kind.GATE, Stage.Kind.TERMINAL):
-        raise DocumentError(place, _("nobody waits in this stage, so nobody can be handed over from it"))
-    for key in ("accept", "reject", "later"):
-        if key == "later" and key not in told:
-            continue
-        target = told.get(key)
-        if not isinstance(target, str) or target not in kinds or target == stage["slug"]:
-            raise DocumentError(f"{place} › {key}", _("is not another stage"))
-        if kinds[target] == Stage.Kind.GATE:
-            raise DocumentError(f"{place} › {key}", _("is a gate, which holds nobody"))
-        if (target in ahead) != (key == "accept"):
-            accepts = key == "accept"
-            words = _("is not ahead on the success path") if accepts else _("is ahead, which would count as accepted")
-            raise DocumentError(f"{place} › {key}", words)
-    if "later" in told and kinds[told["later"]] == Stage.Kind.TERMINAL:
-        raise DocumentError(f"{place} › later", _("is where a pass ends, so nobody can come back from it"))
-    one_of(told.setdefault("missed", UNANSWERED[0]), UNANSWERED, f"{place} › missed")
+    if wrong := handing.fault(stages, stage["slug"]):
+        answer, words = wrong
+        raise DocumentError(f"{place} › {answer}" if answer else place, words)
+    one_of(told.setdefault("missed", handing.STAY), handing.UNANSWERED, f"{place} › missed")
 
 
 def _check_missed(document: dict[str, Any], slugs: set[str]) -> None:

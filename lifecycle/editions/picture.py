@@ -6,12 +6,13 @@ what is down. Rules between the same two stages share an arrow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from lifecycle.editions import handing
 from lifecycle.models import Stage
 
 Document = dict[str, Any]
@@ -72,6 +73,7 @@ class Arrow:
     source: str
     target: str
     numbers: list[int]
+    sign: str  # what stands on an arrow without numbers
     label: str
     by_hand: bool
     on_path: bool
@@ -92,7 +94,7 @@ class Arrow:
     @property
     def told(self) -> str:
         if not self.numbers:
-            return "SLA"
+            return self.sign
         return ", ".join(map(str, self.numbers[:3])) + ("…" if len(self.numbers) > 3 else "")
 
     @property
@@ -150,7 +152,7 @@ def draw(document: Document, way: Way) -> Picture:
         places[slug] = (slot * step, way.across + way.aside)
     boxes = {each["slug"]: _box(each, places[each["slug"]]) for each in stages}
     order = {each["slug"]: at for at, each in enumerate(path)}
-    arrows = [_arrow(document, each, boxes, order, way) for each in _pairs(document)]
+    arrows = [_arrow(document, each, boxes, order, way) for each in _pairs(document).items()]
     return _placed(document, way, list(boxes.values()), arrows)
 
 
@@ -207,27 +209,40 @@ def _cut(line: str) -> str:
     return f"{line.rstrip()}…"
 
 
-def _pairs(document: Document) -> Iterable[tuple[str, str, list[int], bool]]:
-    """The rules by from and to: their numbers from 1, and whether all of them are by hand."""
+def _pairs(document: Document) -> dict[tuple[str, str], list[tuple[int, bool]]]:
+    """The rules by from and to, each as its number from 1 and whether it is by hand; none where only something without
+    a number leads so."""
     found: dict[tuple[str, str], list[tuple[int, bool]]] = {}
     for number, rule in enumerate(document["transitions"], 1):
         found.setdefault((rule["from"], rule["to"]), []).append((number, bool(rule.get("by_hand"))))
-    for stage in document["stages"]:  # what happens by itself when a limit is missed has no number of its own
+    for pair in _unnumbered(document):
+        found.setdefault(pair, [])
+    return found
+
+
+def _unnumbered(document: Document) -> dict[tuple[str, str], tuple[str, str]]:
+    """What leads from a stage to another without a rule: what stands on its arrow, and when."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    kinds = {each["slug"]: each["kind"] for each in document["stages"]}
+    for stage in document["stages"]:
         if missed := stage.get("when_missed"):
-            found.setdefault((stage["slug"], missed["to"]), [])
-    for (source, target), rules in found.items():
-        yield source, target, [number for number, _hand in rules], bool(rules) and all(hand for _number, hand in rules)
+            found[stage["slug"], missed["to"]] = "SLA", _("the limit is missed")
+        for answer, target in handing.ways(stage.get("hand_off"), kinds):
+            found.setdefault((stage["slug"], target), (_("sales"), handing.when(answer)))
+    return found
 
 
 def _arrow(document: Document, pair: Any, boxes: dict[str, Box], order: dict[str, int], way: Way) -> Arrow:
-    source, target, numbers, by_hand = pair
+    (source, target), rules = pair
     names = {each["slug"]: each["name"] for each in document["stages"]}
-    called = f"{names.get(source, _('any stage'))} → {names[target]}"
-    if not numbers:
-        called = _("%(way)s, when the limit is missed") % {"way": called}
+    called, sign = f"{names.get(source, _('any stage'))} → {names[target]}", ""
+    if not rules:
+        sign, when = _unnumbered(document)[source, target]
+        called = _("%(way)s, when %(when)s") % {"way": called, "when": when}
     on_path = source in order and order.get(target) == order[source] + 1
     curve = [way.point(*each) for each in _curve(source, target, boxes, order, way)]
-    return Arrow(source, target, numbers, called, by_hand, on_path, curve)
+    by_hand = bool(rules) and all(hand for _number, hand in rules)
+    return Arrow(source, target, [number for number, _hand in rules], sign, called, by_hand, on_path, curve)
 
 
 def _curve(source: str, target: str, boxes: dict[str, Box], order: dict[str, int], way: Way) -> list[Point]:

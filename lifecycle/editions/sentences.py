@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from audience.conditions import describe, registry, tree
-from lifecycle.editions import documents
+from lifecycle.editions import documents, handing
 from lifecycle.models import Transition
 
 
@@ -63,8 +64,17 @@ class Sentences:
         ]
 
     def moves(self) -> list[Rule]:
-        """The rules, and behind them what happens by itself when a limit is missed, which has no number."""
-        return [*self.rules(), *filter(None, map(self._missed, self.document["stages"]))]
+        """The rules, and behind them what has no number: what a missed limit does, and what sales answers."""
+        stages = self.document["stages"]
+        answered = [rule for stage in stages for rule in self._answered(stage)]
+        return [*self.rules(), *filter(None, map(self._missed, stages)), *answered]
+
+    def _answered(self, stage: dict[str, Any]) -> Iterator[Rule]:
+        kinds = {each["slug"]: each["kind"] for each in self.document["stages"]}
+        source = stage["slug"]
+        for answer, target in handing.ways(stage.get("hand_off"), kinds):
+            names, when = (self.names[source], self.names[target]), handing.when(answer)
+            yield Rule(0, source, target, *names, when, False, "", "", stage["hand_off"])
 
     def _missed(self, stage: dict[str, Any]) -> Rule | None:
         missed = stage.get("when_missed")

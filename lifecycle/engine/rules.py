@@ -162,5 +162,10 @@ def _changes_by_time(node: tree.Node) -> bool:
     return any(_changes_by_time(part) for part in node.parts)
 
 
+def asks_the_stay(node: tree.Node, lifecycle: str) -> bool:
+    """Whether a condition asks for days in the stage or about its limit: only the stage before a pass can know."""
+    return _asks(node, *(f"stage.{lifecycle}.{field}" for field in ("days_in", "limit", "hours_over")))
+
+
 def _asks(node: tree.Node, *fields: str) -> bool:
     return any(leaf.field.name in fields for leaf in tree.leaves(node))

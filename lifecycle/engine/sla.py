@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 
 from django.db import transaction
+from django.utils.dates import WEEKDAYS
+from django.utils.translation import gettext as _
 
 from kit import installation
 from kit.models import Setting
@@ -28,6 +30,16 @@ def calendar(first: Sql, last: Sql, hours: Sql) -> Sql:
     work fit in. What it says of instants outside is not meant."""
     defaults = json.dumps({name: installation.DEFAULTS[name] for name in SETTINGS})
     return sql("working_calendar({}, {}, {}, {}::jsonb)", first, last, hours, defaults)
+
+
+def calendar_words() -> str:
+    """The working calendar by which limits count, in words."""
+    days = ", ".join(str(WEEKDAYS[number - 1]) for number in installation.get("working_days"))
+    told = {
+        "days": days, "begins": installation.get("working_from"), "ends": installation.get("working_until"),
+        "zone": installation.get("zone"), "holidays": len(installation.get("holidays") or []),
+    }  # fmt: skip
+    return _("%(days)s, %(begins)s to %(ends)s (%(zone)s), less %(holidays)s holidays") % told
 
 
 def worked(until: Sql) -> Sql:

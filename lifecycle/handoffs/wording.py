@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils.translation import gettext as _
 
+from audience.conditions.tree import ConditionError
 from audience.models import Account
 from kit import writing
 from kit.sql import Sql, rows, sql
+from lifecycle.editions import handing
 from lifecycle.engine import sla
-from lifecycle.models import Handoff
+from lifecycle.handoffs import routing
+from lifecycle.models import Handoff, Lifecycle, RoutingRule
 
 Via = Handoff.Via
+
+
+def by_stage(lifecycle: Lifecycle, document: dict[str, Any]) -> dict[str, list[str]]:
+    """Of each stage of a document that is handed to sales: to whom by the lifecycle's rules, and what answers do."""
+    told = {each["slug"]: handing.sentences(each, document["stages"]) for each in document["stages"]}
+    if not any(told.values()):
+        return {}
+    whom = "; ".join(_receiver(rule) for rule in routing.rules_of(lifecycle))
+    offered = _("Offered to whom the first of these finds: %(whom)s.") % {"whom": whom}
+    return {slug: [offered, *lines] for slug, lines in told.items() if lines}
+
+
+def _receiver(rule: RoutingRule) -> str:
+    try:
+        meant = routing.sentence(rule)
+    except ConditionError as error:
+        meant = error.message
+    return f"{rule} ({meant})" if meant else str(rule)
 
 
 def why(handoff: Handoff) -> str:

@@ -21,8 +21,9 @@ from kit import jobs, pages, panels, past, progress, rights
 from kit.audit import asker
 from kit.models import Job
 from lifecycle import filters, forms, querysets
-from lifecycle.editions import cards, cases, checking, documents, picture, sentences, versions
-from lifecycle.engine import live, needs
+from lifecycle.editions import cards, cases, checking, documents, handing, picture, sentences, versions
+from lifecycle.engine import live, needs, sla
+from lifecycle.handoffs import wording
 from lifecycle.ledger import stages, then
 from lifecycle.models import Lifecycle, Membership, Stage, Version
 
@@ -75,12 +76,18 @@ def playbook(request: HttpRequest, name: str) -> HttpResponse:
         "name": name,
         "document": document,
         "taken": Lifecycle.objects.filter(slug=document["lifecycle"]).exists(),
-        "stages": [each | {"kind_label": Stage.Kind(each["kind"]).label} for each in document["stages"]],
+        "stages": [
+            each | {
+                "kind_label": Stage.Kind(each["kind"]).label,
+                "handed": handing.sentences(each, document["stages"]),
+            }
+            for each in document["stages"]
+        ],
         "rules": told.moves(),
         "entry": told.entry(),
         "needs": needs.of(document, now),
         "pictures": _pictures(document),
-    }
+    }  # fmt: skip
     return render(request, "lifecycle/playbook.html", context)
 
 
@@ -115,10 +122,13 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     now = timezone.now()
     is_draft, live_one = found.state == Version.State.DRAFT, stages.live_version(found.lifecycle)
     told = sentences.Sentences(documents.of_version(found))
+    handed = wording.by_stage(found.lifecycle, told.document)
+    counted = querysets.counted(cards.as_amended(found.stages.all()))
     context: dict[str, Any] = {
         "version": found,
         "lifecycle": found.lifecycle,
-        "stages": [(each, *_card(each)) for each in querysets.counted(cards.as_amended(found.stages.all()))],
+        "stages": [(each, *_card(each), handed.get(each.slug, [])) for each in counted],
+        "calendar": sla.calendar_words() if any(each.kind == Stage.Kind.SLA for each in counted) else "",
         "rules": told.moves(),
         "entry": told.entry(),
         "pictures": _pictures(told.document),

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from lifecycle.editions import picture, versions
+from lifecycle.engine import sla
 from lifecycle.models import Lifecycle, Version
 from reporting import printed
 
@@ -28,7 +29,7 @@ def document(request: HttpRequest, slug: str, number: int | None = None) -> Http
         "version": version,
         "lifecycle": lifecycle,
         "days": printed.DAYS,
-        "calendar": printed.calendar(),
+        "calendar": sla.calendar_words(),
         "pictures": picture.both(
             told.document, stage_url=lambda stage: f"#stage-{stage}", rule_url=lambda number: f"#rule-{number}"
         ),

@@ -133,3 +133,22 @@ def test_a_part_that_was_begun_is_there_again_when_it_is_opened_again(page: Any)
     page.locator("#model-form [name=phase]").wait_for()
     page.locator("#add-rule").click()
     until(page, lambda: page.locator("#model-panel").get_by_label("Reason noted").input_value() == "Half a thought")
+
+
+def test_a_stage_is_handed_to_sales_in_its_panel_and_back(page: Any) -> None:
+    draft()
+    sign_in(page, f"{EDIT}stages/lead/")
+    panel = page.locator("#model-panel")
+    assert not panel.get_by_label("When sales rejects").is_visible()
+    panel.get_by_label("When sales accepts").select_option("won")
+    until(page, lambda: document()["stages"][3].get("hand_off"))
+    assert document()["stages"][3]["hand_off"] == {"accept": "won", "reject": "resting", "missed": "stay"}
+    page.locator("#stage-lead").get_by_text("handed to sales").wait_for()
+    assert not panel.get_by_label("When nobody answers").is_visible()  # no limit runs
+    panel.get_by_label("Limit in working hours").evaluate("input => (input.value = 8)")
+    panel.get_by_label("Kind").select_option("sla")
+    panel.get_by_label("When nobody answers").select_option("pass_on")
+    until(page, lambda: document()["stages"][3]["hand_off"]["missed"] == "pass_on")
+    panel.get_by_label("When sales accepts").select_option("")
+    until(page, lambda: "hand_off" not in document()["stages"][3])
+    assert not panel.get_by_label("When sales rejects").is_visible()

@@ -69,6 +69,85 @@ def test_of_the_small_lifecycle_and_the_playbooks_nothing_is_said():
         assert checking.findings(versions.draft(document, by=None, now=NOW)) == []
 
 
+HANDED = """
+lifecycle: handed
+name: Handed
+species: net_new
+stages:
+  - {slug: known, name: Known}
+  - {slug: mql, name: MQL, kind: sla, limit_hours: 16, hand_off: {accept: sal, reject: rejected, later: later}}
+  - {slug: sal, name: SAL}
+  - {slug: won, name: Won, kind: terminal}
+  - {slug: rejected, name: Rejected, path: detour, kind: terminal}
+  - {slug: later, name: Later, path: detour}
+transitions:
+  - {from: known, to: mql, when: {field: activity.count, op: at_least, value: 1}}
+  - {from: sal, to: won, by_hand: true}
+"""
+
+
+def test_what_sales_answers_leads_in_and_out_of_a_stage():
+    assert found(HANDED) == {}
+    told = found(HANDED.replace(", hand_off: {accept: sal, reject: rejected, later: later}", ""))
+    assert set(told) == {"unreachable", "dead_end", "never_won"}
+    told = found(HANDED.replace(", later: later}", "}"))  # where the pass ends nobody waits
+    assert told == {"unreachable": "Nothing leads to “Later”.",
+                    "dead_end": "Nothing leads out of “Later”, and it is not terminal."}  # fmt: skip
+
+
+def test_a_limit_that_nobody_is_judged_by_is_a_warning():
+    version = draft(SMALL.replace("{slug: lead, name: Lead}", "{slug: lead, name: Lead, limit_hours: 16}"))
+    [finding] = checking.findings(version)
+    assert (finding.code, finding.stage, finding.severity) == ("idle_limit", "lead", "warning")
+    assert "“Lead” has a limit that nobody is judged by" in finding.words and not checking.errors(version)
+
+
+ACTIVE = "{field: activity.count, days: 30, op: at_least, value: 3}"
+GERMAN = "{field: person.country, op: is, value: DE}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "never"),
+    [
+        (ACTIVE, ACTIVE, True),
+        (GERMAN, f"{{all: [{ACTIVE}, {GERMAN}]}}", True),
+        (f"{{all: [{GERMAN}, {ACTIVE}]}}", f"{{all: [{ACTIVE}, {GERMAN}]}}", True),
+        (f"{{any: [{ACTIVE}, {GERMAN}]}}", GERMAN, True),
+        (ACTIVE, ACTIVE.replace("value: 3", "value: 4"), True),
+        (f"{ACTIVE}, delay: {{days: 1}}", ACTIVE, False),
+        (ACTIVE, f"{ACTIVE}, delay: {{days: 1}}", True),
+        (f"{{all: [{ACTIVE}, {GERMAN}]}}", GERMAN, False),
+        (ACTIVE, ACTIVE.replace("value: 3", "value: 2"), False),
+        (ACTIVE, ACTIVE.replace("days: 30", "days: 31"), False),
+        (GERMAN, GERMAN.replace("DE", "FR"), False),
+    ],
+)
+def test_a_rule_that_asks_what_one_before_it_takes_already_is_never_tried(first, second, never):
+    text = SMALL + f"  - {{from: lead, to: known, when: {first}}}\n  - {{from: lead, to: resting, when: {second}}}\n"
+    text = text.replace("from: checked, to: lead,", "from: checked, to: won,")  # nobody comes back to it by a rule
+    text = text.replace("to: resting, by_hand: true", "to: lead, by_hand: true")
+    told = found(text)
+    assert ("never_tried" in told) is never
+    if never:
+        assert (
+            "Rule 9 (Lead → Known) moves all for whom rule 10 (Lead → Resting) behind it holds" in told["never_tried"]
+        )
+    away = text.replace("from: lead, to: known,", "from: known, to: lead,")
+    assert "never_tried" not in found(away), "another stage"
+
+
+def test_a_rule_is_tried_where_somebody_may_come_back_within_one_pass_from_where_the_other_leads():
+    """A pass sends nobody back: who was in Resting and comes to Engaged is moved by the second rule alone."""
+    known = "{field: activity.count, days: 90, op: at_least, value: 1}"
+    text = SMALL.replace("days: 30, op: equals, value: 0}", "days: 7, op: at_least, value: 1}")
+    text = text.replace("from: resting, to: engaged", "from: resting, to: known")
+    text += "  - {from: engaged, to: lead, when: {field: activity.count, days: 7, op: at_least, value: 1}}\n"
+    assert "never_tried" not in found(text)
+    # What asks for days in the stage is the first that a pass does, or nothing of it.
+    slow = f"{{all: [{known}, {{field: stage.small.days_in, op: at_least, value: 1}}]}}"
+    assert "Engaged → Resting" in found(text.replace(known, slow))["never_tried"]
+
+
 def test_a_stage_of_the_success_path_from_which_nobody_can_win_is_a_dead_end():
     text = SMALL.replace("from: any,", "from: lead,").replace(
         "  - {slug: won,", "  - {slug: aside, name: Aside}\n  - {slug: won,"
@@ -132,6 +211,56 @@ def test_what_excludes_one_another_in_one_value_is_found_and_nothing_else(parts,
     ]
     if len(windows) == 2:
         assert not contradictions.why_never(tree.parse({"all": windows})), "not the same value"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_so"),
+    [
+        ((SIZE, "at_least", 5), (SIZE, "at_least", 4), True),
+        ((SIZE, "more_than", 5), (SIZE, "at_least", 5), True),
+        ((SIZE, "at_least", 5), (SIZE, "more_than", 5), False),
+        ((SIZE, "equals", 5), (SIZE, "between", [5, 9]), True),
+        ((SIZE, "between", [5, 9]), (SIZE, "less_than", 9), False),
+        ((SIZE, "empty", None), (SIZE, "at_most", 9), False),
+        ((SIZE, "at_least", 5), ("activity.count", "at_least", 5), False),
+        (("activity.count", "at_most", 2), ("activity.count", "at_least", 0), True),
+        ((COUNTRY, "is", "DE"), (COUNTRY, "in", ["FR", "DE"]), True),
+        ((COUNTRY, "in", ["FR", "DE"]), (COUNTRY, "is", "DE"), False),
+        ((COUNTRY, "is", "DE"), (COUNTRY, "is_not", "FR"), False),
+    ],
+)
+def test_one_condition_holds_only_where_another_does_and_nothing_uncertain_is_said(one, other, is_so):
+    one, other = (
+        {"field": field, "op": op} | ({} if value is None else {"value": value}) for field, op, value in (one, other)
+    )
+    rome = {"field": "person.city", "op": "is", "value": "Rome"}
+
+    def implies(left, right):
+        return contradictions.implies(tree.parse(left), tree.parse(right))
+
+    assert implies(one, other) is is_so
+    assert implies({"all": [rome, one]}, {"any": [other, rome]})
+    assert implies({"all": [rome, {"any": [one]}]}, {"all": [{"any": [other]}]}) is is_so
+    assert not implies(one, {"all": [rome, other]}) and not implies({"any": [one, rome]}, other)
+    assert implies({"not": one}, {"not": one}) and not implies({"not": one}, {"not": rome})
+    assert implies(one, {}) and not implies({}, one)
+
+
+def test_another_hand_off_is_a_difference_in_words():
+    handed = "{accept: sal, reject: rejected, later: later}"
+    before = draft(HANDED)
+    [change] = differing.between(
+        before, draft(HANDED.replace(handed, handed.replace(", later: later", ", missed: pass_on")))
+    )
+    assert (change.words, change.before, change.after) == (
+        "The hand-off of “MQL” to sales has changed.",
+        "Accepted: to “SAL”. Rejected: to “Rejected”. Not now: waits in “Later” and comes back on the day that was said. "
+        "Nobody answers within 16 working hours of the arrival: counts as missed, and waits on.",
+        "Accepted: to “SAL”. Rejected: to “Rejected”. Not now: cannot be answered, because a pass ends where the rejected "
+        "go. Nobody answers within 16 working hours of the arrival: counts as missed, and the next colleague is asked.",
+    )
+    [gone] = differing.between(before, draft(HANDED.replace(f", hand_off: {handed}", "")))
+    assert gone.after == "Nobody is handed to sales."
 
 
 def test_the_difference_between_two_versions_reads_in_words():

@@ -135,6 +135,94 @@ def test_a_stage_goes_with_its_rules_and_cases_unless_it_is_asked_about_and_come
     assert "“Resting” is asked about by “Known → Lead”" in refused and document() == before
 
 
+LEAD = {"name": "Lead", "path": "success", "kind": "sla", "limit_hours": "16"}
+HANDED = LEAD | {"accept": "won", "reject": "resting", "later": "", "unanswered": "pass_on"}
+
+
+def of_lead(client, **sent):
+    return client.post(EDIT + "stages/lead/", HANDED | {"seen": seen(client, "stages/lead/")} | sent)
+
+
+def test_a_stage_is_handed_to_sales_by_its_form_told_in_words_and_let_go_again(client):
+    published()
+    assert "say under “Hand-off to sales”" in text_of(client.get("/hand-offs/routing/"))
+    client.post("/lifecycles/small/draft/")
+    here = EDIT.replace("v1", "v2") + "stages/lead/"
+
+    def sent(**told):
+        mark = re.search(r'name="seen" value="(\w*)"', client.get(here).content.decode())[1]
+        assert client.post(here, HANDED | {"seen": mark} | told).status_code == 302
+        return Version.objects.get(number=2).stages.get(slug="lead").hand_off
+
+    whole = {"accept": "won", "reject": "resting", "missed": "pass_on"}
+    assert sent() == whole
+    version = Version.objects.get(number=2)
+    before = documents.of_version(version)
+    assert sent() == whole and documents.of_version(version) == before  # what the form shows is what there is
+    page = text_of(client.get(EDIT.replace("v1", "v2")))
+    assert "handed to sales" in page and "The hand-off of “Lead” to sales has changed." in page
+    for told in ("/lifecycles/small/v2/", "/reports/documents/small/v2/"):
+        page = text_of(client.get(told))
+        assert "Offered to whom the first of these finds: Whoever has an open deal with them; Whoever owns" in page
+        assert "Accepted: to “Won”." in page and "Rejected: to “Resting”." in page
+        assert "Not now: waits in “Resting” and comes back on the day that was said." in page
+        assert "within 16 working hours of the arrival: counts as missed, and the next colleague is asked" in page
+        assert "Limits count on the working calendar: Monday, " in page and "sales says “not now”" in page
+    assert sent(later="resting", unanswered="stay") == {
+        "accept": "won", "reject": "resting", "later": "resting", "missed": "stay"
+    }  # fmt: skip
+    assert "Lead" in text_of(client.get("/hand-offs/routing/")) or "Small" in text_of(client.get("/hand-offs/routing/"))
+    assert sent(kind="terminal", limit_hours="") is None  # nobody waits in an end
+    assert sent() == whole and sent(accept="") is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"accept": "known"}, "“Known” is not ahead on the success path."),
+        ({"reject": ""}, "Say where whoever sales rejects goes."),
+        ({"reject": "won"}, "“Won” is ahead, which would count as accepted."),
+        ({"accept": "checked"}, "not one of the available"),
+        ({"later": "won"}, "not one of the available"),
+        ({"unanswered": "shout"}, "not one of the available"),
+    ],
+)
+def test_where_an_answer_of_sales_may_not_lead_is_said_with_the_form(client, sent, words):
+    draft()
+    before = document()
+    answer = of_lead(client, **sent)
+    assert answer.status_code == 400 and words in text_of(answer), text_of(answer)
+    assert document() == before
+    new = client.post(EDIT + "stages/new/", HANDED | {"name": "More"} | sent)
+    assert new.status_code == 400 and words in text_of(new)
+
+
+def test_a_new_stage_is_handed_over_at_once_and_no_other_edit_breaks_a_hand_off(client):
+    draft()
+    assert client.post(EDIT + "stages/new/", HANDED | {"name": "More"}).status_code == 302
+    assert parts.stage(document(), "more")["hand_off"]["accept"] == "won"
+    of_lead(client, accept="more")
+    before = document()
+    told = text_of(client.post(EDIT + "stages/more/move/", {"to": "1"}, follow=True))
+    assert "“Lead” is handed to sales: “More” is not ahead on the success path. Change its hand-off first." in told
+    aside = HANDED | {"name": "More", "path": "detour", "seen": seen(client, "stages/more/")}
+    refused = client.post(EDIT + "stages/more/", aside)
+    assert refused.status_code == 409 and "“Lead” is handed to sales" in text_of(refused) and document() == before
+    assert "Hand-off of Lead to sales" in text_of(client.get(EDIT + "stages/more/remove/"))
+    client.post(EDIT + "stages/more/remove/")
+    assert "hand_off" not in parts.stage(document(), "lead")
+    client.post(EDIT + "put-back/")
+    assert document() == before
+
+
+def test_the_picture_shows_where_answers_of_sales_lead_when_no_rule_does(client):
+    draft()
+    of_lead(client, reject="resting")
+    drawn = picture.draw(documents.checked(document()), picture.LYING)
+    [arrow] = [each for each in drawn.arrows if (each.source, each.target) == ("lead", "won")]
+    assert (arrow.told, arrow.label) == ("sales", "Lead → Won, when sales accepts")
+
+
 def test_stages_and_rules_are_moved_by_one_or_to_a_place(client):
     draft()
     client.post(EDIT + "stages/lead/move/", {"to": "up"})

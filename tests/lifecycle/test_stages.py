@@ -4,9 +4,10 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from kit import holding
+from kit.sql import Sql, name, run, sql
 from lifecycle.ledger import stages
 from lifecycle.models import Membership, Movement
 from tests.factories import NOW, days_ago, person, published
@@ -163,3 +164,14 @@ def test_the_database_refuses_to_change_a_published_version():
         version.stages.filter(slug="known").update(name="Renamed")
     with pytest.raises(IntegrityError, match="never changes"), transaction.atomic():
         version.transitions.all().delete()
+
+
+@pytest.mark.parametrize("table", ["lifecycle_movement", "audience_consentrecord", "kit_auditentry", "audience_person"])
+def test_no_ledger_is_emptied_whole_nor_by_way_of_what_it_speaks_of_unless_that_is_meant(table):
+    placed(published())
+    run(Sql("SET CONSTRAINTS ALL IMMEDIATE"))
+    with pytest.raises(DatabaseError, match="append-only: it is never emptied"), transaction.atomic():
+        run(sql("TRUNCATE {} CASCADE", name(table)))
+    assert Movement.objects.count() == 1
+    run(sql("SET LOCAL perennial.emptying = on; TRUNCATE {} CASCADE", name(table)))
+    run(sql("SET LOCAL perennial.emptying = off"))

@@ -68,8 +68,8 @@ def everything() -> dict[str, list[str]]:
 def wipe() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE audience_person, audience_account, audience_identity, audience_accountrole, audience_fieldchange, "
-            "audience_field, audience_reject, audience_import, kit_auditentry, kit_job, kit_hint CASCADE"
+            "SET LOCAL perennial.emptying = on; TRUNCATE audience_person, audience_account, audience_identity, "
+            "audience_accountrole, audience_fieldchange, audience_field, audience_reject, audience_import, kit_auditentry, kit_job, kit_hint CASCADE"
         )
 
 
