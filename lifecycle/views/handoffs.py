@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 import django_filters
@@ -25,7 +25,7 @@ from audience.models import Account, Person
 from audience.subjects import sight
 from audience.subjects.filters import OneOf
 from audience.subjects.querysets import find_accounts, find_people
-from kit import installation, pages, panels, public, rights, writing
+from kit import installation, pages, panels, public, rights, writing, zones
 from kit.audit import asker
 from kit.forms import Day
 from kit.models import Team, User
@@ -291,6 +291,11 @@ def link(request: HttpRequest, token: str) -> HttpResponseBase:
     if opened is None:
         return public.page(request, "lifecycle/handoff_link_over.html", status=400)
     found, user = opened
+    with timezone.override(zones.of(user)):  # nobody is signed in whose zone the page would be in
+        return _linked(request, token, found, user, now)
+
+
+def _linked(request: HttpRequest, token: str, found: Handoff, user: User, now: datetime) -> HttpResponseBase:
     queue.described([found], now)
     context: dict[str, Any] = {
         "token": token, "handoff": found, "reasons": answering.reasons(found.stage.version.lifecycle),

@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from kit import writing
 from kit.statistics import Counts
@@ -71,7 +72,12 @@ def _sections(answer: HandOffs) -> list[Section]:
         Section(
             "deadlines",
             _("In time"),
-            _("Deadlines that fall in the time span (%(window)s): %(hours)s working hours after the offer.") % names,
+            ngettext(
+                "Deadlines that fall in the time span (%(window)s): %(hours)s working hour after the offer.",
+                "Deadlines that fall in the time span (%(window)s): %(hours)s working hours after the offer.",
+                limit,
+            )
+            % names,
             _deadlines(answer),
         ),
         Section(

@@ -351,6 +351,18 @@ def test_whoever_comes_second_changes_nothing_and_is_told_who_was_faster():
     assert stage_of(ada) == "sal" and Movement.objects.count() == 2
 
 
+def test_whoever_answers_after_a_rule_is_told_that_a_rule_moved_them_on():
+    made, ina = version(), seller("Ina")
+    ada = handed(made, owner=ina)
+    activity(ada.membership.person, NOW + timedelta(minutes=1), kind="gone")
+    later = NOW + timedelta(minutes=2)
+    engine.run_all(later)
+    assert answering.accept(answering.one(ada), say(ina, later + timedelta(seconds=5))) == 0
+    assert str(answering.gone(ada, later + timedelta(seconds=5))) == (
+        "Nobody can answer any more: a rule moved them on 5 s ago. Nothing was changed."
+    )
+
+
 # ---- the clock ----
 
 
