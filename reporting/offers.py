@@ -24,6 +24,10 @@ BY_RULE = (Kind.RULE, Kind.REPLAY)
 NO_STEP = (Kind.UNDO, Kind.VOID, Kind.MERGE, Kind.ERASURE, Kind.MIGRATION)  # nobody's answer, wherever it leads
 
 
+# The rule for a missed limit moves at the very instant of the deadline.
+BY_LIMIT = Sql("EXISTS (SELECT FROM lifecycle_transition rule WHERE rule.id = moved.transition_id AND rule.on_missed)")
+
+
 class Outcome(models.TextChoices):
     """What became of an offer."""
 
@@ -60,7 +64,7 @@ def dated(question: Question) -> Sql:
     """The offers whose deadline falls in the window: the same with `due_at`, and `met`, `missed`, `late`.
 
     Whom another version took out of the stage before the deadline has none. Met: left in time. Missed: not left by
-    then, whether or not left since. Late: missed and still in at the end.
+    then, whether or not left since; whom the limit itself has moved has missed it. Late: missed and still in at the end.
     """
     zone, as_of = question.zone, question.as_of
     longest = sql(
@@ -83,8 +87,8 @@ def dated(question: Question) -> Sql:
             ) span CROSS JOIN LATERAL {} calendar
         ),
         dated AS (SELECT offer.*, {} AS due_at FROM offer CROSS JOIN calendar)
-        SELECT *, COALESCE(left_at <= due_at, false) AS met,
-               due_at < {} AND (left_at IS NULL OR left_at > due_at) AS missed,
+        SELECT *, COALESCE(left_at <= due_at AND NOT by_limit, false) AS met,
+               due_at < {} AND (left_at IS NULL OR left_at > due_at OR by_limit) AS missed,
                due_at < {} AND (left_at IS NULL OR left_at >= {}) AS late
         FROM dated
         WHERE NOT COALESCE(by_version AND left_at <= due_at, false)
@@ -119,7 +123,7 @@ def _ended(question: Question, entries: Sql) -> Sql:
         """
         SELECT offer.id, offer.bucket, offer.membership_id, offer.version_id, offer.seq, onward.seq AS next_seq,
                offer.occurred_at AS offered_at, onward.occurred_at AS left_at,
-               onward.by_version,
+               onward.by_version, {} AS by_limit,
                CASE WHEN onward.seq IS NULL THEN 'waiting' WHEN moved.kind = ANY({}) THEN 'otherwise'
                     WHEN onward.to_stage = ANY({}) THEN 'accepted'
                     WHEN moved.kind = ANY({}) THEN 'rejected' WHEN moved.kind = ANY({}) THEN 'expired'
@@ -133,6 +137,7 @@ def _ended(question: Question, entries: Sql) -> Sql:
         ) onward ON true
         LEFT JOIN lifecycle_movement moved ON moved.membership_id = offer.membership_id AND moved.seq = onward.seq
         """,
+        BY_LIMIT,
         [str(kind) for kind in NO_STEP],
         forward,
         [str(kind) for kind in BY_HAND],

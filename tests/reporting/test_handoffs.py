@@ -2,12 +2,14 @@
 
 import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.urls import reverse
 
 from kit import installation
+from kit.sql import sql
+from lifecycle.engine import live
 from lifecycle.ledger import stages
 from lifecycle.models import Movement
 from reporting import filling, handoffs, metrics, plans
@@ -15,6 +17,8 @@ from reporting.offers import Outcome, Speed
 from reporting.questions import ask
 from reporting.splits import find
 from reporting.windows import Window
+from tests.factories import published
+from tests.lifecycle.handoffs.making import HANDING, handed
 from tests.reporting.ledger import NOW, TODAY, lifecycle, on, walk
 from tests.reporting.test_pages import doors, exported, page, text, visitor  # noqa: F401 - a fixture
 
@@ -90,6 +94,22 @@ def test_deadlines_of_january_are_met_or_missed_on_the_working_calendar():
     assert (body.met, body.missed, body.late, body.coming) == (4, 5, 1, 0)
     early = handoffs.answer(asked(through, now=at(31, 10))).everybody
     assert (early.met, early.missed, early.late, early.coming) == (4, 4, 0, 1)
+
+
+RECYCLES = "missed: stay}, when_missed: {to: recycled, reason: Nobody answered}"
+
+
+def test_whom_the_missed_limit_itself_recycles_has_missed_it():
+    made = published(HANDING.replace("missed: MISSED}", RECYCLES))
+    offer = handed(made, turn=False)
+    after = offer.due_at + timedelta(days=1)
+    live.judge(sql("SELECT {}::bigint AS subject_id", offer.membership.subject_id), at=after, now=after)
+    assert Movement.objects.latest("pk").occurred_at == offer.due_at
+    filling.fill(made.lifecycle, now=after)
+    plan = plans.read(made.lifecycle)
+    question = ask(plan, Window(date(2025, 6, 1), date(2025, 7, 1)), date(2025, 7, 2), now=after)
+    body = handoffs.answer(question.about(stage="mql", target="won")).everybody
+    assert (body.met, body.missed, body.late, body.outcomes[Outcome.EXPIRED]) == (0, 1, 0, 1)
 
 
 def test_holidays_give_more_time():
