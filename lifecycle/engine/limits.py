@@ -1,9 +1,9 @@
 """What became of the limits of stages, as conditions ask it: met, missed, past due, and for how many working hours.
 
 Of a subject's newest pass. A limit is met by whoever leaves the stage in time, wherever to; missed when it is over and
-they are still there, whatever they do later, or when it is what moved them; past due while they are. Whom another version takes away before it is over
-has neither met nor missed it; a new edition of the stage lets the stay go on, by the limit of its own. Deadlines are
-told by today's working calendar, as reports tell them.
+they are still there, whatever they do later, or when it is what moved them; past due while they are. Whom another
+version takes away before it is over has neither met nor missed it; a new edition of the stage lets the stay go on, by
+the limit of its own. Deadlines are told by today's working calendar, as reports tell them.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ def around(kind: str, actor: str, now: datetime, answer: Answer | None) -> tuple
     if kind == Kind.REPLAY:
         return Sql(""), Sql("")
     behind = sql(
-        " RETURNING membership_id, seq, to_stage_id, reason, occurred_at, transition_id) {} SELECT count(*) FROM written",
+        " RETURNING membership_id, seq, to_stage_id, reason, occurred_at, transition_id) {} "
+        "SELECT count(*) FROM written",
         _follow(kind, actor, now, answer),
     )
     return Sql(", written AS ("), behind
@@ -48,10 +49,10 @@ def around(kind: str, actor: str, now: datetime, answer: Answer | None) -> tuple
 def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
     """The parts behind `written` (what the ledger took) and `last` (where each came to).
 
-    An open hand-off ends with the movement that left its stage: as the answer says, else as reports count it. Whoever
-    comes to rest in a stage that is handed to sales is offered. What ends after its deadline was missed, and is told so,
-    also when the clock did not come to it before; the rule for a missed limit moves at the very instant. A new version takes the open offer over, with the
-    limit of its own stage, and offers nobody anew.
+    An open hand-off ends with the movement that left its stage: as the answer says, else as reports count it. What ends
+    after its deadline was missed, and is told so, also when the clock has not come to it; the rule for a missed limit
+    moves at that very instant. Whoever comes to rest in a stage that is handed to sales is offered. A new version takes
+    the open offer over, with the limit of its own stage, and offers nobody anew.
     """
     same = Sql("false")
     if kind == Kind.MIGRATION:

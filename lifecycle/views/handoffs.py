@@ -34,6 +34,7 @@ from lifecycle.handoffs import answering, inbulk, links, queue, wording
 from lifecycle.models import Handoff, Stage
 
 Route, State = Handoff.Route, Handoff.State
+CLOCKS = {"late": queue.LATE, "missed": queue.MISSED, "met": queue.MET}
 
 
 class OfDay(django_filters.DateFilter):
@@ -48,6 +49,8 @@ class Filters(django_filters.FilterSet):
     WHOSE = ((queue.TEAM, _("My team’s")), (queue.NOBODY, _("Nobody’s")), (queue.ALL, _("Everybody’s")))
     STATES = (
         ("late", _("Waiting, missed")),
+        ("missed", _("Missed")),
+        ("met", _("Left in time")),
         *((value, label) for value, label in State.choices if value != State.OFFERED),
         ("any", _("Waiting and answered")),
     )
@@ -91,8 +94,8 @@ class Filters(django_filters.FilterSet):
         rows, told = super().filter_queryset(queryset), self.form.cleaned_data
         rows = queue.of(rows, self.request.user, told.get("whose") or queue.MINE)
         state = told.get("state") or State.OFFERED
-        if state == "late":
-            return queue.waiting(rows).filter(missed_at__isnull=False)
+        if state in CLOCKS:
+            return rows.filter(CLOCKS[state])
         return rows if state == "any" else rows.filter(state=state)
 
 

@@ -354,13 +354,18 @@ def test_the_home_page_and_ones_work_show_what_waits(browser, made, ina, now):
 def test_the_report_counts_the_offers_by_receiver_and_each_number_opens_its_list(browser, made, ina, now):
     first, second = (handed(made, at=now, owner=ina) for _each in range(2))
     answering.reject(answering.one(first), "No need", answering.Saying(ina, "page", now))
+    third = handed(made, at=now - timedelta(days=9), owner=ina)  # waits, though it was due
+    fourth = handed(made, at=now - timedelta(days=8), owner=ina)  # and this one was accepted too late
+    answering.accept(answering.one(fourth), answering.Saying(ina, "page", now))
+    turning.turn(now)
     filling.fill(made.lifecycle, now=now)
     page = browser.get(reverse("report_handoffs") + "?window=all").content.decode()
     lines = re.search(r'id="receivers".*?</section>', page, re.DOTALL)
     assert lines is not None and "Ina" in lines[0] and "North" in lines[0]
     doors = re.findall(r'href="(/hand-offs/[^"]+)"[^>]*data-count="(\d+)"', lines[0])
-    assert [int(count) for _url, count in doors] == [2, 1, 1]  # offers, rejected, waiting
+    assert [int(count) for _url, count in doors] == [4, 1, 1, 2, 1, 2, 1]
+    # offers, accepted, rejected, waiting; in time, missed, past due
     for url, count in doors:
         listed = text_of(browser.get(url.replace("&amp;", "&")))
         assert f"{count} hand-off" in listed, url
-    assert second.is_open
+    assert second.is_open and third.is_open
