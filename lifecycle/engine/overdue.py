@@ -107,9 +107,9 @@ def tell(now: datetime) -> int:
             readers[reader.pk] = reader
             by_reader[reader.pk, each.stage.version.lifecycle_id].append(each)
     tellings = []
-    for (reader, _lifecycle), those in sorted(by_reader.items()):
-        with notices.written_for(readers[reader]):
-            tellings.append(_one(readers[reader], *those) if len(those) == 1 else _many(readers[reader], those))
+    for (pk, _lifecycle_pk), those in sorted(by_reader.items()):
+        with notices.written_for(readers[pk]):
+            tellings.append(_one(readers[pk], *those) if len(those) == 1 else _many(readers[pk], those))
     return notices.tell_each(NOTICE, tellings, now=now)
 
 

@@ -20,7 +20,6 @@ from standardwebhooks import Webhook as Reference
 from standardwebhooks import WebhookVerificationError
 
 from audience import live as engine
-from audience import live as engine
 from audience.subjects import erasure
 from integrations.models import Webhook, WebhookDelivery
 from integrations.webhooks import delivering, events, keeping, noting
