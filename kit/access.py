@@ -9,12 +9,10 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
-from django.utils.translation import override
 
 from kit import addresses, audit, installation, links, notices, throttle, visitors
 from kit.models import Team, User
@@ -313,7 +311,7 @@ def _told(value: Any) -> Any:
 
 
 def _tell_of_invitation(user: User, by: User | None, now: datetime) -> None:
-    with override(user.language or settings.LANGUAGE_CODE):
+    with notices.written_for(user):
         told = {"company": installation.get("company") or "Perennial", "who": str(by) if by else _("Somebody")}
         title = _("You are invited to %(company)s") % told
         body = (
@@ -323,7 +321,7 @@ def _tell_of_invitation(user: User, by: User | None, now: datetime) -> None:
 
 
 def _tell_of_link(user: User, by: User | None, now: datetime) -> None:
-    with override(user.language or settings.LANGUAGE_CODE):
+    with notices.written_for(user):
         who = str(by) if by else _("Somebody, perhaps you,")
         body = _("%(who)s asked for a link by which you choose a new password.") % {"who": who}
         if by is None:
@@ -332,7 +330,7 @@ def _tell_of_link(user: User, by: User | None, now: datetime) -> None:
 
 
 def _tell_of_change(user: User, now: datetime) -> None:
-    with override(user.language or settings.LANGUAGE_CODE):
+    with notices.written_for(user):
         body = _("If that was not you, tell an administrator at once, and ask for a link to a new password.")
         notices.tell(user, notices.SECURITY, _("Your password was changed"), body, now=now)
 

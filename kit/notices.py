@@ -6,15 +6,18 @@ always told. Whoever delivers mail looks for rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone, translation
 from django.utils.functional import Promise
 
-from kit import audit, installation, links
+from kit import audit, installation, links, zones
 from kit.models import Notice, NoticeWish, User
 
 SECURITY = "security"
@@ -62,6 +65,13 @@ def register(name: str, label: Text, mail: Callable[[Notice, datetime], Mail] | 
 def kinds() -> list[Kind]:
     """The kinds that can be wished for, in the order in which they were named."""
     return list(_kinds.values())
+
+
+@contextmanager
+def written_for(user: User) -> Iterator[None]:
+    """Within it words are in the language, and times in the zone, of whoever reads them: work has no reader."""
+    with translation.override(user.language or settings.LANGUAGE_CODE), timezone.override(zones.of(user)):
+        yield
 
 
 def tell(user: User | None, kind: str, title: str, body: str = "", *, link: str = "", now: datetime) -> int:
@@ -113,7 +123,8 @@ def mail_of(notice: Notice, now: datetime) -> Mail:
         return Mail((), links.password(notice.user))
     kind = _kinds.get(notice.kind)
     if kind and kind.mail and notice.user:
-        return kind.mail(notice, now)
+        with written_for(notice.user):
+            return kind.mail(notice, now)
     return Mail((), installation.address() + notice.link if notice.link.startswith("/") else notice.link)
 
 

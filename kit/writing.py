@@ -66,3 +66,9 @@ def instant(value: datetime | None) -> str:
         return NOTHING
     local = timezone.localtime(value)
     return f"{day(local)} {local:%H:%M}"
+
+
+def instant_and_zone(value: datetime) -> str:
+    """The same with its zone, for what is read away from the product: “Nov 22, 2026 14:05 CET”."""
+    zone = f"{timezone.localtime(value):%Z}"
+    return f"{instant(value)} {f'UTC{zone}' if zone.startswith(('+', '-')) else zone}"

@@ -48,6 +48,9 @@ def register_all() -> None:
     )
     registry.holder(models.HandoffEvent, "what happened to hand-offs", whose=OF_HANDOFF, follows="true")
     registry.holder(
+        models.MissedLimit, "limits missed", whose=OF_MEMBERSHIP.format("lifecycle_missedlimit"), follows="true"
+    )
+    registry.holder(
         models.Waiting,
         "delays that are running",
         whose=OF_MEMBERSHIP.format("lifecycle_waiting"),

@@ -12,7 +12,7 @@ from kit import deadletters, notices, periodic
 from kit.deadletters import DeadLetter
 from kit.models import User
 from kit.sql import Sql, rows, sql
-from lifecycle.engine import live, stalled
+from lifecycle.engine import live, overdue, stalled
 from lifecycle.handoffs import routing, turning
 from lifecycle.models import Version
 from lifecycle.partners import applications, checklist
@@ -79,6 +79,7 @@ def register_all() -> None:
     )
 
     notices.register(live.STOPPED, _("The rules of a lifecycle stand still"))
+    notices.register(overdue.NOTICE, overdue.LABEL)
     periodic.register(
         "hand_over",
         _("Handing over to sales"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -28,7 +29,7 @@ LONGEST_WITHIN = 3650
 PARAMETERS = (
     "lifecycle", "window", "was", "from", "to", "within", "split", "bucket", "bucket_empty",
     "metric", "part", "stage", "target", "order", "moment", "direction", "reason", "reason_empty", "detour", "speed",
-    "known", "channel", "channel_empty", *past.PARAMETERS,
+    "known", "channel", "channel_empty", "owner", "owner_empty", *past.PARAMETERS,
 )  # fmt: skip
 
 
@@ -135,6 +136,7 @@ def read_figure(
         channel=channel(given),
         detour=_stage(reading, plan, "detour"),
         speed=_one_of(reading, "speed", Speed.values),
+        owner=_owner(reading),
     )
     _refuse_incomplete(metric, question)
     return Figure(question, metric, part), (*asked.notes, *reading.notes)
@@ -157,6 +159,8 @@ def people(question: Question, metric: str, part: str = FIGURE) -> str:
         "speed": question.speed,
         "channel": question.channel or "",
         "channel_empty": "1" if question.channel == "" else "",
+        "owner": question.owner or "",
+        "owner_empty": "1" if question.owner == "" else "",
     }
     if question.split and question.bucket is not None:
         # An empty value would be lost from an address, and "(empty)" may be somebody's word.
@@ -257,6 +261,16 @@ def channel(given: Mapping[str, str]) -> str | None:
     if given.get("channel_empty"):
         return ""
     return given.get("channel", "").replace("\x00", "") or None
+
+
+def _owner(reading: _Reading) -> str | None:
+    """The user to whose subjects an address narrows; empty for those of nobody, None for all."""
+    if reading.text("owner_empty"):
+        return ""
+    told = reading.text("owner")
+    if told and not re.fullmatch(r"[0-9]{1,18}", told, re.ASCII):
+        raise NotAsked(_("“%(text)s” is no user’s number.") % {"text": told[:40]})
+    return told or None
 
 
 def _stage(reading: _Reading, plan: Plan, name: str) -> str:

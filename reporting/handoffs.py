@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from kit.sql import join, rows, sql
+from django.db.models import Count, Q
+
+from kit.models import User
+from kit.sql import Sql, join, rows, sql
 from kit.statistics import Counts, Share
+from lifecycle.handoffs import queue
+from lifecycle.models import Handoff
 from reporting import offers
 from reporting.metrics import accepted_so_fast
 from reporting.offers import Outcome, Speed
@@ -41,15 +47,29 @@ class Body:
 
 
 @dataclass(frozen=True)
+class Owned:
+    """The hand-offs of the subjects that one user had when they came into the stage; `user` is "" for nobody's."""
+
+    user: str
+    name: str
+    body: Body
+
+
+@dataclass(frozen=True)
 class Receiver:
-    """What was offered to one user (or to a team, or to nobody) by the hand-offs made here, by what became of it."""
+    """What was offered to one user (or to a team, or to nobody) by the hand-offs made here, by what became of it.
+
+    `met`: left in time. `missed`: not answered in time by them. `late`: missed, and waiting.
+    """
 
     user_id: int | None
     name: str
     team_id: int | None
     team: str
-    states: dict[str, int]
+    states: Mapping[str, int]
+    met: int
     missed: int
+    late: int
 
     @property
     def offered(self) -> int:
@@ -65,6 +85,7 @@ class HandOffs:
     buckets: tuple[tuple[str, Body], ...]
     by_speed: dict[Speed, Share]
     rejected: tuple[tuple[str, int], ...]  # reason ("" none given) and how many, the most frequent first
+    owners: tuple[Owned, ...] = ()  # who had most first, nobody last; they add up to everybody
     receivers: tuple[Receiver, ...] = ()
 
 
@@ -82,34 +103,38 @@ def answer(question: Question) -> HandOffs:
     everybody = _bodies(whole).get(EMPTY) or Body()
     buckets = sorted(_bodies(question).items(), key=lambda each: (-each[1].offered, each[0] == EMPTY, each[0]))
     shown = tuple(buckets) if question.split else ()
-    return HandOffs(question, everybody, shown, _by_speed(whole), _reasons(whole), _receivers(whole))
+    return HandOffs(question, everybody, shown, _by_speed(whole), _reasons(whole), _owners(whole), _receivers(whole))
 
 
-def _bodies(question: Question) -> dict[str, Body]:
+def _bodies(question: Question, *, by_owner: bool = False) -> dict[str, Body]:
+    """The hand-offs of each bucket of the question's split, or of each owner."""
+    bucket = Sql("owner" if by_owner else "bucket")
     found: dict[str, Body] = defaultdict(Body)
     hours: dict[str, list[tuple[int, int]]] = defaultdict(list)
     statement = sql(
-        """SELECT bucket, outcome, CASE WHEN outcome = 'accepted' THEN (seconds / 3600.0)::int END, count(*),
+        """SELECT {}, outcome, CASE WHEN outcome = 'accepted' THEN (seconds / 3600.0)::int END, count(*),
                   count(*) FILTER (WHERE outcome = 'accepted' AND {})
            FROM ({}) offer GROUP BY 1, 2, 3""",
+        bucket,
         accepted_so_fast.reached(question),
-        offers.made(question),
+        offers.made(question, owned=by_owner),
     )
-    for bucket, outcome, length, count, reached in rows(statement):
-        found[bucket].outcomes[outcome] += count
-        found[bucket].reached += reached
+    for part, outcome, length, count, reached in rows(statement):
+        found[part].outcomes[outcome] += count
+        found[part].reached += reached
         if length is not None:
-            hours[bucket].append((length, count))
-    for bucket, pairs in hours.items():
-        found[bucket].hours = Counts(pairs)
+            hours[part].append((length, count))
+    for part, pairs in hours.items():
+        found[part].hours = Counts(pairs)
     deadlines = sql(
-        """SELECT bucket, count(*) FILTER (WHERE met), count(*) FILTER (WHERE missed), count(*) FILTER (WHERE late),
+        """SELECT {}, count(*) FILTER (WHERE met), count(*) FILTER (WHERE missed), count(*) FILTER (WHERE late),
                   count(*) FILTER (WHERE NOT (met OR missed))
            FROM ({}) offer GROUP BY 1""",
-        offers.dated(question),
+        bucket,
+        offers.dated(question, owned=by_owner),
     )
-    for bucket, met, missed, late, coming in rows(deadlines):
-        body = found[bucket]
+    for part, met, missed, late, coming in rows(deadlines):
+        body = found[part]
         body.met, body.missed, body.late, body.coming = met, missed, late, coming
     return found
 
@@ -136,28 +161,33 @@ def _reasons(question: Question) -> tuple[tuple[str, int], ...]:
     return tuple(rows(statement))
 
 
+def _owners(question: Question) -> tuple[Owned, ...]:
+    found = _bodies(question, by_owner=True)
+    users = User.objects.in_bulk([int(user) for user in found if user])
+    told = [Owned(user, str(users[int(user)]) if user else "", body) for user, body in found.items()]
+    return tuple(sorted(told, key=lambda each: (not each.user, -each.body.offered, each.name, each.user)))
+
+
 def _receivers(question: Question) -> tuple[Receiver, ...]:
     """The offers made here in the window, by whom they went to; what was imported or replayed went to nobody here."""
-    zone = question.zone
-    statement = sql(
-        """SELECT held.user_id, COALESCE(NULLIF(u.name, ''), u.email, ''), held.team_id, COALESCE(team.name, ''),
-                  held.state, count(*), count(held.missed_at)
-           FROM lifecycle_handoff held
-           JOIN lifecycle_stage stage ON stage.id = held.stage_id AND stage.slug = {}
-           JOIN lifecycle_version version ON version.id = stage.version_id AND version.lifecycle_id = {}
-           LEFT JOIN kit_user u ON u.id = held.user_id LEFT JOIN kit_team team ON team.id = held.team_id
-           WHERE (held.offered_at AT TIME ZONE {})::date >= {} AND (held.offered_at AT TIME ZONE {})::date < {}
-           GROUP BY 1, 2, 3, 4, 5 ORDER BY 4, 2, 1, 3""",
-        question.stage,
-        question.plan.lifecycle.pk,
-        zone,
-        question.window.start,
-        zone,
-        question.window.end,
+    window = question.window
+    made = Handoff.objects.filter(
+        stage__slug=question.stage,
+        stage__version__lifecycle=question.plan.lifecycle,
+        offered_at__gte=question.as_of_day(window.start),
+        offered_at__lt=question.as_of_day(window.end),
     )
-    found: dict[tuple[int | None, int | None], Receiver] = {}
-    for user_id, name, team_id, team, state, count, missed in rows(statement):
-        held = found.get((user_id, team_id)) or Receiver(user_id, name, team_id, team, {}, 0)
-        held.states[state] = count
-        found[user_id, team_id] = replace(held, missed=held.missed + missed)
-    return tuple(found.values())
+    whose = ("user_id", "user__name", "user__email", "team_id", "team__name")
+    counts = {state: Count("pk", filter=Q(state=state)) for state in Handoff.State.values}
+    clocks = {"met": queue.MET, "missed": queue.MISSED, "late": queue.LATE}
+    told = made.values(*whose).annotate(
+        **counts, **{f"is_{name}": Count("pk", filter=asked) for name, asked in clocks.items()}
+    )
+    found = [
+        Receiver(
+            each["user_id"], each["user__name"] or each["user__email"] or "", each["team_id"], each["team__name"] or "",
+            {state: each[state] for state in counts if each[state]}, *(each[f"is_{name}"] for name in clocks),
+        )
+        for each in told
+    ]  # fmt: skip
+    return tuple(sorted(found, key=lambda each: (each.team, each.name, each.user_id or 0)))

@@ -12,6 +12,7 @@ from datetime import timedelta
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from audience.subjects import owners
 from kit.sql import Sql, join, sql
 from lifecycle.engine import sla
 from lifecycle.models import Movement
@@ -22,6 +23,10 @@ Kind = Movement.Kind
 BY_HAND = (Kind.HAND, Kind.API, Kind.IMPORT, Kind.CAMPAIGN)
 BY_RULE = (Kind.RULE, Kind.REPLAY)
 NO_STEP = (Kind.UNDO, Kind.VOID, Kind.MERGE, Kind.ERASURE, Kind.MIGRATION)  # nobody's answer, wherever it leads
+
+
+# The rule for a missed limit moves at the very instant of the deadline.
+BY_LIMIT = Sql("EXISTS (SELECT FROM lifecycle_transition rule WHERE rule.id = moved.transition_id AND rule.on_missed)")
 
 
 class Outcome(models.TextChoices):
@@ -45,22 +50,25 @@ class Speed(models.TextChoices):
 LIMITS: Mapping[Speed, tuple[int, int | None]] = {Speed.DAY: (0, 24), Speed.DAYS: (24, 120), Speed.LATER: (120, None)}
 
 
-def made(question: Question) -> Sql:
+def made(question: Question, *, owned: bool = False) -> Sql:
     """The offers made in the window: `id, bucket, membership_id, seq, next_seq, offered_at, left_at, outcome, reason,
-    seconds` (from the offer to its end). Narrowed to the question's reason and speed, if it has one."""
+    seconds` (from the offer to its end). Narrowed to the question's reason and speed, if it has one. With `owned`, or
+    where the question keeps to an owner, each has its `owner`: the id of the user who had the subject when it arrived,
+    as text; empty for nobody."""
     narrowed = [_of_reason(question)] + ([of_speed(Speed(question.speed))] if question.speed else [])
     return sql(
         "SELECT * FROM ({}) offer WHERE {}",
-        _ended(question, question.entries()),
+        _of_owner(question, _ended(question, question.entries()), owned),
         join(" AND ", narrowed),
     )
 
 
-def dated(question: Question) -> Sql:
+def dated(question: Question, *, owned: bool = False) -> Sql:
     """The offers whose deadline falls in the window: the same with `due_at`, and `met`, `missed`, `late`.
 
     Whom another version took out of the stage before the deadline has none. Met: left in time. Missed: not left by
-    then, whether or not left since. Late: missed and still in at the end.
+    then, whether or not left since; whom the limit itself has moved has missed it. Late: missed and still in at the
+    end.
     """
     zone, as_of = question.zone, question.as_of
     longest = sql(
@@ -83,14 +91,16 @@ def dated(question: Question) -> Sql:
             ) span CROSS JOIN LATERAL {} calendar
         ),
         dated AS (SELECT offer.*, {} AS due_at FROM offer CROSS JOIN calendar)
-        SELECT *, COALESCE(left_at <= due_at, false) AS met,
-               due_at < {} AND (left_at IS NULL OR left_at > due_at) AS missed,
+        SELECT *, COALESCE(left_at <= due_at AND NOT by_limit, false) AS met,
+               due_at < {} AND (left_at IS NULL OR left_at > due_at OR by_limit) AS missed,
                due_at < {} AND (left_at IS NULL OR left_at >= {}) AS late
         FROM dated
         WHERE NOT COALESCE(by_version AND left_at <= due_at, false)
           AND (due_at AT TIME ZONE {})::date >= {} AND (due_at AT TIME ZONE {})::date < {}
         """,
-        _ended(question, question.entries_since(question.window.start - _longest_wait(question))),
+        _of_owner(
+            question, _ended(question, question.entries_since(question.window.start - _longest_wait(question))), owned
+        ),
         question.stage,
         longest,
         sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
@@ -119,7 +129,7 @@ def _ended(question: Question, entries: Sql) -> Sql:
         """
         SELECT offer.id, offer.bucket, offer.membership_id, offer.version_id, offer.seq, onward.seq AS next_seq,
                offer.occurred_at AS offered_at, onward.occurred_at AS left_at,
-               onward.by_version,
+               onward.by_version, {} AS by_limit,
                CASE WHEN onward.seq IS NULL THEN 'waiting' WHEN moved.kind = ANY({}) THEN 'otherwise'
                     WHEN onward.to_stage = ANY({}) THEN 'accepted'
                     WHEN moved.kind = ANY({}) THEN 'rejected' WHEN moved.kind = ANY({}) THEN 'expired'
@@ -133,6 +143,7 @@ def _ended(question: Question, entries: Sql) -> Sql:
         ) onward ON true
         LEFT JOIN lifecycle_movement moved ON moved.membership_id = offer.membership_id AND moved.seq = onward.seq
         """,
+        BY_LIMIT,
         [str(kind) for kind in NO_STEP],
         forward,
         [str(kind) for kind in BY_HAND],
@@ -142,6 +153,20 @@ def _ended(question: Question, entries: Sql) -> Sql:
         question.stage,
         question.table,
     )
+
+
+def _of_owner(question: Question, offers: Sql, owned: bool) -> Sql:
+    """The offers with the owner of each, and those of the question's owner alone if it has one."""
+    if question.owner is None and not owned:
+        return offers
+    known = question.as_of_day(question.known) if question.known else None
+    told = sql(
+        """SELECT offer.*, COALESCE((SELECT u.id::text FROM kit_user u WHERE u.id = {}), '') AS owner
+           FROM ({}) offer JOIN lifecycle_membership membership ON membership.id = offer.membership_id""",
+        owners.then(question.plan.lifecycle.of, Sql("membership.subject_id"), Sql("offer.offered_at"), known),
+        offers,
+    )
+    return told if question.owner is None else sql("SELECT * FROM ({}) offer WHERE owner = {}", told, question.owner)
 
 
 def _of_reason(question: Question) -> Sql:

@@ -23,9 +23,10 @@ class Question:
     `today` is the local day on which it is asked; `within` the days a cohort is given (None: any time since);
     `bucket` one value of `split` (empty: the unknown; None: everybody). `reason` keeps to moves made for that reason
     (empty: none given; None: whatever the reason), `detour` to those that led to it, `speed` to hand-offs accepted so
-    fast, `channel` to members who came in by it (empty: by none that is known; None: by any). `now` is the instant of
-    asking, for what may be late. `table` holds the entries: all, or those that had happened when the day `past` began,
-    and were known when `known` did. Made by `ask`.
+    fast, `owner` to those of whom a user had the subject then (empty: nobody; None: whoever), `channel` to members who
+    came in by it (empty: by none that is known; None: by any). `now` is the instant of asking, for what may be late.
+    `table` holds the entries: all, or those that had happened when the day `past` began, and were known when `known`
+    did. Made by `ask`.
     """
 
     plan: Plan
@@ -43,6 +44,7 @@ class Question:
     reason: str | None = None
     detour: str = ""
     speed: str = ""
+    owner: str | None = None
     channel: str | None = None
     now: datetime | None = None
     known: date | None = None

@@ -64,3 +64,33 @@ def give_back(
     if changed:
         audit.record("owner.give_back", model.__name__.lower(), by=by, now=now, after={"changed": changed})
     return changed
+
+
+def then(of: str, subject: Sql, at: Sql, known: datetime | None = None) -> Sql:
+    """Who owned a subject at an instant, as SQL: of a person whoever had them, else whoever had their account; NULL for
+    nobody. With `known` as was known then."""
+    own = _then("person" if of == "person" else "account", "owner", subject, at, known)
+    if of == "account":
+        return own
+    return sql(
+        "COALESCE({}, {})", own, _then("account", "owner", _then("person", "account", subject, at, known), at, known)
+    )
+
+
+def _then(of: str, link: str, subject: Sql, at: Sql, known: datetime | None) -> Sql:
+    """The id of what a subject was linked to at an instant: what its next change calls the old one, else today's."""
+    unknown = sql(" OR c.recorded_at >= {}", known) if known else Sql("")
+    return sql(
+        """(SELECT CASE WHEN later.is_one THEN NULLIF(later.old, '')::bigint ELSE s.{} END
+            FROM {} s LEFT JOIN LATERAL (
+                SELECT c.old, true AS is_one FROM audience_fieldchange c
+                WHERE c.subject_id = s.id AND c.field = {} AND c.original_subject_id IS NULL AND (c.occurred_at > {}{})
+                ORDER BY c.occurred_at, c.id LIMIT 1) later ON true
+            WHERE s.id = {})""",
+        name(f"{link}_id"),
+        name(f"audience_{of}"),
+        link,
+        at,
+        unknown,
+        subject,
+    )

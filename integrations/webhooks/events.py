@@ -16,13 +16,17 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import WebhookDelivery
-from lifecycle.models import HandoffEvent, Movement
+from lifecycle.models import HandoffEvent, MissedLimit, Movement
 
 TRIAL = "webhook.test"
 MOVED = "stage.changed"
 HANDOFF = "handoff"
 OF_HANDOFFS = {f"{HANDOFF}.{kind.value}": kind.label for kind in HandoffEvent.Kind}
-OF_STAGES = {MOVED: _("Somebody came to another stage")}
+MISSED = "limit.missed"
+OF_STAGES = {
+    MOVED: _("Somebody came to another stage"),
+    MISSED: _("Somebody missed the limit of a stage that is not handed to sales"),
+}
 # Of the feed's kinds those that come one by one; whoever keeps a whole copy reads the feed.
 OF_ROWS = {
     "person.created": _("A person was added"),
@@ -68,7 +72,7 @@ def bodies(deliveries: Iterable[WebhookDelivery]) -> dict[int, bytes]:
 def _sort(event: str) -> str:
     if event in OF_HANDOFFS:
         return HANDOFF
-    return event if event in (MOVED, TRIAL) else "row"
+    return event if event in (MOVED, MISSED, TRIAL) else "row"
 
 
 def _written(delivery: WebhookDelivery, data: dict[str, Any]) -> bytes:
@@ -122,6 +126,25 @@ def _move(move: Movement) -> dict[str, Any]:
     }
 
 
+def _of_limits(those: Sequence[WebhookDelivery]) -> dict[int, dict[str, Any]]:
+    found = MissedLimit.objects.select_related("stage__version__lifecycle", "membership").in_bulk(
+        [each.ref for each in those]
+    )
+    return {each.pk: _limit(found[each.ref]) for each in those if each.ref in found}
+
+
+def _limit(missed: MissedLimit) -> dict[str, Any]:
+    return {
+        "membership": missed.membership_id,
+        "person": missed.membership.person_id,
+        "account": missed.membership.account_id,
+        "lifecycle": missed.stage.version.lifecycle.slug,
+        "stage": missed.stage.slug,
+        "entered_at": _instant(missed.entered_at),
+        "due_at": _instant(missed.due_at),
+    }
+
+
 def _of_rows(those: Sequence[WebhookDelivery]) -> dict[int, dict[str, Any]]:
     return {each.pk: {"kind": each.event.partition(".")[0], "id": each.ref} for each in those}
 
@@ -130,7 +153,7 @@ def _of_trials(those: Sequence[WebhookDelivery]) -> dict[int, dict[str, Any]]:
     return {each.pk: {"webhook": each.webhook_id} for each in those}
 
 
-_DATA = {HANDOFF: _of_handoffs, MOVED: _of_moves, TRIAL: _of_trials, "row": _of_rows}
+_DATA = {HANDOFF: _of_handoffs, MOVED: _of_moves, MISSED: _of_limits, TRIAL: _of_trials, "row": _of_rows}
 
 
 def _instant(at: datetime | None) -> str | None:

@@ -74,6 +74,14 @@ def _sources(hook: Webhook, until: str) -> list[Sql]:
                 feed.between(Sql("moved.xid"), hook.seen, until),
             )
         )
+    if events.MISSED in wanted:
+        found.append(
+            sql(
+                "SELECT {} AS event, id AS ref, found_at AS at, xid FROM lifecycle_missedlimit WHERE {}",
+                events.MISSED,
+                feed.between(Sql("xid"), hook.seen, until),
+            )
+        )
     if rows := sorted(wanted & set(events.OF_ROWS)):
         found.append(
             sql(

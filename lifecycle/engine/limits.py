@@ -1,9 +1,9 @@
 """What became of the limits of stages, as conditions ask it: met, missed, past due, and for how many working hours.
 
 Of a subject's newest pass. A limit is met by whoever leaves the stage in time, wherever to; missed when it is over and
-they are still there, whatever they do later; past due while they are. Whom another version takes away before it is over
-has neither met nor missed it; a new edition of the stage lets the stay go on, by the limit of its own. Deadlines are
-told by today's working calendar, as reports tell them.
+they are still there, whatever they do later, or when it is what moved them; past due while they are. Whom another
+version takes away before it is over has neither met nor missed it; a new edition of the stage lets the stay go on, by
+the limit of its own. Deadlines are told by today's working calendar, as reports tell them.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ def standing(slug: str, ask: Ask) -> Sql:
     return sql(
         """SELECT subject_id, array_agg(DISTINCT word) AS value, min(since) AS evidence FROM (
                SELECT limited.subject_id, told.word, told.since FROM ({}) limited CROSS JOIN LATERAL (VALUES
-                   ('met', limited.left_at, limited.left_at <= limited.due_at AND limited.left_by <> 'migration'),
+                   ('met', limited.left_at,
+                    limited.left_at <= limited.due_at AND limited.left_by <> 'migration' AND NOT limited.by_limit),
                    ('missed', GREATEST(limited.due_at, limited.came_at),
-                    limited.due_at < COALESCE(limited.left_at, {})),
+                    limited.due_at < COALESCE(limited.left_at, {}) OR limited.by_limit),
                    ('past_due', GREATEST(limited.due_at, limited.came_at),
                     limited.left_at IS NULL AND limited.due_at < {})) told (word, since, holds)
                WHERE told.holds AND told.word = ANY ({})) words
@@ -90,20 +91,24 @@ def touched_by_hours(slug: str, ask: Ask, span: Span) -> list[Sql]:
 
 def _limited(slug: str, ask: Ask) -> Sql:
     """Every time that a subject's newest pass was in a stage with a limit, in one edition of it: `subject_id, came_at,
-    due_at, left_at, left_by, worked_at, worked_due`; not left, left_at is NULL."""
+    due_at, left_at, left_by, by_limit, worked_at, worked_due`; not left, left_at is NULL. By limit: by the rule for it,
+    which moves at the very instant."""
     ledger = ledgers.of(slug)
     return sql(
         """
         WITH moves AS (
             SELECT m.subject_id, m.pass_number, max(m.pass_number) OVER (PARTITION BY m.subject_id) AS newest, v.seq,
                    v.occurred_at, v.kind, {} AS is_edition,
-                   CASE WHEN stage.kind = 'sla' AND stage.limit_hours > 0 THEN stage.limit_hours END AS hours
+                   CASE WHEN stage.kind = 'sla' AND stage.limit_hours > 0 THEN stage.limit_hours END AS hours,
+                   COALESCE(rule.on_missed, false) AS on_missed
             FROM {} m JOIN {} v ON v.membership_id = m.id
+            LEFT JOIN lifecycle_transition rule ON rule.id = v.transition_id
             LEFT JOIN lifecycle_stage stage ON stage.id = v.to_stage_id
             LEFT JOIN lifecycle_stage source ON source.id = v.from_stage_id
             WHERE {}{} AND {}
         ), stays AS (
             SELECT moves.*, lead(occurred_at) OVER along AS left_at, lead(kind) OVER along AS left_by,
+                   COALESCE(lead(on_missed) OVER along, false) AS by_limit,
                    count(*) FILTER (WHERE NOT is_edition) OVER along AS stay
             FROM moves WHERE pass_number = newest WINDOW along AS (PARTITION BY subject_id ORDER BY seq)
         ), begun AS (
@@ -117,7 +122,7 @@ def _limited(slug: str, ask: Ask) -> Sql:
         ), dated AS (
             SELECT limited.*, {} AS due_at FROM limited CROSS JOIN calendar
         )
-        SELECT subject_id, occurred_at AS came_at, due_at, left_at, left_by,
+        SELECT subject_id, occurred_at AS came_at, due_at, left_at, left_by, by_limit,
                {} AS worked_at, {} AS worked_due
         FROM dated CROSS JOIN calendar
         """,

@@ -20,7 +20,7 @@ from audience import live
 from kit import audit, notices
 from kit.models import Notice, User
 from kit.sql import Sql, rows, sql
-from lifecycle.engine import passes, rules, sla
+from lifecycle.engine import overdue, passes, rules, sla
 from lifecycle.models import Movement, StoppedRule, Transition, Version
 
 ROUND = timedelta(hours=1)  # within which nobody goes through more stages by rules than there are
@@ -55,7 +55,8 @@ def judge(subjects: Sql, *, at: datetime, now: datetime) -> int:
 
 def clock(now: datetime) -> None:
     """Mark those whose answer to a rule may differ since the version was last looked at, whatever made it so; and when
-    the working calendar was changed, whoever is in an SLA stage is due by the new one. Tell of circles."""
+    the working calendar was changed, whoever is in an SLA stage is due by the new one. Tell of circles, and of limits
+    that were missed."""
     if sla.keep():
         live.mark(sql("SELECT subject_id FROM lifecycle_membership WHERE ended_at IS NULL AND due_at <= {}", now))
     for version in live_versions():
@@ -66,6 +67,8 @@ def clock(now: datetime) -> None:
                 _mark_changed(version, since, until, now)
                 Version.objects.filter(pk=version.pk).update(looked_until=until)
         _tell_of_circles(version, now)
+    overdue.find(now)
+    overdue.tell(now)
 
 
 def stop(version: Version, because: str, now: datetime) -> None:

@@ -161,6 +161,8 @@ def gone(handoff: Handoff, now: datetime) -> Gone:
     }
     if held.is_open:
         return Gone(_("Nothing was changed: it is there already."))
+    if held.state == Handoff.State.EXPIRED:
+        return Gone(_("Nobody can answer any more: a rule moved them on %(ago)s ago. Nothing was changed.") % told)
     return Gone(_("Somebody was faster: %(what)s by %(who)s %(ago)s ago. Nothing was changed.") % told)
 
 

@@ -39,7 +39,8 @@ def around(kind: str, actor: str, now: datetime, answer: Answer | None) -> tuple
     if kind == Kind.REPLAY:
         return Sql(""), Sql("")
     behind = sql(
-        " RETURNING membership_id, seq, to_stage_id, reason) {} SELECT count(*) FROM written",
+        " RETURNING membership_id, seq, to_stage_id, reason, occurred_at, transition_id) {} "
+        "SELECT count(*) FROM written",
         _follow(kind, actor, now, answer),
     )
     return Sql(", written AS ("), behind
@@ -48,9 +49,10 @@ def around(kind: str, actor: str, now: datetime, answer: Answer | None) -> tuple
 def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
     """The parts behind `written` (what the ledger took) and `last` (where each came to).
 
-    An open hand-off ends with the movement that left its stage: as the answer says, else as reports count it. Whoever
-    comes to rest in a stage that is handed to sales is offered. A new version takes the open offer over, with the
-    limit of its own stage, and offers nobody anew.
+    An open hand-off ends with the movement that left its stage: as the answer says, else as reports count it. What ends
+    after its deadline was missed, and is told so, also when the clock has not come to it; the rule for a missed limit
+    moves at that very instant. Whoever comes to rest in a stage that is handed to sales is offered. A new version takes
+    the open offer over, with the limit of its own stage, and offers nobody anew.
     """
     same = Sql("false")
     if kind == Kind.MIGRATION:
@@ -59,6 +61,9 @@ def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
         """,
         left_behind AS MATERIALIZED (
             SELECT held.id, moved.seq, moved.reason, onward.id AS onward_id, {} AS stays,
+                   held.missed_at IS NULL AND held.due_at < {} AND (
+                       held.due_at < moved.occurred_at
+                       OR moved.transition_id IN (SELECT id FROM lifecycle_transition WHERE on_missed)) AS late,
                    CASE WHEN {} AND here.path = 'success' AND onward.path = 'success'
                              AND onward."order" > here."order" THEN {}
                         WHEN {} THEN {} WHEN {} THEN {} ELSE {} END AS state
@@ -71,9 +76,10 @@ def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
         closed AS (
             UPDATE lifecycle_handoff held
             SET state = {}, reason = left_behind.reason, answered_at = {}, actor = {}, answered_by_id = {}::bigint,
-                route = {}, words = {}, until = {}::date
+                route = {}, words = {}, until = {}::date,
+                missed_at = COALESCE(held.missed_at, CASE WHEN left_behind.late THEN {}::timestamptz END)
             FROM left_behind WHERE held.id = left_behind.id AND NOT left_behind.stays
-            RETURNING held.id, held.state
+            RETURNING held.id, held.state, held.user_id, left_behind.late AND held.missed_at = {} AS missed
         ),
         carried AS (
             UPDATE lifecycle_handoff held
@@ -90,11 +96,14 @@ def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
             RETURNING id
         ),
         noted AS (
-            INSERT INTO lifecycle_handoffevent (handoff_id, kind, at)
-            SELECT id, state, {}::timestamptz FROM closed UNION ALL SELECT id, 'offered', {} FROM offered
+            INSERT INTO lifecycle_handoffevent (handoff_id, kind, at, to_id, wants_telling)
+            SELECT id, 'missed', {}::timestamptz, user_id, true FROM closed WHERE missed
+            UNION ALL SELECT id, state, {}, NULL, false FROM closed
+            UNION ALL SELECT id, 'offered', {}, NULL, false FROM offered
         )
         """,
         same,
+        now,
         kind in STEPS,
         str(State.ACCEPTED),
         kind in BY_HAND,
@@ -109,7 +118,10 @@ def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
         answer.route if answer else str(Handoff.Route.MOVE),
         answer.words if answer else "",
         answer.until if answer else None,
+        now,
+        now,
         kind not in (Kind.IMPORT, Kind.MIGRATION),
+        now,
         now,
         now,
     )

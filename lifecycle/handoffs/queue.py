@@ -22,6 +22,11 @@ WHOLE = (
     "stage__version__lifecycle", "user", "team", "stands_for", "answered_by", "membership__stage",
     "membership__person__account", "membership__account",
 )  # fmt: skip
+# By the clock: left in time; not answered in time by whoever has it, and not by somebody before; missed, and waiting.
+IS_OUT = ("accepted", "rejected", "not_now", "expired")
+MET = Q(state__in=IS_OUT, due_at__isnull=False, missed_at=None)
+MISSED = Q(missed_at__isnull=False) & (Q(routed_at=None) | Q(routed_at__lte=F("missed_at")))
+LATE = Q(state=Handoff.State.OFFERED, missed_at__isnull=False)
 MINE, TEAM, NOBODY, ALL = "mine", "team", "nobody", "all"
 
 

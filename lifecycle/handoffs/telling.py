@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, override
+from django.utils.translation import gettext_lazy, ngettext
 
 from kit import installation, notices, rights, writing
 from kit.models import Notice, User
@@ -101,7 +100,7 @@ def _write(by_reader: dict[tuple[int, str], list[int]], now: datetime) -> int:
     tellings: dict[str, list[notices.Telling]] = defaultdict(list)
     for (reader, kind), ids in sorted(by_reader.items()):
         if user := users.get(reader):
-            with override(user.language or settings.LANGUAGE_CODE):
+            with notices.written_for(user):
                 tellings[kind].append(_one(user, kind, known[ids[0]]) if len(ids) == 1 else _many(user, kind, ids))
     return sum(notices.tell_each(PREFIX + kind, told, now=now) for kind, told in tellings.items())
 
@@ -114,7 +113,7 @@ def _one(user: User, kind: str, handoff: Handoff) -> notices.Telling:
 
 
 def _facts(handoff: Handoff) -> str:
-    told = {"stage": handoff.stage, "due": writing.instant(handoff.due_at)}
+    told = {"stage": handoff.stage, "due": writing.instant_and_zone(handoff.due_at) if handoff.due_at else ""}
     return (_("%(stage)s, due %(due)s") if handoff.due_at else _("%(stage)s, without a limit")) % told
 
 

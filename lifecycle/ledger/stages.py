@@ -12,7 +12,7 @@ from kit import audit
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, run, sql, value
-from lifecycle.engine import guards, sla
+from lifecycle.engine import guards, overdue, sla
 from lifecycle.handoffs import offering
 from lifecycle.ledger import ledgers
 from lifecycle.models import Lifecycle, Membership, Movement, Stage, Version
@@ -59,7 +59,8 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
     membership; a terminal stage or an exit ends the pass, which only an undo or the way back from a migration opens
     again; in an SLA stage the membership is due when the stage's limit of working hours is over. A migration between
     two editions of one stage lets the stay go on: `entered_at` is kept, and the limit runs from there.
-    Hand-offs to sales end and begin in the same statement (`handoffs.offering`), but for what a replay tells.
+    Hand-offs to sales end and begin in the same statement (`handoffs.offering`), but for what a replay tells; and who
+    leaves too late where nobody is handed over is noted (`overdue.leaving`).
     """
     written, following = offering.around(writing.kind, writing.actor, writing.now, writing.answer)
     lifecycle = writing.version.lifecycle
@@ -122,7 +123,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                   AND (membership.ended_at IS NULL OR {})
                 RETURNING membership.id, last.subject_id  -- as asked: a merge may have given the pass to another
             ),
-            won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced){}
+            won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced){}{}
             INSERT INTO {}
                 (membership_id, seq, version_id, from_stage_id, to_stage_id, occurred_at, evidence_at, recorded_at,
                  kind, transition_id, reason, actor, overrides)
@@ -146,6 +147,7 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             ledger.memberships,
             writing.version.pk,
             writing.kind in (Movement.Kind.UNDO, Movement.Kind.MIGRATION),
+            overdue.leaving(writing.kind, writing.now),
             written,
             ledger.movements,
             writing.version.pk,

@@ -5,6 +5,7 @@ from lifecycle.models.bulk import BulkMember, BulkMove
 from lifecycle.models.cards import CardAmendment
 from lifecycle.models.handoff import Handoff, HandoffEvent, RoutingRule
 from lifecycle.models.ledger import Membership, Movement, Waiting
+from lifecycle.models.missed import MissedLimit
 from lifecycle.models.partners import Application, ChecklistItem, Programme, ProgrammeStep
 from lifecycle.models.placing import PlacementRound, Proposal
 from lifecycle.models.plan import Lifecycle, Stage, StoppedRule, Transition, Version
@@ -21,6 +22,7 @@ __all__ = [
     "HandoffEvent",
     "Lifecycle",
     "Membership",
+    "MissedLimit",
     "Moved",
     "Movement",
     "PlacementRound",

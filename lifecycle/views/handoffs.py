@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 import django_filters
@@ -25,7 +25,7 @@ from audience.models import Account, Person
 from audience.subjects import sight
 from audience.subjects.filters import OneOf
 from audience.subjects.querysets import find_accounts, find_people
-from kit import installation, pages, panels, public, rights, writing
+from kit import installation, pages, panels, public, rights, writing, zones
 from kit.audit import asker
 from kit.forms import Day
 from kit.models import Team, User
@@ -34,6 +34,7 @@ from lifecycle.handoffs import answering, inbulk, links, queue, wording
 from lifecycle.models import Handoff, Stage
 
 Route, State = Handoff.Route, Handoff.State
+CLOCKS = {"late": queue.LATE, "missed": queue.MISSED, "met": queue.MET}
 
 
 class OfDay(django_filters.DateFilter):
@@ -48,6 +49,8 @@ class Filters(django_filters.FilterSet):
     WHOSE = ((queue.TEAM, _("My team’s")), (queue.NOBODY, _("Nobody’s")), (queue.ALL, _("Everybody’s")))
     STATES = (
         ("late", _("Waiting, missed")),
+        ("missed", _("Missed")),
+        ("met", _("Left in time")),
         *((value, label) for value, label in State.choices if value != State.OFFERED),
         ("any", _("Waiting and answered")),
     )
@@ -91,8 +94,8 @@ class Filters(django_filters.FilterSet):
         rows, told = super().filter_queryset(queryset), self.form.cleaned_data
         rows = queue.of(rows, self.request.user, told.get("whose") or queue.MINE)
         state = told.get("state") or State.OFFERED
-        if state == "late":
-            return queue.waiting(rows).filter(missed_at__isnull=False)
+        if state in CLOCKS:
+            return rows.filter(CLOCKS[state])
         return rows if state == "any" else rows.filter(state=state)
 
 
@@ -291,6 +294,11 @@ def link(request: HttpRequest, token: str) -> HttpResponseBase:
     if opened is None:
         return public.page(request, "lifecycle/handoff_link_over.html", status=400)
     found, user = opened
+    with timezone.override(zones.of(user)):  # nobody is signed in whose zone the page would be in
+        return _linked(request, token, found, user, now)
+
+
+def _linked(request: HttpRequest, token: str, found: Handoff, user: User, now: datetime) -> HttpResponseBase:
     queue.described([found], now)
     context: dict[str, Any] = {
         "token": token, "handoff": found, "reasons": answering.reasons(found.stage.version.lifecycle),

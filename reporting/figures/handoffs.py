@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from kit import writing
 from kit.statistics import Counts
@@ -71,7 +72,12 @@ def _sections(answer: HandOffs) -> list[Section]:
         Section(
             "deadlines",
             _("In time"),
-            _("Deadlines that fall in the time span (%(window)s): %(hours)s working hours after the offer.") % names,
+            ngettext(
+                "Deadlines that fall in the time span (%(window)s): %(hours)s working hour after the offer.",
+                "Deadlines that fall in the time span (%(window)s): %(hours)s working hours after the offer.",
+                limit,
+            )
+            % names,
             _deadlines(answer),
         ),
         Section(
@@ -89,6 +95,17 @@ def _sections(answer: HandOffs) -> list[Section]:
             _("Nobody was rejected by hand, import or API."),
         ),
     ]
+    if answer.owners:
+        sections.insert(
+            2,
+            Section(
+                "owners",
+                _("Whose they were"),
+                _("By the owner of each when they came into “%(stage)s”; of somebody without one the account’s.")
+                % names,
+                _by_owner(answer),
+            ),
+        )
     if answer.receivers:
         sections.append(
             Section(
@@ -102,12 +119,34 @@ def _sections(answer: HandOffs) -> list[Section]:
     return sections
 
 
+def _by_owner(answer: HandOffs) -> Table:
+    heads = [
+        _("Owner"), _("Offered"), _("Accepted"), _("Deadlines"), _("Met"), _("Attainment"), _("Missed"), _("Past due"),
+        _("Yet to come"),
+    ]  # fmt: skip
+    question = answer.question.about(split=None)
+
+    def draw(narrowed: Question, body: Body) -> list[Figure]:
+        return [
+            counted(narrowed, "acceptance", body.offered, acceptance.OFFERED),
+            counted(narrowed, "acceptance", body.outcomes[Outcome.ACCEPTED]),
+            *_deadline_line(narrowed, body),
+        ]
+
+    lines = [
+        Line(each.name or _("(nobody)"), draw(question.about(owner=each.user), each.body))
+        for each in answer.owners[:SHOWN_BUCKETS]
+    ]
+    whole = Line(_("Everybody"), draw(question, answer.everybody))
+    return Table(heads, lines, whole, max(len(answer.owners) - SHOWN_BUCKETS, 0))
+
+
 def _by_receiver(answer: HandOffs) -> Table:
     State = Handoff.State
     columns = (
         ("any", _("Offers")), (State.ACCEPTED, _("Accepted")), (State.REJECTED, _("Rejected")),
         (State.NOT_NOW, _("Not now")), (State.PASSED_ON, _("Passed on")), (State.EXPIRED, _("Expired")),
-        (State.OFFERED, _("Waiting")),
+        (State.OFFERED, _("Waiting")), ("met", _("Met")), ("missed", _("Missed")), ("late", _("Past due")),
     )  # fmt: skip
     lines = [
         Line(
@@ -122,7 +161,8 @@ def _by_receiver(answer: HandOffs) -> Table:
 
 def _offers(question: Question, receiver: Receiver, state: str) -> Figure:
     """How many, with the door to the queue that lists them."""
-    count = receiver.offered if state == "any" else receiver.states.get(state, 0)
+    clocks = {"any": receiver.offered, "met": receiver.met, "missed": receiver.missed, "late": receiver.late}
+    count = clocks[state] if state in clocks else receiver.states.get(state, 0)
     asked = {
         "whose": "all", "state": "" if state == Handoff.State.OFFERED else state,
         "user": receiver.user_id or "null", "team": receiver.team_id or "null",

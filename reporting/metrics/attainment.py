@@ -1,8 +1,9 @@
 """Offers left in time, of the deadlines that fall in the window: the stage's limit of working hours, from the entry on.
 
 The clock runs on the working days and hours of the installation. Met: left by the deadline, wherever to. Missed: not
-left by then, whether left since or not. Past due: missed and still in the stage at the end of the window. A deadline
-that is yet to come is neither, and apart. Whom another version of the lifecycle took away before has none.
+left by then, whether left since, moved by the missed limit itself, or not. Past due: missed and still in the stage at
+the end of the window. A deadline that is yet to come is neither, and apart. Whom another version of the lifecycle took
+away before has none.
 """
 
 from django.utils.translation import gettext
@@ -40,9 +41,9 @@ METRIC = Metric(
     definition=_(
         "Offers left in time, of the deadlines that fall in the window: the stage's limit of working hours, from the "
         "entry on. The clock runs on the working days and hours of the installation. Met: left by the deadline, "
-        "wherever to. Missed: not left by then, whether left since or not. Past due: missed and still in the stage at "
-        "the end of the window. A deadline that is yet to come is neither, and apart. Whom another version of the "
-        "lifecycle took away before has none."
+        "wherever to. Missed: not left by then, whether left since, moved by the missed limit itself, or not. Past "
+        "due: missed and still in the stage at the end of the window. A deadline that is yet to come is neither, and "
+        "apart. Whom another version of the lifecycle took away before has none."
     ),
     people=people,
     title=title,

@@ -22,6 +22,7 @@ from audience.subjects import sight
 from audience.views.conditions import counted
 from kit import pages, rights, writing
 from kit.audit import asker
+from kit.models import User
 from kit.sql import Sql, rows, sql, value
 from kit.statistics import Counts
 from lifecycle.models import Membership
@@ -235,10 +236,17 @@ def _scope(question: Question) -> str:
         words += " · " + _("as of %(day)s") % {"day": writing.day(question.past)}
     if question.known:
         words += " · " + _("as known before %(day)s") % {"day": writing.day(question.known)}
+    if question.owner is not None:
+        words += " · " + _("owner: %(who)s") % {"who": _owner(question.owner)}
     if question.split is None or question.bucket is None:
         return words
     bucket = {"field": question.split.label, "value": question.split.called(question.bucket)}
     return f"{words} · " + _("%(field)s: %(value)s") % bucket
+
+
+def _owner(number: str) -> str:
+    user = User.objects.filter(pk=int(number)).first() if number else None
+    return str(user) if user else _("nobody")
 
 
 def _parts(shown: Figure, count: int) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook as Reference
 from standardwebhooks import WebhookVerificationError
 
+from audience import live as engine
 from audience.subjects import erasure
 from integrations.models import Webhook, WebhookDelivery
 from integrations.webhooks import delivering, events, keeping, noting
@@ -100,6 +101,21 @@ def test_a_move_is_told_by_the_slugs_of_its_stages_and_what_a_file_or_a_replay_t
     run(sql("ALTER TABLE lifecycle_movement ENABLE TRIGGER USER"))
     hooks.deliver()
     assert [(each.told["data"]["from"], each.told["data"]["to"]) for each in there.heard] == [("mql", "recycled")]
+
+
+def test_a_missed_limit_is_told_once_by_ids(there: Receiver) -> None:
+    hooks.hook(there.url(), "limit.missed")
+    version = factories.published(
+        factories.SMALL.replace("{slug: lead, name: Lead}", "{slug: lead, name: Lead, kind: sla, limit_hours: 1}")
+    )
+    ada, since = factories.person(), timezone.now() - timedelta(days=5)
+    assert stages.place(ada.pk, version, to=version.stages.get(slug="lead"), reason="", by=None, at=since, now=since)
+    for _twice in range(2):
+        engine.clock(timezone.now())
+        hooks.deliver()
+    [told] = [each.told for each in there.heard]
+    assert told["type"] == "limit.missed" and told["data"]["person"] == ada.pk
+    assert (told["data"]["lifecycle"], told["data"]["stage"]) == ("small", "lead")
 
 
 def test_changed_rows_are_told_to_whoever_wants_their_kind_alone(there: Receiver) -> None:

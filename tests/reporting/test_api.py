@@ -61,6 +61,12 @@ def funnel() -> None:
     filling.fill(sales, now=NOW)
 
 
+def handed_by_owner() -> None:
+    through = test_handoffs.sales()
+    test_handoffs.owned_january(through)
+    filling.fill(through, now=NOW)
+
+
 def handed_over() -> None:
     through = test_handoffs.sales()
     test_handoffs.january(through)
@@ -88,6 +94,7 @@ SAME = [
     (funnel, "report_funnel", "funnel", JANUARY | {"known": "2025-01-15"}),
     (funnel, "report_funnel", "funnel", JANUARY | {"as_of": "2025-01-15"}),
     (handed_over, "report_handoffs", "hand-offs", JANUARY | {"split": "person.country"}),
+    (handed_by_owner, "report_handoffs", "hand-offs", JANUARY),
     (looped, "report_loops", "loops", JANUARY | {"reason": "Not now"}),
     (test_retention.year, "report_retention", "retention", YEAR),
     (test_concentration.year, "report_concentration", "concentration", YEAR | {"top": "20"}),

@@ -2,12 +2,17 @@
 
 import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.urls import reverse
 
+from audience.models import FieldChange, Person
+from audience.subjects import owners
 from kit import installation
+from kit.models import User
+from kit.sql import Sql, sql
+from lifecycle.engine import live
 from lifecycle.ledger import stages
 from lifecycle.models import Movement
 from reporting import filling, handoffs, metrics, plans
@@ -15,6 +20,9 @@ from reporting.offers import Outcome, Speed
 from reporting.questions import ask
 from reporting.splits import find
 from reporting.windows import Window
+from tests import factories
+from tests.factories import published
+from tests.lifecycle.handoffs.making import HANDING, handed
 from tests.reporting.ledger import NOW, TODAY, lifecycle, on, walk
 from tests.reporting.test_pages import doors, exported, page, text, visitor  # noqa: F401 - a fixture
 
@@ -90,6 +98,69 @@ def test_deadlines_of_january_are_met_or_missed_on_the_working_calendar():
     assert (body.met, body.missed, body.late, body.coming) == (4, 5, 1, 0)
     early = handoffs.answer(asked(through, now=at(31, 10))).everybody
     assert (early.met, early.missed, early.late, early.coming) == (4, 4, 0, 1)
+
+
+def owned_january(through):
+    """Eight offers, of Ina, of Bob, of whoever has the account, and of nobody; two changed hands since."""
+    ina, bob = (User.objects.create_user(f"{name}@example.com", "x", name=name.title()) for name in ("ina", "bob"))
+    works = factories.account(owner=bob)
+    walk(through, ("mql", at(6, 9)), ("sal", at(7, 9)), owner=ina)  # in time
+    walk(through, ("mql", at(6, 9)), ("sal", at(9, 9)), owner=ina)  # a day late
+    walk(through, ("mql", at(10, 9)), owner=ina)  # past due
+    given = walk(through, ("mql", at(13, 9)), ("sal", at(13, 12)), owner=ina)  # in time, and Bob's today
+    walk(through, ("mql", at(14, 9)), ("recycled", at(15, 9)), account=works)  # of the account's owner: in time
+    walk(through, ("mql", at(14, 9)), owner=bob)  # past due
+    moved = walk(through, ("mql", at(15, 9)), account=works)  # in an account without an owner by then: past due
+    walk(through, ("mql", at(30, 9)))  # nobody's, due on the 31st at 17:00: late by the end
+    one = Sql("SELECT {}::bigint AS subject_id")
+    owners.give(Person, sql(one.text, given.subject_id), bob, by=None, now=at(14))
+    FieldChange.objects.create(person=moved.person, field="account", old=str(factories.account().pk), source="tests",
+                               occurred_at=at(20), recorded_at=at(20))  # fmt: skip
+    return ina, bob
+
+
+def test_deadlines_by_owner_as_of_the_arrival_are_as_counted_by_hand_and_add_up():
+    through = sales()
+    ina, bob = owned_january(through)
+    found = handoffs.answer(asked(through))
+    told = [(each.name, each.body.offered, each.body.met, each.body.missed, each.body.late) for each in found.owners]
+    assert told == [("Ina", 4, 2, 2, 1), ("Bob", 2, 1, 1, 1), ("", 2, 0, 2, 2)]
+    for name in ("offered", "met", "missed", "late", "coming", "reached"):
+        assert sum(getattr(each.body, name) for each in found.owners) == getattr(found.everybody, name), name
+    narrowed = handoffs.answer(asked(through).about(owner=str(bob.pk))).everybody
+    assert (narrowed.offered, narrowed.met, narrowed.missed) == (2, 1, 1)
+
+
+def test_the_page_shows_owners_and_every_number_opens_its_people(visitor):  # noqa: F811
+    through = sales()
+    ina, _bob = owned_january(through)
+    filling.fill(through, now=NOW)
+    response = page(visitor, "report_handoffs", from_="2025-01-01", to="2025-02-01")
+    told = text(response)
+    assert "Whose they were" in told and "Owner Offered Accepted Deadlines Met Attainment Missed Past due" in told
+    found = [door for door in doors(response) if "owner" in door[0]]
+    assert any(f"owner={ina.pk}" in url for url, *_rest in found) and any("owner_empty=1" in url for url, *_r in found)
+    for url, metric, count, _shown in found:
+        opened = visitor.get(html.unescape(url))
+        assert re.search(r'id="behind" data-count="(\d+)"', opened.content.decode()).group(1) == count, (metric, url)
+    bad = visitor.get(html.unescape(found[0][0]) + "&owner=ina")
+    assert bad.status_code == 404 and "no user" in text(bad)
+
+
+RECYCLES = "missed: stay}, when_missed: {to: recycled, reason: Nobody answered}"
+
+
+def test_whom_the_missed_limit_itself_recycles_has_missed_it():
+    made = published(HANDING.replace("missed: MISSED}", RECYCLES))
+    offer = handed(made, turn=False)
+    after = offer.due_at + timedelta(days=1)
+    live.judge(sql("SELECT {}::bigint AS subject_id", offer.membership.subject_id), at=after, now=after)
+    assert Movement.objects.latest("pk").occurred_at == offer.due_at
+    filling.fill(made.lifecycle, now=after)
+    plan = plans.read(made.lifecycle)
+    question = ask(plan, Window(date(2025, 6, 1), date(2025, 7, 1)), date(2025, 7, 2), now=after)
+    body = handoffs.answer(question.about(stage="mql", target="won")).everybody
+    assert (body.met, body.missed, body.late, body.outcomes[Outcome.EXPIRED]) == (0, 1, 0, 1)
 
 
 def test_holidays_give_more_time():

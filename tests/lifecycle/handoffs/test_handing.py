@@ -8,15 +8,17 @@ from datetime import timedelta
 import pytest
 
 from audience import live as engine
+from audience.conditions import compile, tree
 from audience.models import Person
 from kit import access, installation, jobs, notices
 from kit.models import AuditEntry, Notice, User
+from kit.sql import rows
 from kit.yamlfiles import DocumentError
 from lifecycle.editions import versions
 from lifecycle.handoffs import answering, offering, queue, routing, turning, wording
 from lifecycle.ledger import stages, undo
 from lifecycle.models import Handoff, HandoffEvent, Membership, Movement, Version
-from tests.factories import NOW, account, activity, days_ago, deal, draft, person
+from tests.factories import NOW, account, activity, days_ago, deal, draft, person, published
 from tests.lifecycle.handoffs import making
 from tests.lifecycle.handoffs.making import handed, in_turns, seller, team, version
 
@@ -351,6 +353,18 @@ def test_whoever_comes_second_changes_nothing_and_is_told_who_was_faster():
     assert stage_of(ada) == "sal" and Movement.objects.count() == 2
 
 
+def test_whoever_answers_after_a_rule_is_told_that_a_rule_moved_them_on():
+    made, ina = version(), seller("Ina")
+    ada = handed(made, owner=ina)
+    activity(ada.membership.person, NOW + timedelta(minutes=1), kind="gone")
+    later = NOW + timedelta(minutes=2)
+    engine.run_all(later)
+    assert answering.accept(answering.one(ada), say(ina, later + timedelta(seconds=5))) == 0
+    assert str(answering.gone(ada, later + timedelta(seconds=5))) == (
+        "Nobody can answer any more: a rule moved them on 5 s ago. Nothing was changed."
+    )
+
+
 # ---- the clock ----
 
 
@@ -367,6 +381,40 @@ def test_the_due_instant_is_told_once_and_counts_and_two_hours_before_it_is_said
     assert ada.missed_at == ada.due_at + HOUR and ada.state == "offered"
     assert Notice.objects.filter(user=ina, kind="handoff.missed").count() == 1
     assert kinds(ada) == ["offered", "handed", "due_soon", "missed"]
+
+
+RECYCLES = "when_missed: {to: recycled, reason: Nobody answered}"
+
+
+@pytest.mark.parametrize("first", ["the clock of hand-offs", "the rules"])
+def test_what_the_limit_itself_recycles_is_missed_and_told_once_whichever_comes_first(first):
+    ina = seller("Ina")
+    made = published(making.HANDING.replace("missed: MISSED}", f"missed: stay}}, {RECYCLES}"))
+    Version.objects.filter(pk=made.pk).update(looked_until=NOW)
+    ada = handed(made, owner=ina)
+    late = ada.due_at + timedelta(minutes=1)
+    turns = [turning.turn, lambda at: (engine.clock(at), engine.run_all(at))]
+    for turn in turns if first == "the clock of hand-offs" else reversed(turns):
+        turn(late)
+    turning.turn(late + HOUR)
+    ada.refresh_from_db()
+    assert (stage_of(ada), ada.state, ada.missed_at) == ("recycled", "expired", late)
+    assert sorted(kinds(ada)) == ["expired", "handed", "missed", "offered"]
+    assert Notice.objects.filter(user=ina, kind="handoff.missed").count() == 1
+    asked = {"field": "stage.handing.limit", "op": "in", "value": ["met", "missed", "past_due"]}
+    for word, holds in (("met", False), ("missed", True), ("past_due", False)):
+        found = compile.members(tree.parse(asked | {"value": [word]}), of="person", at=late + HOUR)
+        assert bool(rows(found)) is holds, word
+
+
+def test_an_answer_after_the_deadline_is_late_though_the_clock_has_not_come_to_it_and_one_before_is_not():
+    made, ina = version(), seller("Ina")
+    ada, eva = handed(made, owner=ina), handed(made, owner=ina)
+    answering.accept(answering.one(eva), say(ina, eva.due_at))
+    answering.accept(answering.one(ada), say(ina, ada.due_at + timedelta(seconds=1)))
+    turning.turn(ada.due_at + HOUR)
+    assert [newest(each).missed_at for each in (ada, eva)] == [ada.due_at + timedelta(seconds=1), None]
+    assert "missed" in kinds(ada) and "missed" not in kinds(eva)
 
 
 def test_where_the_stage_says_so_a_missed_one_goes_to_the_next_once():

@@ -171,6 +171,28 @@ def test_the_mail_has_the_link_and_no_row_keeps_it(made, ina, now):
     assert not Notice.objects.filter(link__contains="/link/").exists()
 
 
+@pytest.mark.parametrize(
+    ("own", "ahead", "zone"), [("", 9, "JST"), ("America/Phoenix", -7, "MST"), ("Asia/Singapore", 8, "UTC+08")]
+)
+def test_notice_mail_and_link_say_when_it_is_due_in_the_zone_of_who_reads(client, made, ina, now, own, ahead, zone):
+    installation.put("zone", "Asia/Tokyo")
+    User.objects.filter(pk=ina.pk).update(zone=own)
+    sending.sender()
+    with timezone.override(None):  # as in a worker, which has no reader
+        ada = handed(made, at=now, owner=ina)
+        told = f"{ada.due_at + timedelta(hours=ahead):%H:%M} {zone}"
+        notice = Notice.objects.get(user=ina)
+        assert told in notice.body
+        assert asking.notify(now) == 1
+        assert told in letters.write([message.pk for message in Message.objects.all()], now).popitem()[1].raw.decode()
+        link = notices.mail_of(notice, now).link.removeprefix(installation.address())
+        assert told in text_of(client.get(link))
+        for place in ("Acme", "Globex"):
+            handed(made, at=now, owner=ina, turn=place == "Globex", account=account(name=place))
+        lines = notices.mail_of(Notice.objects.get(user=ina, subject_id=None), now).lines
+        assert len(lines) == 3 and all(told in each for each in lines)
+
+
 def test_a_look_answers_nothing_and_says_no_more_than_the_mail(client, mailed):
     ada, link = mailed
     for ask in (client.get, client.head):
@@ -332,13 +354,18 @@ def test_the_home_page_and_ones_work_show_what_waits(browser, made, ina, now):
 def test_the_report_counts_the_offers_by_receiver_and_each_number_opens_its_list(browser, made, ina, now):
     first, second = (handed(made, at=now, owner=ina) for _each in range(2))
     answering.reject(answering.one(first), "No need", answering.Saying(ina, "page", now))
+    third = handed(made, at=now - timedelta(days=9), owner=ina)  # waits, though it was due
+    fourth = handed(made, at=now - timedelta(days=8), owner=ina)  # and this one was accepted too late
+    answering.accept(answering.one(fourth), answering.Saying(ina, "page", now))
+    turning.turn(now)
     filling.fill(made.lifecycle, now=now)
     page = browser.get(reverse("report_handoffs") + "?window=all").content.decode()
     lines = re.search(r'id="receivers".*?</section>', page, re.DOTALL)
     assert lines is not None and "Ina" in lines[0] and "North" in lines[0]
     doors = re.findall(r'href="(/hand-offs/[^"]+)"[^>]*data-count="(\d+)"', lines[0])
-    assert [int(count) for _url, count in doors] == [2, 1, 1]  # offers, rejected, waiting
+    assert [int(count) for _url, count in doors] == [4, 1, 1, 2, 1, 2, 1]
+    # offers, accepted, rejected, waiting; in time, missed, past due
     for url, count in doors:
         listed = text_of(browser.get(url.replace("&amp;", "&")))
         assert f"{count} hand-off" in listed, url
-    assert second.is_open
+    assert second.is_open and third.is_open
