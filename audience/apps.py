@@ -38,6 +38,7 @@ class AudienceConfig(AppConfig):
         jobs.register(erasure.JOB, erasure.work)
         jobs.register(searchable.JOB, searchable.work, counts="steps")
         jobs.register(duplicates.JOB, duplicates.work)
+        registry.defaults(duplicates.want_trigrams)
         jobs.register("segment", segments.work)
         jobs.register(titles.JOB, titles.work, counts="rows")
         jobs.register("import", importing.work, tidy=schedules.tidy_import)
