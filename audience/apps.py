@@ -23,6 +23,7 @@ class AudienceConfig(AppConfig):
         from kit import audit, jobs, navigation, notes, registry, work
 
         audit.named(trail.ACTIONS)
+        audit.speaks_of("person", "account", "subject", "merged")
         refusals.register_all()
         fields.register_all()
         tagged.register_all()
@@ -65,6 +66,7 @@ class AudienceConfig(AppConfig):
             registry.panel(f"{of}_work", _("Notes"), "kit/_notes.html", notes.panel, order=70)
             registry.panel(of, _("Holdings"), "audience/_families.html", panels.holdings_of, order=16)
             registry.panel(of, _("Segments"), "audience/_segments_panel.html", panels.segments_of, order=30)
+            registry.panel(of, _("Who changed what"), "audience/_trail_panel.html", panels.trail_of, order=90)
             registry.panel(f"{of}_past", _("Segments"), "audience/_segments_then.html", panels.segments_then, order=30)
         registry.panel("handoff", _("What happened last"), "audience/_latest.html", profile.latest, order=30)
         registry.panel("account", _("Buying centre"), "audience/_buying_centre.html", panels.buying_centre, order=12)

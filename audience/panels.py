@@ -13,16 +13,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audience import consent, live, segments
+from audience import consent, live, merging, segments
 from audience.belonging import domains, families, holdings, roles
 from audience.models import Account, Completeness, Person, Retraction, Segment, SegmentMember
 from audience.readiness import completeness, measures
 from audience.subjects import sight
-from kit import heartbeats, installation, past, reading, registry, rights, writing
+from kit import audit, heartbeats, installation, past, reading, registry, rights, writing
 from kit.statistics import Share
 
 PATIENCE = 5  # seconds for the segments of a past day
 MOST_CHANGES = 200  # that a page lists
+LAST_CHANGES = 8  # entries of the trail on a profile
 LATE = timedelta(minutes=1)  # a mark that waits longer wants somebody's attention
 
 
@@ -56,6 +57,24 @@ def segments_then(subject: Person | Account, request: HttpRequest, now: datetime
     except segments.FAULTS:
         inside, unasked = set(), every
     return {"segments": [each for each in every if each.pk in inside], "unasked": unasked, "then": then}
+
+
+def trail_of(subject: Person | Account, request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
+    """Who changed what about a subject last, and about those who were merged with it; None where nobody did.
+
+    It tells no values and no other names, so that whoever sees the profile sees it; the trail itself is for those who
+    may read it.
+    """
+    numbers = [subject.pk, *merging.absorbed(subject.pk)]
+    entries = list(audit.about(numbers).select_related("user")[: LAST_CHANGES + 1])
+    if not entries:
+        return None
+    return {
+        "entries": entries[:LAST_CHANGES],
+        "more": len(entries) > LAST_CHANGES,
+        "reads_trail": rights.may(request.user, "administer"),
+        "numbers": ",".join(map(str, numbers)),
+    }
 
 
 def consent_of(person: Person, _request: HttpRequest, now: datetime) -> dict[str, Any] | None:

@@ -34,9 +34,9 @@ def code(written: str) -> str:
 def _codes() -> dict[str, str]:
     """Codes by what countries are called; what languages say otherwise means what it means in the first of them."""
     told: dict[str, str] = {}
-    countries = {each for each in Locale("en").territories if re.fullmatch("[A-Z]{2}", each)} - NONE
+    countries = {each for each in _names(LANGUAGES[0]) if re.fullmatch("[A-Z]{2}", each)} - NONE
     for language in LANGUAGES:
-        for each, name in Locale(language).territories.items():
+        for each, name in _names(language).items():
             if each in countries:
                 told.setdefault(_plain(name), each)
     for each, names in ALSO.items():
@@ -46,6 +46,10 @@ def _codes() -> dict[str, str]:
             told[_plain(former)] = now[0]
     told.update({_plain(each): each for each in countries})
     return told
+
+
+def _names(language: str) -> dict[str, str]:
+    return {str(each): str(name) for each, name in Locale(language).territories.items()}
 
 
 def _plain(written: str) -> str:

@@ -392,7 +392,8 @@ def say_two(pair: Duplicate, *, by: User | None, now: datetime) -> bool:
         done = Duplicate.objects.filter(pk=pair.pk, state=Duplicate.State.OPEN).update(**decided)
         if done:
             after = {pair.of: pair.one_id, "other": pair.other_id}
-            audit.record("duplicate.two", f"#{pair.one_id}, #{pair.other_id}", by=by, now=now, after=after)
+            both = (pair.one_id, pair.other_id)
+            audit.record("duplicate.two", f"#{pair.one_id}, #{pair.other_id}", by=by, now=now, after=after, about=both)
     return bool(done)
 
 

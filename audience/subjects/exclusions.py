@@ -71,7 +71,8 @@ def by_hand(
     changed = history.update(model, rows, columns, source=BY_HAND, at=now, now=now, exact=True)
     if changed:
         after = {"reason": reason, "changed": changed}
-        audit.record("figures.leave_out", model._meta.model_name or "", by=by, now=now, after=after)
+        whom = history.written(model, columns, now)
+        audit.record("figures.leave_out", model._meta.model_name or "", by=by, now=now, after=after, about=whom)
     return changed
 
 

@@ -410,7 +410,8 @@ def _give_consent(subjects: Sql, data: bulk.Data, *, by: User | None, now: datet
     given = consent.record_many(acts, now=now, by=by)
     if given:
         after = {"topic": data["name"], "basis": data["basis"], "source": data["source"], "people": given}
-        audit.record("consent.give", data["name"], by=by, now=now, after=after)
+        whom = sql("SELECT subject_id FROM ({}) chosen", subjects)
+        audit.record("consent.give", data["name"], by=by, now=now, after=after, about=whom)
     return given
 
 
