@@ -48,7 +48,7 @@ class AudienceConfig(AppConfig):
         jobs.register(importing.rollback.PREVIEW, importing.rollback.preview_work)
         registry.panel("start", _("Bring your history"), "audience/_first_step.html", people.first_step, order=10)
         registry.panel("settings", _("Accounts"), "kit/_setting.html", panels.account_settings, order=12)
-        registry.panel("settings", _("Left out of figures"), "kit/_setting.html", panels.own_domains, order=10)
+        registry.panel("settings", _("Left out of figures"), "kit/_setting.html", panels.left_out, order=10)
         for place in ("jobs", "system"):
             registry.panel(place, _("Live engine"), "audience/_live_panel.html", panels.waiting)
         operations.register_all()

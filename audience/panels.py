@@ -11,14 +11,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from audience import consent, live, merging, segments
 from audience.belonging import domains, families, holdings, roles
 from audience.models import Account, Completeness, Person, Retraction, Segment, SegmentMember
 from audience.readiness import completeness, measures
-from audience.subjects import sight
-from kit import audit, heartbeats, installation, past, reading, registry, rights, writing
+from audience.subjects import exclusions, sight
+from kit import audit, heartbeats, installation, past, reading, registry, rights
 from kit.statistics import Share
 
 PATIENCE = 5  # seconds for the segments of a past day
@@ -165,11 +164,8 @@ def changes(moves: Sequence[Change], count: int, request: HttpRequest) -> dict[s
     return {"lines": lines, "count": count, "more": max(0, count - len(lines))}
 
 
-def own_domains(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:
-    """Of the settings page: whom own domains leave out, and where they are named."""
-    domains = installation.get("own_domains")
-    says = _("None is named: colleagues count in every figure.")
-    if domains:
-        some = ngettext("%(n)s domain is in no figure.", "%(n)s domains are in no figure.", len(domains))
-        says = some % {"n": writing.number(len(domains))}
-    return {"says": says, "label": _("Own domains"), "url": reverse("left_out")}
+def left_out(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """Of the settings page: how many domains and addresses each list has, and where they are named."""
+    numbers = {each.name: len(installation.get(each.setting)) for each in exclusions.LISTS}
+    says = exclusions.in_words(numbers) or _("None is named: colleagues count in every figure.")
+    return {"says": says, "label": _("Own domains, testers, competitors"), "url": reverse("left_out")}

@@ -111,6 +111,17 @@ def register_all() -> None:
     )
     register(
         Field(
+            "person.excluded_reason",
+            _("left out because"),
+            "text",
+            PERSON,
+            Column("person", "excluded_reason", "excluded_reason"),
+            always=True,
+            group=ABOUT_PERSON,
+        )
+    )
+    register(
+        Field(
             "person.has_account",
             _("has an account"),
             "yes_no",
@@ -139,6 +150,16 @@ def register_all() -> None:
             "yes_no",
             BOTH,
             Column("account", "is_excluded", "is_excluded"),
+            group=ABOUT_ACCOUNT,
+        )
+    )
+    register(
+        Field(
+            "account.excluded_reason",
+            _("account left out because"),
+            "text",
+            BOTH,
+            Column("account", "excluded_reason", "excluded_reason"),
             group=ABOUT_ACCOUNT,
         )
     )

@@ -342,8 +342,8 @@ def _read_reason(form: Mapping[str, str]) -> bulk.Data:
     reason = " ".join(form.get("leave_out-reason", "").replace("\x00", "").split())
     if not 0 < len(reason) <= 200:
         raise bulk.Refused(_("Say why, in %(most)s letters at most.") % {"most": 200})
-    if reason == exclusions.OWN_DOMAIN:
-        raise bulk.Refused(_("This reason is that of the rule of own domains. Say it in other words."))
+    if reason in exclusions.RULES:
+        raise bulk.Refused(_("This reason is that of a list. Say it in other words."))
     return {"reason": reason}
 
 
