@@ -40,7 +40,9 @@ def panel(client: Client, subject: Any) -> str:
 
 
 def told(client: Client, subject: Any) -> list[str]:
-    return re.findall(r'row--between"><span>(?:<a href="/operations/audit/\d+/">)?([^<]+)(?:</a>)?</span>', panel(client, subject))
+    return re.findall(
+        r'row--between"><span>(?:<a href="/operations/audit/\d+/">)?([^<]+)(?:</a>)?</span>', panel(client, subject)
+    )
 
 
 def listed(client: Client, about: str) -> list[str]:

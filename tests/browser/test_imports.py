@@ -20,7 +20,7 @@ PASSWORD = "a long password"
 PEOPLE = "Email,First name,Last name\n" + "".join(
     f"p{number}@example.com,Pat,Number {number}\n" for number in range(95)
 )
-WRITING = 7  # the step at which the worker dies: read and compared, and the first rows are written
+WRITING = 8  # the step at which the worker dies: read and compared, and the first rows are written
 
 
 def test_an_import_whose_worker_is_killed_goes_on_and_ends_with_every_row_once(page: Any) -> None:
