@@ -23,6 +23,7 @@ class AudienceConfig(AppConfig):
         from kit import audit, jobs, navigation, notes, registry, work
 
         audit.named(trail.ACTIONS)
+        audit.speaks_of("person", "account", "subject", "merged")
         refusals.register_all()
         fields.register_all()
         tagged.register_all()
@@ -38,6 +39,7 @@ class AudienceConfig(AppConfig):
         jobs.register(erasure.JOB, erasure.work)
         jobs.register(searchable.JOB, searchable.work, counts="steps")
         jobs.register(duplicates.JOB, duplicates.work)
+        registry.defaults(duplicates.want_trigrams)
         jobs.register("segment", segments.work)
         jobs.register(titles.JOB, titles.work, counts="rows")
         jobs.register("import", importing.work, tidy=schedules.tidy_import)
@@ -46,7 +48,7 @@ class AudienceConfig(AppConfig):
         jobs.register(importing.rollback.PREVIEW, importing.rollback.preview_work)
         registry.panel("start", _("Bring your history"), "audience/_first_step.html", people.first_step, order=10)
         registry.panel("settings", _("Accounts"), "kit/_setting.html", panels.account_settings, order=12)
-        registry.panel("settings", _("Left out of figures"), "kit/_setting.html", panels.own_domains, order=10)
+        registry.panel("settings", _("Left out of figures"), "kit/_setting.html", panels.left_out, order=10)
         for place in ("jobs", "system"):
             registry.panel(place, _("Live engine"), "audience/_live_panel.html", panels.waiting)
         operations.register_all()
@@ -64,6 +66,7 @@ class AudienceConfig(AppConfig):
             registry.panel(f"{of}_work", _("Notes"), "kit/_notes.html", notes.panel, order=70)
             registry.panel(of, _("Holdings"), "audience/_families.html", panels.holdings_of, order=16)
             registry.panel(of, _("Segments"), "audience/_segments_panel.html", panels.segments_of, order=30)
+            registry.panel(of, _("Who changed what"), "audience/_trail_panel.html", panels.trail_of, order=90)
             registry.panel(f"{of}_past", _("Segments"), "audience/_segments_then.html", panels.segments_then, order=30)
         registry.panel("handoff", _("What happened last"), "audience/_latest.html", profile.latest, order=30)
         registry.panel("account", _("Buying centre"), "audience/_buying_centre.html", panels.buying_centre, order=12)

@@ -11,18 +11,18 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from audience import consent, live, segments
+from audience import consent, live, merging, segments
 from audience.belonging import domains, families, holdings, roles
 from audience.models import Account, Completeness, Person, Retraction, Segment, SegmentMember
 from audience.readiness import completeness, measures
-from audience.subjects import sight
-from kit import heartbeats, installation, past, reading, registry, rights, writing
+from audience.subjects import exclusions, sight
+from kit import audit, heartbeats, installation, past, reading, registry, rights
 from kit.statistics import Share
 
 PATIENCE = 5  # seconds for the segments of a past day
 MOST_CHANGES = 200  # that a page lists
+LAST_CHANGES = 8  # entries of the trail on a profile
 LATE = timedelta(minutes=1)  # a mark that waits longer wants somebody's attention
 
 
@@ -56,6 +56,24 @@ def segments_then(subject: Person | Account, request: HttpRequest, now: datetime
     except segments.FAULTS:
         inside, unasked = set(), every
     return {"segments": [each for each in every if each.pk in inside], "unasked": unasked, "then": then}
+
+
+def trail_of(subject: Person | Account, request: HttpRequest, _now: datetime) -> dict[str, Any] | None:
+    """Who changed what about a subject last, and about those who were merged with it; None where nobody did.
+
+    It tells no values and no other names, so that whoever sees the profile sees it; the trail itself is for those who
+    may read it.
+    """
+    numbers = [subject.pk, *merging.absorbed(subject.pk)]
+    entries = list(audit.about(numbers).select_related("user")[: LAST_CHANGES + 1])
+    if not entries:
+        return None
+    return {
+        "entries": entries[:LAST_CHANGES],
+        "more": len(entries) > LAST_CHANGES,
+        "reads_trail": rights.may(request.user, "administer"),
+        "numbers": ",".join(map(str, numbers)),
+    }
 
 
 def consent_of(person: Person, _request: HttpRequest, now: datetime) -> dict[str, Any] | None:
@@ -146,11 +164,8 @@ def changes(moves: Sequence[Change], count: int, request: HttpRequest) -> dict[s
     return {"lines": lines, "count": count, "more": max(0, count - len(lines))}
 
 
-def own_domains(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:
-    """Of the settings page: whom own domains leave out, and where they are named."""
-    domains = installation.get("own_domains")
-    says = _("None is named: colleagues count in every figure.")
-    if domains:
-        some = ngettext("%(n)s domain is in no figure.", "%(n)s domains are in no figure.", len(domains))
-        says = some % {"n": writing.number(len(domains))}
-    return {"says": says, "label": _("Own domains"), "url": reverse("left_out")}
+def left_out(_subject: None, _request: HttpRequest, _now: datetime) -> dict[str, Any]:
+    """Of the settings page: how many domains and addresses each list has, and where they are named."""
+    numbers = {each.name: len(installation.get(each.setting)) for each in exclusions.LISTS}
+    says = exclusions.in_words(numbers) or _("None is named: colleagues count in every figure.")
+    return {"says": says, "label": _("Own domains, testers, competitors"), "url": reverse("left_out")}

@@ -44,6 +44,7 @@ ACTIONS = {
     "field.change": _("Custom field changed"),
     "field.define": _("Custom field defined"),
     "field.remove": _("Custom field removed"),
+    "figures.lists": _("Lists of whom figures leave out changed"),
     "figures.leave_out": _("Left out of figures, or taken back in"),
     "form.change": _("Form changed"),
     "form.close": _("Form closed"),

@@ -338,7 +338,10 @@ def enroll(
     if entered:
         look_again(version, chosen)
         after = {"active": entered.active, "holdout": entered.holdout}
-        audit.record("campaign.enroll", campaign.name, by=by, now=now, after=after)
+        whom = sql(
+            "SELECT subject_id FROM campaigns_enrollment WHERE campaign_id = {} AND entered_at = {}", campaign.pk, now
+        )
+        audit.record("campaign.enroll", campaign.name, by=by, now=now, after=after, about=whom)
     return entered
 
 

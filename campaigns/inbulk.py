@@ -77,7 +77,12 @@ def _undo(data: bulk.Data, instants: list[datetime], *, by: User | None, now: da
     )
     left = journeys.leave(whom, state=Enrollment.State.EXITED, reason=_("taken back"), now=now)
     if left:
-        audit.record("campaign.enroll_undo", data["name"], by=by, now=now, after={"left": left})
+        gone = sql(
+            "SELECT subject_id FROM campaigns_enrollment WHERE campaign_id = {} AND ended_at = {}",
+            data["campaign"],
+            now,
+        )
+        audit.record("campaign.enroll_undo", data["name"], by=by, now=now, after={"left": left}, about=gone)
     return left
 
 

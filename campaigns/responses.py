@@ -6,7 +6,7 @@ under their name: conditions, scores and triggers count humans unless asked othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -130,6 +130,20 @@ def taken_back() -> Sql:
         SOURCE,
         activities.is_reversed("x"),
     )
+
+
+def taken_back_of(some: Collection[Response]) -> set[int]:
+    """The ids of those of these answers whose activity was taken back since."""
+    names = {f"{each.message_id}:{each.kind}:{each.pk}": each.pk for each in some}
+    reversed_ones = rows(
+        sql(
+            "SELECT x.external_id FROM audience_activity x WHERE x.source = {} AND x.external_id = ANY ({}) AND {}",
+            SOURCE,
+            list(names),
+            activities.is_reversed("x"),
+        )
+    )
+    return {names[name] for (name,) in reversed_ones}
 
 
 # ---- as activities ----

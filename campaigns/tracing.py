@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -17,7 +16,7 @@ from audience.conditions import explain, tree
 from audience.conditions.explain import Explanation
 from audience.conditions.tree import ConditionError
 from audience.models import Activity, Person
-from campaigns import entry, story, waits, wording
+from campaigns import entry, responses, story, waits, wording
 from campaigns.models import Campaign, CampaignVersion, Enrollment, Message, Response, Step, StepRun
 from kit import installation, writing
 from kit.sql import rows, sql, value
@@ -114,8 +113,8 @@ class _Told:
         messages = Message.objects.filter(enrollment__in=ids).order_by("created_at")
         self.messages = {(each.enrollment_id, each.step_id, each.visit): each for each in messages}
         self.learnt = _learnt([each.pk for each in messages])
-        responses = Response.objects.filter(message__in=[each.pk for each in messages]).order_by("at")
-        self.responses = _grouped(responses, "message_id")
+        answers = list(Response.objects.filter(message__in=[each.pk for each in messages]).order_by("at"))
+        self.responses, self.taken_back = _grouped(answers, "message_id"), responses.taken_back_of(answers)
         here = [each.step for each in passes if each.step]
         self.words = wording.Words([run.step for some in self.runs.values() for run in some] + here)
 
@@ -173,6 +172,8 @@ class _Told:
             by = ACTORS.get(Activity.Actor(each.actor))
             text = _("%(step)s: %(what)s") % told
             text, level = (f"{text} ({by})", HELD) if by else (text, OK)
+            if each.pk in self.taken_back:
+                text, level = _("%(text)s, taken back since: it counts nowhere") % {"text": text}, HELD
             look = LOOKS.get(Response.Kind(each.kind), "mail-check")
             yield Line(each.at, text, run.step, level, message=message, look=look)
 
@@ -285,7 +286,7 @@ def _learnt(message_ids: list[Any]) -> dict[Any, datetime]:
     )
 
 
-def _grouped(found: QuerySet[Any], key: str) -> dict[Any, list[Any]]:
+def _grouped(found: Iterable[Any], key: str) -> dict[Any, list[Any]]:
     groups: dict[Any, list[Any]] = defaultdict(list)
     for each in found:
         groups[getattr(each, key)].append(each)

@@ -226,7 +226,7 @@ def _set_up(loading: Loading) -> None:
     with transaction.atomic():
         told = {"zone": ZONE, "currency": CURRENCY, "company": COMPANY, "postal_address": POSTAL_ADDRESS}
         installation.change(told, by=loading.by, now=loading.now)
-        exclusions.name_domains([DOMAIN], by=loading.by, now=loading.now)
+        exclusions.name_lists({"own": [DOMAIN]}, by=loading.by, now=loading.now)
         pipelines.ensure_defaults(loading.now)
         if not Pipeline.objects.filter(name=growth.EXPANSION).exists():
             planned = [dict(zip(("name", "probability", "kind"), each, strict=True)) for each in growth.STAGES]

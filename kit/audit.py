@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from kit import origin
 from kit.models import AuditEntry, User
+from kit.sql import Sql, rows, sql
 
 VISITOR, COMMAND = "visitor", "command line"  # actors that are no users
 LONGEST_ACTOR = 200
+MOST_ABOUT = 10_000  # an entry about more than these is about nobody in particular
 _key: ContextVar[str] = ContextVar("key", default="")
 
 
@@ -57,10 +60,12 @@ def record(
     before: dict[str, Any] | None = None,
     after: Any = None,
     actor: str = "",
+    about: Iterable[int | None] | Sql = (),
 ) -> AuditEntry:
     """Write one entry: `action` is a verb such as "lifecycle.publish", `target` names the thing in words.
 
-    `actor` names who did it where that is no user: VISITOR, COMMAND, a key, a rule.
+    `actor` names who did it where that is no user: VISITOR, COMMAND, a key, a rule. `about`: the numbers of whom it is
+    about, or a statement of them; whom the values name by a key that `speaks_of` told is among them anyway.
     """
     actor = actor[:LONGEST_ACTOR] or actor_of(by)
     return AuditEntry.objects.create(
@@ -72,12 +77,31 @@ def record(
         before=before,
         after=after,
         request_id=origin.request_id(),
+        about=sorted({*_named_in(before), *_named_in(after), *_numbers(about)}),
     )
+
+
+def speaks_of(*keys: str) -> None:
+    """Register under which names the values of entries tell the number of whom they are about."""
+    _keys.update(keys)
+
+
+def _named_in(values: Any) -> list[int]:
+    told = values if isinstance(values, dict) else {}
+    return [told[key] for key in _keys & told.keys() if isinstance(told[key], int) and not isinstance(told[key], bool)]
+
+
+def _numbers(about: Iterable[int | None] | Sql) -> list[int]:
+    if not isinstance(about, Sql):
+        return [number for number in about if number]
+    found = rows(sql("SELECT DISTINCT * FROM ({}) about LIMIT {}", about, MOST_ABOUT + 1))
+    return [pk for (pk,) in found] if len(found) <= MOST_ABOUT else []
 
 
 # ---- reading it ----
 
 _words: dict[str, Promise] = {}
+_keys: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -102,6 +126,11 @@ def words(action: str) -> str:
 def choices() -> list[tuple[str, str]]:
     """Every action that has a name, by name."""
     return sorted(((action, str(told)) for action, told in _words.items()), key=lambda each: each[1])
+
+
+def about(numbers: Collection[int]) -> QuerySet[AuditEntry]:
+    """The entries about one of these, the newest first."""
+    return AuditEntry.objects.filter(about__overlap=list(numbers)).order_by("-at", "-pk")
 
 
 def changes(entry: AuditEntry) -> list[Change]:

@@ -9,7 +9,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -81,21 +81,23 @@ def download(
     return workbook(name, header, rows) if kind == "xlsx" else csv_response(name, header, rows)
 
 
-def whole(request: HttpRequest, name: str, parts: Sequence[Part], *, as_csv: bool, now: datetime) -> HttpResponse:
-    """Several tables as one file: `name`.json, or `name`.zip with a CSV of each. Raises PermissionDenied."""
+def whole(
+    request: HttpRequest, name: str, parts: Sequence[Part], *, as_csv: bool, now: datetime, about: Collection[int] = ()
+) -> HttpResponse:
+    """Several tables as one file: `name`.json, or `name`.zip with a CSV of each; of these. Raises PermissionDenied."""
     file = f"{name}.{'zip' if as_csv else 'json'}"
-    _permit(request, file, sum(len(part.rows) for part in parts), now)
+    _permit(request, file, sum(len(part.rows) for part in parts), now, about)
     body, kind = (_zip(parts), "application/zip") if as_csv else (_json(parts), "application/json")
     return HttpResponse(body, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{file}"'})
 
 
-def _permit(request: HttpRequest, file: str, count: int, now: datetime) -> None:
+def _permit(request: HttpRequest, file: str, count: int, now: datetime, about: Collection[int] = ()) -> None:
     """Refuse who may not, and write down who takes what."""
     if not rights.may(request.user, "export"):
         raise PermissionDenied(_("Taking lists away as files is a right of its own. An administrator can give it."))
     filters = {name: values for name, values in request.GET.lists() if name not in ("export", "sort", "size")}
     after = {"page": request.path, "filters": filters, "rows": count}
-    audit.record("export", file, by=audit.asker(request), now=now, after=after)
+    audit.record("export", file, by=audit.asker(request), now=now, after=after, about=about)
 
 
 def _json(parts: Sequence[Part]) -> str:

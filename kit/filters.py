@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import django_filters
@@ -62,6 +63,9 @@ class Audit(django_filters.FilterSet):
     )
     by = django_filters.ChoiceFilter(choices=BY, label=_("By what"), empty_label=_("Anything"), method="by_what")
     action = django_filters.ChoiceFilter(label=_("What was done"), empty_label=_("Anything"))
+    about = django_filters.CharFilter(
+        method="about_some", label=_("About"), help_text=_("The number of a person or an account, or several")
+    )
     first = django_filters.DateFilter("at", lookup_expr="date__gte", label=_("From"), widget=DayInput)
     last = django_filters.DateFilter("at", lookup_expr="date__lte", label=_("To, that day included"), widget=DayInput)
 
@@ -75,6 +79,9 @@ class Audit(django_filters.FilterSet):
 
     def with_word(self, rows: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
         return rows.filter(Q(actor__icontains=value) | Q(target__icontains=value))
+
+    def about_some(self, rows: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
+        return rows.filter(about__overlap=[int(each) for each in re.findall(r"\b\d{1,18}\b", value)])
 
     def by_what(self, rows: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
         if value == "other":

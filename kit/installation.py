@@ -20,6 +20,8 @@ DEFAULTS: dict[str, Any] = {
     "zone": "UTC",
     "currency": "EUR",
     "own_domains": [],
+    "test_addresses": [],
+    "competitor_addresses": [],
     "account_by_domain": False,  # new people go into the account of their email's domain
     "buying_roles": [  # whom a sale wants to know at an account, in order; which of them every account needs
         {"name": "champion", "needed": True},

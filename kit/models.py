@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -218,7 +220,7 @@ class Heartbeat(models.Model):
 
 
 class AuditEntry(models.Model):
-    """One row is one change by somebody: what, before and after. Append-only."""
+    """One row is one change by somebody: what, before and after, about whom. Append-only."""
 
     at = models.DateTimeField(_("when"))
     user = models.ForeignKey(User, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
@@ -228,10 +230,12 @@ class AuditEntry(models.Model):
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
     request_id = models.CharField(max_length=64, blank=True, db_default="", default="")
+    about = ArrayField(models.BigIntegerField(), default=list, editable=False)  # the numbers of whom it is about
 
     class Meta:
         indexes = [
             models.Index(fields=["-at"], name="audit_newest"),
+            GinIndex(fields=["about"], name="audit_about"),  # a profile; the audit page of one of them
             # The audit page, narrowed; a user's own last sign-ins.
             models.Index(fields=["user", "-at"], name="audit_of_user"),
             models.Index(fields=["action", "-at"], name="audit_of_action"),

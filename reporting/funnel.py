@@ -135,8 +135,12 @@ class Funnel:
     question: Question
     everybody: Body
     buckets: tuple[Bucket, ...]
-    excluded: int
+    excluded_by: dict[str, int]  # by the name of the list that does it
     filled_at: datetime | None
+
+    @property
+    def excluded(self) -> int:
+        return sum(self.excluded_by.values())
 
     @property
     def plan(self) -> Plan:
@@ -174,7 +178,7 @@ def answer(question: Question) -> Funnel:
     everybody = _bodies(whole).get("") or _body(plan, None, None, None, {})
     buckets = _buckets(question, question.split) if question.split else ()
     filled_at = Fill.objects.filter(lifecycle=plan.lifecycle).values_list("filled_at", flat=True).first()
-    return Funnel(question, everybody, buckets, excluded.compute(whole), filled_at)
+    return Funnel(question, everybody, buckets, excluded.by_list(whole), filled_at)
 
 
 def today(now: datetime) -> date:
@@ -264,6 +268,7 @@ def as_json(answer: Funnel) -> dict[str, Any]:
         "to": answer.window.end.isoformat(),
         "within_days": question.within,
         "left_out": answer.excluded,
+        "left_out_by": answer.excluded_by,
         **_body_json(answer.everybody),
         "stages": [_row_json(row) for row in answer.everybody.rows],
     }

@@ -17,6 +17,7 @@ TYPES = ("text", "choice", "yes_no")
 # A bucket of one each: no question that a funnel answers.
 NAMES = {
     "person.email", "person.phone", "person.first_name", "person.last_name", "person.title", "person.is_excluded",
+    "person.excluded_reason", "account.excluded_reason",
     "account.name", "account.domain", "account.is_excluded",
 }  # fmt: skip
 CUSTOM = ("person.custom.", "account.custom.")  # the families that are kept as values; no others can part anybody

@@ -114,7 +114,7 @@ def test_points_beyond_all_bounds_are_refused():
 
 
 def test_own_domains_have_an_end(admin_client):
-    answer = admin_client.post("/left-out/", {"domains": "\n".join(f"d{n}.example" for n in range(201))})
+    answer = admin_client.post("/left-out/", {"own": "\n".join(f"d{n}.example" for n in range(201))})
     assert answer.status_code == 400 and b"more than 200 domains" in answer.content
 
 

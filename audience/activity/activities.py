@@ -176,7 +176,9 @@ def take_back(activity: Activity, *, by: User | None, now: datetime, reason: str
         sql("SELECT {}::bigint AS id", activity.pk), now=now, properties={"reason": reason} if reason else {}
     ):
         return False
-    audit.record("activity.take_back", str(activity.pk), by=by, now=now, after={"activity": activity.pk})
+    whom = [activity.person_id, activity.account_id]
+    after = {"activity": activity.pk}
+    audit.record("activity.take_back", str(activity.pk), by=by, now=now, after=after, about=whom)
     return True
 
 

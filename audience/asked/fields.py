@@ -113,6 +113,17 @@ def register_all() -> None:
     )
     register(
         Field(
+            "person.excluded_reason",
+            _("left out because"),
+            "text",
+            PERSON,
+            Column("person", "excluded_reason", "excluded_reason"),
+            always=True,
+            group=ABOUT_PERSON,
+        )
+    )
+    register(
+        Field(
             "person.has_account",
             _("has an account"),
             "yes_no",
@@ -146,6 +157,16 @@ def register_all() -> None:
     )
     register_family("person.owner", lambda: _owner("person", _("owner"), ABOUT_PERSON))
     register_family("account.owner", lambda: _owner("account", _("account's owner"), ABOUT_ACCOUNT))
+    register(
+        Field(
+            "account.excluded_reason",
+            _("account left out because"),
+            "text",
+            BOTH,
+            Column("account", "excluded_reason", "excluded_reason"),
+            group=ABOUT_ACCOUNT,
+        )
+    )
     register_family("person.custom.", lambda: _custom("person"))
     register_family("account.custom.", lambda: _custom("account"))
     _register_activities()

@@ -81,16 +81,16 @@ def waiting(account: Account) -> QuerySet[Person]:
 @transaction.atomic
 def claim(account: Account, people: QuerySet[Person], *, source: str, by: User | None, now: datetime) -> int:
     """Put those of the people who are without an account, and have its domain, into it; how many."""
-    ids = list(people.values_list("pk", flat=True))
+    ids = [pk for (pk,) in fetched(_still_without(list(people.values_list("pk", flat=True)), account))]
     found = sql(
         "SELECT id, {}::bigint AS account_id FROM audience_person WHERE id = ANY ({}::bigint[]) AND account_id IS NULL",
         account.pk,
-        [pk for (pk,) in fetched(_still_without(ids, account))],
+        ids,
     )
     changed = history.update(Person, found, ("account_id",), source=source, at=now, now=now, fill=True)
     if changed:
         after = {"account": account.pk, "changed": changed}
-        audit.record("account.claim", str(account), by=by, now=now, after=after)
+        audit.record("account.claim", str(account), by=by, now=now, after=after, about=ids)
     return changed
 
 

@@ -52,7 +52,8 @@ def make(
         told = _("This source has told a contract of this id already.")
         raise BadValue("external_id", told, "already_there") from clash
     made.refresh_from_db()
-    audit.record("contract.make", str(made), by=by, now=now, after={"contract": made.pk, "source": source})
+    after = {"contract": made.pk, "source": source}
+    audit.record("contract.make", str(made), by=by, now=now, after=after, about=[subject.pk])
     return made
 
 
@@ -77,7 +78,8 @@ def change(contract: Contract, values: Mapping[str, Any], *, by: User | None, no
     with _dated(now):
         held.save(update_fields=told)
     contract.refresh_from_db()
-    audit.record("contract.change", str(held), by=by, now=now, after={"contract": held.pk, "columns": sorted(told)})
+    after = {"contract": held.pk, "columns": sorted(told)}
+    audit.record("contract.change", str(held), by=by, now=now, after=after, about=[held.person_id, held.account_id])
     return True
 
 
@@ -97,7 +99,7 @@ def amend(
     if annual_value is not None and not 0 <= annual_value <= LARGEST:
         raise BadValue("annual_value", _("A value is no less than nothing, and no more than can be kept."))
     after: dict[str, Any] = {"contract": held.pk, "valid_from": valid_from.isoformat(), "annual_value": annual_value}
-    audit.record("contract.amend", str(held), by=by, now=now, after=after)
+    audit.record("contract.amend", str(held), by=by, now=now, after=after, about=[held.person_id, held.account_id])
     if annual_value is None:
         held.amendments.filter(valid_from=valid_from).delete()
         return None

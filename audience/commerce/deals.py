@@ -59,11 +59,17 @@ def open(
         raise BadValue("external_id", _("This source has told a deal of this id already."), "already_there") from clash
     taking_part = dict.fromkeys((person, role) for person, role in roles)
     DealRole.objects.bulk_create(DealRole(deal=deal, person=person, role=role) for person, role in taking_part)
-    audit.record("deal.open", str(deal), by=by, now=now, after={"deal": deal.pk, "source": source})
+    audit.record("deal.open", str(deal), by=by, now=now, after={"deal": deal.pk, "source": source}, about=_whose(deal))
     if values.get("status", OPEN) != OPEN:
         rest = {name: value for name, value in values.items() if name in ("status", "reason")}
         change(deal, rest, at=now, by=by, now=now)
     return deal
+
+
+def _whose(deal: Deal) -> list[int | None]:
+    """The account and the people of a deal."""
+    taking_part = DealRole.objects.filter(deal=deal).values_list("person_id", flat=True).distinct()
+    return [deal.account_id, *taking_part]
 
 
 @transaction.atomic
@@ -100,7 +106,7 @@ def change(deal: Deal, values: Mapping[str, Any], *, at: datetime, by: User | No
     held.save()
     deal.refresh_from_db()
     after = {"deal": deal.pk, "columns": sorted(told), "status": held.status}
-    audit.record("deal.change", str(deal), by=by, now=now, before=before, after=after)
+    audit.record("deal.change", str(deal), by=by, now=now, before=before, after=after, about=_whose(deal))
     return True
 
 

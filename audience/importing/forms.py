@@ -19,6 +19,7 @@ from audience.importing.headers import Column, Guess, slug_of
 from audience.importing.said import Told
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind
 from audience.models import Field, Import, ImportSchedule, SavedMapping
+from audience.subjects import exclusions
 from kit import addresses, installation
 from kit.registry import registry
 
@@ -77,25 +78,44 @@ class Domains(forms.Form):
 
     def clean_domains(self) -> list[str]:
         """The domains as addresses are kept."""
-        told = [line.strip().lower().lstrip("@.") for line in self.cleaned_data["domains"].splitlines()]
-        plain = [addresses.ascii_domain(line) for line in told if line]
-        if len(plain) > MOST_DOMAINS:
-            raise forms.ValidationError(_("These are more than %(most)s domains.") % {"most": MOST_DOMAINS})
-        wrong = [line for line in plain if not re.fullmatch(addresses.DOMAIN[1:-1], line)]
-        if wrong:
-            raise forms.ValidationError(_("These are no domains: %(wrong)s") % {"wrong": ", ".join(wrong)[:300]})
-        return sorted(set(plain))
+        return _hosts(self.cleaned_data["domains"])
 
 
-class OwnDomains(Domains):
-    """The domains whose people and accounts are left out of every figure."""
+def _hosts(text: str, *, or_addresses: bool = False) -> list[str]:
+    """Domains, or whole addresses too, one in a line, as addresses are kept. Raises ValidationError."""
+    told = [line.strip().lower().lstrip("@.") for line in text.splitlines()]
+    plain = [addresses.ascii_domain(line) for line in told if line]
+    if len(plain) > MOST_DOMAINS:
+        raise forms.ValidationError(_("These are more than %(most)s domains.") % {"most": MOST_DOMAINS})
+    shapes = [addresses.DOMAIN, addresses.EMAIL] if or_addresses else [addresses.DOMAIN]
+    wrong = [line for line in plain if not any(re.fullmatch(shape[1:-1], line) for shape in shapes)]
+    if wrong:
+        raise forms.ValidationError(_("These are no domains: %(wrong)s") % {"wrong": ", ".join(wrong)[:300]})
+    return sorted(set(plain))
+
+
+class LeftOut(forms.Form):
+    """The lists of domains and addresses that are left out of every figure, each under its name."""
 
     def __init__(self, *args: Any, **given: Any) -> None:
         super().__init__(*args, **given)
-        self.fields["domains"].label = _("Own domains")
-        self.fields["domains"].help_text = _(
-            "One in a line, such as example.com. Whoever has an address there, or below it, is left out."
+        for each in exclusions.LISTS:
+            self.fields[each.name] = forms.CharField(
+                label=str(each.label), required=False, widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"})
+            )
+        self.fields[exclusions.LISTS[0].name].help_text = _(
+            "One in a line, such as example.com or ann@example.com. Whoever has the address, or one at the domain or "
+            "below it, is left out; whoever is on several lists, as of the first."
         )
+
+    def clean(self) -> dict[str, Any]:
+        lists = super().clean() or {}
+        for name, text in list(lists.items()):
+            try:
+                lists[name] = _hosts(text, or_addresses=True)
+            except forms.ValidationError as wrong:
+                self.add_error(name, wrong)
+        return lists
 
 
 class Site(Domains):

@@ -22,14 +22,16 @@ from django.utils.translation import gettext_lazy
 from audience.models import Account, Duplicate, Person
 from audience.subjects import sight
 from audience.subjects.people import FORMERLY
-from kit import audit, jobs
+from kit import audit, countries, jobs
 from kit.models import Job, User
 from kit.sql import Sql, rows, run, sql, value
 
 JOB = "duplicates"
 SHARED = 20  # so many may have one key; what more have in common is no sign
 AT_ONCE = 10_000  # people whose numbers are worked out in one transaction
-ALIKE = 0.5  # how alike two names are at least, in trigrams, where the server can tell
+ALIKE = 0.5  # how alike two last names are at least, in trigrams, where the server can tell
+TOLD_APART = 5, 8  # letters that a last name, and an account's name, has at least for a slip in it to be seen
+LONGEST = 60  # letters of an account's name in which slips are looked for: each is a key of its own
 # Dots and what follows a plus mean nothing to them, as they say themselves.
 GOOGLE = ["gmail.com", "googlemail.com"]
 # What says how a firm is incorporated, not what it is called.
@@ -37,6 +39,7 @@ LEGAL = (
     "gmbh|mbh|ag|kg|kgaa|ohg|ug|se|ev|inc|incorporated|llc|llp|lp|ltd|limited|corp|corporation|co|company|plc|pte|pty|"
     "sa|sas|sarl|sl|srl|spa|sro|bv|nv|ab|oy|oyj|as|asa|aps|kft|zrt|kk"
 )
+EVERY = Sql("true")
 PAIR = Sql("(one bigint, other bigint, rule text, evidence text, confidence int)")
 
 
@@ -48,7 +51,6 @@ class Rule:
     label: str | Promise
     of: str
     pairs: Sql
-    wants_trigrams: bool = False
 
 
 def folded(column: str) -> str:
@@ -71,11 +73,11 @@ def find(now: datetime) -> int:
 
 def _find(of: str, now: datetime) -> None:
     run(sql("CREATE TEMPORARY TABLE found_pair {} ON COMMIT DROP", PAIR))
-    trigrams = _tells_trigrams()
-    for rule in rules(of):
-        if trigrams or not rule.wants_trigrams:
-            pairs = "SELECT least(one, other), greatest(one, other), {}, evidence, confidence FROM ({}) pairs"
-            run(sql("INSERT INTO found_pair " + pairs, rule.name, rule.pairs))
+    if of == "account":
+        _read_accounts()
+    for rule in rules(of, trigrams=_tells_trigrams()):
+        pairs = "SELECT least(one, other), greatest(one, other), {}, evidence, confidence FROM ({}) pairs"
+        run(sql("INSERT INTO found_pair " + pairs, rule.name, rule.pairs))
     run(
         sql(
             """
@@ -100,7 +102,38 @@ def _find(of: str, now: datetime) -> None:
             str(Duplicate.State.OPEN),
         )
     )
-    run(Sql("DROP TABLE found_pair"))
+    run(Sql("DROP TABLE IF EXISTS found_pair, named_account"))
+
+
+def _read_accounts() -> None:
+    """What each account is called without its legal form, and where it is, for the rules of this transaction."""
+    plain = """trim(regexp_replace(lower(name), '[^[:alnum:]]+', ' ', 'g'))"""
+    written = [country for (country,) in rows(Sql("SELECT DISTINCT country FROM audience_account"))]
+    run(
+        sql(
+            f"""
+            CREATE TEMPORARY TABLE named_account ON COMMIT DROP AS
+            SELECT a.id, trim(regexp_replace({plain}, '( ({LEGAL}))+$', '')) AS called, c.code AS country, a.domain
+            FROM audience_account a JOIN unnest({{}}::text[], {{}}::text[]) c (written, code) ON c.written = a.country
+            WHERE a.name <> '' AND a.erased_at IS NULL
+            """,
+            written,
+            [countries.code(each) or each.casefold() for each in written],
+        )
+    )
+    run(Sql("CREATE INDEX ON named_account (id)"))
+    run(Sql("ANALYZE named_account"))
+
+
+def want_trigrams(_now: datetime) -> None:
+    """Have the server tell how alike two texts are, where it has that and lets us; nothing requires it."""
+    run(
+        Sql(
+            """DO $$ BEGIN CREATE EXTENSION IF NOT EXISTS pg_trgm;
+               EXCEPTION WHEN insufficient_privilege OR feature_not_supported OR undefined_file
+                   OR unique_violation OR duplicate_object THEN NULL; END $$"""
+        )
+    )
 
 
 def _tells_trigrams() -> bool:
@@ -159,8 +192,8 @@ def _read_phones_of(first: int, beyond: int) -> None:
 
 
 def number_of(written: str, country: str) -> str:
-    """The number in E.164 that is meant by what was written in a country (ISO 3166, two letters); "" for none."""
-    region = country.upper() if country.upper() in phonenumbers.SUPPORTED_REGIONS else None
+    """The number in E.164 that is meant by what was written in a country, however that is called; "" for none."""
+    region = countries.code(country) or None
     try:
         parsed = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException:
@@ -173,9 +206,9 @@ def number_of(written: str, country: str) -> str:
 # ---- rules ----
 
 
-def rules(of: str) -> Iterator[Rule]:
-    """The rules for people, or for accounts."""
-    return _people() if of == "person" else _accounts()
+def rules(of: str, *, trigrams: bool = False) -> Iterator[Rule]:
+    """The rules for people, or for accounts; with `trigrams` on a server that can tell how alike two texts are."""
+    return _people(trigrams) if of == "person" else _accounts()
 
 
 def words() -> dict[str, Any]:
@@ -183,11 +216,11 @@ def words() -> dict[str, Any]:
     return {rule.name: rule.label for of in ("person", "account") for rule in rules(of)}
 
 
-def _people() -> Iterator[Rule]:
+def _people(trigrams: bool) -> Iterator[Rule]:
     local, domain = "split_part(lower(email COLLATE \"C\"), '@', 1)", "split_part(lower(email COLLATE \"C\"), '@', 2)"
     yield Rule(
         "email_google", gettext_lazy("the same mailbox"), "person",
-        _keyed("person", sql(
+        _keyed("audience_person", sql(
             f"""SELECT id, replace(split_part({local}, '+', 1), '.', '') AS key,
                        replace(split_part({local}, '+', 1), '.', '') || '@gmail.com' AS evidence
                 FROM audience_person WHERE email <> '' AND erased_at IS NULL AND {domain} = ANY ({{}})""", GOOGLE),
@@ -195,7 +228,7 @@ def _people() -> Iterator[Rule]:
     )  # fmt: skip
     yield Rule(
         "email_plus", gettext_lazy("the same email but for what follows a plus"), "person",
-        _keyed("person", sql(
+        _keyed("audience_person", sql(
             f"""SELECT id, split_part({local}, '+', 1) || '@' || {domain} AS key,
                        split_part({local}, '+', 1) || '@' || {domain} AS evidence
                 FROM audience_person WHERE email <> '' AND erased_at IS NULL AND split_part({local}, '+', 1) <> ''
@@ -214,7 +247,7 @@ def _people() -> Iterator[Rule]:
     )  # fmt: skip
     yield Rule(
         "phone", gettext_lazy("the same telephone number"), "person",
-        _keyed("person", Sql(
+        _keyed("audience_person", Sql(
             """SELECT p.id, n.number AS key, n.number AS evidence FROM audience_person p
                JOIN audience_phonenumber n ON n.written = p.phone AND n.country = p.country
                WHERE n.number <> '' AND p.erased_at IS NULL"""),
@@ -224,7 +257,7 @@ def _people() -> Iterator[Rule]:
     yield Rule("external_id", gettext_lazy("the same id in two systems"), "person", _named_alike("person"))
     yield Rule(
         "name_account", gettext_lazy("the same name in the same account"), "person",
-        _keyed("person", Sql(
+        _keyed("audience_person", Sql(
             f"""SELECT id, account_id || ' ' || {folded("first_name")} || ' ' || {folded("last_name")} AS key,
                        first_name || ' ' || last_name AS evidence
                 FROM audience_person
@@ -238,39 +271,61 @@ def _people() -> Iterator[Rule]:
                 (starts_with({folded("a.first_name")}, rtrim({folded("b.first_name")}, '.')) OR
                  starts_with({folded("b.first_name")}, rtrim({folded("a.first_name")}, '.')))"""), 60),
     )  # fmt: skip
+    one, other = folded("a.last_name"), folded("b.last_name")
+    alike = sql(f"similarity({one}, {other}) >= {{}} OR", ALIKE) if trigrams else Sql("")
     yield Rule(
         "name_alike", gettext_lazy("a similar name in the same account"), "person",
-        _within("first_name", sql(
-            f"""{folded("a.last_name")} <> {folded("b.last_name")} AND
-                similarity({folded("a.last_name")}, {folded("b.last_name")}) >= {{}}""", ALIKE), 55),
-        wants_trigrams=True,
+        _within("first_name", sql(f"{one} <> {other} AND ({{}} {_one_slip(one, other)})", alike), 55),
     )  # fmt: skip
+
+
+def _one_slip(one: str, other: str) -> str:
+    """Whether two texts differ by one letter that is missing, too much or another, or by two that changed places."""
+    return f"""(
+        least(length({one}), length({other})) >= {TOLD_APART[0]} AND abs(length({one}) - length({other})) <= 1
+        AND EXISTS (
+            SELECT FROM generate_series(0, least(length({one}), length({other}))) same
+            WHERE left({one}, same) = left({other}, same) AND (
+                substr({one}, same + 2) IN (substr({other}, same + 1), substr({other}, same + 2))
+                OR substr({one}, same + 1) = substr({other}, same + 2)
+                OR substr({one}, same + 3) = substr({other}, same + 3)
+                    AND substr({one}, same + 1, 2) = reverse(substr({other}, same + 1, 2)))))"""
 
 
 def _accounts() -> Iterator[Rule]:
     bare = """regexp_replace(lower(domain COLLATE "C"), '^www\\.', '')"""
     yield Rule(
         "domain", gettext_lazy("the same domain"), "account",
-        _keyed("account", Sql(
+        _keyed("audience_account", Sql(
             f"""SELECT id, {bare} AS key, {bare} AS evidence FROM audience_account
                 WHERE domain <> '' AND erased_at IS NULL"""),
             Sql("90")),
     )  # fmt: skip
     yield Rule("external_id", gettext_lazy("the same id in two systems"), "account", _named_alike("account"))
-    plain = """trim(regexp_replace(lower(name), '[^[:alnum:]]+', ' ', 'g'))"""
-    called = f"""trim(regexp_replace({plain}, '( ({LEGAL}))+$', ''))"""
+    elsewhere = "a.country <> b.country AND '' NOT IN (a.country, b.country)"
+    another = "a.domain <> b.domain AND '' NOT IN (a.domain, b.domain)"
     yield Rule(
         "account_name", gettext_lazy("the same name but for its legal form"), "account",
-        _keyed("account", Sql(
-            f"""SELECT id, called AS key, called AS evidence FROM (
-                    SELECT id, {called} AS called FROM audience_account WHERE name <> '' AND erased_at IS NULL) a
-                WHERE called <> ''"""),
-            Sql("""CASE WHEN a.country <> b.country AND '' NOT IN (a.country, b.country) THEN 40
-                    WHEN a.domain <> b.domain AND '' NOT IN (a.domain, b.domain) THEN 50 ELSE 75 END""")),
+        _keyed(
+            "named_account", Sql("SELECT id, called AS key, called AS evidence FROM named_account WHERE called <> ''"),
+            Sql(f"CASE WHEN {elsewhere} THEN 40 WHEN {another} THEN 50 ELSE 75 END")),
+    )  # fmt: skip
+    # Whoever takes one letter out of each of two names, and finds them equal, has two that differ by one slip. Letters
+    # that stand at the beginning, and digits, rather tell two from one another than be mistaken.
+    yield Rule(
+        "account_alike", gettext_lazy("a similar name, but for its legal form"), "account",
+        _keyed(
+            "named_account",
+            Sql(f"""SELECT DISTINCT id, left(called, out - 1) || substr(called, out + 1) AS key, called AS evidence
+                    FROM named_account, generate_series(2, length(called) + 1) out
+                    WHERE length(called) BETWEEN {TOLD_APART[1]} AND {LONGEST}
+                    AND substr(called, out, 1) !~ '[0-9]'"""),
+            Sql(f"CASE WHEN {another} THEN 35 ELSE 60 END"),
+            Sql(f"a.called <> b.called AND NOT ({elsewhere})")),
     )  # fmt: skip
 
 
-def _keyed(of: str, keys: Sql, confidence: Sql) -> Sql:
+def _keyed(table: str, keys: Sql, confidence: Sql, where: Sql = EVERY) -> Sql:
     """Each with the oldest that has the same key. `keys` yields id, key, evidence; of a pair the older one is a, b the
     other."""
     return sql(
@@ -278,17 +333,17 @@ def _keyed(of: str, keys: Sql, confidence: Sql) -> Sql:
         SELECT a.id AS one, b.id AS other, k.evidence, {{}} AS confidence FROM (
             SELECT id, evidence, min(id) OVER same AS first, count(*) OVER same AS shared FROM ({{}}) keyed
             WINDOW same AS (PARTITION BY key)) k
-        JOIN audience_{of} a ON a.id = k.first JOIN audience_{of} b ON b.id = k.id
-        WHERE k.id <> k.first AND k.shared <= {{}}
+        JOIN {table} a ON a.id = k.first JOIN {table} b ON b.id = k.id
+        WHERE k.id <> k.first AND k.shared <= {{}} AND {{}}
         """,
-        confidence, keys, SHARED,
+        confidence, keys, SHARED, where,
     )  # fmt: skip
 
 
 def _named_alike(of: str) -> Sql:
     """Mere numbers are given by many systems, and mean nobody in particular."""
     return _keyed(
-        of,
+        f"audience_{of}",
         sql(
             f"""SELECT DISTINCT {of}_id AS id, kind || ' ' || external_id AS key, external_id AS evidence
                 FROM audience_identity WHERE {of}_id IS NOT NULL AND system <> {{}} AND length(external_id) >= 6
@@ -337,7 +392,8 @@ def say_two(pair: Duplicate, *, by: User | None, now: datetime) -> bool:
         done = Duplicate.objects.filter(pk=pair.pk, state=Duplicate.State.OPEN).update(**decided)
         if done:
             after = {pair.of: pair.one_id, "other": pair.other_id}
-            audit.record("duplicate.two", f"#{pair.one_id}, #{pair.other_id}", by=by, now=now, after=after)
+            both = (pair.one_id, pair.other_id)
+            audit.record("duplicate.two", f"#{pair.one_id}, #{pair.other_id}", by=by, now=now, after=after, about=both)
     return bool(done)
 
 

@@ -32,6 +32,7 @@ from kit import audit
 from kit.models import User
 from kit.registry import MOVES, registry
 from kit.sql import Sql, join, name, run, sql, value
+from kit.sql import rows as found_rows
 
 Subject = Person | Account
 COLUMNS: Mapping[str, tuple[str, ...]] = {"person": OF_PEOPLE, "account": OF_ACCOUNTS}
@@ -95,8 +96,19 @@ def merged(pks: Collection[int]) -> set[int]:
 
 def absorbed(pk: int) -> list[int]:
     """The numbers of all who went into this subject, and into those."""
-    went = list(Merge.objects.filter(survivor_id=pk, undone_at=None).values_list("merged_id", flat=True))
-    return [*went, *(further for each in went for further in absorbed(each))]
+    found = found_rows(
+        sql(
+            """
+            WITH RECURSIVE went (id) AS (
+                SELECT merged_id FROM audience_merge WHERE survivor_id = {} AND undone_at IS NULL
+                UNION SELECT m.merged_id FROM went
+                JOIN audience_merge m ON m.survivor_id = went.id AND m.undone_at IS NULL)
+            SELECT id FROM went
+            """,
+            pk,
+        )
+    )
+    return [number for (number,) in found]
 
 
 def of_subject(pk: int) -> list[Merge]:

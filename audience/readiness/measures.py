@@ -147,7 +147,7 @@ def find(name: str) -> Measured | None:
 def _is_measured(field: registry.Field, of: str) -> bool:
     answer = field.answer
     kept_there = isinstance(answer, registry.Column) and answer.owner == of and bool(answer.history)
-    return kept_there and not field.always and not field.name.endswith(".is_excluded")
+    return kept_there and not field.always and not field.name.endswith((".is_excluded", ".excluded_reason"))
 
 
 def called(measure: Measured) -> str:

@@ -16,7 +16,8 @@ from audience.models import Segment
 from kit import reading
 from kit.sql import Sql, rows, run, sql
 
-FEW = 20  # may leave at once whatever the segment's size
+FEW = 20  # may leave at once whatever the segment's size, unless nobody is left
+EMPTIED = 3  # leave at once, and nobody is left: that looks like a condition that finds nobody any more
 SHARE = 0.3  # of a segment; if more leave within LATELY, the rest waits for somebody's word
 LATELY = timedelta(hours=1)
 FAULTS = (ConditionError, DataError, ProgrammingError, reading.TooSlow)  # of the condition; a lost connection is none
@@ -128,7 +129,7 @@ def difference(
 
 
 def _too_many(some: list[Segment], now: datetime) -> Sql:
-    """Whether so many leave within the hour, and since somebody's last word, that it looks like an accident."""
+    """Whether all leave, or so many within the hour and since somebody's last word, that it looks like an accident."""
     waiting = [each.pk for each in some if each.held_back_at]
     since = [max(filter(None, [now - LATELY, each.confirmed_at])) for each in some]
     lately = sql(
@@ -141,10 +142,17 @@ def _too_many(some: list[Segment], now: datetime) -> Sql:
     there = Sql(
         "(SELECT count(*) FROM audience_segmentmember w WHERE w.segment_id = leaving.segment_id AND w.left_at IS NULL)"
     )
+    nobody_comes = Sql(
+        "NOT EXISTS (SELECT FROM differing d WHERE d.segment_id = leaving.segment_id AND d.comes IS NOT NULL)"
+    )
     return sql(
-        "CASE WHEN leaving.segment_id = ANY ({}::bigint[]) THEN true WHEN count(*) + {} <= {} THEN false "
+        "CASE WHEN leaving.segment_id = ANY ({}::bigint[]) THEN true "
+        "WHEN count(*) >= {} AND count(*) = {} AND {} THEN true WHEN count(*) + {} <= {} THEN false "
         "ELSE count(*) + {} > {} * ({} + {}) END",
         waiting,
+        EMPTIED,
+        there,
+        nobody_comes,
         lately,
         FEW,
         lately,

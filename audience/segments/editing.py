@@ -101,7 +101,10 @@ def add(segment: Segment, members: Sql, *, now: datetime, by: User | None = None
         )
     )
     if added:
-        audit.record("segment.put_in", segment.name, by=by, now=now, after={"members": added})
+        whom = sql(
+            "SELECT subject_id FROM audience_segmentmember WHERE segment_id = {} AND entered_at = {}", segment.pk, now
+        )
+        audit.record("segment.put_in", segment.name, by=by, now=now, after={"members": added}, about=whom)
     return added
 
 
@@ -118,7 +121,10 @@ def remove(segment: Segment, members: Sql, *, now: datetime, by: User | None = N
         )
     )
     if removed:
-        audit.record("segment.take_out", segment.name, by=by, now=now, after={"members": removed})
+        whom = sql(
+            "SELECT subject_id FROM audience_segmentmember WHERE segment_id = {} AND left_at = {}", segment.pk, now
+        )
+        audit.record("segment.take_out", segment.name, by=by, now=now, after={"members": removed}, about=whom)
     return removed
 
 

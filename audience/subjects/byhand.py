@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audience.models import Account, Field, FieldChange, Person
 from audience.subjects import known, names, querysets, sight
-from audience.subjects.exclusions import OWN_DOMAIN
+from audience.subjects.exclusions import RULES
 from audience.subjects.people import has_email
 from kit import addresses, installation, money, pages, rights, users, writing
 from kit.forms import Day
@@ -229,9 +229,9 @@ class Subject(forms.Form):
         reason = values.get("excluded_reason", "")
         if values.get("is_excluded") and not reason and "excluded_reason" not in self.errors:
             self.add_error("excluded_reason", _now("Say why, so that somebody else can understand it later."))
-        by_rule = self.subject is not None and self.subject.excluded_reason == OWN_DOMAIN
+        by_rule = self.subject is not None and self.subject.excluded_reason in RULES
         if by_rule and {"is_excluded", "excluded_reason"} & set(self.changed_data):
-            text = _now("The rule of own domains leaves them out. Change the own domains on the page “Left out”.")
+            text = _now("A list leaves them out. Change the list on the page “Left out of figures”.")
             self.add_error("is_excluded", text)
         return values
 

@@ -1,24 +1,50 @@
-"""Who is left out of every figure: people and accounts of the installation's own domains, flagged by rule."""
+"""Who is left out of every figure: people and accounts on the lists of own domains, testers and competitors."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Count
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from audience.models import Account, Person
 from audience.subjects import history
 from audience.subjects.people import BY_HAND, BadValue
-from kit import addresses, audit, installation
+from kit import addresses, audit, installation, writing
 from kit.models import User
-from kit.sql import Sql, run, sql
+from kit.sql import Sql, sql, value
 
-# Why the rule left somebody out; whoever was left out by hand has another reason and is not touched by the rule.
-OWN_DOMAIN = "own domain"
-SOURCE = "own domains"
 EVERYBODY = Sql("")
+OTHER = "other"  # than what a list gives as reason
 
+
+@dataclass(frozen=True)
+class Named:
+    """One list of domains and addresses that are in no figure: the setting that keeps it, and what it says of whom it
+    leaves out (`reason`), and in their history (`source`)."""
+
+    name: str
+    setting: str
+    reason: str
+    source: str
+    label: Promise
+
+
+# Whoever is on several is on the first. Whoever was left out by hand has another reason, and no list touches them.
+LISTS = (
+    Named("own", "own_domains", "own domain", "own domains", _lazy("Own domains")),
+    Named("test", "test_addresses", "test list", "test list", _lazy("Testers")),
+    Named("competitor", "competitor_addresses", "competitor list", "competitor list", _lazy("Competitors")),
+)
+RULES = [each.reason for each in LISTS]
+SOURCES = [each.source for each in LISTS]
+
+ADDRESSES = {"person": Sql("""lower(subject.email COLLATE "C")"""), "account": Sql("''")}
 HOSTS = {
     "person": Sql("""lower(split_part(subject.email, '@', -1) COLLATE "C")"""),
     "account": Sql("""lower(subject.domain COLLATE "C")"""),
@@ -26,22 +52,51 @@ HOSTS = {
 
 
 def refresh(now: datetime, among: Sql = EVERYBODY) -> int:
-    """Flag everybody whose email, and every account whose domain, lies in an own domain or below it.
+    """Flag by the lists: everybody whose email is on one, or lies in a domain of one or below it, and every account
+    whose domain does.
 
-    Those flagged by this rule whose domain is no longer own are taken back in; those left out for another reason
-    stay as they are. With `among` only the subjects of a statement (one column of ids) are looked at. Each change is
-    kept in the history of the field, dated `now`. Safe to repeat. Returns how many people and accounts changed.
+    Those flagged by a list on which they are no longer are taken back in, or flagged by the list on which they are;
+    those left out for another reason stay as they are. With `among` only the subjects of a statement (one column of
+    ids) are looked at. Each change is kept in the history of the field, dated `now`. Safe to repeat. Returns how many
+    people and accounts changed.
     """
-    domains = sorted({plain for plain in map(_plain, installation.get("own_domains")) if plain})
+    entries: dict[str, int] = {}
+    with installation.remembering():
+        for place, each in enumerate(LISTS, start=1):
+            for entry in filter(None, map(_plain, installation.get(each.setting))):
+                entries.setdefault(entry, place)
     with transaction.atomic():
-        return _refresh("person", domains, now, among) + _refresh("account", domains, now, among)
+        return _refresh("person", entries, now, among) + _refresh("account", entries, now, among)
 
 
-def name_domains(domains: list[str], *, by: User | None, now: datetime) -> int:
-    """Name the installation's own domains and flag by them at once. Returns how many people and accounts changed."""
+def name_lists(lists: Mapping[str, list[str]], *, by: User | None, now: datetime) -> int:
+    """Name whom these lists, by their names, leave out, and flag by them at once. Returns how many people and accounts
+    changed."""
+    settings = {each.setting: lists[each.name] for each in LISTS if each.name in lists}
     with transaction.atomic():
-        installation.change({"own_domains": domains}, by=by, now=now, action="own_domains.change")
+        installation.change(settings, by=by, now=now, action="figures.lists")
         return refresh(now)
+
+
+def counts(model: type[Person] | type[Account]) -> dict[str, int]:
+    """How many are left out, by the name of the list that does it; OTHER for all who are for another reason."""
+    rows = model.objects.filter(is_excluded=True).values("excluded_reason").annotate(n=Count("pk")).order_by()
+    return by_list((each["excluded_reason"], each["n"]) for each in rows)
+
+
+def by_list(reasons: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Numbers by reason as numbers by the name of the list that gives it; OTHER for every other reason."""
+    names = {each.reason: each.name for each in LISTS}
+    found = dict.fromkeys([*names.values(), OTHER], 0)
+    for reason, number in reasons:
+        found[names.get(reason, OTHER)] += number
+    return found
+
+
+def in_words(numbers: Mapping[str, int]) -> str:
+    """Numbers by list as a sentence tells them, those that are none left away."""
+    labels = {each.name: str(each.label) for each in LISTS} | {OTHER: _("For other reasons")}
+    return " · ".join(f"{labels[name]}: {writing.number(number)}" for name, number in numbers.items() if number)
 
 
 @transaction.atomic
@@ -50,28 +105,29 @@ def by_hand(
 ) -> int:
     """Leave the subjects (a statement that yields `subject_id`) out of figures for `reason`, or take them in (None).
 
-    Each change is kept in the history. Whom the rule of own domains left out stays so: the rule would do it again.
+    Each change is kept in the history. Whom a list left out stays so: it would do it again.
     Returns how many changed. Raises BadValue for a reason that is empty, too long, or the rule's own.
     """
     longest = model._meta.get_field("excluded_reason").max_length or 0
     if reason is not None and not 0 < len(reason) <= longest:
         raise BadValue("excluded_reason", _("Say why, in %(most)s letters at most.") % {"most": longest})
-    if reason == OWN_DOMAIN:
-        raise BadValue("excluded_reason", _("This reason is that of the rule of own domains. Say it in other words."))
+    if reason in RULES:
+        raise BadValue("excluded_reason", _("This reason is that of a list. Say it in other words."))
     rows = sql(
         """SELECT s.id, {}::boolean AS is_excluded, {}::text AS excluded_reason FROM {} s
-           WHERE s.id IN (SELECT subject_id FROM ({}) asked) AND s.excluded_reason <> {}""",
+           WHERE s.id IN (SELECT subject_id FROM ({}) asked) AND s.excluded_reason <> ALL ({})""",
         reason is not None,
         reason or "",
         Sql(model._meta.db_table),
         subjects,
-        OWN_DOMAIN,
+        RULES,
     )
     columns = ("is_excluded", "excluded_reason")
     changed = history.update(model, rows, columns, source=BY_HAND, at=now, now=now, exact=True)
     if changed:
         after = {"reason": reason, "changed": changed}
-        audit.record("figures.leave_out", model._meta.model_name or "", by=by, now=now, after=after)
+        whom = history.written(model, columns, now)
+        audit.record("figures.leave_out", model._meta.model_name or "", by=by, now=now, after=after, about=whom)
     return changed
 
 
@@ -85,55 +141,48 @@ def leave_out(model: type[Person] | type[Account], subjects: Sql, *, reason: str
     return history.update(model, rows, ("is_excluded", "excluded_reason"), source=source, at=now, now=now, exact=True)
 
 
-def _plain(domain: str) -> str:
-    """A domain as addresses are kept: lower case, punycode, without a leading @ or dot."""
-    return addresses.ascii_domain(domain.strip().lower().lstrip("@."))
+def _plain(entry: str) -> str:
+    """A domain or an address as addresses are kept: lower case, punycode, without a leading @ or dot."""
+    return addresses.ascii_domain(entry.strip().lower().lstrip("@."))
 
 
-def _refresh(of: str, domains: list[str], now: datetime, among: Sql) -> int:
+def _refresh(of: str, entries: Mapping[str, int], now: datetime, among: Sql) -> int:
     only = sql("subject.id IN ({}) AND", among) if among else Sql("")
     table, subject = Sql(f"audience_{of}"), Sql(f"{of}_id")
-    changes = run(
+    changed: int = value(
         sql(
             """
             WITH wanted AS MATERIALIZED (
-                SELECT subject.id, subject.is_excluded AS was, subject.excluded_reason AS reason, own.is AS own
+                SELECT subject.id, subject.is_excluded AS was, subject.excluded_reason AS reason,
+                       coalesce(({}::text[])[rule.place], '') AS becomes,
+                       ({}::text[])[coalesce(rule.place, array_position({}, subject.excluded_reason::text))] AS source
                 FROM {} subject
-                CROSS JOIN LATERAL (SELECT EXISTS (
-                    SELECT FROM unnest({}::text[]) domain
-                    WHERE {} = domain OR right({}, length(domain) + 1) = '.' || domain) AS is) own
-                WHERE {} subject.erased_at IS NULL AND (
-                    (own.is AND NOT subject.is_excluded)
-                    OR (NOT own.is AND subject.is_excluded AND subject.excluded_reason = {}))
+                CROSS JOIN LATERAL (
+                    SELECT min(entry.place) AS place FROM unnest({}::text[], {}::int[]) entry (text, place)
+                    WHERE {} = entry.text OR right({}, length(entry.text) + 1) = '.' || entry.text
+                        OR {} = entry.text) rule
+                WHERE {} subject.erased_at IS NULL AND CASE
+                    WHEN subject.is_excluded THEN subject.excluded_reason = ANY ({})
+                        AND subject.excluded_reason IS DISTINCT FROM ({}::text[])[rule.place]
+                    ELSE rule.place IS NOT NULL END
             ),
             changed AS (
                 UPDATE {} subject
-                SET is_excluded = wanted.own, excluded_reason = CASE WHEN wanted.own THEN {} ELSE '' END,
-                    updated_at = {}
+                SET is_excluded = wanted.becomes <> '', excluded_reason = wanted.becomes, updated_at = {}
                 FROM wanted WHERE wanted.id = subject.id AND subject.is_excluded = wanted.was
-                RETURNING subject.id, wanted.was, wanted.reason
+                RETURNING subject.id, wanted.was, wanted.reason, wanted.becomes, wanted.source
+            ),
+            told AS (
+                INSERT INTO audience_fieldchange ({}, field, old, source, occurred_at, recorded_at)
+                SELECT id, 'is_excluded', was::text, source, {}::timestamptz, {}::timestamptz FROM changed
+                WHERE was <> (becomes <> '')
+                UNION ALL
+                SELECT id, 'excluded_reason', reason, source, {}, {} FROM changed
             )
-            INSERT INTO audience_fieldchange ({}, field, old, source, occurred_at, recorded_at)
-            SELECT id, 'is_excluded', was::text, {}, {}::timestamptz, {}::timestamptz FROM changed
-            UNION ALL
-            SELECT id, 'excluded_reason', reason, {}, {}, {} FROM changed
+            SELECT count(*) FROM changed
             """,
-            table,
-            domains,
-            HOSTS[of],
-            HOSTS[of],
-            only,
-            OWN_DOMAIN,
-            table,
-            OWN_DOMAIN,
-            now,
-            subject,
-            SOURCE,
-            now,
-            now,
-            SOURCE,
-            now,
-            now,
+            RULES, SOURCES, RULES, table, list(entries), list(entries.values()), HOSTS[of], HOSTS[of], ADDRESSES[of],
+            only, RULES, RULES, table, now, subject, now, now, now, now,
         )
-    )
-    return changes // 2
+    )  # fmt: skip
+    return changed

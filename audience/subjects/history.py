@@ -56,6 +56,15 @@ def insert(
     )
 
 
+def written(model: type[Person] | type[Account], fields: Sequence[str], now: datetime) -> Sql:
+    """The statement of those of whom a change of one of the fields was written down as of `now`."""
+    return sql(
+        """SELECT {} FROM audience_fieldchange WHERE occurred_at = {} AND recorded_at = {} AND field = ANY ({})
+           AND {} IS NOT NULL""",
+        name(f"{model._meta.model_name}_id"), now, now, list(fields), name(f"{model._meta.model_name}_id"),
+    )  # fmt: skip
+
+
 def update(
     model: type[Person] | type[Account],
     rows: Sql,

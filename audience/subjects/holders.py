@@ -116,7 +116,7 @@ def register_all() -> None:
     same_role = """(theirs.account_id = ours.account_id OR theirs.person_id = ours.person_id)
         AND theirs.role = ours.role AND theirs.ends_on IS NULL AND ours.ends_on IS NULL"""
     holder(models.AccountRole, "roles in accounts", goes=True, follows=WRITTEN.format("accountrole"), same=same_role)
-    by_rule = f"h.source = '{exclusions.SOURCE}' OR {WRITTEN.format('fieldchange')}"
+    by_rule = f"h.source IN {tuple(exclusions.SOURCES)} OR {WRITTEN.format('fieldchange')}"
     holder(models.FieldChange, "field changes", personal=("old",), stays=KEPT_HISTORY, follows=by_rule)
     holder(models.Activity, "activities", personal=("properties",), whose=activities, follows=BY_IMPORT)
     same_deal = "theirs.deal_id = ours.deal_id AND theirs.role = ours.role"

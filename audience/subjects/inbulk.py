@@ -342,8 +342,8 @@ def _read_reason(form: Mapping[str, str]) -> bulk.Data:
     reason = " ".join(form.get("leave_out-reason", "").replace("\x00", "").split())
     if not 0 < len(reason) <= 200:
         raise bulk.Refused(_("Say why, in %(most)s letters at most.") % {"most": 200})
-    if reason == exclusions.OWN_DOMAIN:
-        raise bulk.Refused(_("This reason is that of the rule of own domains. Say it in other words."))
+    if reason in exclusions.RULES:
+        raise bulk.Refused(_("This reason is that of a list. Say it in other words."))
     return {"reason": reason}
 
 
@@ -410,7 +410,8 @@ def _give_consent(subjects: Sql, data: bulk.Data, *, by: User | None, now: datet
     given = consent.record_many(acts, now=now, by=by)
     if given:
         after = {"topic": data["name"], "basis": data["basis"], "source": data["source"], "people": given}
-        audit.record("consent.give", data["name"], by=by, now=now, after=after)
+        whom = sql("SELECT subject_id FROM ({}) chosen", subjects)
+        audit.record("consent.give", data["name"], by=by, now=now, after=after, about=whom)
     return given
 
 

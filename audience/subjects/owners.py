@@ -32,7 +32,8 @@ def give(
     changed = history.update(model, rows, COLUMNS, source=source, at=now, now=now, exact=True)
     if changed:
         after = {"owner": owner.pk if owner else None, "changed": changed}
-        audit.record("owner.give", model.__name__.lower(), by=by, now=now, after=after)
+        whom = history.written(model, ["owner"], now)
+        audit.record("owner.give", model.__name__.lower(), by=by, now=now, after=after, about=whom)
     return changed
 
 
@@ -62,7 +63,8 @@ def give_back(
     )
     changed = history.update(model, rows, COLUMNS, source=BY_HAND, at=now, now=now, exact=True)
     if changed:
-        audit.record("owner.give_back", model.__name__.lower(), by=by, now=now, after={"changed": changed})
+        whom = history.written(model, ["owner"], now)
+        audit.record("owner.give_back", model.__name__.lower(), by=by, now=now, after={"changed": changed}, about=whom)
     return changed
 
 

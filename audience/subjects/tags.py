@@ -15,6 +15,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from audience.models import Account, Person, Tag
+from audience.subjects import history
 from audience.subjects.people import BadValue
 from kit import audit
 from kit.models import User
@@ -154,5 +155,6 @@ def removed_at(model: type[Person] | type[Account], slug: str, instants: Sequenc
 def _told(action: str, model: type, count: int, tags: Sequence[Tag], by: User | None, now: datetime) -> int:
     if count:
         after = {"tags": [tag.slug for tag in tags], "changed": count}
-        audit.record(action, model.__name__.lower(), by=by, now=now, after=after)
+        whom = history.written(model, [FIELD + tag.slug for tag in tags], now)
+        audit.record(action, model.__name__.lower(), by=by, now=now, after=after, about=whom)
     return count

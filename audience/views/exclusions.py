@@ -1,4 +1,4 @@
-"""The page on which own domains are named, and with them who is left out of every figure."""
+"""The page on which own domains, testers and competitors are named, and with them who is left out of every figure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
-from audience.importing.forms import OwnDomains
+from audience.importing.forms import LeftOut
 from audience.models import Account, Person
 from audience.subjects import exclusions
 from kit import audit, installation, rights
@@ -18,19 +18,27 @@ from kit import audit, installation, rights
 
 @require_http_methods(["GET", "POST"])
 def left_out(request: HttpRequest) -> HttpResponse:
-    """Own domains, and how many they leave out."""
+    """The lists, and how many each leaves out."""
     may_change = rights.may(request.user, "edit")
-    before = installation.get("own_domains")
-    form = OwnDomains(request.POST or None, initial={"domains": "\n".join(before)})
+    form = LeftOut(
+        request.POST or None,
+        initial={each.name: "\n".join(installation.get(each.setting)) for each in exclusions.LISTS},
+    )
     if request.method == "POST":
         if not may_change:
             raise PermissionDenied
         if form.is_valid():
-            now, after = timezone.now(), form.cleaned_data["domains"]
-            changed = exclusions.name_domains(after, by=audit.asker(request), now=now)
+            changed = exclusions.name_lists(form.cleaned_data, by=audit.asker(request), now=timezone.now())
             told = ngettext("%(n)s was left out or taken back in.", "%(n)s were left out or taken back in.", changed)
             messages.success(request, told % {"n": changed})
             return redirect("left_out")
-    counts = {of.__name__.lower(): of.objects.filter(is_excluded=True).count() for of in (Person, Account)}
-    context = {"form": form, "may_change": may_change, **counts}
+    people, accounts = exclusions.counts(Person), exclusions.counts(Account)
+    context = {
+        "form": form,
+        "may_change": may_change,
+        "person": sum(people.values()),
+        "account": sum(accounts.values()),
+        "people_by_list": exclusions.in_words(people),
+        "accounts_by_list": exclusions.in_words(accounts),
+    }
     return render(request, "audience/left_out.html", context, status=400 if form.is_bound else 200)

@@ -30,7 +30,8 @@ def person_everything(request: HttpRequest, pk: int) -> HttpResponse:
     person = _person(request, pk)
     parts, wanted = list(holding.everything(person, merging.absorbed(pk))), request.GET.get("export", "")
     if wanted in ("json", "csv"):
-        return exports.whole(request, f"person-{pk}", parts, as_csv=wanted == "csv", now=timezone.now())
+        name, as_csv = f"person-{pk}", wanted == "csv"
+        return exports.whole(request, name, parts, as_csv=as_csv, now=timezone.now(), about=[pk])
     shown = {
         "person": person,
         "name": names.of(person),

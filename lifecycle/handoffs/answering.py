@@ -147,7 +147,8 @@ def pass_on(handoffs: Sql, to: User, say: Saying) -> int:
             told = sql("SELECT unnest({}::bigint[]) AS id, {}::bigint AS to_id", [row[0] for row in passed], to.pk)
             run(offering.note(told, "handed", say.now, telling=say.by != to))
             after = {"to": to.email, "count": len(passed)}
-            audit.record("handoff.passed_on", _target(handoffs), by=say.by, now=say.now, after=after)
+            whom = _whom([row[0] for row in passed])
+            audit.record("handoff.passed_on", _target(handoffs), by=say.by, now=say.now, after=after, about=whom)
     return len(passed)
 
 
@@ -189,7 +190,8 @@ def _answer(handoffs: Sql, state: str, leads: str, reason: str, say: Saying, unt
             done += _move(stage_id, ids, leads, reason, answer, say)
         if done:
             after = {"count": len(done), "reason": reason} | ({"until": until.isoformat()} if until else {})
-            audit.record(f"handoff.{state}", _target(handoffs), by=say.by, now=say.now, after=after)
+            whom = _whom(done)
+            audit.record(f"handoff.{state}", _target(handoffs), by=say.by, now=say.now, after=after, about=whom)
     return done
 
 
@@ -254,6 +256,15 @@ def _lifecycles(handoffs: Sql) -> Sql:
            JOIN lifecycle_version version ON version.id = stage.version_id
            WHERE held.id IN (SELECT id FROM ({}) asked)""",
         handoffs,
+    )
+
+
+def _whom(ids: list[int]) -> Sql:
+    """The subjects of these hand-offs."""
+    return sql(
+        """SELECT membership.subject_id FROM lifecycle_handoff h
+           JOIN lifecycle_membership membership ON membership.id = h.membership_id WHERE h.id = ANY ({})""",
+        ids,
     )
 
 

@@ -83,13 +83,24 @@ def move(
         if not count:
             raise stages.MoveRefused(_("Nobody is chosen."))
         after = {"members": count, "reason": reason} | ({"against the guard": True} if override else {})
-        audit.record("lifecycle.bulk_move", str(bulk), by=by, now=now, after=after)
+        audit.record("lifecycle.bulk_move", str(bulk), by=by, now=now, after=after, about=_whom(bulk))
         if count <= AT_ONCE:
             _move_chunk(bulk, 0, _last_of(bulk, 0), now)
         else:
             bulk.job = jobs.enqueue("bulk_move", {"bulk": bulk.pk, "members": count}, title=str(bulk), by=by, now=now)
             bulk.save(update_fields=["job"])
     return bulk
+
+
+def _whom(bulk: BulkMove, *outcomes: str) -> Sql:
+    """The subjects of a bulk move, of these outcomes or of all."""
+    return sql(
+        """SELECT membership.subject_id FROM lifecycle_bulkmember member
+           JOIN lifecycle_membership membership ON membership.id = member.membership_id
+           WHERE member.bulk_id = {} AND member.outcome = ANY ({})""",
+        bulk.pk,
+        list(outcomes or Outcome.values),
+    )
 
 
 def move_kept(bulk: BulkMove, *, reason: str, by: User | None, now: datetime) -> BulkMove:
@@ -139,7 +150,8 @@ def take_back(bulk: BulkMove, *, by: User | None, now: datetime) -> None:
         count = locked.members.filter(outcome=Outcome.MOVED).count()
         if not count:
             raise undo.UndoRefused(_("There is nothing to take back any more."))
-        audit.record("lifecycle.bulk_undo", str(locked), by=by, now=now, after={"members": count})
+        whom = _whom(locked, Outcome.MOVED)
+        audit.record("lifecycle.bulk_undo", str(locked), by=by, now=now, after={"members": count}, about=whom)
         if count <= AT_ONCE:
             _undo_range(locked, 0, None, by=by, now=now)
             return

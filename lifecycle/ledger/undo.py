@@ -76,7 +76,10 @@ def undo(movement: Movement, *, by: User | None, now: datetime, reason: str = ""
             raise UndoRefused(verdict.words)
         if done.count:
             after = {"movement": movement.seq, "reason": reason}
-            audit.record("lifecycle.undo", f"membership {movement.membership_id}", by=by, now=now, after=after)
+            whom = [movement.membership.subject_id]
+            audit.record(
+                "lifecycle.undo", f"membership {movement.membership_id}", by=by, now=now, after=after, about=whom
+            )
     return done.count > 0
 
 

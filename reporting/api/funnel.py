@@ -109,6 +109,7 @@ class BucketFigures(serializers.Serializer[Any]):
                 "headline": [{"called": "Entered “Lead”", "figure": COUNT}],
                 "remarks": [{"figure": COUNT, "text": "entered “SAL” less than 30 days ago: unfinished …"}],
                 "left_out": COUNT,
+                "left_out_by": {"own": 3, "test": 1, "competitor": 0, "other": 0},
                 "stages": [
                     {"stage": "mql", "name": "MQL", "position": 3, "figures": {"in_flow": COUNT, "to_next": SHARE}}
                 ],
@@ -125,6 +126,10 @@ class FunnelWhole(About):
     headline = LabelledRow(many=True)
     remarks = RemarkRow(many=True)
     left_out = FigureRow(help_text="Who is in none of the figures.")
+    left_out_by = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="The same by the list that names them: `own`, `test`, `competitor`; `other` for another reason.",
+    )
     stages = StageFigures(many=True)
     buckets = BucketFigures(many=True)
     definitions = serializers.DictField(child=serializers.CharField())
@@ -221,6 +226,7 @@ class FunnelReport(LifecycleReport):
             "headline": LabelledRow(labelled(figures.headline(answer)), many=True, context=context).data,
             "remarks": RemarkRow(remarked(remarks), many=True, context=context).data,
             "left_out": FigureRow(left_out, context=context).data,
+            "left_out_by": answer.excluded_by,
             "stages": StageFigures(stages, many=True, context=context).data,
             "buckets": BucketFigures(buckets, many=True, context=context).data,
             "definitions": definitions(figures.METRICS),

@@ -6,14 +6,29 @@ Whoever is flagged so leaves every figure of every window, past ones too; taking
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from kit.sql import Sql, sql, value
+from audience.subjects import exclusions
+from kit.sql import Sql, rows, sql
 from reporting.metrics.metric import FIGURE, Metric
 from reporting.questions import Question
 
 
 def compute(question: Question) -> int:
     """How many memberships are left out."""
-    return value(sql("SELECT count(*) FROM ({}) members", people(question)))
+    return sum(by_list(question).values())
+
+
+def by_list(question: Question) -> dict[str, int]:
+    """How many memberships each list leaves out, by its name; OTHER for those left out for another reason."""
+    found = rows(
+        sql(
+            """SELECT coalesce(person.excluded_reason, account.excluded_reason), count(*)
+               FROM ({}) excluded (id) JOIN lifecycle_membership membership USING (id)
+               LEFT JOIN audience_person person ON person.id = membership.person_id
+               LEFT JOIN audience_account account ON account.id = membership.account_id GROUP BY 1""",
+            people(question),
+        )
+    )
+    return exclusions.by_list(found)
 
 
 def people(question: Question, part: str = FIGURE) -> Sql:

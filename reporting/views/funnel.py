@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from audience.subjects import exclusions
 from kit import exports, pages, progress, rights, writing
 from lifecycle.models import Lifecycle, Version
 from reporting import addresses, forms, freshness, known, metrics, plans, splits, windows
@@ -77,6 +78,7 @@ def funnel(request: HttpRequest) -> HttpResponseBase:
         "widest": answer.everybody.widest,
         "metrics": [metrics.ALL[name] for name in figures.METRICS],
         "left_out": counted(question.about(split=None), "excluded", answer.excluded),
+        "left_out_by": exclusions.in_words(answer.excluded_by),
         "export_view": addresses.page("report_funnel", question, export="csv"),
         "is_empty": not any(row.balance_end or row.in_flow or row.out_flow for row in answer.everybody.rows),
         "chart_notes": notes_of.within(question.window),

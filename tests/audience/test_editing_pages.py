@@ -231,7 +231,7 @@ def test_whom_the_rule_of_own_domains_left_out_is_taken_in_by_the_rule_alone(bro
     url = reverse("person_edit", args=[found.pk])
     data = shown(browser, url)
     del data["is_excluded"]
-    assert "rule of own domains" in save(browser, url, data).content.decode()
+    assert "A list leaves them out" in save(browser, url, data).content.decode()
     assert (
         "in other words"
         in save(

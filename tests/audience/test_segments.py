@@ -427,10 +427,34 @@ def test_a_few_may_always_leave():
     many = [person(country="DE") for _ in range(20)]
     made = segment()
     live.run_all(NOW)
-    for each in many:
+    for each in many[1:]:
         move(each, "FR", LATER)
     live.run_all(LATER)
+    assert inside(made) == {many[0].pk} and Segment.objects.get().held_back_at is None
+
+
+def test_a_small_segment_that_finds_nobody_any_more_loses_nobody_without_a_word():
+    many = [person(country="DE") for _ in range(15)]
+    made = segment()
+    Person.objects.update(country="")
+    assert segments.refresh(made, at=LATER, now=LATER) == segments.Difference(0, 0, 15)
+    made.refresh_from_db()
+    assert made.held_back_at == LATER and inside(made) == {each.pk for each in many}
+    segments.let_leave(made, by=None, now=LATER)
     assert inside(made) == set() and Segment.objects.get().held_back_at is None
+
+
+def test_two_may_leave_a_segment_empty_and_so_may_all_whose_place_others_take():
+    two = [person(country="DE") for _ in range(2)]
+    made = segment()
+    Person.objects.update(country="")
+    assert segments.refresh(made, at=LATER, now=LATER) == segments.Difference(0, 2, 0)
+    three = [person(country="FR") for _ in range(3)]
+    Person.objects.filter(pk__in=[each.pk for each in three]).update(country="DE")
+    segments.refresh(made, at=LATER, now=LATER)
+    Person.objects.filter(pk__in=[each.pk for each in three]).update(country="FR")
+    Person.objects.filter(pk=two[0].pk).update(country="DE")
+    assert segments.refresh(made, at=LATER, now=LATER) == segments.Difference(1, 3, 0)
 
 
 @pytest.mark.parametrize("fault", ["slow", "value", "field"])

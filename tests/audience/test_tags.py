@@ -57,7 +57,7 @@ def test_a_set_is_tagged_in_one_statement_once_each_with_a_field_change(django_a
     first, _second = person(), person()
     person(erased_at=NOW)
     put(first, "VIP")
-    with django_assert_num_queries(6):  # savepoints, tags made, tags read, the one statement, audit
+    with django_assert_num_queries(7):  # savepoints, tags made, tags read, the one statement, about whom, audit
         assert tags.add(Person, ALL, ["vip", "Trade fair"], source="t", by=None, now=NOW) == 3
     assert of(first) == ["trade-fair", "vip"]
     assert FieldChange.objects.filter(field="tag.vip", old=None).count() == 2

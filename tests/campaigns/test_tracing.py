@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from audience import live as engine
-from audience.models import Person
+from audience.activity import activities
+from audience.models import Activity, Person
 from audience.subjects import exclusions, people
-from campaigns import entry, journeys, plans, tracing
+from campaigns import entry, journeys, plans, responses, tracing
 from campaigns.models import Campaign, Enrollment, Message, MessageAttempt, Response
 from kit.sql import sql
 from lifecycle.ledger import stages
@@ -98,6 +99,21 @@ def test_answers_are_told_and_by_whom_when_it_was_no_human():
         Response.objects.create(message=message, kind=kind, actor=actor, at=SOON)
     texts = told(campaign, someone)
     assert "Welcome: clicked (by a machine)" in texts and "Welcome: opened" in texts
+
+
+def test_an_answer_that_was_taken_back_is_marked_until_it_counts_again():
+    someone = person()
+    campaign = flow()
+    entry.enroll(campaign, [someone.pk], by=None, now=NOW)
+    journeys.run_all(NOW)
+    for kind in (Response.Kind.OPENED, Response.Kind.CLICKED):
+        responses.record(Message.objects.get(), kind, actor="human", at=SOON, now=SOON)
+    assert {"Welcome: opened", "Welcome: clicked"} <= set(told(campaign, someone))
+    clicked = Activity.objects.filter(kind__slug="email_clicked")
+    activities.take_back(clicked.get(), by=None, now=SOON)
+    lines = {line.text: line.level for line in tracing.trace(campaign, someone.pk, now=SOON)}
+    assert lines["Welcome: clicked, taken back since: it counts nowhere"] == tracing.HELD
+    assert lines["Welcome: opened"] == tracing.OK and "Welcome: clicked" not in lines
 
 
 def test_leaving_is_told_with_the_reason_and_the_step_that_was_not_taken():

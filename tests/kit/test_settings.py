@@ -109,7 +109,7 @@ def test_the_page_leads_to_what_is_set_elsewhere_and_says_how_it_stands(client):
     installation.put("frequency_cap", {"messages": 3, "days": 7})
     page = client.get("/operations/settings/").content.decode()
     for said in (
-        "1 domain is in no figure",
+        "Own domains: 1",
         "At most 3 messages to one person within 7 days",
         "GRR is held against 92 %",
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from audience.merging import duplicates
 from audience.models import Duplicate, Identity, Person, PhoneNumber
 from audience.subjects import people
 from kit.models import User
-from kit.sql import Sql, run, value
+from kit.sql import Sql, value
 from tests import factories
 from tests.factories import NOW
 
@@ -56,6 +57,14 @@ def test_numbers_are_compared_as_they_are_meant_by_country() -> None:
     factories.person(phone="ask Ann", country="DE")
     assert found() == {pair(one, other): {"phone"}}
     assert PhoneNumber.objects.get(written="030 901820", country="DE").number == "+4930901820"
+
+
+@pytest.mark.parametrize("country", ["Germany", "deutschland", "Allemagne", "Alemania", "DEU"])
+def test_a_country_may_be_called_by_its_name(country: str) -> None:
+    one = factories.person(phone="030 901820", country=country)
+    other = factories.person(phone="+49 30 901820")
+    factories.person(phone="030 901820", country="Nowhere")
+    assert found() == {pair(one, other): {"phone"}}
 
 
 def test_numbers_of_everybody_are_read_and_each_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,15 +111,43 @@ def test_one_name_in_one_account_is_a_reason_and_so_is_its_short_form() -> None:
     }  # fmt: skip
 
 
-def test_similar_names_are_found_where_the_server_can_tell_and_nothing_requires_it() -> None:
+def can_tell_trigrams() -> bool:
+    return bool(value(Sql("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')")))
+
+
+@pytest.mark.parametrize("trigrams", [False, True])
+def test_a_slip_in_a_last_name_is_found_on_every_server(trigrams: bool) -> None:
+    if trigrams:
+        duplicates.want_trigrams(NOW)
+        assert duplicates._tells_trigrams() == can_tell_trigrams()
+    acme = factories.account()
+    for several in (("Smithson", "Smithsen"), ("Meyers", "Meyer"), ("Bergman", "Begrman")):
+        one, other = (factories.person(first_name="Jon", last_name=each, account=acme) for each in several)
+        assert found() == {pair(one, other): {"name_alike"}}
+        Person.objects.all().delete()
+    for several in (("Lee", "Lea"), ("Hansen", "Jensen"), ("Keller", "Kemper")):
+        for each in several:
+            factories.person(first_name="Jon", last_name=each, account=acme)
+        assert found() == {}
+        Person.objects.all().delete()
+    factories.person(first_name="Jon", last_name="Smithson", account=acme)
+    factories.person(first_name="Jon", last_name="Smithsen", account=factories.account())
+    assert found() == {}
+
+
+def test_two_slips_are_found_where_the_server_can_tell_and_nothing_requires_it() -> None:
     acme = factories.account()
     one = factories.person(first_name="Ann", last_name="Katzenberger", account=acme)
-    other = factories.person(first_name="Ann", last_name="Katzenburger", account=acme)
-    there = value(Sql("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')"))
+    other = factories.person(first_name="Ann", last_name="Katzenburgers", account=acme)
     assert found() == {}
-    if there:
-        run(Sql("CREATE EXTENSION pg_trgm"))
-        assert found() == {pair(one, other): {"name_alike"}}
+    duplicates.want_trigrams(NOW)
+    assert found() == ({pair(one, other): {"name_alike"}} if can_tell_trigrams() else {})
+
+
+def test_getting_ready_has_the_server_tell_trigrams_where_it_can(settings: Any, tmp_path: Path) -> None:
+    settings.STATIC_ROOT = tmp_path
+    call_command("prepare")
+    assert duplicates._tells_trigrams() == can_tell_trigrams()
 
 
 def test_accounts_are_found_by_domain_and_by_name_without_its_legal_form() -> None:
@@ -119,6 +156,24 @@ def test_accounts_are_found_by_domain_and_by_name_without_its_legal_form() -> No
     site = factories.account(name="Another name", domain="www.acme.example")
     factories.account(name="Acme Railways")
     assert found() == {pair(one, other): {"account_name"}, pair(one, site): {"domain"}}
+
+
+def test_a_slip_in_an_accounts_name_is_found_within_one_country() -> None:
+    one = factories.account(name="Grounding Technologies GmbH", country="Germany")
+    other = factories.account(name="Grounding Technologis", country="DE")
+    swapped = factories.account(name="GROUNDING TECHNOLOGEIS AG")
+    factories.account(name="Grounding Technologiez Inc.", country="United States")
+    factories.account(name="Hounding Technologies GmbH", country="Germany")
+    for name in ("Plant 1 of Hull", "Plant 2 of Hull", "Plant of Hull", "Acme", "Acmes"):
+        factories.account(name=name)
+    assert found() == {pair(one, other): {"account_alike"}, pair(one, swapped): {"account_alike"}}
+
+
+def test_one_country_is_one_however_it_is_called() -> None:
+    factories.account(name="Acme Rail GmbH", country="Germany")
+    factories.account(name="Acme Rail", country="de")
+    found()
+    assert Duplicate.objects.get().confidence == 75
 
 
 def test_several_reasons_make_a_pair_surer_and_the_surest_come_first() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from audience.subjects import exclusions
 from kit import writing
 from kit.statistics import Share
 from lifecycle.models import Lifecycle
@@ -87,7 +88,7 @@ def _lines(answer: Funnel) -> list[str]:
         won = bucket.body.won or Share(0, 0)
         lines.append(f"  {bucket.label[:40]:40} {bucket.body.entered:9} {won.hits:9} {_rate(won):>10}")
     if answer.excluded:
-        lines.append(f"{answer.excluded} left out of all figures (test, internal, competitor)")
+        lines.append(f"{answer.excluded} left out of all figures ({exclusions.in_words(answer.excluded_by)})")
     return lines
 
 

@@ -146,7 +146,8 @@ def test_every_column_field_answers_for_its_own_column() -> None:
     )
     texts = ("email", "first_name", "last_name", "phone", "title", "title_group", "seniority", "country", "region",
              "city", "language", "source")  # fmt: skip
-    person = factories.person(account=account, is_excluded=True, **{each: f"the {each}" for each in texts})
+    left_out = {"is_excluded": True, "excluded_reason": "a rival"}
+    person = factories.person(account=account, **left_out, **{each: f"the {each}" for each in texts})
     other = factories.person()
     for each in texts:
         assert held(f"person.{each}", "is", f"the {each}") == {person.pk}, each
@@ -154,10 +155,12 @@ def test_every_column_field_answers_for_its_own_column() -> None:
         value = getattr(account, each)
         assert held(f"account.{each}", "is", value) == {person.pk}, each
         assert held(f"account.{each}", "is", value, of="account") == {account.pk}, each
-    Account.objects.filter(pk=account.pk).update(employees=12, annual_revenue=5, is_excluded=True)
+    Account.objects.filter(pk=account.pk).update(employees=12, annual_revenue=5, **left_out)
     assert held("account.employees", "equals", 12) == {person.pk}
     assert held("account.annual_revenue", "equals", 5) == {person.pk}
     assert held("account.is_excluded", "is", True) == {person.pk}
+    assert held("account.excluded_reason", "is", "a rival") == {person.pk}
+    assert held("person.excluded_reason", "is", "a rival") == {person.pk}
     assert held("account.created", "before", "2025-06-01") == {person.pk}
     assert held("person.is_excluded", "is", True) == {person.pk}
     assert held("person.has_account", "is", True) == {person.pk}
