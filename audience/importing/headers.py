@@ -172,22 +172,22 @@ def _likelihood(kind: Kind, guess: Guess, called: str) -> float:
 def _is_shown(kind: Kind, guess: Guess, called: str, own: Sequence[str]) -> bool:
     """Whether enough speaks for a kind: columns that no other kind knows (`own`), or the file's name and some more.
 
-    Ids alone say nothing, nor do columns that any kind may have, such as a name or a status. Rows with an id of their
-    own beside that of a person are no people.
+    Ids alone say nothing, nor do columns that any kind may have, such as a name or a status.
     """
-    known = [each.name for each in guess.columns if each.guess and not each.guess.endswith("external_id")]
-    columns = sum(not each.name.lower().startswith(COPIED) for each in guess.columns)
-    telling, lacks = len(set(known) & set(own)), _lacks(kind, guess)
-    mostly = len(known) * SHARE >= columns and not lacks
-    complete = len(kind.needs) > 1 and not lacks
     if kind.custom == "person" and _is_of_a_person(guess):
         return False
+    names = [each.name for each in guess.columns if each.guess and not each.guess.endswith("external_id")]
+    columns = sum(not each.name.lower().startswith(COPIED) for each in guess.columns)
+    known, telling, lacks = len(names) + len(guess.fixed), len(set(names) & set(own)), _lacks(kind, guess)
+    mostly = known * SHARE >= columns and not lacks
     if _named(kind, called):
-        some = len(known) * SOME >= columns or (bool(kind.needs) and not lacks)
-        return bool(telling) or bool(known and mostly) or (len(known) > 1 and some)
+        some = known * SOME >= columns or (bool(kind.needs) and not lacks)
+        return bool(telling) or bool(known and mostly) or (known > 1 and some)
     if any(_named(each, called) for each in registry.import_kinds.values() if isinstance(each, Kind)):
         return telling >= AGAINST and mostly
-    return telling >= ENOUGH or bool(telling and (mostly or complete))
+    if mostly and not _lacks(kind, guess, ids=False):
+        return telling > 0
+    return telling >= ENOUGH or (telling > 0 and len(kind.needs) > 1 and not lacks) or (telling > 1 and mostly)
 
 
 def _is_of_a_person(guess: Guess) -> bool:
@@ -202,10 +202,10 @@ def _named(kind: Kind, called: str) -> int:
     return max((len(name.split()) for name in kind.names if told >= set(name.split())), default=0)
 
 
-def _lacks(kind: Kind, guess: Guess) -> int:
-    """How many of the things that a kind needs are told by nothing."""
+def _lacks(kind: Kind, guess: Guess, *, ids: bool = True) -> int:
+    """How many of the things that a kind needs are told by nothing; without `ids`, by nothing but an id."""
     needed = [need.any_of for need in kind.needs] or [("external_id", "name")]  # what neither has is hardly a deal
-    fields = set(guess.mapping.values())
+    fields = {field for field in guess.mapping.values() if ids or not field.endswith("external_id")}
     return sum(not fields & set(any_of) for any_of in needed)
 
 
