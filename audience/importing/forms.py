@@ -46,8 +46,8 @@ class Upload(forms.Form):
     file = forms.FileField(
         label=_("File"),
         help_text=_(
-            "CSV (also .csv.gz) or Excel (.xlsx), or a ZIP of CSV files, with the names of the columns in the first row. "
-            "Encoding and separator are found out."
+            "CSV (also .csv.gz) or Excel (.xlsx), or a ZIP of CSV files, with the names of the columns in the first "
+            "row. Encoding and separator are found out."
         ),
         widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.gz,.xlsx,.zip,text/csv"}),
     )

@@ -113,7 +113,7 @@ def look(header: Sequence[str], sample: Sequence[Sequence[str]]) -> list[Column]
 
 
 def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]], called: str = "") -> Guess:
-    """What the columns are, by their names, as far as their values do not speak against it; and what the file's does."""
+    """What the columns are, by their names, as far as their values allow it, and by the file's."""
     columns = look(header, sample)
     answer = Guess(columns)
     offers = sorted(
@@ -155,7 +155,7 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]], ca
 
 
 def likely_kind(header: Sequence[str], sample: Sequence[Sequence[str]], called: str) -> str:
-    """The kind of rows that a file most likely has, by its columns and what its name says; "" where too little tells."""
+    """The kind of rows that a file most likely has, by its columns and its name; "" where too little tells."""
     kinds = [kind for kind in registry.import_kinds.values() if isinstance(kind, Kind)]
     told = {kind.name: guess(kind, header, sample, called) for kind in kinds}
     best = max(kinds, key=lambda kind: _likelihood(kind, told[kind.name], called))  # of several the first

@@ -572,7 +572,7 @@ def _title(imported: Import, kind: Kind, *, dry_run: bool) -> str:
 
 
 def _store(file: BinaryIO | Path | str, path: Path) -> int:
-    """Copy what is uploaded, unpacked where it is gzipped; its size. Raises Refused beyond the limit, so no disk fills."""
+    """Copy what is uploaded, unpacked where it is gzipped; its size. Raises Refused beyond the limit: no disk fills."""
     if isinstance(file, Path | str):
         with open(file, "rb") as source:
             return _store(source, path)

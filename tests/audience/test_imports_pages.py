@@ -179,7 +179,9 @@ def test_a_gzipped_file_that_grows_beyond_the_limit_is_refused(client: Client, u
     assert "The file is larger than 1 MB" in page.text and not Import.objects.exists()
 
 
-def test_a_file_of_which_too_little_is_known_asks_what_its_rows_are_and_then_goes_on(client: Client, user: User) -> None:
+def test_a_file_of_which_too_little_is_known_asks_what_its_rows_are_and_then_goes_on(
+    client: Client, user: User
+) -> None:
     page = upload(client, "id,browser,location\n7,Firefox,x\n", kind="", name="print.csv")
     imported = Import.objects.get()
     assert "The columns do not tell what a row of this file is: id, browser, location." in page.text

@@ -54,7 +54,9 @@ TARGETS = (
     Target("region", _("region"), length=100, aliases=(
         "state", "province", "billing state", "billingstate", "companystate", "seller state",
     )),
-    Target("city", _("city"), length=100, aliases=("town", "billing city", "billingcity", "companycity", "seller city")),
+    Target("city", _("city"), length=100, aliases=(
+        "town", "billing city", "billingcity", "companycity", "seller city",
+    )),
     Target("parent", _("parent: name"), length=300, aliases=(
         "parent company", "subsidiary of", "parent account", "parent name",
     )),

@@ -127,7 +127,9 @@ def test_what_was_done_is_told_by_the_name_of_a_file_where_no_column_does(path: 
 def test_activities_of_marketo_come_in_as_they_are_guessed() -> None:
     leads = tried(look(shared(FIVETRAN + "marketo/marketo_activity_send_email_data.csv")))
     assert importing.counts_of(leads)["created"] == 0, "nobody is known yet"
-    header, *lines = shared(FIVETRAN + "marketo/marketo_activity_send_email_data.csv").read_text("utf-8-sig").splitlines()
+    header, *lines = (
+        shared(FIVETRAN + "marketo/marketo_activity_send_email_data.csv").read_text("utf-8-sig").splitlines()
+    )
     place = header.split(",").index("lead_id")
     known = dict.fromkeys(line.split(",")[place] for line in lines)
     bring("id,email\n" + "".join(f"{lead},l{lead}@x.example\n" for lead in known), source="x")
