@@ -147,12 +147,12 @@ class ImportGiven(_How):
     """A file of rows, of which kind they are, and which system it is from."""
 
     file = serializers.FileField(
-        allow_empty_file=True, help_text="CSV or a workbook (.xlsx); encoding and separator are found out."
+        allow_empty_file=True, help_text="CSV, also gzipped, or a workbook (.xlsx); its encoding is found out."
     )
     kind = serializers.CharField(
         required=False,
         default="",
-        help_text="Such as people, accounts, activities, deals; found out unless it is said.",
+        help_text="Such as people, accounts, activities, deals; else found out, or refused as `unknown_kind`.",
     )
     saved_mapping = serializers.CharField(
         required=False, max_length=saved.LONGEST_NAME, help_text="The name of a mapping that is kept: read it by that."

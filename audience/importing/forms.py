@@ -47,10 +47,10 @@ class Upload(forms.Form):
     file = forms.FileField(
         label=_("File"),
         help_text=_(
-            "CSV or Excel (.xlsx), or a ZIP of CSV files, with the names of the columns in the first row. Encoding and "
-            "separator are found out."
+            "CSV (also .csv.gz) or Excel (.xlsx), or a ZIP of CSV files, with the names of the columns in the first "
+            "row. Encoding and separator are found out."
         ),
-        widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.xlsx,.zip,text/csv"}),
+        widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.gz,.xlsx,.zip,text/csv"}),
     )
     source = forms.CharField(
         label=_("Source system"),

@@ -33,6 +33,9 @@ SURE, LIKELY = 1.0, 0.6  # how well a name must fit to be taken for a field
 MOST_WRONG = 0.5  # a column of which more values than that are none of the field's type is not that field
 ABROAD = 2  # headings of another language that make a file one of it
 NAMED, LACKING = 4, 3  # fields that a word of a file's name is worth, and those that are lost with one that is needed
+SHARE, SOME = 4, 8  # one column in so many must be known, ids left out; of a file whose name says the same, and two
+AGAINST, ENOUGH = 2, 3  # columns of one kind alone that outweigh another name; and what is needed and in no column
+COPIED = "_fivetran"  # how columns begin that a copier adds to every file
 SHOWN = 5  # sample values on the mapping page
 
 CUSTOM_TYPES: dict[str, Type] = {
@@ -109,21 +112,21 @@ def look(header: Sequence[str], sample: Sequence[Sequence[str]]) -> list[Column]
     return [Column(name, place, [row[place] for row in sample], abroad=told) for place, name in enumerate(header)]
 
 
-def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) -> Guess:
-    """What the columns are, by their names, as far as their values do not speak against it."""
+def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]], called: str = "") -> Guess:
+    """What the columns are, by their names, as far as their values allow it, and by the file's."""
     columns = look(header, sample)
     answer = Guess(columns)
     offers = sorted(
         (
-            (_fit(column.name, target, kind), -order, column.place, target)
+            (_fit(column.name, target, kind), -order, _place(column, target, kind), column.place, target)
             for column in columns
             for order, target in enumerate(kind.targets)
         ),
-        key=lambda offer: (-offer[0], -offer[1], offer[2]),
+        key=lambda offer: (-offer[0], -offer[1], *offer[2:4]),
     )
     offers = [offer for offer in offers if offer[0] >= LIKELY]
     taken: set[str] = set()
-    for score, _rank, place, target in offers:
+    for score, _order, _rank, place, target in offers:
         column = columns[place]
         if column.guess or target.name in taken:
             continue
@@ -143,25 +146,71 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]]) ->
         answer.fixed = {f"={code}": "currency" for each in amounts if (code := formats.currency(each.cells))}
         if len(answer.fixed) > 1:
             answer.fixed = {}
+    if _named(kind, called):
+        there = set(answer.mapping.values())
+        needed = {name for need in kind.needs if not there.intersection(need.any_of) for name in need.any_of}
+        told = kind.told_by_name(words(called).split())
+        answer.fixed |= {f"={value}": field for field, value in told.items() if field in needed}
     return answer
 
 
 def likely_kind(header: Sequence[str], sample: Sequence[Sequence[str]], called: str) -> str:
-    """The kind of rows that a file most likely has: of which most columns are known, with what its name says."""
-    told = set(words(called).split())
+    """The kind of rows that a file most likely has, by its columns and its name; "" where too little tells."""
     kinds = [kind for kind in registry.import_kinds.values() if isinstance(kind, Kind)]
-    return max(
-        kinds, key=lambda kind: _likelihood(kind, guess(kind, header, sample), told)
-    ).name  # of several the first
+    told = {kind.name: guess(kind, header, sample, called) for kind in kinds}
+    best = max(kinds, key=lambda kind: _likelihood(kind, told[kind.name], called))  # of several the first
+    own = [column for column in header if [kind for kind in kinds if _knows(kind, column)] == [best]]
+    return best.name if _is_shown(best, told[best.name], called, own) else ""
 
 
-def _likelihood(kind: Kind, guess: Guess, called: set[str]) -> float:
+def _likelihood(kind: Kind, guess: Guess, called: str) -> float:
     fields = set(guess.mapping.values())
-    needed = [need.any_of for need in kind.needs] or [("external_id", "name")]  # what neither has is hardly a deal
-    lacks = sum(not fields & set(any_of) for any_of in needed)
-    named = [len(name.split()) for name in kind.names if called >= set(name.split())]
     ids = sum(field.endswith("external_id") for field in fields)  # anything has ids
-    return len(fields) - ids / 2 + NAMED * max(named, default=0) - LACKING * lacks
+    return len(fields) - ids / 2 + NAMED * _named(kind, called) - LACKING * _lacks(kind, guess)
+
+
+def _is_shown(kind: Kind, guess: Guess, called: str, own: Sequence[str]) -> bool:
+    """Whether enough speaks for a kind: columns that no other kind knows (`own`), or the file's name and some more.
+
+    Ids alone say nothing, nor do columns that any kind may have, such as a name or a status.
+    """
+    if kind.custom == "person" and _is_of_a_person(guess):
+        return False
+    names = [each.name for each in guess.columns if each.guess and not each.guess.endswith("external_id")]
+    columns = sum(not each.name.lower().startswith(COPIED) for each in guess.columns)
+    known, telling, lacks = len(names) + len(guess.fixed), len(set(names) & set(own)), _lacks(kind, guess)
+    mostly = known * SHARE >= columns and not lacks
+    if _named(kind, called):
+        some = known * SOME >= columns or (bool(kind.needs) and not lacks)
+        return bool(telling) or bool(known and mostly) or (known > 1 and some)
+    if any(_named(each, called) for each in registry.import_kinds.values() if isinstance(each, Kind)):
+        return telling >= AGAINST and mostly
+    if mostly and not _lacks(kind, guess, ids=False) and (telling or (kind.needs and known == columns)):
+        return True
+    return telling >= ENOUGH or (telling > 0 and len(kind.needs) > 1 and not lacks) or (telling > 1 and mostly)
+
+
+def _is_of_a_person(guess: Guess) -> bool:
+    """Whether rows have an id of their own, and name a person by another: an address of theirs, or a tag."""
+    ids = {words(each.name) for each in guess.columns}
+    return "id" in ids and not ids.isdisjoint(("customer id", "contact id", "lead id", "prospect id", "member id"))
+
+
+def _named(kind: Kind, called: str) -> int:
+    """Of how many words the name of the kind is that a file's name has; 0 for none."""
+    told = set(words(called).split())
+    return max((len(name.split()) for name in kind.names if told >= set(name.split())), default=0)
+
+
+def _lacks(kind: Kind, guess: Guess, *, ids: bool = True) -> int:
+    """How many of the things that a kind needs are told by nothing; without `ids`, by nothing but an id."""
+    needed = [need.any_of for need in kind.needs] or [("external_id", "name")]  # what neither has is hardly a deal
+    fields = {field for field in guess.mapping.values() if ids or not field.endswith("external_id")}
+    return sum(not fields & set(any_of) for any_of in needed)
+
+
+def _knows(kind: Kind, column: str) -> bool:
+    return slug_of(column) in kind.reads or any(_fit(column, target, kind) >= LIKELY for target in kind.targets)
 
 
 def read(
@@ -295,17 +344,23 @@ def _codes() -> frozenset[str]:
 
 
 @cache
-def _names(kind: str, field: str, aliases: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """All that a field goes by, and the same written as one word."""
-    names = frozenset(map(fold, (field, *aliases, *abroad.names(kind, field))))
-    return names, frozenset(each.replace(" ", "") for each in names)
+def _names(kind: str, field: str, aliases: tuple[str, ...]) -> tuple[dict[str, int], frozenset[str]]:
+    """All that a field goes by, with its place among them, and the same written as one word."""
+    said = list(dict.fromkeys(map(fold, (field, *aliases, *abroad.names(kind, field)))))
+    return {name: place for place, name in enumerate(said)}, frozenset(name.replace(" ", "") for name in said)
+
+
+def _place(column: Column, target: Target, kind: Kind) -> int:
+    """How far behind in the list of what a field goes by a column's name stands; an empty column is the last choice."""
+    names, _joined = _names(kind.name, target.name, target.aliases)
+    return names.get(fold(column.name), len(names)) if column.examples else len(names) + 1
 
 
 def _fit(column: str, target: Target, kind: Kind) -> float:
     """How well a column's name fits a field: 1 for the very name, less for looser likeness, 0 for none."""
     said = fold(column)
     names, joined = _names(kind.name, target.name, target.aliases)
-    if said in names:
+    if said in names or said == fold(str(target.label)):
         return SURE
     if said.replace(" ", "") in joined:
         return 0.95

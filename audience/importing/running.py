@@ -11,6 +11,7 @@ import gzip
 import os
 import time
 import uuid
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ OF_FILE = (
     "escape",
     "notes",
 )  # options that a file has, whatever its mapping
+GZIP = b"\x1f\x8b"  # how a file begins that is compressed by it
 BEFORE = 3  # columns of a file of refused rows that stand before its own
 RIVALS = 5  # how often somebody else may write the same people meanwhile
 
@@ -67,8 +69,11 @@ class Progress(Protocol):
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of rows by its name. Raises Refused for one that there is not."""
+    """The kind of rows by its name. Raises Refused for one that there is not, or that nobody has said."""
     kind = registry.import_kinds.get(name)
+    if not name:
+        reason = _("The columns do not tell what the rows are. Say it: %(kinds)s.")
+        raise Refused("unknown_kind", reason % {"kinds": ", ".join(sorted(registry.import_kinds))})
     if not isinstance(kind, Kind):
         reason = _("There are no rows called “%(kind)s”. There are: %(kinds)s.")
         raise Refused("unknown_kind", reason % {"kind": name, "kinds": ", ".join(sorted(registry.import_kinds))})
@@ -112,7 +117,7 @@ def upload(
     """Take a file in under a generated name and look at it. Raises Refused (`not_csv`, `empty`, `body_too_large` …).
 
     Of a workbook `sheet` is read, else the first that says something; of an archive the file of that name. Without a
-    kind it is guessed.
+    kind it is guessed; where too little tells, it has none, and one must be chosen before it can begin.
     """
     if kind:
         kind_of(kind)
@@ -262,14 +267,18 @@ def _read_as(imported: Import, before: Import) -> None:
 
 
 def _likely_kind(imported: Import) -> str:
-    called = imported.mapping["options"].get("sheet", imported.file_name)
-    return headers.likely_kind(imported.header, sample(imported), Path(called).stem)
+    return headers.likely_kind(imported.header, sample(imported), _called(imported))
+
+
+def _called(imported: Import) -> str:
+    """What the file, or the sheet that is meant of it, is called."""
+    return Path(imported.mapping["options"].get("sheet", imported.file_name).removesuffix(".gz")).stem
 
 
 def guessed(imported: Import) -> Guess:
     """What the columns of an import's file seem to be. Raises Refused when it is not there any more."""
     _refuse_gone(imported)
-    return headers.guess(kind_of(imported.kind), imported.header, sample(imported))
+    return headers.guess(kind_of(imported.kind), imported.header, sample(imported), _called(imported))
 
 
 @transaction.atomic
@@ -563,15 +572,16 @@ def _title(imported: Import, kind: Kind, *, dry_run: bool) -> str:
 
 
 def _store(file: BinaryIO | Path | str, path: Path) -> int:
-    """Copy what is uploaded; a path may be gzipped. The size. Raises Refused beyond the limit, so no disk fills up."""
-    if not isinstance(file, Path | str):
-        return _copy(file, path)
-    opened = gzip.open if str(file).endswith(".gz") else open
-    with opened(file, "rb") as source:
-        try:
-            return _copy(source, path)
-        except gzip.BadGzipFile as error:
-            raise Refused("not_csv", _("The file ends in .gz and is not compressed by gzip.")) from error
+    """Copy what is uploaded, unpacked where it is gzipped; its size. Raises Refused beyond the limit: no disk fills."""
+    if isinstance(file, Path | str):
+        with open(file, "rb") as source:
+            return _store(source, path)
+    is_packed = file.read(len(GZIP)) == GZIP
+    file.seek(0)
+    try:
+        return _copy(gzip.GzipFile(fileobj=file) if is_packed else file, path)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise Refused("not_csv", _("The file is compressed by gzip and damaged.")) from error
 
 
 def _copy(source: Any, path: Path) -> int:

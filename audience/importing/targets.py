@@ -89,6 +89,7 @@ class Kind:
     digest: bool = False  # a row without an id of its own is known by what it says
     touches_people: bool = False
     names: tuple[str, ...] = ()  # words of which a file's name may be one, in lower case
+    told_by_name: Callable[[Sequence[str]], Mapping[str, str]] = lambda words: {}  # values by field, of a name's words
     help: Text = ""
     words: Mapping[str, Text] = field(default_factory=dict)  # of counts that this kind alone has
     by_name: dict[str, Target] = field(default_factory=dict, init=False)

@@ -56,7 +56,7 @@ WOULD = {
 
 
 def _kind(row: Import) -> Any:
-    return importing.kind_of(row.kind).label
+    return importing.kind_of(row.kind).label if row.kind else None
 
 
 def _count(name: str) -> Any:
@@ -130,6 +130,8 @@ def new(request: HttpRequest) -> HttpResponse:
         except importing.Refused as refusal:
             form.add_error("file", refusal.message)
         else:
+            if not imported.kind and (fit := saved.fitting("", imported.header)):
+                importing.choose_kind(imported, fit[0].kind)
             return redirect("import_map", imported.pk)
     return render(request, "audience/import_new.html", {"form": form})
 
@@ -153,6 +155,9 @@ def mapping(request: HttpRequest, pk: int) -> HttpResponse:
         except importing.Refused as refusal:
             messages.warning(request, refusal.message)
         return redirect("import_map", pk)
+    kinds = [(name, each.label) for name, each in registry.import_kinds.items()]
+    if not imported.kind:
+        return render(request, "audience/import_map.html", {"imported": imported, "kind": None, "kinds": kinds})
     try:
         guess = importing.guessed(imported)
     except importing.Refused as refusal:
@@ -184,7 +189,6 @@ def mapping(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             return redirect("import", pk)
     notes = [*imported.mapping["options"].get("notes", []), *guess.notes]
-    kinds = [(name, each.label) for name, each in registry.import_kinds.items()]
     context = {
         "imported": imported, "kind": kind, "form": form, "guess": guess, "notes": notes, "used": used,
         "fitting": fitting, "kinds": kinds, "zones": kit_forms.ZONES if form.has_zones else (),

@@ -32,19 +32,13 @@ TARGETS = (
         _("when"),
         INSTANT,
         aliases=(
-            "date",
-            "occurred at",
-            "moved at",
-            "changed at",
-            "timestamp",
-            "entered at",
-            "created at",
-            "updated at",
+            "when", "date", "occurred at", "moved at", "changed at", "happened at", "timestamp", "entered at",
+            "date entered", "created at", "updated at",
         ),
     ),
     Target("reason", _("reason"), length=500, aliases=("why", "comment", "note")),
     sourced.RECORDED,
-)
+)  # fmt: skip
 TABLE = "lifecycle_movement"
 # A move (known) that a rolled back import had made: from it on nothing led to where the rollback returned to.
 UNDONE = Sql(
@@ -235,6 +229,7 @@ KIND = Kind(
     label=_("Stage movements"),
     help=_("One row is one move of a person or account to a stage of a published lifecycle, with its date."),
     targets=TARGETS,
+    names=("stage movements", "movements", "stage history", "lifecycle history"),
     needs=(
         sourced.WHO,
         Need(("lifecycle",), gettext_noop("The row does not say which lifecycle.")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,43 @@ def test_a_thousand_columns_are_mapped_in_one_form(client: Client, user: User) -
     assert client.post(f"/imports/{imported.pk}/map/", told).status_code == 302
     work_off()
     assert Person.objects.get().email == "a@x.de"
+
+
+def test_a_gzipped_file_is_unpacked_and_a_damaged_one_refused_in_words(client: Client, user: User) -> None:
+    packed = gzip.compress(PEOPLE.encode())
+    page = upload(client, packed, kind="", name="people.csv.gz")
+    assert (page.context["imported"].kind, page.context["form"].fields["column_1"].initial) == ("people", "first_name")
+    for damaged in (packed[: len(packed) // 2], packed[:20] + b"\xff" * 9 + packed[29:]):
+        page = upload(client, damaged, name="people.csv.gz")
+        assert "The file is compressed by gzip and damaged." in page.text
+    assert Import.objects.count() == 1
+
+
+def test_a_gzipped_file_that_grows_beyond_the_limit_is_refused(client: Client, user: User, settings: Any) -> None:
+    settings.IMPORT_MAX_BYTES = 1 << 20
+    page = upload(client, gzip.compress(b"email\n" + b"a" * (3 << 20)), name="people.csv.gz")
+    assert "The file is larger than 1 MB" in page.text and not Import.objects.exists()
+
+
+def test_a_file_of_which_too_little_is_known_asks_what_its_rows_are_and_then_goes_on(
+    client: Client, user: User
+) -> None:
+    page = upload(client, "id,browser,location\n7,Firefox,x\n", kind="", name="print.csv")
+    imported = Import.objects.get()
+    assert "The columns do not tell what a row of this file is: id, browser, location." in page.text
+    assert "form" not in page.context and "Import now" not in page.text
+    client.post(f"/imports/{imported.pk}/map/", {"dry_run": "1", "policy": "upsert", "column_0": "external_id"})
+    imported.refresh_from_db()
+    assert imported.job is None, "nothing is tried before somebody has said it"
+    assert client.get("/imports/").status_code == 200
+    page = client.post(f"/imports/{imported.pk}/map/", {"kind": "people"}, follow=True)
+    assert page.context["form"].fields["column_0"].initial == "external_id"
+
+
+def test_a_file_that_asks_is_answered_by_a_mapping_kept_for_files_like_it(client: Client, user: User) -> None:
+    upload(client, "id,browser,location\n7,Firefox,x\n", kind="people")
+    first = Import.objects.get()
+    told = {"column_0": "external_id", "policy": "upsert", "keep_as": "Prints", "dry_run": "1"}
+    client.post(f"/imports/{first.pk}/map/", told)
+    page = upload(client, "id,browser,location\n8,Opera,y\n", kind="", name="print.csv")
+    assert (page.context["imported"].kind, page.context["used"].name) == ("people", "Prints")

@@ -125,3 +125,11 @@ def test_a_move_keeps_the_day_on_which_its_source_wrote_it_down() -> None:
     ]
     late = bring(header + "b@x.de,small,known,2025-01-01,2031-01-01\n", "stage_movements")
     assert [(row, column) for row, column, _reason in rejects(late)] == [(2, "recorded at")]
+
+
+@pytest.mark.parametrize("heads", ["person email,lifecycle,stage,when", "Email,Lifecycle,To stage,Moved at"])
+def test_a_history_is_known_by_its_columns_and_by_the_words_of_the_page(heads: str) -> None:
+    factories.published()
+    imported = bring(f"{heads}\na@x.de,small,known,2025-01-01\n", "", name="history.csv")
+    assert (imported.kind, counts(imported)["created"]) == ("stage_movements", 1)
+    assert ledger("a@x.de") == [(1, None, "known", at(1, 1), NOW, "import")]

@@ -22,8 +22,11 @@ TARGETS = (
         "external_id",
         _("external id"),
         length=300,
-        aliases=("id", "account id", "company id", "accountnumber", "account number", "customer id", "record id"),
-    ),
+        aliases=(
+            "id", "account id", "company id", "accountnumber", "account number", "customer id", "record id",
+            "seller id", "vendor id", "merchant id",
+        ),
+    ),  # fmt: skip
     references.OWN_SYSTEM,
     Target(
         "name",
@@ -49,9 +52,11 @@ TARGETS = (
         "billing country", "billingcountry", "office location", "companycountry",
     )),
     Target("region", _("region"), length=100, aliases=(
-        "state", "province", "billing state", "billingstate", "companystate",
+        "state", "province", "billing state", "billingstate", "companystate", "seller state",
     )),
-    Target("city", _("city"), length=100, aliases=("town", "billing city", "billingcity", "companycity")),
+    Target("city", _("city"), length=100, aliases=(
+        "town", "billing city", "billingcity", "companycity", "seller city",
+    )),
     Target("parent", _("parent: name"), length=300, aliases=(
         "parent company", "subsidiary of", "parent account", "parent name",
     )),

@@ -20,7 +20,9 @@ TABLE = "audience_activity"
 NULL = Sql("NULL::text")
 JUDGED = 5000  # ways of arriving that are judged at once
 TARGETS = (
-    Target("external_id", _("external id of the activity"), aliases=("id", "activity id", "event id", "fivetran id")),
+    Target("external_id", _("external id of the activity"), aliases=(
+        "id", "activity id", "event id", "engagement id", "fivetran id",
+    )),
     references.OWN_SYSTEM,
     *sourced.PERSON,
     *references.ACCOUNT,
@@ -28,7 +30,10 @@ TARGETS = (
         "kind",
         _("kind of activity"),
         length=200,
-        aliases=("activity", "activity type", "event", "event name", "event type", "type", "type name", "action"),
+        aliases=(
+            "activity", "activity type", "event", "event name", "event type", "engagement type", "type", "type name",
+            "action",
+        ),
     ),
     Target(
         "occurred",
@@ -37,7 +42,7 @@ TARGETS = (
         aliases=(
             "occurred at", "timestamp", "date", "time", "datetime", "event date", "activity date",
             "created at", "created", "createdate", "date hit", "performed at", "created date", "createddate",
-            "happened at", "when", "property timestamp",
+            "happened at", "when", "property timestamp", "start time", "started at",
         ),
     ),
     Target("channel", _("channel"), length=32, aliases=("medium", "utm medium", "marketing channel")),
@@ -48,6 +53,12 @@ TARGETS = (
     Target("campaign", _("campaign"), aliases=("campaign name", "utm campaign", "campaign id")),
     sourced.RECORDED,
 )  # fmt: skip
+# Words of a file's name that say nothing of what was done: what the file is, and where it is from.
+NO_KIND = frozenset(
+    """activity activities event events engagement engagements action actions usage data export exports report list log
+    history file copy all new final hubspot marketo salesforce sf pardot mautic mailchimp klaviyo iterable""".split()
+)
+MOST_WORDS = 4  # a name of more is a sentence, and no kind of activity
 DIRECTIONS = {"inbound": ["inbound", "in", "incoming"], "outbound": ["outbound", "out", "outgoing"]}
 ACTORS = {
     "human": ["human", "person", "people"],
@@ -58,6 +69,12 @@ ACTORS = {
 NO_SLUG = gettext_noop("is no kind of activity: it has neither a letter nor a digit")
 NO_DIRECTION = gettext_noop("is neither inbound nor outbound")
 NO_ACTOR = gettext_noop("is neither human nor bot nor proxy")
+
+
+def told_by_name(words: Sequence[str]) -> dict[str, str]:
+    """A file of one kind of activity often says which in its name alone: “activity_send_email” has sent emails."""
+    left = [word for word in words if word not in NO_KIND and not word.isdigit()]
+    return {"kind": " ".join(left)} if 0 < len(left) <= MOST_WORDS else {}
 
 
 def derive(work: Run) -> Sequence[Derived]:
@@ -214,8 +231,11 @@ KIND = Kind(
         "hits",
         "hit",
         "visits",
+        "visit",
         "clicks",
         "opens",
+        "submissions",
+        "submission",
         "actions",
         "usage",
         "task",
@@ -237,6 +257,7 @@ KIND = Kind(
     write=write,
     properties=True,
     reads=(*arrivals.READ, "ip"),
+    told_by_name=told_by_name,
     digest=True,
     touches_people=True,
 )

@@ -52,6 +52,7 @@ REFUSED = [
     "objected",
     "cleaned",
 ]
+LEFT = frozenset(("unsubscribes", "unsubscribe", "unsubscribed", "optouts"))
 ALL = ["all", "*", "everything", "alle", "全部"]
 CHANNELS = (consent.EMAIL, consent.TRACKING)
 UNCLEAR = gettext_noop("is neither yes nor no, nor subscribed or unsubscribed")
@@ -63,6 +64,11 @@ REFUSALS = {
     "nobody": ("person_external_id", sourced.NOBODY),
     "no_topic": ("topic", gettext_noop("There is no such topic. Make it first, or map it to one that there is.")),
 }
+
+
+def told_by_name(words: Sequence[str]) -> dict[str, str]:
+    """A file of those who want no more of it says so in its name alone."""
+    return {"withdrawn": "yes"} if LEFT.intersection(words) else {}
 
 
 def derive(work: Run) -> Sequence[Derived]:
@@ -154,15 +160,9 @@ KIND = Kind(
     name="consents",
     label=_("Consents"),
     help=_("One row is somebody who agreed, or who wants no more of it: when, to which topic, and how that is known."),
-    names=(
-        "consents",
-        "consent",
-        "unsubscribes",
-        "unsubscribe",
-        "unsubscribed",
-        "optouts",
-    ),
+    names=("consents", "consent", *sorted(LEFT)),
     targets=TARGETS,
+    told_by_name=told_by_name,
     needs=(
         Need(("person_external_id", "person_email"), gettext_noop("The row names nobody.")),
         Need(("given", "withdrawn"), gettext_noop("The row does not say whether somebody agreed.")),

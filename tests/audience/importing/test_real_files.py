@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,10 @@ from django.db import transaction
 
 from audience import importing
 from audience.importing import saved, sourced
-from audience.models import Import, Product
+from audience.models import Activity, Import, Product
 from kit import jobs
 from kit.models import Job
-from tests.audience.importing.bringing import DATA, NOW, shared
+from tests.audience.importing.bringing import DATA, NOW, bring, shared
 
 pytestmark = pytest.mark.django_db
 
@@ -62,11 +61,23 @@ SEEMS = {
     "olist/olist_closed_deals_dataset.csv": ("deals", "person_external_id closed"),
     "xeducation_leads/Leads.csv.gz": ("people", "external_id source country city"),
 }  # fmt: skip
+# What was done, of files whose columns do not say it.
+BY_NAME = {
+    "marketo/marketo_activity_send_email_data.csv": "send email",
+    "marketo/marketo_activity_open_email_data.csv": "open email",
+    "marketo/marketo_activity_click_email_data.csv": "click email",
+    "marketo/marketo_activity_email_bounced_data.csv": "email bounced",
+    "marketo/marketo_activity_email_delivered_data.csv": "email delivered",
+    "marketo/marketo_activity_unsubscribe_email_data.csv": "unsubscribe email",
+    "hubspot/engagement_meeting_data.csv": "meeting",
+    "hubspot/contact_form_submission_data.csv": "contact form submission",
+}
 TRIED = (  # small ones, of every kind, as they are guessed
     "hubspot/contact_data.csv", "hubspot/company_data.csv", "hubspot/deal_data.csv", "salesforce/sf_lead_data.csv",
     "salesforce/sf_task_data.csv", "klaviyo/event.csv", "iterable/event_data.csv", "stripe/charge_data.csv",
     "google_ads/ad_stats_data.csv", "pardot/pardot_list_membership_data.csv", "stripe/subscription_data.csv",
 )  # fmt: skip
+WHAT_FILES_ARE = Path(__file__).parent / "what_files_are.txt"  # each file as it is shipped: its kind, asks or refused
 MAVEN = "crm_maven/CRM+Sales+Opportunities.zip"
 
 
@@ -83,26 +94,67 @@ def test_a_file_is_known_by_its_columns(path: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_every_file_is_read_or_refused_in_words(folder: str) -> None:
-    outcomes: Counter[str] = Counter()
+def test_every_file_is_what_it_was_looked_through_to_be_or_asks_or_is_refused_in_words(folder: str) -> None:
+    lines = (line.split(maxsplit=1) for line in WHAT_FILES_ARE.read_text().splitlines())
+    told = {path: kind for kind, path in lines if path.startswith(f"{folder}/")}
+    found: dict[str, str] = {}
     for path in sorted(shared(folder).rglob("*")):
         if not path.is_file() or "LICENSE" in path.name:
             continue
+        name = str(path.relative_to(DATA))
         try:
             with transaction.atomic():
                 imported = look(path)
                 for sheet in imported.mapping["options"].get("sheets", [""]):
                     if sheet:
                         importing.choose_sheet(imported, sheet)
-                    importing.guessed(imported)
+                    found[f"{name}!{sheet}" if sheet else name] = imported.kind or "asks"
                     saved.fitting(imported.kind, imported.header)
         except importing.Refused as refused:
             assert refused.code in ("not_csv", "empty") and refused.message, path
-            outcomes["refused"] += 1
+            found[name] = "refused"
         else:
-            outcomes["read"] += 1
             importing.remove(Path(imported.path))
-    assert outcomes["read"], DATA
+    assert found == told
+
+
+@pytest.mark.parametrize("path, kind", BY_NAME.items())
+def test_what_was_done_is_told_by_the_name_of_a_file_where_no_column_does(path: str, kind: str) -> None:
+    imported = look(shared(FIVETRAN + path))
+    assert (imported.kind, importing.guessed(imported).fixed) == ("activities", {f"={kind}": "kind"})
+
+
+def test_activities_of_marketo_come_in_as_they_are_guessed() -> None:
+    leads = tried(look(shared(FIVETRAN + "marketo/marketo_activity_send_email_data.csv")))
+    assert importing.counts_of(leads)["created"] == 0, "nobody is known yet"
+    header, *lines = (
+        shared(FIVETRAN + "marketo/marketo_activity_send_email_data.csv").read_text("utf-8-sig").splitlines()
+    )
+    place = header.split(",").index("lead_id")
+    known = dict.fromkeys(line.split(",")[place] for line in lines)
+    bring("id,email\n" + "".join(f"{lead},l{lead}@x.example\n" for lead in known), source="x")
+    importing.begin(leads, mapping=None, by=None, now=NOW)
+    jobs.run(leads.job_id or 0, NOW)
+    leads.refresh_from_db()
+    counts = importing.counts_of(leads)
+    assert counts["created"] == counts["rows"] == len(lines)
+    assert set(Activity.objects.values_list("kind__slug", flat=True)) == {"send_email"}
+    again = look(shared(FIVETRAN + "marketo/marketo_activity_send_email_data.csv"))
+    assert importing.counts_of(tried(again))["unchanged"] == len(lines)
+
+
+def test_a_kind_that_cannot_be_told_must_be_said_before_anything_is_tried() -> None:
+    path = FIVETRAN + "hubspot/email_event_open_data.csv"
+    imported = look(shared(path))
+    assert imported.kind == ""
+    with pytest.raises(importing.Refused) as refusal:
+        importing.begin(imported, mapping=None, dry_run=True, by=None, now=NOW)
+    assert refusal.value.code == "unknown_kind" and "people" in refusal.value.message
+    with pytest.raises(importing.Refused):
+        importing.start(shared(path), "", mapping=None, source="x", by=None, now=NOW)
+    assert Import.objects.count() == 1, "what is refused leaves nothing"
+    importing.choose_kind(imported, "activities")
+    assert importing.guessed(imported).fixed == {"=email open": "kind"}
 
 
 def tried(imported: Import, **more: object) -> Import:
