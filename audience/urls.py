@@ -138,6 +138,7 @@ urlpatterns = [
     path("deals/board/", deals.board, name="deal_board"),
     path("deals/<int:pk>/", deals.deal, name="deal"),
     path("deals/<int:pk>/edit/", deals.deal_edit, name="deal_edit"),
+    path("deals/<int:pk>/products/", deals.deal_products, name="deal_products"),
     path("deals/<int:pk>/roles/", deals.deal_roles, name="deal_roles"),
     path("pipelines/", pipelines.everything, name="pipelines"),
     path("pipelines/new/", pipelines.new, name="pipeline_new"),

@@ -13,6 +13,10 @@ DEALS_OF = """SELECT deal_id AS id, person_id AS subject_id FROM audience_dealro
     UNION SELECT id, account_id FROM audience_deal WHERE account_id IS NOT NULL"""
 CHANGES_OF = """SELECT c.id, role.person_id AS subject_id
     FROM audience_dealstagechange c JOIN audience_dealrole role USING (deal_id)"""
+LINES_OF, DEAL_CHANGES_OF = (
+    f"SELECT part.id, whose.subject_id FROM {table} part JOIN ({DEALS_OF}) whose ON whose.id = part.deal_id"
+    for table in ("audience_dealline", "audience_dealchange")
+)
 AMENDMENTS_OF = (
     "SELECT a.id, c.subject_id FROM audience_contractamendment a JOIN audience_contract c ON c.id = a.contract_id"
 )
@@ -123,6 +127,8 @@ def register_all() -> None:
     holder(models.DealRole, "roles in deals", personal=("role",), same=same_deal)
     holder(models.Deal, "deals", personal=("name", "reason", "properties"), whose=DEALS_OF, emptying=EMPTY_DEALS)
     holder(models.DealStageChange, "stages of deals", whose=CHANGES_OF)
+    holder(models.DealLine, "products of deals", whose=LINES_OF)
+    holder(models.DealChange, "former amounts of deals", whose=DEAL_CHANGES_OF)
     holder(models.Purchase, "purchases", personal=("properties",))
     holder(models.Contract, "contracts", personal=("name", "properties"))
     holder(models.ContractAmendment, "amendments of contracts", whose=AMENDMENTS_OF)

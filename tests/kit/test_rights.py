@@ -43,7 +43,7 @@ TAKES = {
     "person_tags": "note", "account_tags": "note", "person_owner": "people", "account_owner": "people", "tags": SIGNED_IN,
     "person_everything": SIGNED_IN, "person_erase": "erase", "account_erase": "erase",
     "person_deal": "people", "account_deal": "people", "deal": SIGNED_IN, "deals": SIGNED_IN, "deal_board": SIGNED_IN,
-    "deal_edit": "people", "deal_roles": "people", "pipelines": SIGNED_IN, "pipeline": "edit", "pipeline_new": "edit",
+    "deal_edit": "people", "deal_roles": "people", "deal_products": "people", "pipelines": SIGNED_IN, "pipeline": "edit", "pipeline_new": "edit",
     "pipeline_remove": "edit", "pipeline_add_stage": "edit", "contracts": SIGNED_IN, "contract": SIGNED_IN,
     "contract_edit": "people", "contract_amend": "people", "account_contract": "people", "person_contract": "people",
     "account_roles": "people", "account_claim": "people", "person_claim": "people", "account_settings": "edit",
