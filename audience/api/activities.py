@@ -72,6 +72,12 @@ class ActivityGiven(Strict):
     occurred_at = Instant()
     person = PersonName(required=False)
     account = AccountName(required=False, help_text="Whose a person's activity was, unless it is the person's account.")
+    anonymous_id = serializers.CharField(
+        required=False,
+        max_length=200,
+        help_text="By what `system` knows whoever did it, a cookie or a device. Alone it waits for its person; "
+        "beside a person, all that waited under it becomes theirs.",
+    )
     channel = serializers.CharField(required=False, max_length=32)
     platform = serializers.CharField(required=False, max_length=32)
     direction = serializers.ChoiceField(required=False, choices=Activity.Direction.choices)
@@ -121,8 +127,15 @@ class BatchError(serializers.Serializer[Any]):
     detail = serializers.CharField()
 
 
+@example({"waiting": True})
+class Waits(serializers.Serializer[Any]):
+    """Nobody knows yet whose it is; it is kept for as long as strangers' page views are."""
+
+    waiting = serializers.BooleanField()
+
+
 @example({
-    "new": 997, "known": 2, "refused": 1,
+    "new": 997, "known": 2, "refused": 1, "waiting": 0,
     "errors": [{"row": 17, "code": "unknown_person", "field": "person", "detail": "Nobody is known by this."}],
 })  # fmt: skip
 class BatchAnswer(serializers.Serializer[Any]):
@@ -131,6 +144,7 @@ class BatchAnswer(serializers.Serializer[Any]):
     new = serializers.IntegerField()
     known = serializers.IntegerField()
     refused = serializers.IntegerField()
+    waiting = serializers.IntegerField(help_text="Of how many nobody knows yet whose they are.")
     errors = BatchError(many=True)  # type: ignore[assignment]
 
 
@@ -178,10 +192,10 @@ class Activities(Listed, Shown):
         whose = Coalesce("person_id", "account_id")
         return sight.subjects(rows.annotate(whose=whose), self.by, "whose")
 
-    @extend_schema(request=One, responses={200: ActivityRow, 201: ActivityRow})
+    @extend_schema(request=One, responses={200: ActivityRow, 201: ActivityRow, 202: Waits})
     @transaction.atomic
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Record an activity. 201 when it is new, 200 when `source` had told it before."""
+        """Record an activity. 201 when new, 200 when `source` had told it before, 202 while it waits for its person."""
         given = self.as_sent()
         said = Said(data={name: value for name, value in given.items() if name in SAID})
         said.is_valid(raise_exception=True)
@@ -191,6 +205,8 @@ class Activities(Listed, Shown):
         except batches.NotAll as refusal:
             why = refusal.refused[0]
             raise Problem(400, why.code, why.reason, field=why.field or None) from refusal
+        if told.waiting:
+            return Response({"waiting": True}, status=202)
         found = Activity.objects.select_related("kind").get(
             source=said.validated_data["source"], external_id=str(row["external_id"]).strip()
         )
@@ -206,7 +222,8 @@ class Activities(Listed, Shown):
         except batches.NotAll as refusal:
             raise refused(str(refusal), _errors(refusal.refused)) from refusal
         errors = _errors(told.refused)
-        return Response({"new": told.new, "known": told.known, "refused": len(errors), "errors": errors})
+        return Response({"new": told.new, "known": told.known, "refused": len(errors), "waiting": told.waiting,
+                         "errors": errors})  # fmt: skip
 
     def record(self, rows: list[Any], said: dict[str, Any], *, all_or_nothing: bool) -> batches.Told:
         if said["create_missing"]:

@@ -69,9 +69,11 @@ MERGED_ROWS_OF = f"SELECT r.id, m.subject_id FROM audience_mergedrows r JOIN ({M
 REFUSED_OF = """
     SELECT r.id, p.id AS subject_id FROM audience_person p JOIN audience_refusedsubmission r
     ON p.email <> '' AND strpos(lower(r.answers::text), lower(p.email)) > 0"""
-VIEWS_OF = """
-    SELECT w.id, v.person_id AS subject_id FROM audience_pageview w JOIN audience_visitor v ON v.id = w.visitor_id
-    WHERE v.person_id IS NOT NULL"""
+VIEWS_OF, WAITING_OF = (
+    f"""SELECT w.id, v.person_id AS subject_id FROM {table} w JOIN audience_visitor v ON v.id = w.visitor_id
+        WHERE v.person_id IS NOT NULL"""
+    for table in ("audience_pageview", "audience_waitingactivity")
+)
 
 WRITTEN = "EXISTS (SELECT FROM {{}} made WHERE made.tab = 'audience_{}' AND made.id = h.id)"  # by the import itself
 # An activity, or what reverses it, or what reverses that.
@@ -151,6 +153,7 @@ def register_all() -> None:
     holder(models.Merge, "merges", personal=("was", "values"), whose=MERGES_OF)
     holder(models.Submission, "sent forms", personal=("answers", "origin", "browser"))
     holder(models.PageView, "page views", goes=True, whose=VIEWS_OF)
+    holder(models.WaitingActivity, "activities of strangers", goes=True, whose=WAITING_OF)
     holder(models.Visitor, "browsers", goes=True)
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(Notice, "notices", personal=("address", "title", "body", "link"))
