@@ -118,7 +118,7 @@ TAKES = {
     "products": SIGNED_IN, "purchases": SIGNED_IN, "exchange_rates": SIGNED_IN, "exchange_rate": "edit",
     "exchange_rate_new": "edit", "exchange_rate_remove": "edit", "pipeline_earlier": "edit",
     "report_pipeline": SIGNED_IN, "report_costs": SIGNED_IN,
-    "costs": SIGNED_IN, "costs_monthly": SIGNED_IN, "cost_new": "edit", "cost_edit": "edit", "cost_remove": "edit",
+    "costs": SIGNED_IN, "costs_monthly": SIGNED_IN, "channel_mix": SIGNED_IN, "cost_new": "edit", "cost_edit": "edit", "cost_remove": "edit",
     "cases": SIGNED_IN, "case": SIGNED_IN, "case_edit": "people", "person_case": "people", "account_case": "people",
     "activities": SIGNED_IN, "activities_take_back": "edit", "retractions": "edit", "retraction": "edit",
     "retraction_undo": "edit",
