@@ -56,7 +56,8 @@ def page(request: HttpRequest) -> HttpResponseBase:
     """What happened in some days by channel and by platform; as a page, or as a file."""
     now = timezone.now()
     form = Asking(request.GET)
-    said = form.cleaned_data if form.is_valid() else {}
+    form.is_valid()
+    said = form.cleaned_data  # what could not be understood narrows nothing
     last: date = said.get("last") or timezone.localdate(now, installation.zone())
     first: date = said.get("first") or min(last, timezone.localdate(now, installation.zone())) - timedelta(
         days=DAYS - 1

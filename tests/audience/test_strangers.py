@@ -52,7 +52,7 @@ def test_what_a_stranger_did_waits_and_is_nobody_s(api):
 def test_an_activity_with_both_names_makes_all_of_it_theirs(api):
     ann = person(email="ann@acme.example")
     batch(api, hit("h1", ago=9, channel="email", actor="bot"), hit("h2", ago=8), hit("x1", "other"))
-    batch(api, hit("h1", source="crm"), source="crm")  # another system's cookie of the same name is another
+    batch(api, hit("h1"), source="crm")  # another system's cookie of the same name is another
     Dirty.objects.all().delete()
     told = batch(api, hit("h3", ago=7, person={"email": "ann@acme.example"}))
     assert (told["new"], told["waiting"]) == (1, 0)
