@@ -130,8 +130,8 @@ def record(
             sql("SELECT * FROM json_to_recordset({}::json) AS told ({})", told, shape), columns, source=source, now=now
         )
     if strangers:
-        told = [row | {"occurred_at": datetime.fromisoformat(row["occurred_at"])} for row in strangers.values()]
-        new += visitors.wait(told, source=source, now=now)
+        waits = [row | {"occurred_at": datetime.fromisoformat(row["occurred_at"])} for row in strangers.values()]
+        new += visitors.wait(waits, source=source, now=now)
     if known := {row["browser"]: row["person_id"] for row in named.values() if row["browser"]}:
         visitors.become_many(known, now=now)
     if new:

@@ -85,7 +85,7 @@ def platform(line: Line) -> str:
     return str(channels.PLATFORMS.get(line.key, line.key))
 
 
-def _counts(row: Mapping[str, Any]) -> dict[str, int]:
+def _counts(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row.get(name, 0) for name in COUNTS}
 
 

@@ -161,7 +161,7 @@ MIXED: dict[str, Any] = {
 class MixGiven(Strict):
     """Which days (90 up to now, unless it is said), which direction, of whom."""
 
-    since = serializers.DateField(required=False)  # type: ignore[assignment]
+    since = serializers.DateField(required=False)
     until = serializers.DateField(required=False, help_text="The day after the last.")
     direction = serializers.ChoiceField(
         required=False, choices=[*Activity.Direction.choices, EMPTY], help_text=f"“{EMPTY}” is what has none."

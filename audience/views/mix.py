@@ -92,7 +92,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
         "first": first,
         "last": last,
         "sees_all": sight.everything(request.user),
-        "export_url": f"?{urlencode({**_plain(asked), 'first': first, 'last': last})}",
+        "export_url": f"?{urlencode({**_plain(asked), 'first': str(first), 'last': str(last)})}",
     }  # fmt: skip
     return render(request, "audience/mix.html", context)
 
