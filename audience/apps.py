@@ -93,6 +93,7 @@ class AudienceConfig(AppConfig):
             ("data", _("Readiness"), "readiness", "gauge", 40),
             ("data", _("Best customers"), "best_customers", "trophy", 42),
             ("data", _("Look-alikes"), "look_alikes", "user-search", 44),
+            ("reports", _("Channel mix"), "channel_mix", "chart-pie", 37),
             ("setup", _("Custom fields"), "custom_fields", "table-properties", 10),
             ("setup", _("Kinds"), "kinds", "shapes", 20),
             ("setup", _("Channels"), "channels", "waypoints", 22),

@@ -468,6 +468,19 @@ def may_track(person_id: int | None) -> bool:
     return person_id is None or not _withdrawn(Person(pk=person_id), None, TRACKING)
 
 
+def objecting(people: Collection[int]) -> list[int]:
+    """Those of some people who may not be tracked; one query."""
+    said = sql(
+        """SELECT DISTINCT ON (c.person_id) c.person_id, c.given FROM audience_consentrecord c
+           WHERE c.subject_id = ANY ({}::bigint[]) AND c.channel = {} AND {}
+           ORDER BY c.person_id, c.occurred_at DESC, c.id DESC""",
+        list(people),
+        TRACKING,
+        STANDING,
+    )
+    return [pk for pk, given in rows(said) if not given]
+
+
 def offered() -> QuerySet[Topic]:
     """The topics that people can choose among, by name."""
     return Topic.objects.filter(retired_at=None).order_by("-is_default", "label", "pk")

@@ -37,6 +37,7 @@ ACTIONS = {
     "deal.change": _("Deal changed"),
     "deal.leave": _("Role in a deal taken away"),
     "deal.open": _("Deal opened"),
+    "deal.sell": _("Products of a deal changed"),
     "deal.take_part": _("Role in a deal given"),
     "deals.merge": _("Deals of another system merged"),
     "duplicate.two": _("Two said not to be the same"),

@@ -37,7 +37,7 @@ def register_all() -> None:
             gettext_lazy("Channel mix"),
             gettext_lazy("Which channel brings whom how far, and at what cost."),
             _channel_mix,
-            funnel,
+            Way(gettext_lazy("Channel mix"), "channel_mix"),
             81,
         )
     )

@@ -1,8 +1,8 @@
 """Many activities of one request, as programs tell them: each read strictly, its person found, the good ones written.
 
-A row is an object: `external_id`, `kind`, `occurred_at`, and whose it is, `person` or `account` by a name; of
-`channel`, `platform`, `direction`, `actor`, `value`, `properties` what there is to say. Everything is set-based: one
-statement finds all of whom the rows speak, one writes (`activities.record_many`).
+A row is an object: `external_id`, `kind`, `occurred_at`, and whose it is, `person` or `account` by a name, or an
+`anonymous_id`; of `channel`, `platform`, `direction`, `actor`, `value`, `properties` what there is to say. All of it is
+set-based: one statement finds all of whom the rows speak, one writes (`activities.record_many`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audience import importing
-from audience.activity import activities, arrivals
+from audience.activity import activities, arrivals, visitors
 from audience.activity.activities import COLUMNS
 from audience.importing import atonce
-from audience.models import Activity, Import
+from audience.models import Activity, Import, WaitingActivity
 from audience.subjects import people, sight
 from audience.subjects.people import BadValue
 from kit import addresses, audit, installation, instants
@@ -33,13 +33,18 @@ from kit.sql import rows as fetched
 MOST = 1000
 LARGEST = 10**16  # a value, either way
 KNOWN = {
-    "external_id", "kind", "occurred_at", "person", "account", "channel", "platform", "direction", "actor", "value",
-    "properties",
+    "external_id", "kind", "occurred_at", "person", "account", "anonymous_id", "channel", "platform", "direction",
+    "actor", "value", "properties",
 }  # fmt: skip
 NAMED = ("person", "account")
 OF_PERSON = {"id", "external_id", "system", "email"}
 OF_ACCOUNT = {"id", "external_id", "system", "domain"}
-LENGTHS = {"external_id": 200, "channel": 32, "platform": 32}  # characters, as the columns have them
+LENGTHS = {
+    "external_id": 200,
+    "anonymous_id": 200,
+    "channel": 32,
+    "platform": 32,
+}  # characters, as the columns have them
 LONGEST_ID = 300  # characters of a person's or an account's name elsewhere
 CHOICES = {"direction": frozenset(Activity.Direction.values), "actor": frozenset(Activity.Actor.values)}
 
@@ -56,11 +61,15 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Told:
-    """How many activities are new, how many `source` had told before, and which rows were refused."""
+    """How many activities are new, how many `source` had told before, and which rows were refused.
+
+    `waiting`: of how many nobody knows yet whose they are.
+    """
 
     new: int
     known: int
     refused: list[Refusal]
+    waiting: int = 0
 
 
 class NotAll(Exception):
@@ -94,7 +103,8 @@ def record(
     """Record the rows that can be; `system` is whose the external ids of people and accounts are, unless a row says.
 
     Whom `by` does not see is not known to them. With `create_missing` a person with an email or an external id whom
-    nobody knows is made. Told again, an activity changes nothing. Raises NotAll.
+    nobody knows is made. Told again, an activity changes nothing. What names only an `anonymous_id` of `system` waits
+    for somebody of whom a row names both. Raises NotAll.
     """
     good, refused = _read(rows, system, now)
     _find(good, by)
@@ -107,18 +117,29 @@ def record(
             del good[number]
     if all_or_nothing and refused:
         raise NotAll(sorted(refused, key=lambda each: each.row))
+    strangers = {number: row for number, row in good.items() if not (row["by_person"] or row["by_account"])}
+    named = {number: row for number, row in good.items() if number not in strangers}
     new = 0
-    if good:
+    if named:
         columns = list(COLUMNS)
-        told = json.dumps([{each: row[each] for each in columns if row.get(each) is not None} for row in good.values()])
+        told = json.dumps(
+            [{each: row[each] for each in columns if row.get(each) is not None} for row in named.values()]
+        )
         shape = join(", ", (sql("{} {}", name(each), Sql(of)) for each, of in COLUMNS.items()))
         new = activities.record_many(
             sql("SELECT * FROM json_to_recordset({}::json) AS told ({})", told, shape), columns, source=source, now=now
         )
+    if strangers:
+        waits = [row | {"occurred_at": datetime.fromisoformat(row["occurred_at"])} for row in strangers.values()]
+        new += visitors.wait(waits, source=source, now=now)
+    if known := {row["browser"]: row["person_id"] for row in named.values() if row["browser"]}:
+        visitors.become_many(known, now=now)
     if new:
         after = {"source": source, "new": new, "known": len(good) - new, "refused": len(refused)}
         audit.record("activity.batch", source, by=by, now=now, after=after)
-    return Told(new, len(good) - new, sorted(refused, key=lambda each: each.row))
+    ids = [row["external_id"] for row in strangers.values()]
+    waiting = WaitingActivity.objects.filter(source=source, external_id__in=ids).count() if ids else 0
+    return Told(new, len(good) - new, sorted(refused, key=lambda each: each.row), waiting)
 
 
 # ---- reading ----
@@ -191,9 +212,13 @@ class _Reading:
     def whose(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The names of a person or an account, each None where it is not said; ids are found later."""
         person, account = row.get("person"), row.get("account")
-        if person is None and account is None:
+        stranger = _text(row, "anonymous_id", LENGTHS["anonymous_id"])
+        if person is None and account is None and stranger is None:
             raise Bad("required", "person", _("Say whose it is: a person or an account."))
+        if stranger is not None and person is None and account is not None:
+            raise Bad("required", "person", _("Say which person of the account it is, or leave the account out."))
         named: dict[str, Any] = {"person_id": None, "account_id": None}
+        named["browser"] = visitors.elsewhere(self.system, stranger) if stranger else None
         named |= {"by_person": person is not None, "by_account": account is not None}
         if person is not None:
             named |= self.named("person", person, OF_PERSON)

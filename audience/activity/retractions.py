@@ -21,6 +21,7 @@ from audience import live
 from audience.activity import activities, channels, kinds
 from audience.models import Activity, ActivityKind, Retraction, Segment, SegmentMember
 from audience.subjects import querysets
+from audience.subjects.filters import EMPTY
 from kit import audit, installation, instants, jobs, writing
 from kit.models import User
 from kit.sql import Sql, rows, sql, value
@@ -31,9 +32,11 @@ CHUNK = 2000
 MOST_IDS = 1000
 LONGEST = 300
 # What a choice of activities may be narrowed by.
-TEXTS = ("kind", "channel", "platform", "source", "actor", "user_agent", "ip", "segment")
+TEXTS = ("kind", "channel", "platform", "direction", "source", "actor", "user_agent", "ip", "segment", "left_out")
 NUMBERS = ("person", "account")
 INSTANTS = ("since", "until")
+# Of a test, of ourselves, of a competitor: whoever is in no figure.
+LEFT_OUT = Q(person__is_excluded=True) | Q(person=None, account__is_excluded=True)
 KNOWN = (*TEXTS, *NUMBERS, *INSTANTS, "ids")
 Asked = Mapping[str, Any]
 
@@ -74,12 +77,16 @@ def clean(asked: Asked) -> dict[str, Any]:
 
 def narrowed(rows: QuerySet[Activity], asked: Asked) -> QuerySet[Activity]:
     """The activities that the filters mean, of these rows: the same for a list, a preview, and what is taken back."""
-    for name in ("platform", "source", "actor"):
+    for name in ("platform", "direction", "source", "actor"):
         if asked.get(name):
-            rows = rows.filter(**{name: asked[name]})
+            rows = rows.filter(**{name: "" if asked[name] == EMPTY else asked[name]})
+    if asked.get("left_out"):
+        rows = rows.filter(LEFT_OUT if asked["left_out"] == "yes" else ~LEFT_OUT)
     if asked.get("kind"):
         rows = rows.filter(kind__in=ActivityKind.objects.filter(slug=asked["kind"]).values("pk"))
-    if asked.get("channel"):
+    if asked.get("channel") == EMPTY:
+        rows = rows.filter(channel="")
+    elif asked.get("channel"):
         rows = rows.filter(channel__in={asked["channel"], channels.normal(asked["channel"])})
     if asked.get("user_agent"):
         rows = rows.filter(properties__user_agent__icontains=asked["user_agent"])

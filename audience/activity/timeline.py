@@ -272,7 +272,7 @@ def _items(subject: Person | Account, keys: list[Cursor], known: datetime | None
         Activity.objects.select_related("kind", "person").annotate(reversed_because=Subquery(why)), ids[ACTIVITY]
     )
     purchases = _fetched(Purchase.objects.select_related("product", "person"), ids[PURCHASE])
-    deals = _fetched(Deal.objects.select_related("product"), ids[DEAL_OPENED] | ids[DEAL_CLOSED])
+    deals = _fetched(Deal.objects.all(), ids[DEAL_OPENED] | ids[DEAL_CLOSED])
     cases = _fetched(Case.objects.select_related("person"), ids[CASE_OPENED] | ids[CASE_CLOSED])
     found = []
     for key in keys:

@@ -1,6 +1,7 @@
 """Who looks at the pages of our sites: kept apart while nobody knows who it is, and part of a person's history after.
 
-A browser says which pages it showed. As long as it is a stranger's, they stand in a table of their own for some days.
+A browser says which pages it showed; other systems say what somebody did whom they know by a cookie or a device alone.
+As long as it is a stranger's, it stands in tables of its own for some days.
 When the visitor becomes known (a form, a link of a letter) they become activities of the person: they occurred when
 they did, and were recorded now, so that whoever asks what was known then is told nothing of them.
 
@@ -10,20 +11,24 @@ before stays with the first. A person may be any number of visitors.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from audience import consent
 from audience.activity import activities, agents, kinds
-from audience.models import Activity, PageView, Person, Visitor
+from audience.models import Activity, PageView, Person, Visitor, WaitingActivity
 from kit import installation, tokens, turns
-from kit.sql import run, sql
+from kit.sql import Sql, rows, run, sql
 
 SOURCE = "site"
 KIND = "page_viewed"
@@ -33,6 +38,7 @@ PARAMETER = "perennial"  # that carries it, in an address of our own sites
 CARRIED = timedelta(hours=1)  # it is told as soon as the page opens; copied and passed on, it is soon worth nothing
 OLDEST_VIEW = timedelta(days=1)  # that a browser may tell of late
 LONGEST_PAGE, LONGEST_TITLE, LONGEST_TAG = 500, 200, 200
+WAITS = ("kind", "channel", "platform", "direction", "actor", "value", "properties")  # of what others tell
 TAGS = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
 
@@ -85,8 +91,8 @@ def record(views: Iterable[View], *, browser: uuid.UUID, actor: str, now: dateti
         turns.take("visitors", [str(browser)])
         known = list(Visitor.objects.filter(browser=browser).order_by("began_at"))
         known = known or [Visitor.objects.create(browser=browser, began_at=min(now, *(each.at for each in told)))]
-        rows = [_row(each, _whose(known, each.at), actor, now) for each in told]
-        PageView.objects.bulk_create(rows, ignore_conflicts=True)
+        seen = [_row(each, _whose(known, each.at), actor, now) for each in told]
+        PageView.objects.bulk_create(seen, ignore_conflicts=True)
         _move([each.pk for each in known], now=now)
 
 
@@ -122,29 +128,67 @@ def of(browser: uuid.UUID | None) -> Visitor | None:
 def become(browser: uuid.UUID, person: Person, *, proven: bool = False, now: datetime) -> Visitor:
     """Whoever uses this browser is this person. What was seen in it by nobody known becomes theirs; somebody else's
     stays with them."""
-    turns.take("visitors", [str(browser)])
-    held = Visitor.objects.filter(browser=browser, ended_at=None).first()
-    if held and held.person_id not in (None, person.pk):
-        Visitor.objects.filter(pk=held.pk).update(ended_at=now)
-        held = None
-    if held is None:
-        held = Visitor.objects.create(browser=browser, person=person, proven=proven, began_at=now, known_at=now)
-    elif held.person_id is None or (proven and not held.proven):
-        held.person, held.proven, held.known_at = person, held.proven or proven, held.known_at or now
-        held.save(update_fields=["person", "proven", "known_at"])
-    _move([held.pk], now=now)
-    return held
+    become_many({browser: person.pk}, proven=proven, now=now)
+    return Visitor.objects.get(browser=browser, ended_at=None)
+
+
+def become_many(people: Mapping[uuid.UUID, int], *, proven: bool = False, now: datetime) -> None:
+    """The same for any number of browsers, each with the number of whoever uses it, in a transaction."""
+    turns.take("visitors", sorted(map(str, people)))
+    pairs = sql("unnest({}::uuid[], {}::bigint[]) AS pair (browser, person)", list(people), list(people.values()))
+    theirs = sql("v.browser = pair.browser AND v.ended_at IS NULL")
+    run(
+        sql(
+            """UPDATE audience_visitor v SET ended_at = {} FROM {} WHERE {} AND v.person_id <> pair.person""",
+            now,
+            pairs,
+            theirs,
+        )
+    )
+    run(
+        sql(
+            """UPDATE audience_visitor v SET person_id = pair.person, proven = v.proven OR {},
+                      known_at = coalesce(v.known_at, {})
+               FROM {} WHERE {} AND (v.person_id IS NULL OR {} AND NOT v.proven)""",
+            proven,
+            now,
+            pairs,
+            theirs,
+            proven,
+        )
+    )
+    run(
+        sql(
+            """INSERT INTO audience_visitor (browser, person_id, proven, began_at, known_at)
+               SELECT pair.browser, pair.person, {}, {}, {} FROM {}
+               WHERE NOT EXISTS (SELECT FROM audience_visitor v WHERE {})""",
+            proven,
+            now,
+            now,
+            pairs,
+            theirs,
+        )
+    )
+    _move([pk for (pk,) in rows(sql("SELECT v.id FROM {} JOIN audience_visitor v ON {}", pairs, theirs))], now=now)
 
 
 def _move(visitors: Collection[int], *, now: datetime) -> None:
-    """Views of these visitors, as far as they are known, become activities; of who objected to it, nothing."""
-    people = Visitor.objects.filter(pk__in=visitors, person__isnull=False).values_list("person_id", flat=True)
-    refused = [pk for pk in set(people) if not consent.may_track(pk)]
-    theirs = sql(
-        """FROM audience_pageview w JOIN audience_visitor v ON v.id = w.visitor_id
-           WHERE v.id = ANY ({}::bigint[]) AND v.person_id IS NOT NULL""",
-        list(visitors),
+    """What these visitors did, as far as they are known, becomes activities; of who objected to it, nothing."""
+    known = Visitor.objects.filter(pk__in=visitors, person__isnull=False)
+    left = known.filter(Exists(PageView.objects.filter(visitor=OuterRef("pk")))) | known.filter(
+        Exists(WaitingActivity.objects.filter(visitor=OuterRef("pk")))
     )
+    people = set(left.values_list("person_id", flat=True))
+    if not people:
+        return
+    refused = consent.objecting(people)
+    theirs = sql("v.id = ANY ({}::bigint[]) AND v.person_id IS NOT NULL", list(visitors))
+    _record_views(theirs, refused, now)
+    _record_waiting(theirs, refused, now)
+
+
+def _record_views(theirs: Sql, refused: list[int], now: datetime) -> None:
+    seen = sql("FROM audience_pageview w JOIN audience_visitor v ON v.id = w.visitor_id WHERE {}", theirs)
     told = sql(
         """SELECT v.person_id, {} AS kind, w.occurred_at, w.key::text AS external_id, {} AS channel,
                   'inbound' AS direction, w.actor, w.tags || jsonb_strip_nulls(jsonb_build_object(
@@ -152,13 +196,69 @@ def _move(visitors: Collection[int], *, now: datetime) -> None:
            {} AND v.person_id <> ALL ({}::bigint[])""",
         KIND,
         CHANNEL,
-        theirs,
+        seen,
         refused,
     )
     columns = ("person_id", "kind", "occurred_at", "external_id", "channel", "direction", "actor", "properties")
-    if people:
-        activities.record_many(told, columns, source=SOURCE, now=now)
-        run(sql("DELETE FROM audience_pageview WHERE id IN (SELECT w.id {})", theirs))
+    activities.record_many(told, columns, source=SOURCE, now=now)
+    run(sql("DELETE FROM audience_pageview WHERE id IN (SELECT w.id {})", seen))
+
+
+def _record_waiting(theirs: Sql, refused: list[int], now: datetime) -> None:
+    waits = sql("FROM audience_waitingactivity w JOIN audience_visitor v ON v.id = w.visitor_id WHERE {}", theirs)
+    columns = ("person_id", "occurred_at", "external_id", *WAITS)
+    for (source,) in rows(sql("SELECT DISTINCT w.source {} ORDER BY 1", waits)):
+        told = sql(
+            "SELECT v.person_id, w.* {} AND w.source = {} AND v.person_id <> ALL ({}::bigint[])", waits, source, refused
+        )
+        activities.record_many(told, columns, source=source, now=now)
+    run(sql("DELETE FROM audience_waitingactivity WHERE id IN (SELECT w.id {})", waits))
+
+
+# ---- whom other systems have seen ----
+
+
+def elsewhere(system: str, anonymous_id: str) -> uuid.UUID:
+    """The browser that stands for what another system calls so: its cookie, its device."""
+    return uuid.UUID(bytes=hashlib.sha256(f"{system}\0{anonymous_id}".encode()).digest()[:16])
+
+
+def wait(told: Sequence[Mapping[str, Any]], *, source: str, now: datetime) -> int:
+    """Keep what visitors did, in a transaction, each row once by its source and `external_id`; how many are new.
+
+    A row has its `browser`, `occurred_at` and the columns of an activity. A known visitor's go into their history.
+    """
+    turns.take("visitors", sorted({str(row["browser"]) for row in told}))
+    ids = [row["external_id"] for row in told]
+    there: set[str] = set()
+    for model in (Activity, WaitingActivity):
+        known = model._default_manager.filter(source=source, external_id__in=ids)
+        there |= set(known.values_list("external_id", flat=True))
+    new = {row["external_id"]: row for row in reversed(told) if row["external_id"] not in there}
+    began: dict[uuid.UUID, datetime] = {}
+    for row in new.values():
+        began[row["browser"]] = min(row["occurred_at"], began.get(row["browser"], now))
+    visitors: defaultdict[uuid.UUID, list[Visitor]] = defaultdict(list)
+    for each in Visitor.objects.filter(browser__in=began).order_by("began_at"):
+        visitors[each.browser].append(each)
+    fresh = [Visitor(browser=browser, began_at=at) for browser, at in began.items() if browser not in visitors]
+    for each in Visitor.objects.bulk_create(fresh):
+        visitors[each.browser].append(each)
+    WaitingActivity.objects.bulk_create(
+        (
+            WaitingActivity(
+                visitor=_whose(visitors[row["browser"]], row["occurred_at"]),
+                source=source,
+                external_id=row["external_id"],
+                occurred_at=row["occurred_at"],
+                **{name: row.get(name) for name in WAITS if row.get(name) is not None},
+            )
+            for row in new.values()
+        ),
+        ignore_conflicts=True,
+    )
+    _move([each.pk for some in visitors.values() for each in some], now=now)
+    return len(new)
 
 
 # ---- the links of letters ----
@@ -183,13 +283,15 @@ def carried(token: str, *, now: datetime) -> Person | None:
 
 
 def forget(now: datetime) -> None:
-    """Views of strangers that are older than the settings keep them, and strangers of whom nothing is left."""
+    """What strangers did that is older than the settings keep them, and strangers of whom nothing is left."""
     before = now - timedelta(days=int(installation.get("page_views_kept_days")))
     PageView.objects.filter(occurred_at__lt=before).delete()
+    WaitingActivity.objects.filter(occurred_at__lt=before).delete()
     run(
         sql(
             """DELETE FROM audience_visitor v WHERE v.person_id IS NULL AND v.began_at < {}
-               AND NOT EXISTS (SELECT FROM audience_pageview w WHERE w.visitor_id = v.id)""",
+               AND NOT EXISTS (SELECT FROM audience_pageview w WHERE w.visitor_id = v.id)
+               AND NOT EXISTS (SELECT FROM audience_waitingactivity w WHERE w.visitor_id = v.id)""",
             before,
         )
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import django_filters
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -17,11 +19,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audience.activity import activities, batches
+from audience.activity import mix as mixes
 from audience.activity.batches import Refusal
 from audience.api.bulk import refused
 from audience.api.subjects import API, AccountName, PersonName
-from audience.models import Activity, ActivityKind
+from audience.models import Activity, ActivityKind, Segment
 from audience.subjects import querysets, sight
+from audience.subjects.filters import EMPTY
+from kit import installation, reading
 from kit.api.access import WRITE, require
 from kit.api.filtering import Moment, TrueOrFalse, Whole
 from kit.api.problems import Problem
@@ -72,6 +77,12 @@ class ActivityGiven(Strict):
     occurred_at = Instant()
     person = PersonName(required=False)
     account = AccountName(required=False, help_text="Whose a person's activity was, unless it is the person's account.")
+    anonymous_id = serializers.CharField(
+        required=False,
+        max_length=200,
+        help_text="By what `system` knows whoever did it, a cookie or a device. Alone it waits for its person; "
+        "beside a person, all that waited under it becomes theirs.",
+    )
     channel = serializers.CharField(required=False, max_length=32)
     platform = serializers.CharField(required=False, max_length=32)
     direction = serializers.ChoiceField(required=False, choices=Activity.Direction.choices)
@@ -121,8 +132,15 @@ class BatchError(serializers.Serializer[Any]):
     detail = serializers.CharField()
 
 
+@example({"waiting": True})
+class Waits(serializers.Serializer[Any]):
+    """Nobody knows yet whose it is; it is kept for as long as strangers' page views are."""
+
+    waiting = serializers.BooleanField()
+
+
 @example({
-    "new": 997, "known": 2, "refused": 1,
+    "new": 997, "known": 2, "refused": 1, "waiting": 0,
     "errors": [{"row": 17, "code": "unknown_person", "field": "person", "detail": "Nobody is known by this."}],
 })  # fmt: skip
 class BatchAnswer(serializers.Serializer[Any]):
@@ -131,7 +149,64 @@ class BatchAnswer(serializers.Serializer[Any]):
     new = serializers.IntegerField()
     known = serializers.IntegerField()
     refused = serializers.IntegerField()
+    waiting = serializers.IntegerField(help_text="Of how many nobody knows yet whose they are.")
     errors = BatchError(many=True)  # type: ignore[assignment]
+
+
+MIXED: dict[str, Any] = {
+    "activities": 120, "inbound": 90, "outbound": 28, "direction_unknown": 2, "by_humans": 110, "reached": 64,
+}  # fmt: skip
+
+
+class MixGiven(Strict):
+    """Which days (90 up to now, unless it is said), which direction, of whom."""
+
+    since = serializers.DateField(required=False)
+    until = serializers.DateField(required=False, help_text="The day after the last.")
+    direction = serializers.ChoiceField(
+        required=False, choices=[*Activity.Direction.choices, EMPTY], help_text=f"“{EMPTY}” is what has none."
+    )
+    actor = serializers.ChoiceField(required=False, choices=Activity.Actor.choices)
+    segment = serializers.SlugRelatedField(required=False, slug_field="slug", queryset=Segment.objects.all())
+
+
+class MixCounts(serializers.Serializer[Any]):
+    """How much happened; `reached` counts each person and account once, so lines do not add up to the total in it."""
+
+    activities = serializers.IntegerField(source="number")
+    inbound = serializers.IntegerField()
+    outbound = serializers.IntegerField()
+    direction_unknown = serializers.IntegerField(source="undirected")
+    by_humans = serializers.IntegerField(source="human")
+    reached = serializers.IntegerField()
+
+
+class MixPlatform(MixCounts):
+    """One platform; "" is what has none."""
+
+    platform = serializers.CharField(source="key")
+
+
+class MixChannel(MixCounts):
+    """One channel; "" is what has none. Of one that the taxonomy does not have, whether it is paid or human is null."""
+
+    channel = serializers.CharField(source="key")
+    is_paid = serializers.BooleanField(source="channel.is_paid", default=None, allow_null=True)
+    is_human = serializers.BooleanField(source="channel.is_human", default=None, allow_null=True)
+    cost = serializers.DictField(child=serializers.IntegerField(), help_text="By currency, in minor units.")
+
+
+@example({
+    "by_channel": [{**MIXED, "channel": "email", "is_paid": False, "is_human": False, "cost": {"EUR": 120000}}],
+    "by_platform": [{**MIXED, "platform": "mobile"}], "total": MIXED, "left_out": 4,
+})  # fmt: skip
+class MixAnswer(serializers.Serializer[Any]):
+    """What happened in some days by channel and by platform; `left_out` are activities of whoever is in no figure."""
+
+    by_channel = MixChannel(many=True)
+    by_platform = MixPlatform(many=True)
+    total = MixCounts()
+    left_out = serializers.IntegerField()
 
 
 class Filters(django_filters.FilterSet):
@@ -178,10 +253,10 @@ class Activities(Listed, Shown):
         whose = Coalesce("person_id", "account_id")
         return sight.subjects(rows.annotate(whose=whose), self.by, "whose")
 
-    @extend_schema(request=One, responses={200: ActivityRow, 201: ActivityRow})
+    @extend_schema(request=One, responses={200: ActivityRow, 201: ActivityRow, 202: Waits})
     @transaction.atomic
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Record an activity. 201 when it is new, 200 when `source` had told it before."""
+        """Record an activity. 201 when new, 200 when `source` had told it before, 202 while it waits for its person."""
         given = self.as_sent()
         said = Said(data={name: value for name, value in given.items() if name in SAID})
         said.is_valid(raise_exception=True)
@@ -191,10 +266,30 @@ class Activities(Listed, Shown):
         except batches.NotAll as refusal:
             why = refusal.refused[0]
             raise Problem(400, why.code, why.reason, field=why.field or None) from refusal
+        if told.waiting:
+            return Response({"waiting": True}, status=202)
         found = Activity.objects.select_related("kind").get(
             source=said.validated_data["source"], external_id=str(row["external_id"]).strip()
         )
         return Response(self.shown(found), status=201 if told.new else 200)
+
+    @extend_schema(parameters=[MixGiven], responses=MixAnswer, filters=False)
+    @action(methods=["get"], detail=False, pagination_class=None)
+    def mix(self, request: Request) -> Response:
+        """Tell what happened in some days by channel and by platform. What is not said is a line of its own."""
+        asking = MixGiven(data=request.query_params.dict())
+        asking.is_valid(raise_exception=True)
+        given, zone = dict(asking.validated_data), installation.zone()
+        until = given.get("until") or timezone.localdate(self.now, zone) + timedelta(days=1)
+        since = given.get("since") or until - timedelta(days=90)
+        if since >= until:
+            raise Problem(400, "bad_order", _("It ends after it begins."), field="until")
+        asked: dict[str, Any] = {name: given[name] for name in ("direction", "actor") if name in given}
+        asked |= {"segment": given["segment"].slug} if "segment" in given else {}
+        asked |= {"since": installation.midnight(since, zone), "until": installation.midnight(until, zone)}
+        rows = super().get_queryset() if sight.everything(self.by) else self.get_queryset()
+        with reading.only(mixes.PATIENCE):
+            return Response(MixAnswer(mixes.of(rows, asked, since, until)).data)
 
     @extend_schema(request=Batch, responses=BatchAnswer)
     @action(methods=["post"], detail=False)
@@ -206,7 +301,8 @@ class Activities(Listed, Shown):
         except batches.NotAll as refusal:
             raise refused(str(refusal), _errors(refusal.refused)) from refusal
         errors = _errors(told.refused)
-        return Response({"new": told.new, "known": told.known, "refused": len(errors), "errors": errors})
+        return Response({"new": told.new, "known": told.known, "refused": len(errors), "waiting": told.waiting,
+                         "errors": errors})  # fmt: skip
 
     def record(self, rows: list[Any], said: dict[str, Any], *, all_or_nothing: bool) -> batches.Told:
         if said["create_missing"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import django_filters
@@ -30,7 +30,7 @@ from audience.api.subjects import (
 )
 from audience.commerce import deals
 from audience.importing import atonce
-from audience.models import Deal, DealRole
+from audience.models import Deal, DealLine, DealRole, Product
 from audience.subjects import sight
 from kit import installation
 from kit.api.filtering import Moment, Whole
@@ -38,7 +38,8 @@ from kit.api.schema import example
 from kit.api.serializers import Instant, Rows, Strict
 
 SHOWN: dict[str, Any] = {
-    "id": 55, "name": "Twelve sensors", "account": 815, "partner": None, "product": None,
+    "id": 55, "name": "Twelve sensors", "account": 815, "partner": None,
+    "products": [{"product": 12, "name": "Sensor S-100", "quantity": 12.0, "amount": 238800}],
     "roles": [{"person": 4711, "role": "buyer"}], "owner": "sam@perennial.example", "amount": 238800,
     "currency": "EUR", "pipeline": "New business", "stage": "Offer", "status": "open", "reason": "",
     "opened_at": "2025-06-02T11:30:00Z", "expected_close_on": "2025-08-31", "closed_at": None, "source": "crm",
@@ -47,12 +48,14 @@ SHOWN: dict[str, Any] = {
 GIVEN: dict[str, Any] = {
     "source": "crm", "external_id": "D-1", "name": "Twelve sensors", "account": {"domain": "acme.example"},
     "roles": [{"person": {"email": "ann@example.com"}, "role": "buyer"}], "amount": 238800, "currency": "EUR",
+    "products": [{"product": 12, "quantity": 12, "amount": 238800}],
     "pipeline": "New business", "stage": "Offer", "expected_close_on": "2025-08-31",
     "owner": "sam@perennial.example",
 }  # fmt: skip
 IN_BULK: dict[str, Any] = {
     "external_id": "D-1", "name": "Twelve sensors", "account": {"domain": "acme.example"},
     "person": {"email": "ann@example.com"}, "role": "buyer", "amount": 238800, "currency": "EUR", "stage": "Offer",
+    "product": {"external_id": "S-100"}, "product_quantity": 12,
     "status": "won", "opened_at": "2025-06-02T11:30:00Z", "closed_at": "2025-07-01T09:00:00Z",
 }  # fmt: skip
 
@@ -64,6 +67,15 @@ class RoleRow(serializers.Serializer[Any]):
     role = serializers.CharField(allow_blank=True)
 
 
+class DealLineRow(serializers.Serializer[Any]):
+    """One product of a deal; how many and for how much, in minor units, where that is known."""
+
+    product = serializers.IntegerField()
+    name = serializers.CharField()
+    quantity = serializers.FloatField(allow_null=True)
+    amount = serializers.IntegerField(allow_null=True)
+
+
 @example(SHOWN)
 class DealRow(sourced.SourcedRow):
     """One possible sale. Its stage is of the sales pipeline, never of a lifecycle; amounts are in minor units."""
@@ -71,12 +83,14 @@ class DealRow(sourced.SourcedRow):
     partner = serializers.IntegerField(source="partner_id", read_only=True, allow_null=True)
     owner = serializers.EmailField(source="owner.email", default=None, read_only=True, allow_null=True)
     roles = RoleRow(many=True, read_only=True)
+    products = DealLineRow(many=True, read_only=True)
     person = None  # type: ignore[assignment]  # there may be several: see roles
+    product = None  # type: ignore[assignment]  # likewise: see products
 
     class Meta:
         model = Deal
         fields = (
-            "id", "name", "account", "partner", "product", "roles", "owner", "amount", "currency", "pipeline", "stage",
+            "id", "name", "account", "partner", "products", "roles", "owner", "amount", "currency", "pipeline", "stage",
             "status", "reason", "opened_at", "expected_close_on", "closed_at", *sourced.COMMON,
         )  # fmt: skip
         read_only_fields = fields
@@ -87,6 +101,16 @@ class RoleGiven(Strict):
 
     person = PersonName()
     role = serializers.CharField(required=False, allow_blank=True, default="", max_length=100)
+
+
+class DealLineGiven(Strict):
+    """A product of a deal, once, with how many of it and for how much."""
+
+    product = serializers.IntegerField(help_text="The number of a product.")
+    quantity = serializers.DecimalField(required=False, allow_null=True, max_digits=17, decimal_places=4)
+    amount = serializers.IntegerField(
+        required=False, allow_null=True, min_value=-(2**63), max_value=2**63 - 1, help_text="In minor units."
+    )
 
 
 @example({"amount": 250000, "stage": "Negotiation"})
@@ -102,7 +126,7 @@ class DealChange(Strict):
     reason = text(max_length=300, help_text="Why it was won or lost; a lost deal has one.")
     expected_close_on = serializers.DateField(required=False, allow_null=True)
     owner = serializers.EmailField(required=False, allow_null=True, help_text="The email of a user.")
-    product = serializers.IntegerField(required=False, allow_null=True, help_text="The number of a product.")
+    products = DealLineGiven(many=True, required=False, help_text="All of its products; those left out are taken out.")
     partner = AccountName(required=False, allow_null=True, help_text="The account that sells with us.")
     occurred_at = Instant(required=False, help_text="When its stage or status changed; now, unless it is said.")
 
@@ -140,6 +164,8 @@ class DealInBulk(sourced.OfSomebody):
 
     name = serializers.CharField(required=False, max_length=300)
     role = serializers.CharField(required=False, max_length=100, help_text="Of the person in the deal.")
+    product_quantity = serializers.FloatField(required=False, help_text="How many of the product.")
+    product_amount = serializers.IntegerField(required=False, help_text="What they come to, in minor units.")
     amount = serializers.IntegerField(required=False, help_text="In minor units.")
     currency = serializers.CharField(required=False)
     pipeline = serializers.CharField(required=False, max_length=100)
@@ -182,6 +208,7 @@ class Filters(sourced.SourcedFilters):
     status = django_filters.ChoiceFilter(field_name="status", choices=Deal.Status.choices)
     pipeline = django_filters.CharFilter("pipeline")
     stage = django_filters.CharFilter("stage")
+    product = Whole(method="with_product", help_text="The number of a product that the deal has now.")
     owner = django_filters.CharFilter(method="of_owner", help_text=f"The email of a user, or “{NOBODY}”.")
     opened_since = Moment("opened_at", lookup_expr="gte")
     closed_since = Moment("closed_at", lookup_expr="gte")
@@ -192,6 +219,9 @@ class Filters(sourced.SourcedFilters):
 
     def of_person(self, rows: QuerySet[Deal], name: str, value: Any) -> QuerySet[Deal]:
         return rows.filter(pk__in=DealRole.objects.filter(person_id=value).values("deal"))
+
+    def with_product(self, rows: QuerySet[Deal], name: str, value: Any) -> QuerySet[Deal]:
+        return rows.filter(pk__in=DealLine.objects.filter(product_id=value, removed_at=None).values("deal"))
 
     def of_owner(self, rows: QuerySet[Deal], name: str, value: str) -> QuerySet[Deal]:
         return rows.filter(owner=None) if value == NOBODY else rows.filter(owner__email=value.strip().lower())
@@ -217,7 +247,10 @@ class Deals(sourced.Sourced):
     def with_roles(self) -> QuerySet[Any]:
         roles = DealRole.objects.filter(deal=OuterRef("pk")).order_by("pk")
         shown = roles.values(shown=JSONObject(person="person_id", role="role"))
-        return Deal.objects.select_related("owner").annotate(roles=ArraySubquery(shown))
+        lines = DealLine.objects.filter(deal=OuterRef("pk"), removed_at=None).order_by("pk")
+        told = JSONObject(product="product_id", name="product__name", quantity="quantity", amount="amount")
+        sold = ArraySubquery(lines.values(shown=told))
+        return Deal.objects.select_related("owner").annotate(roles=ArraySubquery(shown), products=sold)
 
     def again(self, row: Any) -> Any:
         return self.with_roles().get(pk=row.pk)
@@ -229,6 +262,7 @@ class Deals(sourced.Sourced):
         given = self.given(DealNew)
         source = given.pop("source")
         account, external_id, roles = given.pop("account", None), given.pop("external_id"), given.pop("roles")
+        products = _sold(given.pop("products", ()))
         values = self.values(given)
         if values.get("amount") is not None:
             values.setdefault("currency", str(installation.get("currency")))
@@ -241,6 +275,7 @@ class Deals(sourced.Sourced):
                 (person_named(each["person"], self.by, system=source, field=f"roles.{number}.person"), each["role"])
                 for number, each in enumerate(roles)
             ],
+            sold=products,
             source=source,
             external_id=external_id,
             by=self.by,
@@ -287,8 +322,6 @@ class Deals(sourced.Sourced):
         told: dict[str, Any] = {name: "" if value is None and name in TEXTS else value for name, value in given.items()}
         if "owner" in told:
             told["owner"] = user_named(told["owner"])
-        if "product" in told:
-            told["product"] = sourced.product_numbered(told["product"])
         if told.get("partner"):
             told["partner"] = account_named(told["partner"], self.by, field="partner")
         return told
@@ -297,8 +330,19 @@ class Deals(sourced.Sourced):
     def change(self, kind: type[Strict], **more: str) -> Response:
         held, given = self.locked(), self.given(kind)
         at = given.pop("occurred_at", self.now)
+        if "products" in given:
+            deals.sell(held, _sold(given.pop("products")), by=self.by, now=self.now)
         deals.change(held, self.values(given | more), at=at, by=self.by, now=self.now)
         return self.answer(held)
+
+
+def _sold(given: Sequence[Mapping[str, Any]]) -> list[deals.Sold]:
+    """The products of a body. Raises Problem for a number that none has."""
+    known = Product.objects.in_bulk([each["product"] for each in given])
+    for place, each in enumerate(given):
+        if each["product"] not in known:
+            raise sourced.unknown_product(f"products.{place}.product")
+    return [deals.Sold(known[each["product"]], each.get("quantity"), each.get("amount")) for each in given]
 
 
 TEXTS = ("name", "pipeline", "stage", "reason")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import django_filters
+from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -16,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audience import consent, merging
+from audience.activity import visitors
 from audience.api import bulk
 from audience.api.bulk import BulkAnswer
 from audience.api.consent import ConsentGiven, ConsentRow, say
@@ -109,6 +111,11 @@ class PersonUpsert(PersonNew):
     """A person who is found by the external id of `system`, else by email; whoever is not there is made."""
 
     policy = Policy()
+    anonymous_id = serializers.CharField(
+        required=False,
+        max_length=200,
+        help_text="By what `system` knew them before: what waited under it is theirs now.",
+    )
 
 
 @example(GIVEN)
@@ -185,7 +192,7 @@ class People(Subjects):
         return querysets.people()
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        told = super().values(given)
+        told = super().values({name: value for name, value in given.items() if name != "anonymous_id"})
         if account := told.get("account"):
             told["account"] = account_named(account, self.by, system=given["system"])
         return told
@@ -206,9 +213,14 @@ class People(Subjects):
 
     @extend_schema(request=PersonUpsert, responses={200: PersonUpserted, 201: PersonUpserted})
     @action(methods=["post"], detail=False)
+    @transaction.atomic
     def upsert(self, request: Request) -> Response:
         """Create or change a person. Found by external id, else by email; 201 when new, else 200."""
-        return self.find_or_make(PersonUpsert)
+        answer, given = self.find_or_make(PersonUpsert), self.given(PersonUpsert)
+        if answer.data["id"] and given.get("anonymous_id"):
+            browser = visitors.elsewhere(given["system"], given["anonymous_id"])
+            visitors.become_many({browser: answer.data["id"]}, now=self.now)
+        return answer
 
     @extend_schema(request=PeopleInBulk, responses=BulkAnswer)
     @action(methods=["post"], detail=False)

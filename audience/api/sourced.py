@@ -38,8 +38,13 @@ def product_numbered(number: int | None) -> Product | None:
         return None
     found = Product.objects.filter(pk=number).first()
     if found is None:
-        raise Problem(400, "unknown_product", _("There is no product of this number."), field="product")
+        raise unknown_product("product")
     return found
+
+
+def unknown_product(field: str) -> Problem:
+    """What a number that no product has is answered with."""
+    return Problem(400, "unknown_product", _("There is no product of this number."), field=field)
 
 
 class SourcedRowGiven(Strict):

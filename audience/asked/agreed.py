@@ -66,8 +66,7 @@ class Figure:
 
 
 def _contracts(figure: Figure, ask: Ask) -> Sql:
-    """Per subject the figure as of the moment, by the dates that contracts then had. Their start and product have no
-    history: they are as now."""
+    """Per subject the figure as of the moment, by the dates and the products that contracts then had."""
     first = not_begun(ask.moment)
     rows = narrowed(ask)
     if not figure.ever:

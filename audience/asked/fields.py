@@ -342,7 +342,7 @@ def _deals(ask: Ask, figure: str) -> Sql:
         "properties": "d.properties",
     } | dict.fromkeys(facts.DAYS, "d.fact_at")
     rows = [sql("d.status_then IS NOT NULL{}", ask.in_window("d.fact_at"))]
-    rows += facts.product(ask, "d.product_id") + facts.narrowing(_named_today(ask.where), columns)
+    rows += _with_product(ask) + facts.narrowing(_named_today(ask.where), columns)
     if figure.startswith("sum"):
         rows += facts.one_currency(ask, "d.currency")
     if ask.of == "person":
@@ -353,6 +353,24 @@ def _deals(ask: Ask, figure: str) -> Sql:
         return _figures(ask, Sql("w.person_id"), source, rows, figure, "d.fact_at")
     rows.append(Sql("d.account_id IS NOT NULL"))
     return _figures(ask, Sql("d.account_id"), sql("({}) d", _deals_then(ask)), rows, figure, "d.fact_at")
+
+
+def _with_product(ask: Ask) -> list[Sql]:
+    """Deals d of which a line was then of a product asked for; the deal counts once, with all of its amount."""
+    wanted = facts.product(ask, "l.product_id")
+    if not wanted:
+        return []
+    known = sql("l.recorded_at < {}", ask.moment.known) if ask.moment.known else Sql("true")
+    return [
+        sql(
+            """d.id IN (SELECT l.deal_id FROM audience_dealline l WHERE (l.added_at IS NULL OR l.added_at < {})
+                AND (l.removed_at IS NULL OR {}) AND {} AND {})""",
+            ask.moment.at,
+            ask.moment.later("l", "removed_at", "removed_at"),
+            known,
+            join(" AND ", wanted),
+        )
+    ]
 
 
 def _named_today(where: Where) -> Where:
@@ -368,7 +386,7 @@ def _named_today(where: Where) -> Where:
 
 
 def _deals_then(ask: Ask) -> Sql:
-    """Every deal with its status, pipeline stage and date of fact as of the moment; status NULL when not there yet."""
+    """Every deal as of the moment: amount, pipeline, stage, status (NULL when not there yet) and its date of fact."""
     moment = ask.moment
     known = sql("x.recorded_at < {}", moment.known) if moment.known else Sql("true")
     closed = sql("(x.status <> 'open' AND x.closed_at < {}{})", moment.at, _closing_known(ask))
@@ -377,7 +395,8 @@ def _deals_then(ask: Ask) -> Sql:
         mine = sql("SELECT o.id FROM audience_deal o WHERE o.account_id IN ({})", ask.chosen)
     elif ask.chosen:
         mine = sql("SELECT o.deal_id FROM audience_dealrole o WHERE o.person_id IN ({})", ask.chosen)
-    only, of_mine = (sql(f" AND {column} IN ({{}})", mine) if mine else mine for column in ("x.id", "c.deal_id"))
+    columns = ("x.id", "c.deal_id", "k.deal_id")
+    only, of_mine, of_my = (sql(f" AND {column} IN ({{}})", mine) if mine else mine for column in columns)
     before = sql(
         "CASE WHEN {} THEN x.status WHEN COALESCE(h.from_status, '') IN ('won', 'lost') THEN h.from_status "
         "WHEN x.opened_at < {} THEN 'open' END",
@@ -386,7 +405,11 @@ def _deals_then(ask: Ask) -> Sql:
     )
     later = moment.later("c")
     return sql(
-        """SELECT x.*, {} AS status_then,
+        """SELECT x.id, x.account_id, x.source, x.properties,
+                  CASE WHEN w.id IS NULL THEN x.amount ELSE w.amount END AS amount,
+                  CASE WHEN w.id IS NULL THEN x.currency ELSE w.currency END AS currency,
+                  CASE WHEN w.id IS NULL THEN x.pipeline ELSE w.pipeline END AS pipeline,
+                  {} AS status_then,
                   CASE WHEN h.from_stage IS NOT NULL THEN h.from_stage ELSE x.stage END AS stage_then,
                   CASE WHEN {} THEN x.closed_at
                        WHEN h.from_status IN ('won', 'lost') THEN COALESCE(h.changed_at, x.opened_at)
@@ -398,6 +421,9 @@ def _deals_then(ask: Ask) -> Sql:
                       (array_agg(c.from_stage ORDER BY c.occurred_at, c.id) FILTER (WHERE {}))[1] AS from_stage,
                       max(c.occurred_at) FILTER (WHERE NOT ({}) AND c.from_status <> c.to_status) AS changed_at
                FROM audience_dealstagechange c WHERE true{} GROUP BY c.deal_id) h ON h.deal_id = x.id
+           LEFT JOIN (
+               SELECT DISTINCT ON (k.deal_id) k.* FROM audience_dealchange k
+               WHERE {}{} ORDER BY k.deal_id, k.changed_at, k.id) w ON w.deal_id = x.id
            WHERE {}{}""",
         before,
         closed,
@@ -405,6 +431,8 @@ def _deals_then(ask: Ask) -> Sql:
         later,
         later,
         of_mine,
+        moment.later("k", "changed_at", "changed_at"),
+        of_my,
         known,
         only,
     )
@@ -424,9 +452,12 @@ def _closing_known(ask: Ask) -> Sql:
 def _deals_touched(ask: Ask, span: Span) -> list[Sql]:
     dated = _date_matters(ask, span, "d.opened_at") + _date_matters(ask, span, "d.closed_at")
     deals = sql(
-        "SELECT d.id FROM audience_deal d WHERE {} UNION ALL SELECT c.deal_id FROM audience_dealstagechange c WHERE {}",
+        """SELECT d.id FROM audience_deal d WHERE {} UNION ALL SELECT c.deal_id FROM audience_dealstagechange c WHERE {}
+           UNION ALL SELECT k.deal_id FROM audience_dealchange k WHERE {}
+           UNION ALL SELECT l.deal_id FROM audience_dealline l WHERE {} OR {}""",
         join(" OR ", dated),
         join(" OR ", _date_matters(ask, span, "c.occurred_at")),
+        *map(span.within, ("k.changed_at", "l.added_at", "l.removed_at")),
     )
     if ask.of == "person":
         return [sql("SELECT w.person_id FROM audience_dealrole w WHERE w.deal_id IN ({})", deals)]

@@ -73,11 +73,20 @@ def dated(moment: Moment, only: Sql) -> Sql:
     """Every contract, as `x`, with the dates that it had at the moment.
 
     An end that was told late counts from its own day on, as it is a fact with a date; one told before it came is known
-    from then on. Dates to come are what was thought of them: they count as they were.
+    from then on. Dates to come are what was thought of them: they count as they were. A start is a fact with a date
+    too: corrected late, it counts as it is known now, or as it was known then.
     """
+    starts = Sql("x.starts_on")
+    if moment.known is not None:
+        starts = sql(
+            """coalesce((SELECT k.starts_on FROM audience_contractchange k WHERE k.contract_id = x.id
+                         AND k.changed_at >= {} ORDER BY k.changed_at, k.id LIMIT 1), x.starts_on)""",
+            moment.known,
+        )
     return sql(
-        """(SELECT x.id, x.subject_id, x.product_id, x.source, x.currency, x.properties, x.recorded_at, x.annual_value,
-                   x.starts_on,
+        """(SELECT x.id, x.subject_id, x.source, x.currency, x.properties, x.recorded_at, x.annual_value,
+                   {} AS starts_on,
+                   CASE WHEN h.id IS NULL THEN x.product_id ELSE h.product_id END AS product_id,
                    CASE WHEN h.id IS NULL THEN x.renews_on ELSE h.renews_on END AS renews_on,
                    CASE WHEN h.id IS NULL THEN x.notice_on ELSE h.notice_on END AS notice_on,
                    CASE WHEN h.id IS NULL THEN x.auto_renew ELSE h.auto_renew END AS auto_renew,
@@ -87,6 +96,7 @@ def dated(moment: Moment, only: Sql) -> Sql:
                 SELECT DISTINCT ON (k.contract_id) k.* FROM audience_contractchange k
                 WHERE {}{} ORDER BY k.contract_id, k.changed_at, k.id) h ON h.contract_id = x.id
             WHERE true{})""",
+        starts,
         moment.local_day(Sql("h.changed_at")),
         FIRST_ON,
         moment.later("k", "changed_at", "changed_at"),
@@ -101,7 +111,7 @@ def dates() -> Sql:
         """(SELECT x.subject_id, x.starts_on, x.renews_on, x.notice_on, x.ends_on, x.auto_renew, x.renews_on AS first_on
             FROM audience_contract x
             UNION ALL
-            SELECT x.subject_id, x.starts_on, h.renews_on, h.notice_on, h.ends_on, h.auto_renew OR x.auto_renew,
+            SELECT x.subject_id, h.starts_on, h.renews_on, h.notice_on, h.ends_on, h.auto_renew OR x.auto_renew,
                    h.renews_on
             FROM audience_contractchange h JOIN audience_contract x ON x.id = h.contract_id)"""
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -15,11 +14,12 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audience.commerce import kept
 from audience.models import Account, Contract, ContractAmendment, Person
 from audience.subjects.people import BadValue
 from kit import audit
 from kit.models import User
-from kit.sql import Sql, run, sql
+from kit.sql import Sql, sql
 
 FIELDS = (
     "name", "product", "starts_on", "renews_on", "notice_on", "ends_on", "auto_renew", "annual_value", "currency",
@@ -75,7 +75,7 @@ def change(contract: Contract, values: Mapping[str, Any], *, by: User | None, no
         raise BadValue("starts_on", _("It was amended on that day, or before it. Take the amendment away first."))
     if "currency" in told and amended.exists():
         raise BadValue("currency", _("Its amendments are in the other currency. Take them away first."))
-    with _dated(now):
+    with kept.changing(now):
         held.save(update_fields=told)
     contract.refresh_from_db()
     after = {"contract": held.pk, "columns": sorted(told)}
@@ -171,15 +171,6 @@ def values_over_time(contract: Contract) -> list[tuple[date, int | None, int | N
         told.append((day, value, value - before if value is not None and before is not None else None))
         before = value
     return told[::-1]
-
-
-@contextmanager
-def _dated(now: datetime) -> Iterator[None]:
-    """What is written within was changed now, for the trigger that keeps what the dates were before."""
-    setting = "SELECT set_config('perennial.changed_at', {}, true)"
-    run(sql(setting, now.isoformat()))
-    yield
-    run(sql(setting, ""))
 
 
 def _check(contract: Contract, values: Mapping[str, Any]) -> None:

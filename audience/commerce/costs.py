@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -146,6 +147,28 @@ def spent(since: date, until: date) -> dict[str, int]:
         until, since, until, since,
     )  # fmt: skip
     return dict(rows(found))
+
+
+def by_channel(since: date, until: date) -> dict[str, dict[str, int]]:
+    """What each channel cost in `[since, until)`, by currency, in minor units; each cost by the days that lie in it."""
+    found = rows(
+        sql(
+            """
+            SELECT cost.channel, cost.currency, sum(round(cost.amount
+                       * (least({}::date, cost.ends_on) - greatest({}::date, cost.starts_on))::numeric
+                       / (cost.ends_on - cost.starts_on)))::bigint
+            FROM audience_cost cost
+            WHERE cost.starts_on < {} AND cost.ends_on > {} AND cost.ends_on > cost.starts_on AND cost.channel <> ''
+            GROUP BY 1, 2 ORDER BY 1, 2""",
+            until, since, until, since,
+        )
+    )  # fmt: skip
+    means = channels.normals({channel for channel, *_ in found})
+    told: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for channel, currency, amount in found:
+        sums = told[means.get(channel, channel)]
+        sums[currency] = sums.get(currency, 0) + amount
+    return dict(told)
 
 
 def spellings(channel: str) -> list[str]:

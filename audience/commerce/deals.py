@@ -6,24 +6,43 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from audience.commerce import pipelines
-from audience.models import Account, Deal, DealRole, DealStageChange, Person
+from audience.commerce import kept, pipelines
+from audience.models import Account, Deal, DealLine, DealRole, DealStageChange, Person, Product
 from audience.subjects.people import BadValue
-from kit import audit
+from kit import audit, writing
 from kit.models import User
 
 FIELDS = (
-    "name", "amount", "currency", "pipeline", "stage", "status", "reason", "expected_close_on", "owner", "product",
-    "partner",
+    "name", "amount", "currency", "pipeline", "stage", "status", "reason", "expected_close_on", "owner", "partner",
 )  # fmt: skip
 LONGEST_ROLE = 100
+MOST_LINES = 200  # products of one deal
+LARGEST_QUANTITY = Decimal(10**13)
 OPEN, WON, LOST = Deal.Status.OPEN, Deal.Status.WON, Deal.Status.LOST
+
+
+@dataclass(frozen=True)
+class Sold:
+    """One product of a deal: how many, and for how much in minor units; None where that is not known."""
+
+    product: Product
+    quantity: Decimal | None = None
+    amount: int | None = None
+
+    @property
+    def quantity_told(self) -> str:
+        """As the reader writes numbers, with no more places than it has."""
+        if self.quantity is None:
+            return ""
+        places = -int(self.quantity.normalize().as_tuple().exponent)
+        return writing.number(self.quantity, max(places, 0))
 
 
 @transaction.atomic
@@ -32,6 +51,7 @@ def open(
     *,
     account: Account | None,
     roles: Sequence[tuple[Person, str]] = (),
+    sold: Sequence[Sold] = (),
     source: str,
     by: User | None,
     now: datetime,
@@ -60,6 +80,7 @@ def open(
     taking_part = dict.fromkeys((person, role) for person, role in roles)
     DealRole.objects.bulk_create(DealRole(deal=deal, person=person, role=role) for person, role in taking_part)
     audit.record("deal.open", str(deal), by=by, now=now, after={"deal": deal.pk, "source": source}, about=_whose(deal))
+    _sell(deal, sold, now)
     if values.get("status", OPEN) != OPEN:
         rest = {name: value for name, value in values.items() if name in ("status", "reason")}
         change(deal, rest, at=now, by=by, now=now)
@@ -103,11 +124,65 @@ def change(deal: Deal, values: Mapping[str, Any], *, at: datetime, by: User | No
         DealStageChange.objects.create(
             deal=held, to_stage=held.stage, to_status=held.status, occurred_at=at, recorded_at=now, **before
         )
-    held.save()
+    with kept.changing(now):
+        held.save()
     deal.refresh_from_db()
     after = {"deal": deal.pk, "columns": sorted(told), "status": held.status}
     audit.record("deal.change", str(deal), by=by, now=now, before=before, after=after, about=_whose(deal))
     return True
+
+
+def sold(deal: Deal) -> list[Sold]:
+    """The products of a deal, in the order in which they came."""
+    lines = DealLine.objects.filter(deal=deal, removed_at=None).select_related("product").order_by("pk")
+    return [Sold(each.product, each.quantity, each.amount) for each in lines]
+
+
+@transaction.atomic
+def sell(deal: Deal, products: Sequence[Sold], *, by: User | None, now: datetime) -> bool:
+    """Let these be the products of a deal, each once. True when they were others, or more or less of them.
+
+    What is taken out is kept for past days. Raises BadValue.
+    """
+    held = Deal.objects.select_for_update(no_key=True).get(pk=deal.pk)
+    before = sold(held)
+    if not _sell(held, products, now):
+        return False
+    after = {"deal": deal.pk} | _told(products)
+    audit.record("deal.sell", str(deal), by=by, now=now, before=_told(before), after=after)
+    return True
+
+
+def _sell(deal: Deal, products: Sequence[Sold], now: datetime) -> bool:
+    wanted = {each.product.pk: each for each in products}
+    if len(wanted) < len(products):
+        raise BadValue("products", _("A deal has each product once; say how many of it."), "repeated")
+    if len(wanted) > MOST_LINES:
+        raise BadValue("products", _("A deal has at most %(most)s products.") % {"most": MOST_LINES})
+    for each in products:
+        if each.quantity is not None and not abs(each.quantity) < LARGEST_QUANTITY:
+            raise BadValue("products", _("This is more than can be kept."), "number_out_of_range")
+    lines = {each.product_id: each for each in DealLine.objects.filter(deal=deal)}
+    since = now if any(line.recorded_at < now for line in lines.values()) else None
+    changed = False
+    for pk, line in lines.items():
+        if line.removed_at is None and pk not in wanted:
+            DealLine.objects.filter(pk=line.pk).update(removed_at=now)
+            changed = True
+    for pk, each in wanted.items():
+        line = lines.get(pk) or DealLine(deal=deal, product=each.product, added_at=since, recorded_at=now)
+        new = (each.quantity, each.amount, None)
+        if line.pk is None or (line.quantity, line.amount, line.removed_at) != new:
+            line.quantity, line.amount, line.removed_at = new
+            line.save()
+            changed = True
+    return changed
+
+
+def _told(products: Sequence[Sold]) -> dict[str, Any]:
+    """Products of a deal as the trail keeps them."""
+    told = [[each.product.pk, None if each.quantity is None else str(each.quantity), each.amount] for each in products]
+    return {"products": told}
 
 
 @transaction.atomic

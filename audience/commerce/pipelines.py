@@ -21,7 +21,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from audience.commerce import rates
-from audience.models import Deal, Pipeline, PipelineStage
+from audience.models import Deal, DealChange, Pipeline, PipelineStage
 from audience.subjects.people import BadValue
 from kit import audit, installation
 from kit.models import User
@@ -194,6 +194,7 @@ def put_in_order(order: Sequence[int], *, by: User | None, now: datetime) -> boo
         raise BadValue("order", _("The first pipeline takes deals that name none, so a retired one cannot be it."))
     if head != next_one:
         Deal.objects.filter(pipeline="").update(pipeline=head.name)
+        DealChange.objects.filter(pipeline="").update(pipeline=head.name)
     for place, pk in enumerate(order):
         Pipeline.objects.filter(pk=pk).update(position=place)
     names = {pk: each.name for pk, each in held.items()}
@@ -437,7 +438,7 @@ def _rename(was: str, pipeline: Pipeline, moved: Mapping[str, str]) -> int:
             told, told, mine, told, told,
         )
     )  # fmt: skip
-    return run(
+    renamed = run(
         sql(
             """UPDATE audience_deal deal SET stage = coalesce({} ->> stage, stage),
                       pipeline = CASE WHEN pipeline = {} THEN {} ELSE pipeline END
@@ -445,6 +446,8 @@ def _rename(was: str, pipeline: Pipeline, moved: Mapping[str, str]) -> int:
             told, was, pipeline.name, mine, told, was, was != pipeline.name,
         )
     )  # fmt: skip
+    DealChange.objects.filter(pipeline=was).update(pipeline=pipeline.name)
+    return renamed
 
 
 def _aliases(held: Pipeline | PipelineStage, called: str) -> list[str]:

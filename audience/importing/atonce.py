@@ -34,7 +34,7 @@ RIVALS = 5  # how often somebody else may write the same rows meanwhile
 DEADLOCK = "40P01"
 LONGEST_KEY = 100  # characters of a property's name
 REFUSED = "refused"
-OUTCOMES = (*planning.COUNTED.values(), REFUSED)
+OUTCOMES = (*dict.fromkeys(planning.COUNTED.values()), REFUSED)
 UNKNOWN_OWNER = gettext_noop("No user who may sign in has this email.")
 CODES = {
     values.EMAIL_ADDRESS.wrong: "bad_email",

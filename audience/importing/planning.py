@@ -1,18 +1,23 @@
 """What is to become of every row: one narrow table, `plan`, that the writing follows range by range.
 
-`action` is create, update, same (nothing new), skip (the policy says so), repeat (a later row is about the same), or
-the name of a reason to refuse the row.
+`action` is create, update, same (nothing new), skip (the policy says so), repeat (a later row is about the same), part
+and same_part (it is written, or is there, with a later row that is about the same), or the name of a reason to refuse
+the row.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from audience.importing import staging
 from audience.importing.run import Run
 from kit.sql import Sql, name, rows, run, sql, value
 
-COUNTED = {"create": "created", "update": "updated", "same": "unchanged", "skip": "skipped", "repeat": "repeated"}
+COUNTED = {
+    "create": "created", "update": "updated", "same": "unchanged", "skip": "skipped", "repeat": "repeated",
+    "part": "updated", "same_part": "unchanged",
+}  # fmt: skip
 
 
 def make(work: Run, query: Sql) -> None:
@@ -127,12 +132,20 @@ def counted(work: Run, after: int, last: int) -> Counter[str]:
     found = rows(
         sql("SELECT action, count(*) FROM {} WHERE row > {} AND row <= {} GROUP BY 1", work.table("plan"), after, last)
     )
-    return Counter({COUNTED[action]: number for action, number in found if action in COUNTED})
+    return _named(found)
 
 
 def totals(work: Run) -> Counter[str]:
     """The same over all rows: what a dry run answers."""
-    return Counter({COUNTED[action]: number for action, (number, _last) in planned(work).items() if action in COUNTED})
+    return _named((action, number) for action, (number, _last) in planned(work).items())
+
+
+def _named(found: Iterable[tuple[str, int]]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for action, number in found:
+        if action in COUNTED:
+            counts[COUNTED[action]] += number
+    return counts
 
 
 def last_row(work: Run) -> int:

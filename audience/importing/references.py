@@ -342,8 +342,9 @@ def _needed_accounts(work: Run) -> Sql:
 
 def _needed(work: Run, column: str) -> Sql:
     return sql(
-        "fresh AND id IN (SELECT {} FROM {} WHERE action IN ('create', 'update'))", name(column), work.table("plan")
-    )
+        "fresh AND id IN (SELECT {} FROM {} WHERE action = ANY ({}))",
+        name(column), work.table("plan"), ["create", "update", *(["part"] if column == "product" else [])],
+    )  # fmt: skip
 
 
 def _name(work: Run, table: str, kind: str) -> None:

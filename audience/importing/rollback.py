@@ -34,11 +34,12 @@ AT_HAND = 20_000  # rows of an import whose preview is worked out while somebody
 AT_ONCE = 2_000  # rows of one transaction
 GOES, WITH_IT = "goes", "with_it"
 SUBJECTS: dict[str, type[Person] | type[Account]] = {"audience_person": Person, "audience_account": Account}
-# Tables whose rows change without a history, and the columns that say whether one did; as migrations 0012 and 0015
-# hash them.
+# Tables whose rows change without a history, and the columns that say whether one did; as migrations 0012, 0015
+# and 0024 hash them.
 MARKED = {
-    "audience_deal": "name, account_id, partner_id, product_id, owner_id, amount, currency, pipeline, stage, status,"
-    " reason, opened_at, expected_close_on, closed_at, properties",
+    "audience_deal": "name, account_id, partner_id, owner_id, amount, currency, pipeline, stage, status, reason,"
+    " opened_at, expected_close_on, closed_at, properties",
+    "audience_dealline": "deal_id, product_id, quantity, amount, removed_at",
     "audience_product": "name, family, price, currency, properties",
     "audience_purchase": "person_id, account_id, product_id, quantity, amount, cost, currency, occurred_at, properties",
     "audience_contract": "person_id, account_id, name, product_id, starts_on, renews_on, notice_on, ends_on,"
@@ -50,9 +51,9 @@ MARKED = {
 }
 # What hangs on a row of these: others' keeps it.
 PARTS = {
-    "audience_deal": (("audience_dealrole", "deal_id"), ("audience_dealstagechange", "deal_id")),
+    "audience_deal": tuple((f"audience_{each}", "deal_id") for each in ("dealline", "dealrole", "dealstagechange")),
     "audience_contract": (("audience_contractamendment", "contract_id"),),
-    "audience_product": tuple((f"audience_{each}", "product_id") for each in ("deal", "purchase", "contract")),
+    "audience_product": tuple((f"audience_{each}", "product_id") for each in ("dealline", "purchase", "contract")),
 }
 TOGETHER = ("stage", "status", "closed_at")  # of a deal: one without the other would say what never was
 LINKS = {
@@ -426,10 +427,26 @@ def _sourced(back: Back, among: Sql, table: str) -> Sql:
             back.returns(part, column, Sql("part.id")))
         for part, column in PARTS.get(table, ())
     ]  # fmt: skip
-    columns = Sql(", ".join(f"s.{each.strip()}" for each in MARKED[table].split(",")))
-    changed = sql("WHEN hash_record_extended(ROW({}), 0) <> made.mark THEN 'changed'", columns)
+    changed = sql("WHEN {} <> made.mark THEN 'changed'", _mark(table, "s"))
     return _told(back, table, among, Sql("s.id IS NULL"), join(" ", [
         changed, *(sql("WHEN {} THEN 'parts'", each) for each in hangs)]))  # fmt: skip
+
+
+def _mark(table: str, row: str) -> Sql:
+    """By what a row, under its alias, is known to be as it was made."""
+    columns = ", ".join(f"{row}.{each.strip()}" for each in MARKED[table].split(","))
+    return Sql(f"hash_record_extended(ROW({columns}), 0)")
+
+
+def _sold(back: Back, among: Sql, table: str) -> Sql:
+    """A product of a deal goes as long as it is as it was made, and stays with a deal that was changed since."""
+    stays = sql(
+        """WHEN {} <> made.mark THEN 'changed'
+           WHEN EXISTS (SELECT FROM audience_deal d JOIN {} whole ON whole.tab = 'audience_deal' AND whole.id = d.id
+                        WHERE d.id = s.deal_id AND {} <> whole.mark) THEN {}""",
+        _mark(table, "s"), back.made, _mark("audience_deal", "d"), WITH_IT,
+    )  # fmt: skip
+    return _told(back, table, among, Sql("s.id IS NULL"), stays)
 
 
 def _beside(back: Back, among: Sql, table: str, *owners: tuple[str, str]) -> Sql:
@@ -643,7 +660,7 @@ def _unsay(back: Back, ids: Sequence[int]) -> None:
 def _delete(table: str) -> Callable[[Back, Sequence[int]], None]:
     def take(back: Back, ids: Sequence[int]) -> None:
         for part, column in PARTS.get(table, ()):
-            if part not in ("audience_deal", "audience_purchase", "audience_contract"):
+            if table != "audience_product":
                 run(sql("DELETE FROM {} WHERE {} = ANY ({})", name(part), name(column), list(ids)))
         run(sql("DELETE FROM {} WHERE id = ANY ({})", name(table), list(ids)))
 
@@ -683,6 +700,7 @@ FACTS = (
     _way("audience_contractamendment", gettext_lazy("Contract amendments"), _sourced),
     _way("audience_contract", gettext_lazy("Contracts"), _sourced),
     _way("audience_purchase", gettext_lazy("Purchases"), _sourced),
+    _way("audience_dealline", gettext_lazy("Products of deals"), _sold),
     _way("audience_deal", gettext_lazy("Deals"), _sourced),
     _way("audience_dealrole", gettext_lazy("Roles in deals"), _beside, ("deal_id", "audience_deal")),
     _way("audience_case", gettext_lazy("Cases"), _sourced),

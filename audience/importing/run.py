@@ -34,6 +34,7 @@ FILLED = tuple(
         "fieldchange",
         "activity",
         "deal",
+        "dealline",
         "dealrole",
         "purchase",
         "contract",
@@ -230,5 +231,6 @@ TABLES = (
     "rows_domains",
     "people_domains",
     "contacts",
+    "lines",
     "amendments",
 )

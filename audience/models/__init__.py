@@ -8,6 +8,8 @@ from audience.models.commerce import (
     ContractChange,
     Cost,
     Deal,
+    DealChange,
+    DealLine,
     DealRole,
     DealStageChange,
     ExchangeRate,
@@ -18,7 +20,17 @@ from audience.models.commerce import (
 )
 from audience.models.consent import ConsentRecord, Pause, Suppression, Topic
 from audience.models.fields import Field, FieldChange
-from audience.models.forms import Form, FormDay, FormEdition, FormFile, PageView, RefusedSubmission, Submission, Visitor
+from audience.models.forms import (
+    Form,
+    FormDay,
+    FormEdition,
+    FormFile,
+    PageView,
+    RefusedSubmission,
+    Submission,
+    Visitor,
+    WaitingActivity,
+)
 from audience.models.imports import Import, ImportSchedule, ImportTrace, ImportTurn, Reject, SavedMapping, TakenFile
 from audience.models.merging import Duplicate, Merge, MergedRows, PhoneNumber
 from audience.models.people import Account, AccountRole, Identity, Person
@@ -41,6 +53,8 @@ __all__ = [
     "ContractChange",
     "Cost",
     "Deal",
+    "DealChange",
+    "DealLine",
     "DealRole",
     "DealStageChange",
     "Dirty",
@@ -81,4 +95,5 @@ __all__ = [
     "TitleRules",
     "Topic",
     "Visitor",
+    "WaitingActivity",
 ]

@@ -54,7 +54,6 @@ class Deal(Sourced):
     name = models.CharField(_("name"), max_length=300, blank=True)
     account = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="deals")
     partner = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="partner_deals")
-    product = models.ForeignKey(Product, null=True, on_delete=models.PROTECT)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
     amount = models.BigIntegerField(_("amount (minor units)"), null=True)
     currency = models.CharField(max_length=3, blank=True)
@@ -83,6 +82,51 @@ class Deal(Sourced):
 
     def get_absolute_url(self) -> str:
         return reverse("deal", args=[self.pk])
+
+
+class DealLine(models.Model):
+    """One row is one product of a deal: how many, and for how much in the deal's currency, where that was told.
+
+    `added_at` is empty where it was among the first that the deal was told to have. One that is taken out stays, with
+    `removed_at`, so that past days have it; put in again, it is as if it had always been.
+    """
+
+    deal = models.ForeignKey(Deal, on_delete=models.CASCADE, related_name="lines", db_index=False)
+    product = models.ForeignKey(Product, on_delete=models.PROTECT)
+    quantity = models.DecimalField(_("quantity"), max_digits=18, decimal_places=4, null=True)
+    amount = models.BigIntegerField(_("amount (minor units)"), null=True)
+    added_at = models.DateTimeField(_("since"), null=True)
+    removed_at = models.DateTimeField(_("until"), null=True)
+    recorded_at = models.DateTimeField(_("recorded"))
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["deal", "product"], name="deal_line_once")]
+
+    def __str__(self) -> str:
+        return f"{self.deal_id} {self.product_id}"
+
+
+class DealChange(models.Model):
+    """One row is the amount and the pipeline that a deal had until they were changed; a trigger of the table writes it.
+
+    As of an instant a deal has those of its first change after it, else those that it has now.
+    """
+
+    # The database itself deletes these with their deal, which files are rolled back by statements of their own.
+    deal = models.ForeignKey(Deal, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False)
+    amount = models.BigIntegerField(_("amount (minor units)"), null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    pipeline = models.CharField(_("pipeline"), max_length=100, blank=True)
+    changed_at = models.DateTimeField(_("until"))
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["deal", "changed_at"], name="dealchange_of_deal"),
+            models.Index(fields=["changed_at"], name="dealchange_by_time"),  # since then, until then
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.deal_id} until {self.changed_at}"
 
 
 class Renamed(models.Model):
@@ -229,14 +273,18 @@ class ContractAmendment(models.Model):
 
 
 class ContractChange(models.Model):
-    """One row is the dates that a contract had until they were changed; a trigger of the table writes it.
+    """One row is the dates and the product that a contract had until they were changed; a trigger writes it.
 
-    As of an instant a contract has the dates of its first change after it, else those that it has now.
+    As of an instant a contract has those of its first change after it, else those that it has now.
     """
 
     # The database itself deletes these with their contract, which files are rolled back by statements of their own.
     contract = models.ForeignKey(
         Contract, on_delete=models.CASCADE, related_name="changes", db_index=False, db_constraint=False
+    )
+    starts_on = models.DateField(_("started"))
+    product = models.ForeignKey(
+        Product, null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
     )
     renews_on = models.DateField(_("renewed"), null=True)
     notice_on = models.DateField(_("notice by"), null=True)

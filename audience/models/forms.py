@@ -140,6 +140,8 @@ class RefusedSubmission(models.Model):
 class Visitor(models.Model):
     """One row is one browser for as long as one person uses it; `person` is empty until somebody says who they are.
 
+    What another system knows by a cookie or a device of its own is a browser, too: `browser` is made of both names.
+
     `proven`: the person confirmed a letter of ours in this browser, so it is not merely somebody who typed the address.
     """
 
@@ -181,3 +183,27 @@ class PageView(models.Model):
 
     def __str__(self) -> str:
         return self.page
+
+
+class WaitingActivity(models.Model):
+    """One row is what a system says a visitor did of whom nobody knows yet who it is; then it becomes an activity."""
+
+    visitor = models.ForeignKey(Visitor, on_delete=models.CASCADE, related_name="waiting")
+    source = models.CharField(_("source"), max_length=64)
+    external_id = models.CharField(max_length=200)
+    kind = models.CharField(_("kind"), max_length=64)
+    channel = models.CharField(_("channel"), max_length=32, null=True)
+    platform = models.CharField(_("platform"), max_length=32, null=True)
+    direction = models.CharField(max_length=10, null=True)
+    actor = models.CharField(max_length=10, null=True)
+    value = models.DecimalField(_("value"), max_digits=20, decimal_places=4, null=True)
+    properties = models.JSONField(default=dict)
+    occurred_at = models.DateTimeField(_("when"))
+
+    class Meta:
+        verbose_name_plural = "activities of strangers"
+        constraints = [models.UniqueConstraint(fields=["source", "external_id"], name="waiting_activity_once")]
+        indexes = [models.Index(fields=["occurred_at"], name="waiting_by_time")]  # forgetting
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.occurred_at}"

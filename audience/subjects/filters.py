@@ -22,6 +22,7 @@ from audience.models import (
     Account,
     Contract,
     Deal,
+    DealLine,
     Duplicate,
     Field,
     Person,
@@ -104,6 +105,16 @@ class ValueFilter(OneOf):
             relation = path.rpartition("__")[0]
             return qs.filter(Q(**{path: ""}) | Q(**{f"{relation}__isnull": True}) if relation else Q(**{path: ""}))
         return qs.filter(**{path: value}) if value else qs
+
+
+class SoldFilter(ValueFilter):
+    """A deal has a product of this name; “(empty)” is whatever has none."""
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        lines = DealLine.objects.filter(removed_at=None)
+        if value == EMPTY:
+            return qs.exclude(pk__in=lines.values("deal"))
+        return qs.filter(pk__in=lines.filter(product__name=value).values("deal")) if value else qs
 
 
 class LeftOut(django_filters.ChoiceFilter):
@@ -400,7 +411,7 @@ class Deals(django_filters.FilterSet):
     pipeline = PipelineFilter("pipeline", Deal, "pipeline", label=_("Pipeline"))
     stage = ValueFilter("stage", Deal, "stage", label=_("Pipeline stage"))
     owner = OwnerFilter()
-    product = ValueFilter("product__name", Product, "name", label=_("Product"))
+    product = SoldFilter("pk", Product, "name", label=_("Product"))
     within = Within("account_id")
     left_out = LeftOutAccount()
     opened_from = Since("opened_at", label=_("Opened from"))

@@ -13,6 +13,10 @@ DEALS_OF = """SELECT deal_id AS id, person_id AS subject_id FROM audience_dealro
     UNION SELECT id, account_id FROM audience_deal WHERE account_id IS NOT NULL"""
 CHANGES_OF = """SELECT c.id, role.person_id AS subject_id
     FROM audience_dealstagechange c JOIN audience_dealrole role USING (deal_id)"""
+LINES_OF, DEAL_CHANGES_OF = (
+    f"SELECT part.id, whose.subject_id FROM {table} part JOIN ({DEALS_OF}) whose ON whose.id = part.deal_id"
+    for table in ("audience_dealline", "audience_dealchange")
+)
 AMENDMENTS_OF = (
     "SELECT a.id, c.subject_id FROM audience_contractamendment a JOIN audience_contract c ON c.id = a.contract_id"
 )
@@ -65,9 +69,11 @@ MERGED_ROWS_OF = f"SELECT r.id, m.subject_id FROM audience_mergedrows r JOIN ({M
 REFUSED_OF = """
     SELECT r.id, p.id AS subject_id FROM audience_person p JOIN audience_refusedsubmission r
     ON p.email <> '' AND strpos(lower(r.answers::text), lower(p.email)) > 0"""
-VIEWS_OF = """
-    SELECT w.id, v.person_id AS subject_id FROM audience_pageview w JOIN audience_visitor v ON v.id = w.visitor_id
-    WHERE v.person_id IS NOT NULL"""
+VIEWS_OF, WAITING_OF = (
+    f"""SELECT w.id, v.person_id AS subject_id FROM {table} w JOIN audience_visitor v ON v.id = w.visitor_id
+        WHERE v.person_id IS NOT NULL"""
+    for table in ("audience_pageview", "audience_waitingactivity")
+)
 
 WRITTEN = "EXISTS (SELECT FROM {{}} made WHERE made.tab = 'audience_{}' AND made.id = h.id)"  # by the import itself
 # An activity, or what reverses it, or what reverses that.
@@ -123,6 +129,8 @@ def register_all() -> None:
     holder(models.DealRole, "roles in deals", personal=("role",), same=same_deal)
     holder(models.Deal, "deals", personal=("name", "reason", "properties"), whose=DEALS_OF, emptying=EMPTY_DEALS)
     holder(models.DealStageChange, "stages of deals", whose=CHANGES_OF)
+    holder(models.DealLine, "products of deals", whose=LINES_OF)
+    holder(models.DealChange, "former amounts of deals", whose=DEAL_CHANGES_OF)
     holder(models.Purchase, "purchases", personal=("properties",))
     holder(models.Contract, "contracts", personal=("name", "properties"))
     holder(models.ContractAmendment, "amendments of contracts", whose=AMENDMENTS_OF)
@@ -145,6 +153,7 @@ def register_all() -> None:
     holder(models.Merge, "merges", personal=("was", "values"), whose=MERGES_OF)
     holder(models.Submission, "sent forms", personal=("answers", "origin", "browser"))
     holder(models.PageView, "page views", goes=True, whose=VIEWS_OF)
+    holder(models.WaitingActivity, "activities of strangers", goes=True, whose=WAITING_OF)
     holder(models.Visitor, "browsers", goes=True)
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(Notice, "notices", personal=("address", "title", "body", "link"))

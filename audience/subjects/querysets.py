@@ -40,6 +40,7 @@ from audience.models import (
     Case,
     Contract,
     Deal,
+    DealLine,
     DealRole,
     Field,
     Identity,
@@ -120,9 +121,15 @@ def in_order(of: str) -> Coalesce:
 # ---- what belongs to one subject ----
 
 
+def with_products(deals: QuerySet[Deal]) -> QuerySet[Any]:
+    """Deals with the names of their products as `products`, in the order in which they came."""
+    lines = DealLine.objects.filter(deal=OuterRef("pk"), removed_at=None).order_by("pk")
+    return deals.annotate(products=ArraySubquery(lines.values("product__name")))
+
+
 def deals_of(subject: Person | Account) -> QuerySet[Deal]:
     """The deals that a person has a role in, with the roles; an account’s own and as the partner. The newest first."""
-    found = Deal.objects.select_related("product", "owner", "account", "partner").order_by("-opened_at", "-pk")
+    found = with_products(Deal.objects.select_related("owner", "account", "partner")).order_by("-opened_at", "-pk")
     if isinstance(subject, Account):
         return found.filter(Q(account=subject) | Q(partner=subject))
     roles = DealRole.objects.filter(person=subject)

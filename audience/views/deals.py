@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from copy import copy
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from audience.belonging import roles
 from audience.commerce import deals, pipelines
-from audience.models import Account, Deal, DealRole, Person, Pipeline, PipelineStage, Product
+from audience.models import Account, Deal, DealLine, DealRole, Person, Pipeline, PipelineStage, Product
 from audience.subjects import filters, names, querysets, sight
 from audience.subjects.byhand import CHOOSER, LARGEST, AccountField, PersonField, written_person
 from audience.subjects.people import BY_HAND, BadValue
@@ -68,6 +69,8 @@ class DealForm(forms.Form):
         self.fields["owner"].queryset = users.to_choose(present)  # type: ignore[attr-defined]
         if not with_role:
             del self.fields["role"]
+        if deal:
+            del self.fields["product"]  # its products stand on its page
         for name in ("pipeline", "stage"):
             self.fields[name].widget.attrs["list"] = f"in-use-{name}"
 
@@ -99,6 +102,11 @@ class DealForm(forms.Form):
             told["amount"] = money.minor(told["amount"], told["currency"])
         return told
 
+    def sold(self) -> list[deals.Sold]:
+        """The product that a new deal begins with, if any."""
+        product = self.cleaned_data.get("product")
+        return [deals.Sold(product)] if product else []
+
 
 COLUMNS = (
     pages.Column("name", _("Deal"), sort="name", template="audience/_deal_name.html", whole=True),
@@ -122,7 +130,7 @@ EXPORTED = (
     pages.Column("name", _("Name")),
     *returning.ACCOUNT,
     pages.Column("contacts", _("Contact roles"), value="contacts"),
-    *returning.PRODUCT,
+    *returning.LINE,
     *returning.PARTNER,
     pages.Column("status", _("Status")),
     pages.Column("pipeline", _("Pipeline")),
@@ -165,10 +173,10 @@ class Deals(returning.Returning):
     about = ("account", "partner")
 
     def prepare(self, rows: list[Any]) -> list[Any]:
-        return _with_contacts(super().prepare(rows), self.request.user) if self.leaves else rows
+        return _by_line(_with_contacts(super().prepare(rows), self.request.user)) if self.leaves else rows
 
     def rows(self) -> QuerySet[Deal]:
-        return Deal.objects.select_related("account", "owner", "product", "partner")
+        return Deal.objects.select_related("account", "owner", "partner")
 
     def seen(self, rows: QuerySet[Deal]) -> QuerySet[Deal]:
         return sight.deals(rows, self.request.user)
@@ -188,6 +196,21 @@ def _with_contacts(rows: list[Any], user: Any) -> list[Any]:
     for row in rows:
         row.contacts = "; ".join(sorted(told.get(row.pk, ())))
     return rows
+
+
+def _by_line(rows: list[Any]) -> list[Any]:
+    """Each deal as often as it has products, with one of them as `line`; once without where it has none."""
+    lines: dict[int, list[DealLine | None]] = {}
+    there = DealLine.objects.filter(deal__in=[row.pk for row in rows], removed_at=None).select_related("product")
+    for each in there.order_by("pk"):
+        lines.setdefault(each.deal_id, []).append(each)
+    found = []
+    for row in rows:
+        for line in lines.get(row.pk) or [None]:
+            one = copy(row)
+            one.line = line
+            found.append(one)
+    return found
 
 
 class Period(forms.Form):
@@ -258,7 +281,7 @@ def _door(pipeline: Pipeline, **asked: Any) -> str:
 @require_GET
 def deal(request: HttpRequest, pk: int) -> HttpResponse:
     """One deal: whose it is, how long it stood in each stage, who takes part."""
-    found = sight.get(Deal.objects.select_related("account", "partner", "product", "owner"), request.user, pk=pk)
+    found = sight.get(Deal.objects.select_related("account", "partner", "owner"), request.user, pk=pk)
     now = timezone.now()
     taking = DealRole.objects.filter(deal=found, person__erased_at=None).select_related("person")
     seen = sight.people(taking, request.user, "person_id").order_by("pk")
@@ -266,6 +289,8 @@ def deal(request: HttpRequest, pk: int) -> HttpResponse:
         "deal": found,
         "title": str(found),
         "stays": deals.stays(found, now)[::-1],
+        "sold": deals.sold(found),
+        "sell": SellForm(),
         "roles": seen,
         "hidden": taking.count() - seen.count(),
         "planned": pipelines.stage_of(found.pipeline, found.stage),
@@ -274,6 +299,47 @@ def deal(request: HttpRequest, pk: int) -> HttpResponse:
         "now": now,
     }
     return render(request, "audience/deal_page.html", context)
+
+
+class SellForm(forms.Form):
+    """A product of a deal: how many, and for how much."""
+
+    product = forms.ModelChoiceField(
+        queryset=Product.objects.order_by("name", "pk"), label=_("Product"), empty_label=_("(choose)")
+    )
+    quantity = forms.DecimalField(
+        label=_("Quantity"), required=False, max_digits=17, decimal_places=4, help_text=_("Where it is known.")
+    )
+    amount = forms.DecimalField(
+        label=_("Amount"), required=False, min_value=-LARGEST, max_value=LARGEST, decimal_places=4,
+        help_text=_("In the deal’s currency; the deal’s own amount stays as it is."),
+    )  # fmt: skip
+
+
+@require_POST
+@rights.needs("people")
+def deal_products(request: HttpRequest, pk: int) -> HttpResponse:
+    """Put a product into a deal, or change what is said of it; or (`remove`) take it out."""
+    found = sight.get(Deal.objects.all(), request.user, pk=pk)
+    form, remove = SellForm(request.POST), request.POST.get("remove", "")
+    given: dict[str, Any] = {"by": audit.asker(request), "now": timezone.now()}
+    try:
+        if remove:
+            if deals.sell(found, [each for each in deals.sold(found) if str(each.product.pk) != remove], **given):
+                messages.success(request, _now("The product is taken out."))
+        elif form.is_valid():
+            product, amount = form.cleaned_data["product"], form.cleaned_data["amount"]
+            currency = found.currency or installation.get("currency")
+            amount = None if amount is None else money.minor(amount, currency)
+            others = [each for each in deals.sold(found) if each.product != product]
+            told = deals.Sold(product, form.cleaned_data["quantity"], amount)
+            changed = deals.sell(found, [*others, told], **given)
+            messages.success(request, _now("Saved.") if changed else _now("Nothing was different."))
+        else:
+            messages.error(request, " ".join(str(each) for errors in form.errors.values() for each in errors))
+    except BadValue as bad:
+        messages.error(request, bad.message)
+    return redirect(found)
 
 
 class TakePart(forms.Form):
@@ -339,7 +405,7 @@ def account_deal(request: HttpRequest, pk: int) -> HttpResponse:
 @rights.needs("people")
 def deal_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Another stage or amount of a deal; won, lost, or open again."""
-    found = sight.get(Deal.objects.select_related("account", "partner", "product"), request.user, pk=pk)
+    found = sight.get(Deal.objects.select_related("account", "partner"), request.user, pk=pk)
     whose = _whose(found, request.user)
     shown = {name: getattr(found, name) for name in deals.FIELDS} | {"owner": found.owner_id, "seen": _version(found)}
     shown["currency"] = found.currency or installation.get("currency")
@@ -377,7 +443,7 @@ def _new(request: HttpRequest, subject: Person | Account) -> HttpResponse:
         roles = [(subject, form.cleaned_data["role"])] if isinstance(subject, Person) else []
         given: dict[str, Any] = {"source": BY_HAND, "by": audit.asker(request), "now": timezone.now()}
         try:
-            made = deals.open(form.values(), account=account, roles=roles, **given)
+            made = deals.open(form.values(), account=account, roles=roles, sold=form.sold(), **given)
         except BadValue as bad:
             form.add_error(bad.field if bad.field in form.fields else None, bad.message)
         else:

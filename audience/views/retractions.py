@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from audience.activity import channels, kinds, retractions
 from audience.models import Activity, ActivityKind, Retraction, Segment
 from audience.subjects import names, querysets, sight
-from audience.subjects.filters import AnyOneOf, OneOf
+from audience.subjects.filters import EMPTY, AnyOneOf, LeftOut, OneOf
 from audience.views import returning
 from kit import audit, pages, panels, rights, writing
 from kit.forms import Instant
@@ -76,17 +76,24 @@ class Filters(django_filters.FilterSet):
     """What activities are chosen by: for the list, and for taking them back."""
 
     kind = OneOf(_kinds, label=gettext_lazy("Kind"))
-    channel = ChannelFilter(lambda: list(channels.labels().items()), label=gettext_lazy("Channel"))
+    channel = ChannelFilter(lambda: [*channels.labels().items(), (EMPTY, _("(empty)"))], label=gettext_lazy("Channel"))
+    direction = django_filters.ChoiceFilter(
+        choices=[*Activity.Direction.choices, (EMPTY, gettext_lazy("(empty)"))], label=gettext_lazy("Direction"),
+        empty_label=gettext_lazy("Any"),
+    )  # fmt: skip
     actor = django_filters.ChoiceFilter(
         choices=Activity.Actor.choices, label=gettext_lazy("By whom"), empty_label=gettext_lazy("Any")
     )
-    platform = OneOf(lambda: list(channels.PLATFORMS.items()), label=gettext_lazy("Platform"))
+    platform = ChannelFilter(
+        lambda: [*channels.PLATFORMS.items(), (EMPTY, _("(empty)"))], label=gettext_lazy("Platform")
+    )
     source = Text(gettext_lazy("Source"))
     user_agent = Text(gettext_lazy("User agent contains"))
     ip = Text(gettext_lazy("IP address begins with"))
     since = InstantFilter(label=gettext_lazy("Happened since"))
     until = InstantFilter(label=gettext_lazy("Happened before"))
     segment = OneOf(_segments, label=gettext_lazy("Of the segment"))
+    left_out = LeftOut()
     person = Number(gettext_lazy("Person number"))
     account = Number(gettext_lazy("Account number"))
 
@@ -134,6 +141,7 @@ class Activities(returning.Returning):
                      export=lambda row: names.of(row.person or row.account)),
         pages.Column("channel", gettext_lazy("Channel"), value="channel_name"),
         pages.Column("platform", gettext_lazy("Platform")),
+        pages.Column("direction", gettext_lazy("Direction"), value="get_direction_display"),
         pages.Column("actor", gettext_lazy("By"), value="get_actor_display"),
         pages.Column("agent", gettext_lazy("User agent"), value="agent"),
         pages.Column("source", gettext_lazy("Source")),
@@ -144,7 +152,10 @@ class Activities(returning.Returning):
         "Every touch of everybody, the newest first. Narrow it to what a scanner did, and take that back."
     )
     counted = ngettext_lazy("%(shown)s activity", "%(shown)s activities", "count")
-    also = (pages.Action(gettext_lazy("Taken back"), "retractions", "undo-2", right="edit"),)
+    also = (
+        pages.Action(gettext_lazy("Channel mix"), "channel_mix", "chart-pie"),
+        pages.Action(gettext_lazy("Taken back"), "retractions", "undo-2", right="edit"),
+    )
     default_sort = "-occurred_at"
     file_name = "activities"
     empty_title = gettext_lazy("Nothing has happened yet")

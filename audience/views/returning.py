@@ -32,10 +32,23 @@ PERSON = (
     pages.Column("person_system", _("Person: source system"), value=_named_by("person", "system")),
     pages.Column("person_email", _("Person: email"), value=_named_by("person", "email")),
 )
-PRODUCT = (
-    pages.Column("product_external_id", _("Product: external id"), value="product.external_id"),
-    pages.Column("product_system", _("Product: source system"), value="product.source"),
-    pages.Column("product", _("Product: name"), value="product.name"),
+
+
+def _product(path: str) -> tuple[pages.Column, ...]:
+    return (
+        pages.Column("product_external_id", _("Product: external id"), value=f"{path}.external_id"),
+        pages.Column("product_system", _("Product: source system"), value=f"{path}.source"),
+        pages.Column("product", _("Product: name"), value=f"{path}.name"),
+    )
+
+
+PRODUCT = _product("product")
+LINE = (  # of a deal, whose file has a row for each of its products
+    *_product("line.product"),
+    pages.Column("product_quantity", _("Product: quantity"), value="line.quantity"),
+    pages.Column(
+        "product_amount", _("Product: amount"), value=lambda row: row.line and major(row.line.amount, row.currency)
+    ),
 )
 
 

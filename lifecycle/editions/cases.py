@@ -19,6 +19,7 @@ from audience.models import (
     ContractAmendment,
     ContractChange,
     Deal,
+    DealLine,
     DealRole,
     Person,
     Product,
@@ -125,6 +126,8 @@ def _dated(subject: Person | Account, number: int, day: str, zone: ZoneInfo) -> 
 def _deal(subject: Person | Account, number: int, entry: dict[str, Any], zone: ZoneInfo) -> None:
     closed = _noon(entry["closed"], zone) if "closed" in entry else None
     opened = _noon(entry["opened"], zone) if "opened" in entry else closed or _noon(entry["on"], zone)
+    sold = _sold(entry, opened)
+    product = sold.pop("product", None)
     deal = Deal.objects.create(
         status=entry.get("status", Deal.Status.OPEN),
         amount=entry.get("amount"),
@@ -134,8 +137,10 @@ def _deal(subject: Person | Account, number: int, entry: dict[str, Any], zone: Z
         recorded_at=opened,
         source=SOURCE,
         external_id=f"{subject.pk}/{number}",
-        **_sold(entry, opened),
+        **sold,
     )
+    if product is not None:
+        DealLine.objects.create(deal=deal, product=product, recorded_at=opened)
     if isinstance(subject, Person):
         DealRole.objects.create(deal=deal, person=subject)
 
@@ -158,7 +163,8 @@ def _contract(subject: Person | Account, number: int, entry: dict[str, Any], zon
         **_sold(entry, given["recorded_at"]),
     )
     for before, each in zip(terms, entry.get("changed", []), strict=False):
-        ContractChange.objects.create(contract=made, changed_at=_noon(each["on"], zone), **NO_TERMS | before)
+        was = {"starts_on": made.starts_on, "product": made.product}
+        ContractChange.objects.create(contract=made, changed_at=_noon(each["on"], zone), **was, **NO_TERMS | before)
     for each in entry.get("amended", []):
         value = {"valid_from": each["on"], "annual_value": each["annual_value"]}
         ContractAmendment.objects.create(contract=made, recorded_at=_noon(each["on"], zone), **value)

@@ -157,8 +157,8 @@ def test_a_deal_has_a_page_with_its_stages_people_product_and_partner(client, ad
     person(first_name="Ann", last_name="Bell", email="ann@acme.example", account=firm)
     product = Product.objects.create(name="Sensor", source="x", external_id="1", recorded_at=NOW)
     made = deals.open(
-        {"name": "Fleet", "stage": "Offer", "product": product, "partner": partner}, account=firm, source="x", by=None,
-        now=days_ago(3),
+        {"name": "Fleet", "stage": "Offer", "partner": partner}, account=firm, sold=[deals.Sold(product)], source="x",
+        by=None, now=days_ago(3),
     )  # fmt: skip
     url, roles_url = reverse("deal", args=[made.pk]), reverse("deal_roles", args=[made.pk])
     assert client.post(roles_url, {"person": "ann@acme.example", "role": "champion"}).url == url
@@ -176,7 +176,7 @@ def test_a_deal_has_a_page_with_its_stages_people_product_and_partner(client, ad
     data = {name: form[name].value() or "" for name in form.fields}
     assert client.post(reverse("deal_edit", args=[made.pk]), data | {"amount": "5", "closed_on": ""}).status_code == 302
     made.refresh_from_db()
-    assert (made.amount, made.partner, made.product) == (500, partner, product)
+    assert (made.amount, made.partner, deals.sold(made)) == (500, partner, [deals.Sold(product)])
 
 
 def test_the_last_person_of_a_deal_without_an_account_stays_on_it(client, ada):

@@ -52,6 +52,7 @@ TAKES = {
     "POST merges/{pk}/undo/": "people:write merge",
     "GET activities/": "activities:read", "POST activities/": "activities:write note",
     "POST activities/batch/": "activities:write note", "GET activities/{pk}/": "activities:read",
+    "GET activities/mix/": "activities:read",
     "POST activities/{pk}/take-back/": "activities:write note",
     "GET fields/": "people:read", "POST fields/": "people:write edit", "GET fields/{pk}/": "people:read",
     "PATCH fields/{pk}/": "people:write edit", "DELETE fields/{pk}/": "people:write edit",

@@ -20,6 +20,7 @@ from audience.models import (
     Import,
     PageView,
     Person,
+    Product,
     RefusedSubmission,
     Reject,
     Visitor,
@@ -129,7 +130,9 @@ def _sold(person: Person, account: Any, by: User) -> None:
     deals.open(told, account=None, roles=[(person, "buyer")], source="by hand", by=by, now=days_ago(10))
     shared = factories.deal(person, days_ago(40), name=f"Sale to {NAME}", account=account, amount=800_00)
     shared.dealrole_set.update(role="godmother")
-    deals.change(shared, {"stage": "offer"}, at=NOW, by=by, now=NOW)
+    deals.change(shared, {"stage": "offer", "amount": 700_00}, at=NOW, by=by, now=NOW)
+    harp = Product.objects.create(name="Harp", source="tests", external_id="h", recorded_at=NOW)
+    deals.sell(shared, [deals.Sold(harp, None, 700_00)], by=by, now=NOW)
     factories.purchase(person, days_ago(20), amount=500_00, currency="EUR", properties={"to": NAME})
     given: dict[str, Any] = {"source": "tests", "recorded_at": NOW, "person": person}
     Case.objects.create(title="Broken harpsichord", opened_at=NOW, external_id="c", **given)

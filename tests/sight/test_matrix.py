@@ -36,7 +36,7 @@ ABOUT = {
          "account_deal", "account_record", "account_contract", "account_roles", "account_claim", "account_case",
          "account_merge", "account_erase", "partner_certify"), "account"
     ),
-    **dict.fromkeys(("deal", "deal_edit", "deal_roles"), "deal"),
+    **dict.fromkeys(("deal", "deal_edit", "deal_roles", "deal_products"), "deal"),
     **dict.fromkeys(("contract", "contract_edit", "contract_amend"), "contract"),
     "case": "case", "case_edit": "case",
     **dict.fromkeys(

@@ -9,6 +9,7 @@ from audience.importing.kinds import (
     contracts,
     costs,
     deals,
+    lines,
     people,
     products,
     purchases,
@@ -20,6 +21,7 @@ from audience.importing.kinds import (
 ALL = (
     *(each.KIND for each in (people, accounts, activities, deals, products, purchases, contracts, amendments)),
     *(each.KIND for each in (cases, costs, rates, consents, suppressions)),
+    lines.KIND,
     roles.IN_DEALS,
     roles.IN_ACCOUNTS,
 )

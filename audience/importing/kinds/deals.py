@@ -11,9 +11,10 @@ from django.utils.translation import gettext_noop
 
 from audience.commerce import pipelines
 from audience.importing import planning, references, sourced
+from audience.importing.kinds import lines
 from audience.importing.run import Run
 from audience.importing.targets import Check, Derived, Kind, Target
-from audience.importing.values import CURRENCY, DATE, INSTANT, MONEY
+from audience.importing.values import CURRENCY, DATE, INSTANT, MONEY, NUMBER
 from audience.subjects import people
 from kit.sql import Sql, join, name, run, sql, value
 
@@ -59,6 +60,8 @@ TARGETS = (
     *references.ACCOUNT,
     *references.PARTNER,
     *sourced.PRODUCT,
+    Target("product_quantity", _("product: quantity"), NUMBER),
+    Target("product_amount", _("product: amount"), MONEY),
     Target("owner", _("owner (email or name of a user)"), aliases=(
         "deal owner", "sales agent", "sales rep", "owner email",
     )),
@@ -111,6 +114,51 @@ def match(work: Run) -> None:
     _find_contacts(work)
     changed = join(" OR ", [sourced.differs(_news(work)), *_role_is_new(work)])
     sourced.match(work, TABLE, _given(work), changed=changed)
+    if references.product_key(work):
+        _find_lines(work)
+
+
+def _find_lines(work: Run) -> None:
+    """The products of each deal: of as many as its rows name, and of each by the last row that names it.
+
+    Rows of a deal that name other products than the last are no repetitions: each is a part of it.
+    """
+    work.create(
+        "lines",
+        sql(
+            """
+            SELECT DISTINCT ON (p.key, p.product) p.key, p.product, {} AS quantity, {} AS amount, p.row
+            FROM {} p JOIN {} r ON r.row = p.row
+            WHERE p.action IN ('create', 'update', 'same', 'repeat') AND p.product IS NOT NULL
+            ORDER BY p.key, p.product, p.row DESC
+            """,
+            work.value("product_quantity"), work.value("product_amount"), work.table("plan"), work.table("rows"),
+        ),
+        "key",
+    )  # fmt: skip
+    there = "SELECT FROM audience_dealline l WHERE l.deal_id = p.known AND l.removed_at IS NULL"
+    new = sql(
+        f"""EXISTS (SELECT FROM {{}} k WHERE k.key = p.key
+                AND NOT EXISTS ({there} AND l.product_id = k.product AND {{}}))
+            OR EXISTS (SELECT FROM {{}} k WHERE k.key = p.key) AND EXISTS (
+                {there} AND NOT EXISTS (SELECT FROM {{}} k WHERE k.key = p.key AND k.product = l.product_id))""",
+        work.table("lines"), lines.SAME, work.table("lines"), work.table("lines"),
+    )  # fmt: skip
+    if work.fill:
+        new = sql(f"EXISTS (SELECT FROM {{}} k WHERE k.key = p.key) AND NOT EXISTS ({there})", work.table("lines"))
+    planning.change(
+        work, sql("UPDATE {} p SET action = 'update' WHERE p.action = 'same' AND ({})", work.table("plan"), new)
+    )
+    planning.change(
+        work,
+        sql(
+            """UPDATE {} p SET action = CASE last.action WHEN 'same' THEN 'same_part' ELSE 'part' END FROM {} last
+               WHERE p.action = 'repeat' AND last.key = p.key AND last.action IN ('create', 'update', 'same')
+               AND p.product IS DISTINCT FROM last.product AND EXISTS (
+                   SELECT FROM {} k WHERE k.key = p.key AND k.product = p.product AND k.row = p.row)""",
+            work.table("plan"), work.table("plan"), work.table("lines"),
+        ),
+    )  # fmt: skip
 
 
 def prepare(work: Run) -> Counter[str]:
@@ -135,6 +183,8 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
         _change(work, after, last)
     if counts["created"] or counts["updated"]:
         _take_part(work, after, last)
+        if references.product_key(work):
+            _sell(work, after, last)
     return counts
 
 
@@ -153,7 +203,6 @@ def _given(work: Run) -> dict[str, Sql]:
     for column, there, of in (
         ("account_id", references.account_key(work), "aa.id"),
         ("partner_id", references.partner_key(work), "pa.id"),
-        ("product_id", references.product_key(work), "pr.id"),
         ("owner_id", work.has("owner"), "oo.id"),
     ):
         if there:
@@ -301,6 +350,32 @@ def _take_part(work: Run, after: int, last: int) -> None:
             planning.between(after, last),
         )
     )  # fmt: skip
+
+
+def _sell(work: Run, after: int, last: int) -> None:
+    """The products of the deals of a range: what the file names, and no others; with `fill` where there are none."""
+    chosen = sql(
+        """SELECT p.key, d.id AS deal FROM {} p JOIN {} r ON r.row = p.row
+           JOIN audience_deal d ON d.source = {} AND d.external_id = p.external_id
+           WHERE p.action IN ('create', 'update') AND {}""",
+        work.table("plan"), work.table("rows"), references.source(work), planning.between(after, last),
+    )  # fmt: skip
+    if not work.fill:
+        run(
+            sql(
+                """UPDATE audience_dealline l SET removed_at = {} FROM ({}) c
+                   WHERE l.deal_id = c.deal AND l.removed_at IS NULL
+                   AND EXISTS (SELECT FROM {} k WHERE k.key = c.key)
+                   AND NOT EXISTS (SELECT FROM {} k WHERE k.key = c.key AND k.product = l.product_id)""",
+                work.now, chosen, work.table("lines"), work.table("lines"),
+            )
+        )  # fmt: skip
+    only = "WHERE NOT EXISTS (SELECT FROM audience_dealline l WHERE l.deal_id = c.deal AND l.removed_at IS NULL)"
+    told = sql(
+        "SELECT c.deal, k.product, k.quantity, k.amount, k.row FROM ({}) c JOIN {} k ON k.key = c.key {}",
+        chosen, work.table("lines"), Sql(only if work.fill else ""),
+    )  # fmt: skip
+    lines.put(work, told)
 
 
 KIND = Kind(

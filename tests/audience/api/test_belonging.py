@@ -97,9 +97,11 @@ def test_a_pipeline_is_planned_and_decides_what_a_move_means(api):
     partner, held = account(name="Partner"), deal(account(name="Acme"), NOW, stage="Offer")
     moved = send(api, f"deals/{held.pk}/move/", {"stage": "Signed"}).json()
     assert moved["status"] == "won"
-    told = send(api, f"deals/{held.pk}/", {"product": product.pk, "partner": {"id": partner.pk}}, "patch").json()
-    assert (told["product"], told["partner"]) == (product.pk, partner.pk)
-    asking.problem(send(api, f"deals/{held.pk}/", {"product": 10**9}, "patch"), 400, "unknown_product")
+    told = send(
+        api, f"deals/{held.pk}/", {"products": [{"product": product.pk}], "partner": {"id": partner.pk}}, "patch"
+    ).json()
+    assert [each["product"] for each in told["products"]] == [product.pk] and told["partner"] == partner.pk
+    asking.problem(send(api, f"deals/{held.pk}/", {"products": [{"product": 10**9}]}, "patch"), 400, "unknown_product")
     key = made.json()["id"]
     asking.problem(api.delete(f"/api/v1/pipelines/{key}/"), 409, "in_use")  # the first one stays
     changed = send(api, f"pipelines/{key}/", {"stages": stages[:1]}, "patch").json()

@@ -37,6 +37,9 @@ SEEMS = {
     FIVETRAN + "salesforce/sf_lead_data.csv": ("people", "external_id email source account_name account_domain"),
     FIVETRAN + "salesforce/sf_opportunity_data.csv": ("deals", "external_id name amount stage created account_external_id"),
     FIVETRAN + "salesforce/sf_task_data.csv": ("activities", "external_id kind occurred person_external_id"),
+    FIVETRAN + "salesforce/sf_opportunity_line_item_data.csv": (
+        "deal_lines", "deal product_external_id product quantity amount",
+    ),
     FIVETRAN + "salesforce/sf_product_2_data.csv": ("products", "external_id name family"),
     FIVETRAN + "pardot/pardot_prospect_data.csv": ("people", "external_id first_name title account_name source"),
     FIVETRAN + "pardot/pardot_opportunity_data.csv": ("deals", "external_id name amount stage status created closed"),

@@ -15,6 +15,7 @@ from audience.models import (
     ContractAmendment,
     Cost,
     Deal,
+    DealLine,
     DealRole,
     Identity,
     Person,
@@ -70,8 +71,10 @@ def world(ada):
     )  # fmt: skip
     won = deal(
         firm, days_ago(30), ODD, name="+Fleet", amount=100_00, currency="USD", pipeline="New business", owner=ada,
-        stage="Closed won", partner=nameless, product=yen, reason="Price", properties={"n": 5},
+        stage="Closed won", partner=nameless, reason="Price", properties={"n": 5},
     )  # fmt: skip
+    for product, more in ((yen, {}), (red, {"quantity": Decimal("2.5000"), "amount": 49_99})):
+        DealLine.objects.create(deal=won, product=product, recorded_at=NOW, **more)
     for who, role in ((ann, "champion"), (ann, "user; of all"), (unknown, "buyer: the last"), (unknown, "")):
         DealRole.objects.create(deal=won, person=who, role=role)
     deal(ann, days_ago(10), expected_close_on=date(2025, 9, 1), stage="Proposal", name="Open one")
@@ -121,6 +124,10 @@ def test_a_list_that_left_comes_in_again_and_changes_nothing(client, world, kind
         assert imported.kind == rows_are, name
         assert set(counts(imported)) == {"rows", "unchanged"}, (name, counts(imported), list(imported.rejects.values()))
         assert list(model.objects.order_by("pk").values()) == before[model], name
+    assert list(DealLine.objects.order_by("pk").values_list("quantity", "amount")) == [
+        (None, None),
+        (Decimal("2.5"), 4999),
+    ]
     assert DealRole.objects.count() == 5 and ContractAmendment.objects.count() == 2
 
 
@@ -147,6 +154,9 @@ def test_lists_that_left_are_all_there_again_in_an_empty_database(client, world)
     assert held.properties == {"color": "red", "sizes": [1, 2.5, None], "deep": {"é": True}}
     assert set(Deal.objects.get(name="+Fleet").dealrole_set.values_list("role", flat=True)) == {
         "champion", "user; of all", "buyer: the last", "",
+    }  # fmt: skip
+    assert set(DealLine.objects.values_list("product__name", "quantity", "amount")) == {
+        ("Yen", None, None), ("Sensor, red", Decimal("2.5"), 4999),
     }  # fmt: skip
 
 

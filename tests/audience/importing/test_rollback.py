@@ -24,7 +24,8 @@ pytestmark = pytest.mark.django_db
 
 TABLES = (
     "audience_person", "audience_account", "audience_identity", "audience_accountrole", "audience_deal",
-    "audience_dealrole", "audience_dealstagechange", "audience_product", "audience_purchase", "audience_contract",
+    "audience_dealrole", "audience_dealline",
+    "audience_dealstagechange", "audience_product", "audience_purchase", "audience_contract",
     "audience_contractamendment", "audience_activity",
 )  # fmt: skip
 
@@ -156,6 +157,22 @@ def test_amendments_are_as_before() -> None:
     before = world()
     imported = bring("contract,from,value\n1,2025-03-01,160\n1,2025-05-01,170\n", "contract_amendments", mapping)
     assert roll_back(imported) == {"contractamendment": (1, {}), "contractamendment=": (1, {})}
+    assert world() == before
+
+
+def test_products_of_deals_are_as_before() -> None:
+    bring(*KINDS["deals"][:1], "deals", KINDS["deals"][2])
+    before = world()
+    lines = bring(
+        "deal,sku,qty\n1,Axe,2\n1,Saw,3\n", "deal_lines", {"deal": "deal", "sku": "product", "qty": "quantity"}
+    )
+    several = "id,product\n1,Awl\n1,Axe\n3,Awl\n3,Axe\n"
+    deals = bring(several, "deals", {"id": "external_id", "product": "product"})
+    assert importing.counts_of(deals)["created"] == 1 and importing.counts_of(deals)["repeated"] == 0
+    assert roll_back(deals) == {
+        "deal": (1, {}), "dealline": (3, {}), "dealline=": (1, {}), "product": (1, {}),
+    }  # fmt: skip
+    roll_back(lines)
     assert world() == before
 
 

@@ -116,7 +116,7 @@ def test_a_dry_run_counts_every_row_and_tells_names_that_nobody_knows() -> None:
         now=NOW,
     )
     jobs.run(imported.job_id or 0, NOW)
-    assert set(Deal.objects.values_list("product__name", flat=True)) == {"GTX Pro"}
+    assert set(Deal.objects.values_list("lines__product__name", flat=True)) == {"GTX Pro"}
     assert not said.new_names(Import.objects.get())  # it went with the file
 
 

@@ -6,5 +6,5 @@ FORGET = "DELETE FROM audience_phonenumber WHERE number = '' AND length(country)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audience", "0023_terms")]
+    dependencies = [("audience", "0025_waiting")]
     operations = [migrations.RunSQL(FORGET, migrations.RunSQL.noop)]
