@@ -153,7 +153,8 @@ def register_all() -> None:
     holder(models.Merge, "merges", personal=("was", "values"), whose=MERGES_OF)
     holder(models.Submission, "sent forms", personal=("answers", "origin", "browser"))
     holder(models.PageView, "page views", goes=True, whose=VIEWS_OF)
-    holder(models.WaitingActivity, "activities of strangers", goes=True, whose=WAITING_OF)
+    at_once = "activities by the time that it is known whose they are"
+    holder(models.WaitingActivity, "activities of strangers", goes=True, whose=WAITING_OF, silent=at_once)
     holder(models.Visitor, "browsers", goes=True)
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(Notice, "notices", personal=("address", "title", "body", "link"))

@@ -277,7 +277,6 @@ KNOWN = {
     "audience/importing/kinds/activities.py": "writes them",
     "audience/importing/rollback.py": "reverses them",
     "audience/merging/rows.py": "rows that follow whom they name, reversed ones too",
-    "audience/activity/mix.py": "a reader",
     "audience/views/mix.py": "a reader",
     "audience/activity/kinds.py": "whether any there is, reversed ones too: they stay in the ledger",
     "audience/likeness/traits.py": "a reader",
