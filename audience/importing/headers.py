@@ -185,6 +185,8 @@ def _is_shown(kind: Kind, guess: Guess, called: str, own: Sequence[str]) -> bool
         return bool(telling) or bool(known and mostly) or (known > 1 and some)
     if any(_named(each, called) for each in registry.import_kinds.values() if isinstance(each, Kind)):
         return telling >= AGAINST and mostly
+    if kind.custom == "person" and "email" in guess.mapping.values() and mostly:
+        return True  # an address of one's own, and hardly anything besides that a person has not
     if mostly and not _lacks(kind, guess, ids=False) and (telling or (kind.needs and known == columns)):
         return True
     return telling >= ENOUGH or (telling > 0 and len(kind.needs) > 1 and not lacks) or (telling > 1 and mostly)

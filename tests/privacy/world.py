@@ -39,6 +39,7 @@ from lifecycle.models import (
     HandoffEvent,
     Lifecycle,
     Membership,
+    MissedLimit,
     Moved,
     PlacementRound,
     Proposal,
@@ -162,6 +163,9 @@ def _staged(person: Person, other: Person, version: Any, by: User) -> None:
         words="moved to the seaside", answered_at=days_ago(49), answered_by=by,
     )  # fmt: skip
     HandoffEvent.objects.create(handoff=handed, kind="rejected", at=days_ago(49))
+    MissedLimit.objects.create(
+        membership=membership, stage=engaged, entered_at=days_ago(50), due_at=days_ago(49), found_at=days_ago(49)
+    )
     tried = Backtest.objects.create(
         version=version, begins_on=date(2025, 1, 1), ends_on=date(2025, 3, 1), stage="lead", outcome_stage="won",
         horizon=30, document="", created_at=NOW,

@@ -105,7 +105,7 @@ KIND = Kind(
     name="deal_lines",
     label=_("Products of deals"),
     help=_("One row is one product of a deal that is in already: how many of it, and for how much."),
-    names=("deal lines", "deal products", "opportunity line item", "opportunity line items", "line items", "line item"),
+    names=("deal lines", "deal products", "opportunity line item", "opportunity line items"),
     targets=TARGETS,
     needs=(
         Need(("deal",), gettext_noop("The row does not say which deal.")),
