@@ -532,12 +532,13 @@ def test_a_profile_takes_the_same_queries_however_much_there_is(browser, django_
     live(1)
     # session, user; person; deals, contracts, cases; changes, custom fields; holdings; identities, merges;
     # tasks, done, whom a task can be for; notes; segments that it is in, all of them; tags; whom it can be given to; roles; holdings by family;
-    # strip: memberships, those of the account, stages, movements, undo, zone; scores; timeline: choices, kinds, keys, activities, purchases, deals
-    with django_assert_num_queries(39):
+    # strip: memberships, those of the account, stages, movements, undo, zone; scores; timeline: choices, kinds, keys, activities, purchases, deals;
+    # trail: who was merged, entries
+    with django_assert_num_queries(41):
         page(browser, reverse("person", args=[someone.pk]))
     for days in range(2, 7):
         live(days)
-    with django_assert_num_queries(39):
+    with django_assert_num_queries(41):
         page(browser, reverse("person", args=[someone.pk]))
 
 

@@ -455,8 +455,8 @@ class World:
             ContractAmendment.objects.create(contract=row, valid_from=day, annual_value=value, recorded_at=recorded)
         for changed, renews, by_itself in agreed.moved:
             ContractChange.objects.create(
-                contract=row, renews_on=renews, notice_on=agreed.notice, ends_on=agreed.ends, auto_renew=by_itself,
-                changed_at=changed,
+                contract=row, starts_on=row.starts_on, product_id=row.product_id, renews_on=renews,
+                notice_on=agreed.notice, ends_on=agreed.ends, auto_renew=by_itself, changed_at=changed,
             )  # fmt: skip
 
     def _move_on(self, agreed: Agreement) -> None:
