@@ -48,7 +48,7 @@ SHOWN: dict[str, Any] = {
 GIVEN: dict[str, Any] = {
     "source": "crm", "external_id": "D-1", "name": "Twelve sensors", "account": {"domain": "acme.example"},
     "roles": [{"person": {"email": "ann@example.com"}, "role": "buyer"}], "amount": 238800, "currency": "EUR",
-    "products": [{"product": 12, "quantity": 12, "amount": 238800}],
+    "products": [{"product": 12, "quantity": "12", "amount": 238800}],
     "pipeline": "New business", "stage": "Offer", "expected_close_on": "2025-08-31",
     "owner": "sam@perennial.example",
 }  # fmt: skip

@@ -250,5 +250,5 @@ def test_the_statements_of_the_page_are_counted(visitor, django_assert_num_queri
     filling.fill(through, now=NOW)
     asked_for = {"from_": "2025-01-01", "to": "2025-02-01"}
     visitor.get(reverse("report_handoffs"))
-    with django_assert_num_queries(24):
+    with django_assert_num_queries(29):
         page(visitor, "report_handoffs", **asked_for)
