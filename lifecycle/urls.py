@@ -12,6 +12,7 @@ from lifecycle.views import (
     overrides,
     partners,
     placing,
+    played,
     routing,
     stalled,
     versions,
@@ -50,6 +51,7 @@ urlpatterns = [
         "lifecycles/<slug:slug>/board/stages/<slug:stage>/", board.ColumnCards.as_view(), name="lifecycle_board_column"
     ),
     path("lifecycles/<slug:slug>/v<int:number>/", lifecycles.version, name="lifecycle_version"),
+    path("lifecycles/<slug:slug>/v<int:number>/cases/", played.played, name="lifecycle_cases"),
     path("lifecycles/<slug:slug>/v<int:number>/preview/", lifecycles.preview, name="lifecycle_preview"),
     path("lifecycles/<slug:slug>/v<int:number>/publish/", lifecycles.publish, name="lifecycle_publish"),
     path("lifecycles/<slug:slug>/v<int:number>/plan/", versions.plan, name="lifecycle_plan"),
@@ -99,7 +101,6 @@ urlpatterns = [
     path(f"{EDIT}rules/<int:place>/move/", editor.rule_move, name="lifecycle_edit_rule_move"),
     path(f"{EDIT}rules/<int:place>/remove/", editor.rule_remove, name="lifecycle_edit_rule_remove"),
     path(f"{EDIT}cases/new/", editor.case_new, name="lifecycle_edit_case_new"),
-    path(f"{EDIT}cases/run/", editor.played, name="lifecycle_edit_played"),
     path(f"{EDIT}cases/<int:place>/", editor.case, name="lifecycle_edit_case"),
     path(f"{EDIT}cases/<int:place>/remove/", editor.case_remove, name="lifecycle_edit_case_remove"),
     path("memberships/<int:pk>/move/", memberships.move, name="membership_move"),

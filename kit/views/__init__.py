@@ -80,17 +80,19 @@ def home(request: HttpRequest) -> HttpResponse:
 def job(request: HttpRequest, pk: int) -> HttpResponse:
     """One job; htmx asks for its progress every second while it is open.
 
-    A page that shows what the job makes says `renews`, and is loaded anew when the job has ended.
+    A page that shows what the job makes says `renews`, and is loaded anew when the job has ended: once, by the part
+    that asks no more. Asking on would begin the loading again each second, and a page that takes longer never came.
     """
     found = get_object_or_404(Job.objects.select_related("created_by"), pk=pk)
     found.progress = progress.of(found, timezone.now())  # type: ignore[attr-defined]
     renews = "renews" in request.GET
-    if renews and not found.progress.is_open and pages.wants_part(request, f"job-{pk}"):  # type: ignore[attr-defined]
-        return HttpResponse(headers={"HX-Refresh": "true"})
     context = {"job": found, "row": found, "progress": found.progress, "renews": renews}  # type: ignore[attr-defined]
     if pages.wants_part(request, f"job-cell-{pk}"):
         return render(request, "kit/_job_cell.html", context)
-    return pages.part(request, f"job-{pk}", "kit/_job.html", "kit/job.html", context)
+    answer = pages.part(request, f"job-{pk}", "kit/_job.html", "kit/job.html", context)
+    if renews and not found.progress.is_open:  # type: ignore[attr-defined]
+        answer["HX-Trigger-After-Swap"] = "renew"
+    return answer
 
 
 @require_POST

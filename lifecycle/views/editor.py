@@ -23,9 +23,10 @@ from kit import pages, panels, rights, undo, writing
 from kit.audit import asker
 from kit.yamlfiles import DocumentError
 from lifecycle.editing import drafts, findings, forms, parts
-from lifecycle.editions import cards, cases, checking, differing, documents, picture, sentences
+from lifecycle.editions import cards, checking, differing, documents, picture, sentences
 from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Stage, Version
+from lifecycle.views import played
 
 TAKEN_OUT = "lifecycle_taken_out"  # in the session: what a draft was before a part of it was taken out
 RULES, CASES = "transitions", "cases"
@@ -91,7 +92,7 @@ def _context(desk: Desk) -> dict[str, Any]:
             {"words": each, "mark": cards.mark(each.entry), "faults": faults.get(str(each.number), [])}
             for each in told.rules()
         ],
-        "test_cases": _cases(document),
+        "test_cases": played.expected(document),
         "entry": told.entry(),
         "errors": [each for found in faults.values() for each in found if each.severity == checking.Severity.ERROR],
         "warnings": [each for found in faults.values() for each in found if each.severity != checking.Severity.ERROR],
@@ -112,19 +113,6 @@ def _missed(stage: dict[str, Any], names: dict[str, str]) -> str:
     """Where a stage's people go when its limit is missed."""
     missed = stage.get("when_missed")
     return names[missed["to"]] if missed else ""
-
-
-def _cases(document: parts.Document) -> list[dict[str, Any]]:
-    names = {each["slug"]: each["name"] for each in document["stages"]} | {parts.NOWHERE: _("nowhere")}
-    return [
-        {
-            "number": number,
-            "name": each.get("name") or _("Case %(number)s") % {"number": number},
-            "expected": names[each["expect"]["stage"]],
-            "on": each["expect"]["on"],
-        }
-        for number, each in enumerate(document[CASES], 1)
-    ]
 
 
 def _page(desk: Desk, panel: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
@@ -504,19 +492,6 @@ def case_remove(request: HttpRequest, slug: str, number: int, place: int) -> Htt
     desk = Desk(request, slug, number)
     edit = parts.remove_entry(CASES, place, request.POST.get("seen", ""))
     return _removed(desk, edit, _("The test case is taken out."))
-
-
-@rights.needs("edit")
-@require_GET
-def played(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    """All test cases run against the draft's rules as they are; nothing of it remains."""
-    desk = Desk(request, slug, number)
-    told = _cases(desk.document)
-    names = {each["slug"]: each["name"] for each in desk.document["stages"]} | {parts.NOWHERE: _("nowhere")}
-    for each, outcome in zip(told, cases.run(desk.version, now=timezone.now()), strict=True):
-        each.update(outcome=outcome, found=names.get(outcome.found, outcome.found))
-    context = {"version": desk.version, "lifecycle": desk.version.lifecycle, "test_cases": told, "edit_url": desk.url()}
-    return pages.part(request, "case-results", "lifecycle/_edit_cases.html", "lifecycle/edit_cases.html", context)
 
 
 # ---- beginnings ----

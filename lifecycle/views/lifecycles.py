@@ -21,11 +21,12 @@ from kit import jobs, pages, panels, past, progress, rights
 from kit.audit import asker
 from kit.models import Job
 from lifecycle import filters, forms, querysets
-from lifecycle.editions import cards, cases, checking, documents, handing, picture, sentences, versions
+from lifecycle.editions import cards, checking, documents, handing, picture, sentences, versions
 from lifecycle.engine import live, needs, sla
 from lifecycle.handoffs import wording
 from lifecycle.ledger import stages, then
 from lifecycle.models import Lifecycle, Membership, Stage, Version
+from lifecycle.views import played
 
 
 def _version(slug: str, number: int) -> Version:
@@ -143,7 +144,7 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "circles": live.circles(found, now) if found.state == Version.State.PUBLISHED else [],
         "panels": panels.draw("lifecycle", found.lifecycle, request, now),
         "backtests": querysets.backtests().filter(version__lifecycle=found.lifecycle).count(),
-        "cases": cases.run(found, now=now) if is_draft else [],
+        "test_cases": played.expected(told.document) if is_draft else [],
     }
     return render(request, "lifecycle/lifecycle_version.html", context)
 

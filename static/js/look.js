@@ -159,6 +159,9 @@ const fade = (note) => {
 for (const note of document.querySelectorAll(".note[data-lasts]")) fade(note);
 document.addEventListener("note:shown", (event) => fade(event.target));
 
+// What a page shows has been made: it is loaded anew.
+document.addEventListener("renew", () => location.reload());
+
 // A request that failed is said, never swallowed.
 const say = (id) => {
   const template = document.getElementById(id);

@@ -76,7 +76,7 @@ def test_from_nothing_over_stages_rules_and_a_case_to_a_model_that_may_be_publis
         "expect": {"on": "2025-03-05", "stage": "won"}, "purchases": [{"on": "2025-03-03", "amount": 900}],
     }]  # fmt: skip
     assert "The model is sound" in text_of(client.get(edit))
-    played = text_of(client.get(edit + "cases/run/"))
+    played = text_of(client.get(edit.replace("edit/", "cases/")))
     assert "status--good" in played and "Entered 2025-03-01, Won 2025-03-03" in played
 
 
