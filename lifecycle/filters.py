@@ -17,6 +17,7 @@ from audience.subjects.querysets import find_accounts, find_people
 from kit import installation
 from kit.api.filtering import Moment, TrueOrFalse, Whole
 from kit.models import Team, User
+from lifecycle.backtests import recorded, telling
 from lifecycle.engine import stalled
 from lifecycle.ledger import overrides, tallies
 from lifecycle.models import BulkMember, Lifecycle, Membership, Movement, Proposal, Stage, Version
@@ -448,6 +449,29 @@ class Moved(django_filters.FilterSet):
     class Meta:
         model = MovedRow
         fields: list[str] = []
+
+
+class BacktestMovements(django_filters.FilterSet):
+    """The ledger's moves in the time span of a backtest by the stage that was come into or left, and by their cause."""
+
+    came = django_filters.ChoiceFilter("to_stage__slug", label=_("Came into"))
+    left = django_filters.ChoiceFilter("from_stage__slug", label=_("Left"))
+    cause = django_filters.ChoiceFilter(choices=tuple(telling.CAUSES.items()), method="of_cause", label=_("How"))
+
+    class Meta:
+        model = Movement
+        fields: list[str] = []
+
+    def __init__(self, *given: Any, request: Any = None, **named: Any) -> None:
+        super().__init__(*given, request=request, **named)
+        self.backtest = request.backtest
+        for each in ("came", "left"):
+            self.filters[each].extra["choices"] = [
+                each for each in telling.stage_names(self.backtest).items() if each[0]
+            ]
+
+    def of_cause(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(pk__in=recorded.movements(self.backtest, value).values("pk"))
 
 
 class Proposals(django_filters.FilterSet):

@@ -66,6 +66,7 @@ urlpatterns = [
     path("backtests/<int:pk>/people/", backtests.People.as_view(), name="backtest_people"),
     path("backtests/<int:pk>/segment/", backtests.segment, name="backtest_segment"),
     path("backtests/<int:pk>/moved/", backtests.MovedByPeople.as_view(), name="backtest_moved"),
+    path("backtests/<int:pk>/movements/", backtests.Movements.as_view(), name="backtest_movements"),
     path("backtests/<int:pk>/moved/segment/", backtests.moved_segment, name="backtest_moved_segment"),
     path("backtests/<int:pk>/take/", backtests.take, name="backtest_take"),
     path("backtests/<int:pk>/remove/", backtests.remove, name="backtest_remove"),

@@ -20,7 +20,8 @@ from kit.api.serializers import Row, Strict
 from kit.api.views import Listed, Shown
 from lifecycle import backtests, querysets
 from lifecycle.api.lifecycles import of_address
-from lifecycle.backtests import numbers
+from lifecycle.api.memberships import MovementRow, as_rows
+from lifecycle.backtests import numbers, recorded
 from lifecycle.models import Backtest, Moved, Reached, Version
 
 WON = {"field": "deal.count", "where": {"status": "won"}, "op": "at_least", "value": 1}
@@ -205,6 +206,13 @@ class Backtests(Listed, Shown):
     def moved(self, request: Request, lifecycle: str, pk: int) -> Response:
         """Whom a hand, a file or an answer of sales moved in the time span, and where rules alone would have them."""
         return self.page_of(sight.subjects(self.get_object().moved.all(), request.user), MovedRow)
+
+    @extend_schema(responses=MovementRow(many=True))
+    @action(methods=["get"], detail=True)
+    def movements(self, request: Request, lifecycle: str, pk: int) -> Response:
+        """The ledger's moves in the time span, as it was known when this was tried: those that “recorded” counts."""
+        moves = as_rows(recorded.movements(self.get_object()))
+        return self.page_of(sight.subjects(moves, request.user, "membership__subject_id"), MovementRow)
 
     @extend_schema(request=Point, responses=BacktestRow)
     @action(methods=["post"], detail=True)

@@ -180,14 +180,18 @@ class Memberships(Listed, Shown):
         return _moved(self, membership.pk)
 
 
+def as_rows(moves: QuerySet[Movement]) -> QuerySet[Movement]:
+    """Movements with what `MovementRow` tells of them."""
+    with_what = ("version__lifecycle", "membership", "from_stage", "to_stage", "transition")
+    return wording.with_skipped(moves.select_related(*with_what))
+
+
 class Movements(Listed, Shown):
     """The ledger: every move of every membership, none of which ever changes."""
 
     scope = "lifecycles"
     right = "move"
-    queryset = wording.with_skipped(
-        Movement.objects.select_related("version__lifecycle", "membership", "from_stage", "to_stage", "transition")
-    )
+    queryset = as_rows(Movement.objects.all())
     serializer_class = MovementRow
     filterset_class = filters.AllMovements
     orderings = ("pk", "occurred_at")

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
+
 from kit.sql import Sql, dicts, name, run, sql, value
+from lifecycle.backtests import spans
 from lifecycle.backtests.spans import Span
 from lifecycle.ledger import ledgers
 from lifecycle.ledger.ledgers import Ledger
@@ -94,6 +98,15 @@ def clocks(backtest: Backtest, span: Span) -> dict[str, Any]:
     return found
 
 
+def movements(backtest: Backtest, cause: str = "") -> QuerySet[Movement]:
+    """The moves in the time span that are counted for the stages, of one cause or of all."""
+    span = spans.of(backtest)
+    told = sql("SELECT id FROM ({}) moves WHERE at >= {}", _moves(backtest, span), span.begins)
+    if cause:
+        told = sql("{} AND cause = {}", told, cause)
+    return Movement.objects.filter(pk__in=RawSQL(told.text, told.params))  # noqa: S611 - values are bound
+
+
 def note_moved(backtest: Backtest, span: Span, tried: Ledger, live: Ledger) -> None:
     """Whom a hand, a file or an answer of sales moved in the time span, as rows (`Moved`)."""
     person = backtest.version.lifecycle.of == "person"
@@ -151,7 +164,7 @@ def _moves(backtest: Backtest, span: Span) -> Sql:
     known = ledger(backtest)
     return sql(
         """
-        SELECT membership.subject_id, membership.pass_number, movement.seq, movement.occurred_at AS at,
+        SELECT movement.id, membership.subject_id, membership.pass_number, movement.seq, movement.occurred_at AS at,
                movement.recorded_at, movement.kind, COALESCE(source.slug, '') AS from_stage,
                COALESCE(target.slug, '') AS to_stage,
                CASE WHEN movement.kind = ANY ({}) AND EXISTS (

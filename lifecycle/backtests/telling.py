@@ -8,6 +8,7 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import ngettext
 
 from audience.conditions import describe, tree
@@ -186,11 +187,24 @@ def _differ(backtest: Backtest, found: dict[str, int]) -> list[dict[str, Any]]:
     return [{"key": key, "label": words[key], "count": found[key], "url": doors[key]} for key in words]
 
 
+CAUSES = {
+    recorded.RULE: _lazy("by rules"),
+    **{str(value): label for value, label in Moved.Cause.choices},
+    recorded.OTHER: _lazy("otherwise"),
+}  # in the order of recorded.CAUSES
+
+
 def _recorded(backtest: Backtest, told: dict[str, Any], moved: dict[str, dict[str, int]]) -> dict[str, Any]:
     """What the ledger has of its own: the moves of each stage by cause, and whom somebody moved."""
     url = reverse("backtest_moved", args=[backtest.pk])
     sides = ["tried", "live"] if backtest.against_id else ["tried"]
-    words = {str(value): str(label) for value, label in Moved.Cause.choices}
+    words, moves = CAUSES, reverse("backtest_movements", args=[backtest.pk])
+
+    def opened(stage: dict[str, Any], way: str) -> list[tuple[int, str]]:
+        url = f"{moves}?{way}={stage['slug']}"
+        told = [(stage[f"{way}_by"][cause], f"{url}&cause={cause}") for cause in recorded.CAUSES]
+        return [*told, (stage[way], url)]
+
     by_people = {key: moved[recorded.HAND][key] + moved[recorded.FILE][key] for key in ("subjects", *sides)}
     lines = [
         {"label": words[cause], "cause": cause, **moved[cause]}
@@ -201,14 +215,12 @@ def _recorded(backtest: Backtest, told: dict[str, Any], moved: dict[str, dict[st
         line["url"] = f"{url}?cause={line['cause']}"
         line["sides"] = [(line[which], f"{line['url']}&elsewhere={which}") for which in sides]
     return {
-        "causes": [_("by rules"), words[recorded.HAND], words[recorded.FILE], words[recorded.HANDOFF], _("otherwise")],
+        "causes": [words[cause] for cause in recorded.CAUSES],
         "flows": [
             {
                 "name": each["name"],
-                "came": [each["came_by"][cause] for cause in recorded.CAUSES],
-                "left": [each["left_by"][cause] for cause in recorded.CAUSES],
-                "came_in_all": each["came"],
-                "left_in_all": each["left"],
+                "came": opened(each, "came"),
+                "left": opened(each, "left"),
             }
             for each in told["stages"]
             if each["came"] or each["left"]
@@ -216,11 +228,11 @@ def _recorded(backtest: Backtest, told: dict[str, Any], moved: dict[str, dict[st
         "moved": lines,
         "by_people": by_people,
         "url": f"{url}?cause=hand_or_file&elsewhere=tried",
-        "clocks": _clocks(backtest, told),
+        "clocks": clocks(backtest, told),
     }
 
 
-def _clocks(backtest: Backtest, told: dict[str, Any]) -> str:
+def clocks(backtest: Backtest, told: dict[str, Any]) -> str:
     """By which of the two clocks what was counted."""
     words = ngettext(
         "%(moves)s move happened from %(from)s until %(until)s, as the ledger knew on %(known)s, when this was tried.",

@@ -22,8 +22,8 @@ from kit import pages, progress, rights, writing
 from kit.audit import asker
 from kit.sql import Sql, sql
 from lifecycle import backtests, filters, forms, querysets
-from lifecycle.backtests import telling
-from lifecycle.models import Backtest, Lifecycle, Moved, Reached, Version
+from lifecycle.backtests import recorded, telling
+from lifecycle.models import Backtest, Lifecycle, Moved, Movement, Reached, Version
 
 Crumbs = list[tuple[Any, str]]
 
@@ -120,7 +120,7 @@ OF_SIDES = {"live": ("live_at", "live_stood"), "recorded": ("ledger_at",)}  # co
 
 
 class OfBacktest(pages.ListPage):
-    """A list of those behind the figures of a backtest, which can be kept as a segment."""
+    """A list behind the figures of a backtest; one of subjects can be kept as a segment."""
 
     segment_url = ""
     counted = ngettext_lazy("%(shown)s subject", "%(shown)s subjects", "count")
@@ -138,7 +138,7 @@ class OfBacktest(pages.ListPage):
         return sight.subjects(rows, self.request.user)
 
     def tools(self) -> list[dict[str, Any]]:
-        if not rights.may(self.request.user, "edit"):
+        if not self.segment_url or not rights.may(self.request.user, "edit"):
             return []
         url = f"{reverse(self.segment_url, args=[self.backtest.pk])}?{self.request.GET.urlencode()}"
         return [{"label": _("Save as segment"), "icon": "users-round", "url": url}]
@@ -226,6 +226,48 @@ class MovedByPeople(OfBacktest):
             )
             % {"from": writing.day(self.backtest.begins_on), "until": writing.day(self.backtest.ends_on)}
         }
+
+
+class Movements(OfBacktest):
+    """The ledger's moves behind the figures of what truly happened."""
+
+    queryset = Movement.objects.all()
+    filterset_class = filters.BacktestMovements
+    columns = (
+        pages.Column(
+            "subject", gettext_lazy("Who"), template="lifecycle/_bulk_member.html", value="membership.subject"
+        ),
+        pages.Column("from_stage", gettext_lazy("From"), value="from_stage"),
+        pages.Column("to_stage", gettext_lazy("To"), value="to_stage"),
+        pages.Column("occurred_at", gettext_lazy("Moved"), sort="occurred_at", desc_first=True),
+        pages.Column("recorded_at", gettext_lazy("Written down"), sort="recorded_at", desc_first=True),
+        pages.Column("kind", gettext_lazy("Kind"), value="get_kind_display"),
+        pages.Column("actor", gettext_lazy("By"), value="actor"),
+        pages.Column("reason", gettext_lazy("Reason"), value="reason", aside=True),
+    )
+    counted = ngettext_lazy("%(shown)s move", "%(shown)s moves", "count")
+    file_name = "backtest_moves"
+    default_sort = "-occurred_at"
+    empty_title = gettext_lazy("No moves")
+    empty_text = gettext_lazy("Nobody moved so in the time span.")
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        request.backtest = _backtest(kwargs["pk"])  # type: ignore[attr-defined]  # the stages to choose from are its stages
+        return super().dispatch(request, *args, **kwargs)
+
+    def rows(self) -> QuerySet[Movement]:
+        found = recorded.movements(self.backtest)
+        return found.select_related("membership__person__account", "membership__account", "from_stage", "to_stage")
+
+    def seen(self, rows: QuerySet[Movement]) -> QuerySet[Movement]:
+        return sight.subjects(rows, self.request.user, "membership__subject_id")
+
+    def get_title(self) -> str:
+        return _("Moves in the ledger")
+
+    def context(self) -> dict[str, Any]:
+        assert self.backtest.result
+        return {"purpose": telling.clocks(self.backtest, self.backtest.result["sides"]["recorded"])}
 
 
 @rights.needs("edit")

@@ -147,6 +147,7 @@ TAKES = {
     "DELETE lifecycles/{lifecycle}/backtests/{pk}/": "lifecycles:write edit",
     "GET lifecycles/{lifecycle}/backtests/{pk}/people/": "lifecycles:read",
     "GET lifecycles/{lifecycle}/backtests/{pk}/moved/": "lifecycles:read",
+    "GET lifecycles/{lifecycle}/backtests/{pk}/movements/": "lifecycles:read",
     "POST lifecycles/{lifecycle}/backtests/{pk}/take/": "lifecycles:write edit",
     "GET lifecycles/{lifecycle}/starting-points/": "lifecycles:read",
     "POST lifecycles/{lifecycle}/starting-points/look/": "lifecycles:write edit",

@@ -64,7 +64,7 @@ TAKES = {
     "lifecycle_resume": "edit", "backtest_new": "edit", "backtests": SIGNED_IN, "backtest": SIGNED_IN,
     "lifecycle_placing": "edit", "lifecycle_placing_people": SIGNED_IN, "lifecycle_placing_accept": "edit",
     "backtest_people": SIGNED_IN, "backtest_segment": "edit", "backtest_take": "edit", "backtest_remove": "edit",
-    "backtest_moved": SIGNED_IN, "backtest_moved_segment": "edit",
+    "backtest_moved": SIGNED_IN, "backtest_movements": SIGNED_IN, "backtest_moved_segment": "edit",
     "lifecycle_plan": "edit", "lifecycle_withdraw": "edit",
     "lifecycle_difference": SIGNED_IN,
     "lifecycle_new": "edit", "lifecycle_playbook": SIGNED_IN, "lifecycle_playbook_file": SIGNED_IN, "lifecycle_next_draft": "edit",

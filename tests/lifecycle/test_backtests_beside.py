@@ -1,6 +1,8 @@
 """Backtests beside what truly happened, and what an extra one costs: counted by hand."""
 
+import re
 from datetime import date
+from html import unescape
 
 import pytest
 
@@ -215,6 +217,24 @@ def test_the_page_shows_what_truly_happened_and_opens_whom_people_moved(admin):
     assert set(SegmentMember.objects.values_list("subject_id", flat=True)) == {bob.pk, cyd.pk}
     truly = admin.get(f"/backtests/{found.pk}/people/?who=recorded_only").content.decode()
     assert f"/people/{dan.pk}/" in truly and f"/people/{bob.pk}/" not in truly
+
+
+def test_each_count_of_moves_opens_as_many_moves(admin):
+    ann, bob, cyd, dan, gil = five()
+    found = made(draft(LOWER, NOW))
+    page = admin.get(found.get_absolute_url()).content.decode()
+    counts = re.findall(r'<a href="(/backtests/\d+/movements/\?[^"]+)">([\d,]+)</a>', page)
+    assert len(counts) > 10
+    for url, count in counts:
+        told = admin.get(unescape(url)).content.decode()
+        assert re.search(rf"\b{count} moves?\b", told), url
+    url = f"/backtests/{found.pk}/movements/"
+    by_hand = admin.get(f"{url}?came=mql&cause=hand").content.decode()
+    assert [f"/people/{each.pk}/" in by_hand for each in (ann, bob, cyd, dan, gil)] == [False, True, False, True, False]
+    assert f"/people/{dan.pk}/" in admin.get(f"{url}?left=mql&cause=other").content.decode()
+    stage = Version.objects.get(pk=found.version_id).stages.get(slug="mql")
+    assert f'value="{stage.slug}"' in by_hand
+    assert "9 moves happened from" in admin.get(url).content.decode()
 
 
 def test_a_result_of_before_is_still_shown(admin):

@@ -44,7 +44,7 @@ NO_PAGE = {
 NAMING = {
     "partner_applications", "people", "accounts", "account", "account_people", "account_timeline", "account_choose", "search", "activities", "cases",
     "segment", "segment_members", "segment_history", "lifecycle_members", "lifecycle_board", "lifecycle_board_column",
-    "bulk_move", "backtest_people", "backtest_moved", "scoring_model", "scoring_scores", "scoring_crossings", "report_people", "report_customers",
+    "bulk_move", "backtest_people", "backtest_moved", "backtest_movements", "scoring_model", "scoring_scores", "scoring_crossings", "report_people", "report_customers",
     "report_book",
     "report_lift_people", "ledger", "campaign_people", "outbox", "mailbox", "work", "content_people", "content_version",
     "lifecycle_overrides", "handoffs", "import", "import_rejects", "readiness_without", "best_customers_list", "form", "form_submissions", "form_refused",

@@ -66,7 +66,7 @@ NUMBERED = {
     "campaign_step": "campaign_step", "campaign_step_move": "campaign_step", "campaign_step_remove": "campaign_step",
     "sender_edit": "sender", "sender_retire": "sender", "scoring_rule": "scoring_rule",
     "scoring_rule_move": "scoring_rule", "scoring_rule_remove": "scoring_rule", "bulk_move": "bulk_move",
-    **dict.fromkeys(("backtest", "backtest_people", "backtest_segment", "backtest_moved", "backtest_moved_segment",
+    **dict.fromkeys(("backtest", "backtest_people", "backtest_segment", "backtest_moved", "backtest_moved_segment", "backtest_movements",
                      "backtest_take", "backtest_remove"), "backtest"),
     **dict.fromkeys(("pipeline", "pipeline_remove", "pipeline_add_stage", "pipeline_earlier"), "pipeline"),
     "channel_domain": "domain", "api_key_revoke": "key",
