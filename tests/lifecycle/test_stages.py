@@ -166,7 +166,11 @@ def test_the_database_refuses_to_change_a_published_version():
         version.transitions.all().delete()
 
 
-@pytest.mark.parametrize("table", ["lifecycle_movement", "audience_consentrecord", "kit_auditentry", "audience_person"])
+@pytest.mark.parametrize(
+    "table",
+    ["lifecycle_movement", "audience_consentrecord", "kit_auditentry", "audience_person", "scoring_scorechange",
+     "campaigns_contentversion", "campaigns_messageattempt"],
+)  # fmt: skip
 def test_no_ledger_is_emptied_whole_nor_by_way_of_what_it_speaks_of_unless_that_is_meant(table):
     placed(published())
     run(Sql("SET CONSTRAINTS ALL IMMEDIATE"))
