@@ -24,7 +24,7 @@ from audience.commerce import pipelines
 from audience.models import Import, Person, Pipeline
 from audience.readiness import completeness
 from audience.subjects import exclusions
-from demo import building, campaigns, consents, files, growth, tidying
+from demo import building, campaigns, consents, files, growth, habits, tidying
 from demo.company import DAYS, DOMAIN, MONTH, REGIONS, USERS, WITH_PASSWORD
 from demo.customers import PREDICT_SINCE
 from demo.net_new import GONE_APAC, REASONS
@@ -149,6 +149,7 @@ def steps() -> list[Step]:
         Step("files", _("Making up two years"), _write_files),
         Step("settings", _("Settings and users"), _set_up),
         *brought,
+        Step("kinds", _("Saying what activities mean"), _describe),
         Step("scores", _("Scoring everybody"), _score),
         Step("lifecycles", _("Replaying %(count)s lifecycles") % {"count": len(LIFECYCLES)}, _publish),
         Step(HISTORY.name, _("Importing what sales decided"), HISTORY.bring),
@@ -156,6 +157,7 @@ def steps() -> list[Step]:
         Step("handoffs", _("Handing over who waits for sales"), _hand_over),
         Step("consent", _("Recording who agreed to what"), _agree),
         Step("campaigns", _("Launching a campaign"), _speak),
+        Step("segments", _("Keeping segments and a form"), _keep),
         Step("tidy", _("Making one of two"), _tidy),
         Step("notes", _("Noting what happened"), _note),
         Step("reports", _("Filling reports"), _fill),
@@ -342,6 +344,15 @@ def _agree(loading: Loading) -> None:
 def _speak(loading: Loading) -> None:
     with transaction.atomic():
         campaigns.begin(by=loading.by, now=loading.now)
+
+
+def _describe(loading: Loading) -> None:
+    with transaction.atomic():
+        habits.describe(by=loading.by, now=loading.now)
+
+
+def _keep(loading: Loading) -> None:
+    habits.keep(by=loading.by, now=loading.now)
 
 
 def _tidy(loading: Loading) -> None:

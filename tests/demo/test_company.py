@@ -20,7 +20,19 @@ from django.utils import timezone
 
 from audience import consent, live, segments
 from audience.conditions import compile, tree
-from audience.models import Activity, Contract, Duplicate, Merge, Person, Pipeline, Topic
+from audience.models import (
+    Activity,
+    ActivityKind,
+    Contract,
+    Duplicate,
+    Form,
+    Merge,
+    Person,
+    Pipeline,
+    Segment,
+    SegmentMember,
+    Topic,
+)
 from campaigns import live as campaign_live
 from campaigns import plans
 from campaigns.models import Campaign, Enrollment
@@ -210,6 +222,18 @@ def test_a_series_runs_and_a_welcome_waits_to_be_launched(visitor: Client, compa
     )
     for campaign in (series, welcome):
         assert visitor.get(campaign.get_absolute_url()).status_code == 200
+
+
+def test_what_a_marketer_has_set_up_says_something(visitor: Client, company: datetime) -> None:
+    assert not ActivityKind.objects.filter(described_at=None).exists()
+    counts = {}
+    for segment in Segment.objects.all():
+        assert (segment.failure, visitor.get(segment.get_absolute_url()).status_code) == ("", 200)
+        counts[segment.name] = SegmentMember.objects.filter(segment=segment, left_at=None).count()
+    assert counts["Terms that end within a quarter"] == 31
+    assert counts["MQLs nobody has called"] > 0 and counts["Engaged utilities without the guide"] > 0
+    form = Form.objects.get(name="Talk to us")
+    assert "Talk to us" in visitor.get(reverse("form_page", args=[form.public_id])).content.decode()
 
 
 def test_line_7_the_leak_of_the_utilities(visitor: Client) -> None:
