@@ -90,6 +90,7 @@ def django_db_modify_db_settings(
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """A database whose commits do not wait for the disk: no test takes the machine's power away, some kill processes.
+    Its tables are counted by nobody but the product and `emptying`.
 
     It goes without a warning: sessions of processes that tests have killed may outlive them a while.
     """
@@ -98,6 +99,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
             cursor.execute(
                 f"ALTER DATABASE {connection.ops.quote_name(connection.settings_dict['NAME'])} SET synchronous_commit = off"
             )
+            cursor.execute(emptying.UNCOUNTED)
+        emptying.clear_away()  # of a database that was kept
         connection.close()
     yield
     connection.close()  # a test that ended sessions may have ended this one
@@ -106,6 +109,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def dead_rows_go_with_their_file(django_db_blocker: Any) -> Iterator[None]:
+    """A file's tests do not read through what those of the files before it have left."""
+    yield
+    if connection.connection and not connection.connection.closed:
+        with django_db_blocker.unblock():
+            emptying.clear_away()
 
 
 @pytest.fixture(scope="session")
