@@ -24,13 +24,14 @@ truncated = TransactionTestCase._fixture_teardown
 
 # What tests leave when they are taken back is dead rows. A server that looks at such a table while it is full of them notes
 # that it has pages and no rows, and plans each join with it as one with a single row, in all tests behind it.
-UNCOUNTED = """
+BY_ITSELF = """
 DO $$ DECLARE each regclass; BEGIN
     FOR each IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP
-        EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = off)', each);
+        EXECUTE format('ALTER TABLE %s {} (autovacuum_enabled{})', each);
     END LOOP;
 END $$
 """
+UNCOUNTED, COUNTED = BY_ITSELF.format("SET", " = off"), BY_ITSELF.format("RESET", "")
 CLEARED = """
 SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
 AND (pg_relation_size(oid) > %s OR (relpages > 0 AND reltuples = 0))

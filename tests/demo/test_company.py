@@ -47,6 +47,7 @@ from reporting import book
 from reporting import funnel as funnels
 from reporting.models import LedgerCheck
 from scoring.models import ScoringVersion
+from tests import emptying
 from tests.demo import doors
 
 DOOR = re.compile(r'href="([^"]+)" data-metric="(\w+)" data-count="(-?\d+)"')
@@ -70,6 +71,8 @@ def company(
         settings["NAME"] = own
         try:
             now = timezone.now()
+            with connection.cursor() as cursor:
+                cursor.execute(emptying.COUNTED)  # as where it is brought in otherwise
             installation.ensure_defaults()
             job = loading.start(seed=building.SEED, end=loading.today(now), by=None, now=now)
             job = jobs.see_through(job, timezone.now)
