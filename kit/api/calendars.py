@@ -40,7 +40,7 @@ class HolidayRow(serializers.Serializer[Any]):
     name = serializers.CharField(required=False, allow_blank=True)
 
 
-class UseRow(serializers.Serializer[Any]):
+class CalendarUse(serializers.Serializer[Any]):
     """Something that counts by the calendar."""
 
     name = serializers.CharField()
@@ -60,7 +60,7 @@ class CalendarRow(Row):
         fields = ("slug", "name", "zone", "hours", "holidays", "used_by")
         read_only_fields = fields
 
-    @extend_schema_field(UseRow(many=True))
+    @extend_schema_field(CalendarUse(many=True))
     def get_used_by(self, row: WorkingCalendar) -> list[dict[str, str]]:
         using = row.uses if hasattr(row, "uses") else calendars.uses([row.slug])[row.slug]
         return [{"name": each.name, "url": each.url} for each in using]
