@@ -36,6 +36,7 @@ from campaigns.api.enrollments import Enrollments
 from campaigns.api.messages import Messages
 from integrations.api.changes import Changes
 from integrations.api.webhooks import Deliveries, Webhooks
+from kit.api.calendars import WorkingCalendars
 from kit.api.jobs import Jobs
 from kit.api.views import Resource
 from lifecycle.api.backtests import Backtests
@@ -90,6 +91,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "import-mappings": Mappings,
     "import-schedules": Schedules,
     "jobs": Jobs,
+    "working-calendars": WorkingCalendars,
     "lifecycles": Lifecycles,
     "lifecycles/<slug:lifecycle>/versions": Versions,
     "lifecycles/<slug:lifecycle>/stages": Stages,

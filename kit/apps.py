@@ -8,14 +8,18 @@ class KitConfig(AppConfig):
     name = "kit"
 
     def ready(self) -> None:
-        from kit import audit, bulk, jobs, models, navigation, operations, registry, trail, work, yamlfiles
+        from kit import audit, bulk, calendars, jobs, models, navigation, operations, registry, trail, work, yamlfiles
+        from kit.api import calendars as calendars_api
         from kit.api import problems
+        from kit.views import calendars as calendar_pages
 
         problems.register(yamlfiles.DocumentError, problems.at_place(400, "bad_document"))
         jobs.register(bulk.JOB, bulk.work, tidy=bulk.tidy)
         registry.holder(models.Task, "tasks", goes=True)
         registry.holder(models.Note, "notes", goes=True)
-        registry.spare(models.User, models.Team, models.Setting)
+        registry.spare(models.User, models.Team, models.Setting, models.WorkingCalendar)
+        problems.register(calendars.Refused, calendars_api.refused)
+        registry.panel("settings", _("Calendars of regions"), "kit/_setting.html", calendar_pages.setting, order=5)
         navigation.register(area="main", label=_("Home"), url_name="home", icon="house", order=10)
         navigation.register(area="main", label=_("My work"), url_name="work", icon="list-todo", order=15)
         operations.register_all()

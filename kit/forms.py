@@ -13,13 +13,12 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, Se
 from django.utils.dates import WEEKDAYS as WEEKDAYS_BY_NUMBER
 from django.utils.translation import gettext_lazy as _
 
-from kit import money, signing_in, throttle, users, writing
+from kit import calendars, money, signing_in, throttle, users, writing
 from kit.models import Team as Teams
-from kit.models import User
+from kit.models import User, WorkingCalendar
 
 WEEKDAYS = [WEEKDAYS_BY_NUMBER[number] for number in range(7)]  # Monday first
 ZONES = [(name, name) for name in sorted(available_timezones()) if "/" in name or name == "UTC"]
-MOST_HOLIDAYS = 1000
 PASSWORD_RULES = _(
     "At least 10 letters, none of the usual passwords, and not like your name or email. A sentence does."
 )
@@ -242,8 +241,9 @@ class Installation(forms.Form):
                 raise forms.ValidationError(
                     _("“%(text)s” is no day; write it as 2025-12-25."), params={"text": text[:40]}
                 ) from None
-        if len(days) > MOST_HOLIDAYS:
-            raise forms.ValidationError(_("At most %(most)s holidays are kept."), params={"most": MOST_HOLIDAYS})
+        if len(days) > calendars.MOST_HOLIDAYS:
+            most = {"most": calendars.MOST_HOLIDAYS}
+            raise forms.ValidationError(_("At most %(most)s holidays are kept."), params=most)
         return sorted(days)
 
     def clean(self) -> dict[str, Any]:
@@ -265,6 +265,90 @@ class Installation(forms.Form):
         """What of the change reaches back into history, so that it is asked about first; "" when nothing does."""
         far = ("zone", "currency")
         return " ".join(self.cleaned_data[name] for name in far if self.cleaned_data[name] != self.initial[name])
+
+
+class Calendar(forms.Form):
+    """A named working calendar: each weekday with when work begins and ends, both empty on one that is free."""
+
+    name = forms.CharField(label=_("Name"), max_length=calendars.LONGEST_NAME)
+    slug = forms.CharField(
+        label=_("Short name"),
+        max_length=63,
+        required=False,
+        help_text=_("By it files and programs name the calendar. Left empty, it is made of the name."),
+    )
+    zone = forms.ChoiceField(label=_("Time zone"), choices=ZONES, help_text=_("The hours below are local times there."))
+    holidays = forms.CharField(
+        label=_("Holidays"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 8}),
+        help_text=_("One in a line, with its name if you like: 2025-12-25 Christmas Day."),
+    )
+
+    def __init__(self, data: Any = None, *, of: WorkingCalendar | None, initial: dict[str, Any], in_use: bool) -> None:
+        super().__init__(data, initial=initial if of is None else self._shown(of))
+        for number, name in enumerate(WEEKDAYS, 1):
+            named = {"day": name}
+            self.fields[f"opens_{number}"] = self._time(_("%(day)s, work begins") % named)
+            self.fields[f"closes_{number}"] = self._time(_("%(day)s, work ends") % named)
+        if of is not None:
+            self.fields["zone"].choices = list(dict.fromkeys([*ZONES, (of.zone, of.zone)]))  # type: ignore[attr-defined]
+        if in_use:
+            self.fields["slug"].disabled = True
+            self.fields["slug"].help_text = _("It stays, because stages count by it.")
+
+    @property
+    def days(self) -> list[tuple[Any, forms.BoundField, forms.BoundField]]:
+        """What the page draws: each weekday with its two fields."""
+        return [(name, self[f"opens_{n}"], self[f"closes_{n}"]) for n, name in enumerate(WEEKDAYS, 1)]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What was typed, as `calendars.define` takes it."""
+        typed = self.cleaned_data
+        return {name: typed[name] for name in ("name", "slug", "zone", "hours", "holidays")}
+
+    def clean_holidays(self) -> list[dict[str, str]]:
+        """A day in each line, and behind it what it is called."""
+        lines = [line.strip().partition(" ") for line in self.cleaned_data["holidays"].splitlines()]
+        return [{"on": day.rstrip(","), "name": name.strip()} for day, _space, name in lines if day]
+
+    def clean(self) -> dict[str, Any]:
+        """Midnight is the end of a day, not its beginning."""
+        cleaned = super().clean() or {}
+        hours = []
+        for number in range(1, 8):
+            begins, ends = cleaned.get(f"opens_{number}"), cleaned.get(f"closes_{number}")
+            if begins is None and ends is None:
+                continue
+            if begins is None or ends is None:
+                missing = f"opens_{number}" if begins is None else f"closes_{number}"
+                if missing not in self.errors:
+                    self.add_error(missing, _("Give both times, or none for a free day."))
+                continue
+            closes = "24:00" if ends == time.min else f"{ends:%H:%M}"
+            if f"{begins:%H:%M}" >= closes:
+                words = _("Work ends before it begins. Give a time later on the same day.")
+                self.add_error(f"closes_{number}", words)
+            hours.append({"weekday": number, "opens": f"{begins:%H:%M}", "closes": closes})
+        return cleaned | {"hours": hours}
+
+    def refuse(self, refused: calendars.Refused) -> None:
+        """Say at its field why the calendar makes no sense."""
+        self.add_error(refused.field if refused.field in self.fields else None, str(refused))
+
+    @staticmethod
+    def _time(label: Any) -> forms.TimeField:
+        return forms.TimeField(label=label, widget=Time, required=False)
+
+    @staticmethod
+    def _shown(of: WorkingCalendar) -> dict[str, Any]:
+        shown: dict[str, Any] = {"name": of.name, "slug": of.slug, "zone": of.zone}
+        shown["holidays"] = "\n".join(f"{each['on']} {each['name']}".strip() for each in of.holidays)
+        for each in of.hours:
+            shown[f"opens_{each['weekday']}"] = each["opens"]
+            shown[f"closes_{each['weekday']}"] = "00:00" if each["closes"] == "24:00" else each["closes"]
+        return shown
 
 
 class DayInput(forms.DateInput):

@@ -100,6 +100,31 @@ class Setting(models.Model):
         return self.key
 
 
+class WorkingCalendar(models.Model):
+    """One row is one named working calendar, of a region say, by which stages that name it count; others count by the
+    settings.
+
+    `hours` has one opening for each weekday that is worked, in their order: {"weekday": 1 (Monday) to 7,
+    "opens": "09:00", "closes": "17:00"}, in the local time of `zone`; "24:00" is midnight at the day's end. `holidays`
+    are days on which nobody works: {"on": "2025-12-25", "name": "Christmas Day"}.
+    """
+
+    slug = models.SlugField(_("short name"), max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=200)
+    zone = models.CharField(_("time zone"), max_length=64)
+    hours = models.JSONField(_("working hours"))
+    holidays = models.JSONField(_("holidays"), default=list)
+
+    class Meta:
+        verbose_name_plural = _("working calendars")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("working_calendar", args=[self.slug])
+
+
 class Job(models.Model):
     """One row is one piece of long work; nothing else is needed to resume it."""
 

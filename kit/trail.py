@@ -4,6 +4,9 @@ from django.utils.translation import gettext_lazy as _
 
 ACTIONS = {
     "bulk.ask": _("Something asked for of many rows"),
+    "calendar.change": _("Working calendar changed"),
+    "calendar.create": _("Working calendar made"),
+    "calendar.remove": _("Working calendar removed"),
     "dead_letter.retry": _("Something that had stopped tried again"),
     "dead_letter.settle": _("Something that had stopped settled"),
     "export": _("List taken away as a file"),

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from kit import views
-from kit.views import access, desk, notices, operations, profile, trail, users
+from kit.views import access, calendars, desk, notices, operations, profile, trail, users
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -57,5 +57,11 @@ urlpatterns = [
     path("operations/dead-letters/<slug:kind>/<str:key>/retry/", operations.retry, name="dead_letter_retry"),
     path("operations/dead-letters/<slug:kind>/<str:key>/settle/", operations.settle, name="dead_letter_settle"),
     path("operations/settings/", views.settings_page, name="settings"),
+    path("operations/settings/calendars/", calendars.Calendars.as_view(), name="working_calendars"),
+    path("operations/settings/calendars/new/", calendars.calendar_new, name="working_calendar_new"),
+    path("operations/settings/calendars/<slug:slug>/", calendars.calendar, name="working_calendar"),
+    path(
+        "operations/settings/calendars/<slug:slug>/remove/", calendars.calendar_remove, name="working_calendar_remove"
+    ),
     path("styleguide/", views.styleguide, name="styleguide"),
 ]

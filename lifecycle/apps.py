@@ -10,7 +10,7 @@ class LifecycleConfig(AppConfig):
     def ready(self) -> None:
         from audience import live as engine
         from audience.conditions import uses
-        from kit import audit, jobs, navigation
+        from kit import audit, calendars, jobs, navigation
         from kit.api import problems
         from kit.registry import defaults, ending, import_kind, joining, panel
         from lifecycle import accepting, backtests, fields, holders, operations, panels, placing, supporting, trail
@@ -41,6 +41,7 @@ class LifecycleConfig(AppConfig):
         inbulk.register_all()
         engine.register(engine.Judge("stages", 20, live.judge, live.clock))
         uses.register(versions.kept)
+        calendars.used_by(versions.by_calendar)
         problems.register(backtests.BacktestRefused, problems.refusal(409, "backtest_refused"))
         jobs.register(backtests.KIND, backtests.work, tidy=backtests.tidy, counts="days")
         jobs.register(placing.KIND, placing.work, counts="steps")

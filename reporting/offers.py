@@ -81,16 +81,12 @@ def dated(question: Question, *, owned: bool = False) -> Sql:
     return sql(
         """
         WITH offer AS MATERIALIZED (
-            SELECT offer.*, stage.limit_hours FROM ({}) offer
+            SELECT offer.*, stage.limit_hours, {} AS named FROM ({}) offer
             JOIN lifecycle_stage stage ON stage.version_id = offer.version_id AND stage.slug = {}
             WHERE stage.limit_hours > 0
         ),
-        calendar AS MATERIALIZED (
-            SELECT calendar.* FROM (
-                SELECT min(offered_at) AS first, max(offered_at) AS last, ({}) AS hours FROM offer
-            ) span CROSS JOIN LATERAL {} calendar
-        ),
-        dated AS (SELECT offer.*, {} AS due_at FROM offer CROSS JOIN calendar)
+        calendar AS MATERIALIZED ({}),
+        dated AS (SELECT offer.*, {} AS due_at FROM offer JOIN calendar USING (named))
         SELECT *, COALESCE(left_at <= due_at AND NOT by_limit, false) AS met,
                due_at < {} AND (left_at IS NULL OR left_at > due_at OR by_limit) AS missed,
                due_at < {} AND (left_at IS NULL OR left_at >= {}) AS late
@@ -98,12 +94,14 @@ def dated(question: Question, *, owned: bool = False) -> Sql:
         WHERE NOT COALESCE(by_version AND left_at <= due_at, false)
           AND (due_at AT TIME ZONE {})::date >= {} AND (due_at AT TIME ZONE {})::date < {}
         """,
+        sla.BY_STAGE,
         _of_owner(
             question, _ended(question, question.entries_since(question.window.start - _longest_wait(question))), owned
         ),
         question.stage,
-        longest,
-        sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
+        sla.calendars(
+            Sql("offer"), first=Sql("min(offered_at)"), last=Sql("max(offered_at)"), hours=sql("({})", longest)
+        ),
         sla.due(Sql("offer.offered_at"), Sql("offer.limit_hours")),
         as_of,
         as_of,

@@ -48,6 +48,7 @@ class Place:
     position: int = 0
     former: bool = False
     limit_hours: int = 0  # of working time, in an SLA stage
+    calendar: str = ""  # by which it counts; empty: that of the settings
 
     @property
     def is_terminal(self) -> bool:
@@ -163,4 +164,14 @@ def _former(shown: Sequence[Stage], stages: Sequence[Stage]) -> list[Place]:
 
 def _place(stage: Stage, position: int, *, former: bool = False) -> Place:
     limit = stage.limit_hours or 0 if stage.kind == Stage.Kind.SLA else 0
-    return Place(stage.slug, stage.name, stage.phase, stage.path, stage.kind, position, former, limit)
+    return Place(
+        stage.slug,
+        stage.name,
+        stage.phase,
+        stage.path,
+        stage.kind,
+        position,
+        former,
+        limit,
+        stage.calendar if limit else "",
+    )

@@ -165,11 +165,6 @@ def when(value: datetime | date | None) -> str:
     return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), whole, writing.instant(value))
 
 
-@register.filter
-def instant_and_zone(value: datetime) -> str:
-    return writing.instant_and_zone(value)
-
-
 # ---- forms ----
 
 

@@ -34,7 +34,7 @@ from lifecycle.models import Lifecycle, Stage, StoppedRule, Transition, Version
 
 STAGE = {
     "slug": "mql", "name": "MQL", "phase": "Qualified", "order": 3, "path": "success", "kind": "sla",
-    "limit_hours": 16, "card": {},
+    "limit_hours": 16, "calendar": "emea", "card": {},
     "hand_off": {"accept": "sal", "reject": "recycled", "missed": "stay"},
 }  # fmt: skip
 RULE = {
@@ -85,7 +85,7 @@ class StageRow(Row):
     class Meta:
         model = Stage
         fields: tuple[str, ...] = (
-            "slug", "name", "phase", "order", "path", "kind", "limit_hours", "card", "hand_off",
+            "slug", "name", "phase", "order", "path", "kind", "limit_hours", "calendar", "card", "hand_off",
         )  # fmt: skip
         read_only_fields = fields
 

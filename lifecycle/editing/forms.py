@@ -20,6 +20,7 @@ from audience.asked.builder import ConditionField
 from audience.asked.fields import OF_ACCOUNT, OF_PERSON
 from audience.models import Activity, ActivityKind, Deal
 from audience.models import Field as Fields
+from kit import calendars
 from kit.forms import Day
 from lifecycle.editing import parts
 from lifecycle.editions import cards, documents, handing
@@ -114,9 +115,12 @@ class StageForm(Part):
     )
     limit_hours = forms.IntegerField(
         label=_("Limit in working hours"), min_value=1, max_value=99_999, required=False,
-        help_text=_("By the working calendar of the settings. Only an SLA stage is judged by it."),
+        help_text=_("Only an SLA stage is judged by it."),
     )  # fmt: skip
-
+    calendar = forms.ChoiceField(
+        label=_("Working calendar"), required=False,
+        help_text=_("By it the limit counts, and what waits here for working hours."),
+    )  # fmt: skip
     when_missed = forms.ChoiceField(
         label=_("When the limit is missed"), required=False,
         help_text=_("At that very moment, without anybody touching them."),
@@ -143,6 +147,7 @@ class StageForm(Part):
         stages = [
             (each["slug"], _t("goes to “%(stage)s”") % {"stage": each["name"]}) for each in self.document["stages"]
         ]
+        self.fields["calendar"].choices = self._calendars  # type: ignore[attr-defined]
         self.fields["when_missed"].choices = [("", _("stays, and is told as missed")), *stages]  # type: ignore[attr-defined]
         for name, nothing, may in (
             (handing.ACCEPT, _t("nobody is handed to sales from here"), lambda to: to["path"] == Stage.Path.SUCCESS),
@@ -164,6 +169,15 @@ class StageForm(Part):
         phases = dict.fromkeys(each.get("phase", "") for each in self.document["stages"])
         self.phases = [each for each in phases if each]
         self.fields["phase"].widget.attrs["list"] = "phases"
+
+    @property
+    def _calendars(self) -> list[tuple[str, Any]]:
+        """That of the settings, the named ones, and what the draft names though there is none of it."""
+        known = calendars.every()
+        named = next((each.get("calendar") for each in self.document["stages"] if each["slug"] == self.slug), None)
+        gone = [(named, _t("“%(slug)s”, which is not there") % {"slug": named})] if named and named not in known else []
+        there = [(slug, f"{each} ({each.zone})") for slug, each in known.items()]
+        return [("", _("that of the settings")), *there, *gone]
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
@@ -212,6 +226,7 @@ class StageForm(Part):
         to = told["when_missed"] if told["kind"] == Stage.Kind.SLA else ""
         return told | {
             "phase": told["phase"] or None,
+            "calendar": told["calendar"] if told["kind"] == Stage.Kind.SLA and told["calendar"] else None,
             "when_missed": self.missed | {"to": to} if to else None,
             "hand_off": self._hand_off,
         }

@@ -98,7 +98,9 @@ def change_stage(slug: str, values: dict[str, Any], seen: str) -> Edit:
         _unchanged(stage_itself(document, slug), seen)
         found = stage(document, slug)
         found.update(values)
-        for key in [key for key in ("phase", "limit_hours", "when_missed", "hand_off") if not found.get(key, True)]:
+        for key in [
+            key for key in ("phase", "limit_hours", "calendar", "when_missed", "hand_off") if not found.get(key, True)
+        ]:
             del found[key]
         _still_handed(document)
 

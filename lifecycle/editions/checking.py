@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from audience.conditions import contradictions, tree
 from audience.conditions.tree import Node
+from kit import calendars
 from lifecycle.editions import handing
 from lifecycle.engine import rules
 from lifecycle.models import Stage, Transition, Version
@@ -163,6 +164,26 @@ def _stages(model: Model) -> Iterator[Finding]:
         if stage.kind != Kind.SLA and stage.limit_hours:
             words = _("“%(stage)s” has a limit that nobody is judged by, because it is no SLA stage.") % named
             yield Finding("idle_limit", words, stage.slug, severity=Severity.WARNING)
+        if stage.kind != Kind.SLA and stage.calendar:
+            words = (
+                _("“%(stage)s” names a working calendar that nothing counts by, because it is no SLA stage.") % named
+            )
+            yield Finding("idle_calendar", words, stage.slug, severity=Severity.WARNING)
+
+
+def _calendars(model: Model) -> Iterator[Finding]:
+    """Working calendars that there are not."""
+    asked = {stage.calendar for stage in model.stages if stage.calendar}
+    if not asked - set(calendars.names(asked)):
+        return
+    known = calendars.every()
+    for stage in model.stages:
+        if stage.calendar and stage.calendar not in known:
+            told = {"stage": stage, "calendar": stage.calendar, "known": ", ".join(f"“{each}”" for each in known)}
+            words = _("“%(stage)s” counts by the working calendar “%(calendar)s”, but there is none yet.")
+            if known:
+                words = _("“%(stage)s” counts by the working calendar “%(calendar)s”, but there are only %(known)s.")
+            yield Finding("no_calendar", words % told, stage.slug)
 
 
 def _never(model: Model) -> Iterator[Finding]:
@@ -265,7 +286,7 @@ def _by_hand_into_gates(model: Model) -> Iterator[Finding]:
 
 
 Check = Callable[[Model], Iterable[Finding]]
-CHECKS: tuple[Check, ...] = (_ends, _stages, _never, _shadowed, _circles, _by_hand_into_gates)
+CHECKS: tuple[Check, ...] = (_ends, _stages, _calendars, _never, _shadowed, _circles, _by_hand_into_gates)
 _registered: list[Check] = []
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext_lazy
 
+from kit import calendars
 from lifecycle.editions import cards, documents, handing, reading
 from lifecycle.models import Stage, Transition, Version
 
@@ -74,6 +75,7 @@ def _stage(old: Stage, new: Stage) -> Iterator[Change]:
         (_("The path of “%(new)s” has changed."), str(old.get_path_display()), str(new.get_path_display())),
         (_("The kind of “%(new)s” has changed."), str(old.get_kind_display()), str(new.get_kind_display())),
         (_("The limit of “%(new)s” has changed."), _hours(old.limit_hours), _hours(new.limit_hours)),
+        (_("The calendar of “%(new)s” has changed."), *_calendars(old, new)),
     ):
         if one != other:
             yield Change("stage", new.slug, CHANGED, label % told, one, other)
@@ -172,6 +174,15 @@ def _without_same(
 
 def _hours(limit: int | None) -> str:
     return str(HOURS % {"count": limit}) if limit else _("none")
+
+
+def _calendars(old: Stage, new: Stage) -> tuple[str, str]:
+    """By which working calendars two stages count."""
+    if old.calendar == new.calendar:
+        return "", ""
+    names = calendars.names({old.calendar, new.calendar})
+    before, after = (names.get(each, each) or _("that of the settings") for each in (old.calendar, new.calendar))
+    return before, after
 
 
 def _text(value: Any) -> str:

@@ -22,7 +22,7 @@ from lifecycle.models import Lifecycle, Stage, Transition, Version
 PLAYBOOKS = Path(__file__).resolve().parents[1] / "playbooks"
 
 TOP = {"lifecycle", "name", "species", "of", "goal", "entry", "reentry", "stages", "transitions", "cases"}
-STAGE = {"slug", "name", "phase", "path", "kind", "limit_hours", "when_missed", "card", "hand_off"}
+STAGE = {"slug", "name", "phase", "path", "kind", "limit_hours", "calendar", "when_missed", "card", "hand_off"}
 MISSED = {"to", "name", "reason"}
 HAND_OFF = {*handing.ANSWERS, "missed"}
 TRANSITION = {"from", "to", "when", "delay", "name", "reason", "by_hand", "guard"}
@@ -104,6 +104,7 @@ def _stage_entry(stage: Stage, missed: Transition | None) -> dict[str, Any]:
         {
             "phase": stage.phase,
             "limit_hours": stage.limit_hours,
+            "calendar": stage.calendar,
             "when_missed": when_missed,
             "card": stage.card,
             "hand_off": stage.hand_off,
@@ -159,6 +160,8 @@ def _check_stages(document: dict[str, Any]) -> set[str]:
         hours = stage.get("limit_hours")
         if hours is not None and (not isinstance(hours, int) or isinstance(hours, bool) or not 0 < hours < 100_000):
             raise DocumentError(f"{place} › limit_hours", _("is not a number of hours between 1 and 99,999"))
+        if "calendar" in stage:
+            slug(stage["calendar"], f"{place} › calendar")
         if "card" in stage:
             cards.check(stage["card"], f"{place} › card")
     for number, stage in enumerate(document["stages"], 1):

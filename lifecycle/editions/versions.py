@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from audience import live
 from audience.conditions import uses
-from kit import audit, jobs, yamlfiles
+from kit import audit, calendars, jobs, yamlfiles
 from kit.models import Job, User
 from lifecycle import querysets
 from lifecycle.editions import cases, checking, documents, migrating, reading
@@ -94,7 +94,7 @@ def lay_out(version: Version, document: dict[str, Any]) -> None:
             version=version,
             order=order,
             **{key: entry[key] for key in ("slug", "name", "path", "kind")},
-            **{key: entry[key] for key in ("phase", "limit_hours", "card", "hand_off") if key in entry},
+            **{key: entry[key] for key in ("phase", "limit_hours", "calendar", "card", "hand_off") if key in entry},
         )
         for order, entry in enumerate(document["stages"], 1)
     }
@@ -415,6 +415,17 @@ def kept() -> Iterator[uses.Use]:
     for each in Version.objects.exclude(state__in=out_of_use).select_related("lifecycle").order_by("pk"):
         asked = [condition for pair in each.transitions.values_list("condition", "guard") for condition in pair]
         yield uses.Use(_("Lifecycle"), str(each), _page(each), {"all": [each.entry, *filter(None, asked)]})
+
+
+def by_calendar(slugs: Collection[str]) -> Iterator[tuple[str, calendars.Use]]:
+    """The stages that name these working calendars, for the register of who counts by one: the newest version first.
+
+    Those of retired versions too, by whose calendars reports tell of the past; what was taken back counts nowhere.
+    """
+    stages = Stage.objects.filter(calendar__in=slugs).exclude(version__state=Version.State.WITHDRAWN)
+    for each in stages.select_related("version__lifecycle").order_by("-version__pk", "order"):
+        told = {"stage": each, "version": each.version, "state": each.version.get_state_display()}
+        yield each.calendar, calendars.Use(_("“%(stage)s” of %(version)s (%(state)s)") % told, _page(each.version))
 
 
 def _page(version: Version) -> str:

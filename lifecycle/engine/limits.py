@@ -3,7 +3,7 @@
 Of a subject's newest pass. A limit is met by whoever leaves the stage in time, wherever to; missed when it is over and
 they are still there, whatever they do later, or when it is what moved them; past due while they are. Whom another
 version takes away before it is over has neither met nor missed it; a new edition of the stage lets the stay go on, by
-the limit of its own. Deadlines are told by today's working calendar, as reports tell them.
+the limit of its own. Deadlines are told by today's working calendar of the stage, as reports tell them.
 """
 
 from __future__ import annotations
@@ -70,13 +70,16 @@ def touched_by_hours(slug: str, ask: Ask, span: Span) -> list[Sql]:
         if hours > 0:
             pieces.append(
                 sql(
-                    """SELECT stay.subject_id FROM ({}) stay CROSS JOIN {} calendar
-                       WHERE {} - {} < {} AND {} - {} >= {}""",
+                    """SELECT late.subject_id FROM (
+                           WITH stay AS MATERIALIZED ({}), calendar AS MATERIALIZED ({})
+                           SELECT stay.subject_id FROM stay JOIN calendar USING (named)
+                           WHERE {} - {} < {} AND {} - {} >= {}) late""",
                     _due_since(slug, span, span.since.at - _longest(hours)),
-                    sla.calendar(
-                        sql("{}::timestamptz", span.since.at - _longest(hours)),
-                        sql("{}::timestamptz", span.until.at),
-                        Sql("1"),
+                    sla.calendars(
+                        Sql("stay"),
+                        first=sql("{}::timestamptz", span.since.at - _longest(hours)),
+                        last=sql("{}::timestamptz", span.until.at),
+                        hours=Sql("1"),
                     ),
                     sla.worked(sql("{}::timestamptz", span.since.at)),
                     sla.worked(Sql("stay.due_at")),
@@ -100,7 +103,7 @@ def _limited(slug: str, ask: Ask) -> Sql:
             SELECT m.subject_id, m.pass_number, max(m.pass_number) OVER (PARTITION BY m.subject_id) AS newest, v.seq,
                    v.occurred_at, v.kind, {} AS is_edition,
                    CASE WHEN stage.kind = 'sla' AND stage.limit_hours > 0 THEN stage.limit_hours END AS hours,
-                   COALESCE(rule.on_missed, false) AS on_missed
+                   stage.calendar AS named, COALESCE(rule.on_missed, false) AS on_missed
             FROM {} m JOIN {} v ON v.membership_id = m.id
             LEFT JOIN lifecycle_transition rule ON rule.id = v.transition_id
             LEFT JOIN lifecycle_stage stage ON stage.id = v.to_stage_id
@@ -114,17 +117,12 @@ def _limited(slug: str, ask: Ask) -> Sql:
         ), begun AS (
             SELECT stays.*, min(occurred_at) OVER (PARTITION BY subject_id, stay) AS since FROM stays
         ), limited AS MATERIALIZED (SELECT * FROM begun WHERE hours IS NOT NULL),
-        calendar AS MATERIALIZED (
-            SELECT calendar.* FROM (
-                SELECT min(since) AS first, GREATEST(max(since), {}::timestamptz) AS last, max(hours) AS hours
-                FROM limited
-            ) span CROSS JOIN LATERAL {} calendar
-        ), dated AS (
-            SELECT limited.*, {} AS due_at FROM limited CROSS JOIN calendar
+        calendar AS MATERIALIZED ({}), dated AS (
+            SELECT limited.*, {} AS due_at FROM limited JOIN calendar USING (named)
         )
         SELECT subject_id, occurred_at AS came_at, due_at, left_at, left_by, by_limit,
                {} AS worked_at, {} AS worked_due
-        FROM dated CROSS JOIN calendar
+        FROM dated JOIN calendar USING (named)
         """,
         EDITION,
         ledger.memberships,
@@ -132,8 +130,12 @@ def _limited(slug: str, ask: Ask) -> Sql:
         whereabouts.passes(slug),
         ask.only("m.subject_id"),
         ask.moment.counts("v"),
-        ask.moment.at,
-        sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
+        sla.calendars(
+            Sql("limited"),
+            first=Sql("min(since)"),
+            last=sql("GREATEST(max(since), {}::timestamptz)", ask.moment.at),
+            hours=Sql("max(hours)"),
+        ),
         sla.due(Sql("limited.since"), Sql("limited.hours")),
         sla.worked(sql("{}::timestamptz", ask.moment.at)),
         sla.worked(Sql("dated.due_at")),
@@ -145,20 +147,22 @@ def _falling_due(slug: str, span: Span) -> Sql:
 
 
 def _due_since(slug: str, span: Span, earliest: object) -> Sql:
-    """`subject_id, due_at` of the stays that are open at the end of the span and due from an instant on until then.
+    """`subject_id, due_at, named` of the stays that are open at the end of the span and due from an instant on until
+    then.
 
     Where nobody has moved since, the memberships know; whoever has is looked for in the ledger, live there is none.
     """
     ledger = ledgers.of(slug)
     return sql(
         """
-        SELECT m.subject_id, m.due_at FROM {} m
+        SELECT m.subject_id, m.due_at, here.calendar AS named
+        FROM {} m JOIN lifecycle_stage here ON here.id = m.stage_id
         WHERE m.lifecycle_id IN (SELECT c.id FROM lifecycle_lifecycle c WHERE c.slug = {})
           AND m.ended_at IS NULL AND m.due_at >= {} AND m.due_at < {}
         UNION ALL
-        SELECT dated.subject_id, dated.due_at FROM (
+        SELECT dated.subject_id, dated.due_at, dated.named FROM (
             WITH later AS MATERIALIZED (
-                SELECT m.subject_id, here.limit_hours AS hours, (
+                SELECT m.subject_id, here.limit_hours AS hours, here.calendar AS named, (
                     SELECT max(v.occurred_at) FROM {} v
                     JOIN lifecycle_stage stage ON stage.id = v.to_stage_id
                     LEFT JOIN lifecycle_stage source ON source.id = v.from_stage_id
@@ -168,12 +172,8 @@ def _due_since(slug: str, span: Span, earliest: object) -> Sql:
                 WHERE gone.occurred_at >= {} AND here.kind = 'sla' AND here.limit_hours > 0
                   AND gone.version_id IN (SELECT e.id FROM lifecycle_version e JOIN lifecycle_lifecycle c
                                           ON c.id = e.lifecycle_id WHERE c.slug = {})
-            ), calendar AS MATERIALIZED (
-                SELECT calendar.* FROM (
-                    SELECT min(since) AS first, max(since) AS last, max(hours) AS hours FROM later
-                ) span CROSS JOIN LATERAL {} calendar
-            )
-            SELECT later.subject_id, {} AS due_at FROM later CROSS JOIN calendar
+            ), calendar AS MATERIALIZED ({})
+            SELECT later.subject_id, later.named, {} AS due_at FROM later JOIN calendar USING (named)
         ) dated WHERE dated.due_at >= {} AND dated.due_at < {}
         """,
         ledger.memberships,
@@ -186,7 +186,7 @@ def _due_since(slug: str, span: Span, earliest: object) -> Sql:
         ledger.memberships,
         span.until.at,
         slug,
-        sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
+        sla.calendars(Sql("later"), first=Sql("min(since)"), last=Sql("max(since)"), hours=Sql("max(hours)")),
         sla.due(Sql("later.since"), Sql("later.hours")),
         earliest,
         span.until.at,

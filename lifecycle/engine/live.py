@@ -55,10 +55,10 @@ def judge(subjects: Sql, *, at: datetime, now: datetime) -> int:
 
 def clock(now: datetime) -> None:
     """Mark those whose answer to a rule may differ since the version was last looked at, whatever made it so; and when
-    the working calendar was changed, whoever is in an SLA stage is due by the new one. Tell of circles, and of limits
-    that were missed."""
+    a working calendar was changed, whoever is in a stage that counts by it is due by the new one, and judged anew. Tell
+    of circles, and of limits that were missed."""
     if sla.keep():
-        live.mark(sql("SELECT subject_id FROM lifecycle_membership WHERE ended_at IS NULL AND due_at <= {}", now))
+        live.mark(Sql("SELECT subject_id FROM lifecycle_membership WHERE ended_at IS NULL AND due_at IS NOT NULL"))
     for version in live_versions():
         with transaction.atomic():
             looked = Version.objects.select_for_update(no_key=True).get(pk=version.pk)

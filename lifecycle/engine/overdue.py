@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from kit import notices, writing
 from kit.models import User
 from kit.sql import Sql, run, sql
+from lifecycle.engine import sla
 from lifecycle.models import Lifecycle, Membership, MissedLimit, Movement
 
 Kind = Movement.Kind
@@ -124,7 +125,7 @@ def _one(reader: User, missed: MissedLimit) -> notices.Telling:
     """The notice is the subject's too, so that an erasure finds it."""
     held, subject = missed.membership, missed.membership.subject
     assert subject is not None
-    told = {"stage": missed.stage, "due": writing.instant_and_zone(missed.due_at), "lifecycle": _lifecycle(missed)}
+    told = {"stage": missed.stage, "due": sla.due_words(missed.stage, missed.due_at), "lifecycle": _lifecycle(missed)}
     lines = [_("%(lifecycle)s, %(stage)s: it was due %(due)s.") % told]
     if held.entered_at != missed.entered_at or held.ended_at:
         lines.append(_("Now in “%(stage)s”.") % {"stage": held.stage} if held.stage else _("They have left since."))

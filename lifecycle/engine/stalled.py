@@ -95,13 +95,13 @@ def told(slug: str, ask: Ask) -> Sql:
         ), usual AS MATERIALIZED (
             SELECT DISTINCT ON (stage) stage, days FROM lifecycle_usualstay WHERE lifecycle_id = {}
             ORDER BY stage, day > {}, CASE WHEN day <= {} THEN {} - day ELSE day - {} END
-        ), calendar AS MATERIALIZED (
-            SELECT calendar.* FROM (SELECT min(since) AS first FROM here) span CROSS JOIN LATERAL {} calendar
+        ), own AS MATERIALIZED ({}
+        ), calendar AS MATERIALIZED ({}
         ), stay AS (
             SELECT here.*, usual.days AS usual, COALESCE({} > usual.days, false) AS is_long,
                    CASE WHEN own.limit_hours IS NULL THEN false  -- who has no limit costs no look at the calendar
                         ELSE {} - {} >= own.limit_hours * {} END AS is_late
-            FROM here CROSS JOIN calendar LEFT JOIN usual USING (stage) LEFT JOIN ({}) own USING (stage)
+            FROM here LEFT JOIN usual USING (stage) LEFT JOIN own USING (stage) LEFT JOIN calendar USING (named)
         )
         SELECT stay.*, quiet.is_quiet, COALESCE(quiet.is_quiet, false) AS value
         FROM stay
@@ -114,12 +114,17 @@ def told(slug: str, ask: Ask) -> Sql:
         moment.today,
         moment.today,
         moment.today,
-        sla.calendar(Sql("span.first"), sql("{}::timestamptz", moment.at), Sql("1")),
+        _limits(slug),
+        sla.calendars(
+            Sql("(SELECT own.named, here.since FROM here JOIN own USING (stage))"),
+            first=Sql("min(since)"),
+            last=sql("{}::timestamptz", moment.at),
+            hours=Sql("1"),
+        ),
         moment.days_since(Sql("here.since")),
         sla.worked(sql("{}::timestamptz", moment.at)),
         sla.worked(Sql("here.since")),
         sla.HOUR,
-        _limits(slug),
         _stirred(ask, moment, Sql("stay.subject_id")),
     )
 
@@ -199,9 +204,9 @@ def _held(slug: str) -> Sql:
 
 
 def _limits(slug: str) -> Sql:
-    """The limits of the newest version that was ever live, by stage."""
+    """The limits of the newest version that was ever live, by stage, and by which calendar they count."""
     return sql(
-        """SELECT DISTINCT ON (g.slug) g.slug AS stage, g.limit_hours
+        """SELECT DISTINCT ON (g.slug) g.slug AS stage, g.limit_hours, g.calendar AS named
            FROM lifecycle_stage g JOIN lifecycle_version e ON e.id = g.version_id
            WHERE e.lifecycle_id = {} AND e.state <> 'draft' AND g.kind = 'sla' AND g.limit_hours > 0
            ORDER BY g.slug, e.number DESC""",

@@ -61,14 +61,16 @@ def note(rules: Rules, at: datetime, among: Sql | None) -> None:
     fresh = sql(
         """
         SELECT truth.subject_id, membership.id AS membership_id, membership.entered_at, rule.id AS transition_id,
-               rule.delay, rule.delay_unit
+               rule.delay, rule.delay_unit, {} AS named
         FROM pass_truth truth
         JOIN {} membership
           ON membership.subject_id = truth.subject_id AND membership.version_id = {} AND membership.ended_at IS NULL
         JOIN lifecycle_transition rule ON rule.id = ANY (truth.waits) AND rule.from_stage_id = membership.stage_id
+        JOIN lifecycle_stage stage ON stage.id = rule.from_stage_id
         WHERE NOT EXISTS (SELECT FROM {} known
                           WHERE known.membership_id = membership.id AND known.transition_id = rule.id)
         """,
+        sla.BY_STAGE,
         rules.ledger.memberships,
         rules.version.pk,
         rules.ledger.waiting,
@@ -88,25 +90,24 @@ def note(rules: Rules, at: datetime, among: Sql | None) -> None:
                 SELECT fresh.*, GREATEST(entered_at, COALESCE(CASE transition_id {} END, {})) AS since
                 FROM ({}) fresh JOIN ({}) answers USING (subject_id)
             ),
-            span AS (
-                SELECT min(since) AS first, max(since) AS last, max(delay) AS hours FROM fresh
-                WHERE delay_unit = 'working_hours'
-            ),
-            calendar AS MATERIALIZED (
-                SELECT calendar.* FROM span CROSS JOIN LATERAL {} calendar WHERE span.hours IS NOT NULL
-            )
+            calendar AS MATERIALIZED ({})
             INSERT INTO {} (membership_id, transition_id, since, wakes_at)
             SELECT membership_id, transition_id, since, GREATEST({}, CASE delay_unit
                 WHEN 'hours' THEN since + make_interval(hours => delay)
                 WHEN 'days' THEN (since AT TIME ZONE {} + make_interval(days => delay)) AT TIME ZONE {}
-                ELSE (SELECT {} FROM calendar) END)
+                ELSE (SELECT {} FROM calendar WHERE calendar.named = fresh.named) END)
             FROM fresh ON CONFLICT DO NOTHING
             """,
             since,
             at,
             fresh,
             answers,
-            sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
+            sla.calendars(
+                Sql("(SELECT * FROM fresh WHERE delay_unit = 'working_hours')"),
+                first=Sql("min(since)"),
+                last=Sql("max(since)"),
+                hours=Sql("max(delay)"),
+            ),
             rules.ledger.waiting,
             at,  # not in the past, which no later pass looks at
             str(rules.zone),

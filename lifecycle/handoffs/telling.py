@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from kit import installation, notices, rights, writing
 from kit.models import Notice, User
 from kit.sql import rows, run, sql
+from lifecycle.engine import sla
 from lifecycle.handoffs import links, wording
 from lifecycle.models import Handoff, HandoffEvent
 
@@ -113,7 +114,7 @@ def _one(user: User, kind: str, handoff: Handoff) -> notices.Telling:
 
 
 def _facts(handoff: Handoff) -> str:
-    told = {"stage": handoff.stage, "due": writing.instant_and_zone(handoff.due_at) if handoff.due_at else ""}
+    told = {"stage": handoff.stage, "due": sla.due_words(handoff.stage, handoff.due_at) if handoff.due_at else ""}
     return (_("%(stage)s, due %(due)s") if handoff.due_at else _("%(stage)s, without a limit")) % told
 
 

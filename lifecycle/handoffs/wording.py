@@ -62,28 +62,32 @@ def why(handoff: Handoff) -> str:
 def describe_time(handoffs: Iterable[Handoff], now: datetime) -> None:
     """Give each open one `left`: the working time until it is due, as a timedelta; negative when it is over.
 
-    One statement for all. None where there is no limit.
+    On the calendar of its stage, one statement for all. None where there is no limit.
     """
     limited = [(each, each.due_at) for each in handoffs if each.due_at]
-    spans = _worked([(each.pk, min(now, due), max(now, due)) for each, due in limited]) if limited else {}
+    spans = (
+        _worked([(each.pk, each.stage.calendar, min(now, due), max(now, due)) for each, due in limited])
+        if limited
+        else {}
+    )
     for each, due in limited:
         each.left = spans[each.pk] if due >= now else -spans[each.pk]  # type: ignore[attr-defined]
 
 
-def _worked(spans: list[tuple[int, datetime, datetime]]) -> dict[int, timedelta]:
-    """How much of the working calendar lies between two instants, of each."""
-    ids, begins, ends = zip(*spans, strict=True)
+def _worked(spans: list[tuple[int, str, datetime, datetime]]) -> dict[int, timedelta]:
+    """How much of a working calendar lies between two instants, of each."""
+    ids, named, begins, ends = zip(*spans, strict=True)
     statement = sql(
         """WITH span AS MATERIALIZED (
-               SELECT * FROM unnest({}::bigint[], {}::timestamptz[], {}::timestamptz[]) span (id, begins, ends)),
-           calendar AS MATERIALIZED (
-               SELECT calendar.* FROM (SELECT min(begins) AS first, max(ends) AS last FROM span) whole
-               CROSS JOIN LATERAL {} calendar)
-           SELECT id, {} - {} FROM span CROSS JOIN calendar""",
+               SELECT * FROM unnest({}::bigint[], {}::text[], {}::timestamptz[], {}::timestamptz[])
+               span (id, named, begins, ends)),
+           calendar AS MATERIALIZED ({})
+           SELECT id, {} - {} FROM span JOIN calendar USING (named)""",
         list(ids),
+        list(named),
         list(begins),
         list(ends),
-        sla.calendar(Sql("whole.first"), Sql("whole.last"), Sql("1")),
+        sla.calendars(Sql("span"), first=Sql("min(begins)"), last=Sql("max(ends)"), hours=Sql("1")),
         sla.worked(Sql("span.ends")),
         sla.worked(Sql("span.begins")),
     )

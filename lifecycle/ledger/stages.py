@@ -57,8 +57,8 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
     Guarantees: a membership that somebody else moved since it was read (another `seq`) is left alone with all its
     steps; nobody enters a version that another one has replaced meanwhile; `occurred_at` never decreases within a
     membership; a terminal stage or an exit ends the pass, which only an undo or the way back from a migration opens
-    again; in an SLA stage the membership is due when the stage's limit of working hours is over. A migration between
-    two editions of one stage lets the stay go on: `entered_at` is kept, and the limit runs from there.
+    again; in an SLA stage the membership is due when the stage's limit is over on its working calendar. A migration
+    between two editions of one stage lets the stay go on: `entered_at` is kept, and the limit runs from there.
     Hand-offs to sales end and begin in the same statement (`handoffs.offering`), but for what a replay tells; and who
     leaves too late where nobody is handed over is noted (`overdue.leaving`).
     """
@@ -90,19 +90,17 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                 SELECT DISTINCT ON (subject_id) dated.*,
                        CASE WHEN to_stage IS NULL OR stage.kind = 'terminal' THEN moved_at END AS ended_at,
                        CASE WHEN {} AND source.slug = stage.slug THEN since ELSE moved_at END AS entered_at,
-                       CASE WHEN stage.kind = 'sla' AND stage.limit_hours > 0 THEN stage.limit_hours END AS hours
+                       CASE WHEN stage.kind = 'sla' AND stage.limit_hours > 0 THEN stage.limit_hours END AS hours,
+                       stage.calendar AS named
                 FROM dated LEFT JOIN lifecycle_stage stage ON stage.id = dated.to_stage
                 LEFT JOIN lifecycle_stage source ON source.id = dated.from_stage
                 ORDER BY subject_id, step DESC
             ),
-            -- Nobody reads the calendar, and so nothing is worked out, unless somebody arrives in an SLA stage.
-            span AS (
-                SELECT min(entered_at) AS first, max(entered_at) AS last, max(hours) AS hours FROM arrived
-                WHERE hours IS NOT NULL
-            ),
-            calendar AS MATERIALIZED (SELECT calendar.* FROM span CROSS JOIN LATERAL {} calendar),
+            -- Nobody reads a calendar, and so nothing is worked out, unless somebody arrives in an SLA stage.
+            calendar AS MATERIALIZED ({}),
             last AS (
-                SELECT arrived.*, CASE WHEN hours IS NOT NULL THEN (SELECT {} FROM calendar) END AS due_at FROM arrived
+                SELECT arrived.*, CASE WHEN hours IS NOT NULL THEN (
+                    SELECT {} FROM calendar WHERE calendar.named = arrived.named) END AS due_at FROM arrived
             ),
             opened AS (
                 INSERT INTO {}
@@ -137,7 +135,12 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             ledger.memberships,
             ledger.movements,
             writing.kind == Movement.Kind.MIGRATION,
-            sla.calendar(Sql("span.first"), Sql("span.last"), Sql("span.hours")),
+            sla.calendars(
+                Sql("(SELECT * FROM arrived WHERE hours IS NOT NULL)"),
+                first=Sql("min(entered_at)"),
+                last=Sql("max(entered_at)"),
+                hours=Sql("max(hours)"),
+            ),
             sla.due(Sql("arrived.entered_at"), Sql("arrived.hours")),
             ledger.memberships,
             lifecycle.pk,

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-CREATE = """
+FUNCTION = """
 -- The working days from before `first` to so far after `last` that `hours` of work fit in: when each opens, when it
 -- closes, and how many microseconds of work lie before it. `defaults` is told where a setting was never written.
 CREATE FUNCTION working_calendar(
@@ -36,7 +36,11 @@ BEGIN
         ) hour
     ) open;
 END $$;
+"""
 
+CREATE = (
+    FUNCTION
+    + """
 -- The microseconds worked in a calendar before an instant.
 CREATE FUNCTION worked_before(at timestamptz, opens timestamptz[], closes timestamptz[], before bigint[])
 RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT AS $$
@@ -61,6 +65,7 @@ BEGIN
     RETURN opens[place] + (target - before[place]) * interval '1 microsecond';
 END $$;
 """
+)
 
 DROP = """
 DROP FUNCTION working_due(timestamptz, int, timestamptz[], timestamptz[], bigint[]);

@@ -86,6 +86,9 @@ class Stage(models.Model):
     path = models.CharField(_("path"), max_length=10, choices=Path.choices, default=Path.SUCCESS)
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.INVENTORY)
     limit_hours = models.IntegerField(_("limit in working hours"), null=True)
+    calendar = models.SlugField(  # of a working calendar; empty: that of the settings
+        _("working calendar"), max_length=64, blank=True, default="", db_default="", db_index=False
+    )
     card = models.JSONField(_("stage card"), default=dict)
     # Offered to sales: the slugs of the stages behind an answer (accept, reject, later), and what a missed one does.
     hand_off = models.JSONField(_("hand-off"), null=True)

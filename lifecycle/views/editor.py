@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from audience.conditions.tree import ConditionError
-from kit import pages, panels, rights, undo, writing
+from kit import calendars, pages, panels, rights, undo, writing
 from kit.audit import asker
 from kit.yamlfiles import DocumentError
 from lifecycle.editing import drafts, findings, forms, parts
@@ -73,6 +73,7 @@ def _context(desk: Desk) -> dict[str, Any]:
     document, told = desk.document, sentences.Sentences(desk.document)
     faults = findings.by_place(desk.version, document)
     live = stages.live_version(desk.version.lifecycle)
+    names = calendars.names({each.get("calendar", "") for each in document["stages"]} - {""})
     places = {each["slug"]: place for place, each in enumerate(document["stages"], 1)}
     return {
         "version": desk.version,
@@ -83,6 +84,7 @@ def _context(desk: Desk) -> dict[str, Any]:
                 "place": places[each["slug"]],
                 "faults": faults.get(each["slug"], []),
                 "missed": _missed(each, told.names),
+                "calendar_name": names.get(each.get("calendar"), each.get("calendar", "")),
                 "missing": len(cards.missing(each["kind"], each.get("card") or {})),
                 "kind_label": Stage.Kind(each["kind"]).label,
             }

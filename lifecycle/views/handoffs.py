@@ -30,6 +30,7 @@ from kit.audit import asker
 from kit.forms import Day
 from kit.models import Team, User
 from lifecycle import forms
+from lifecycle.engine import sla
 from lifecycle.handoffs import answering, inbulk, links, queue, wording
 from lifecycle.models import Handoff, Stage
 
@@ -303,6 +304,7 @@ def _linked(request: HttpRequest, token: str, found: Handoff, user: User, now: d
     context: dict[str, Any] = {
         "token": token, "handoff": found, "reasons": answering.reasons(found.stage.version.lifecycle),
         "may_wait": answering.may_wait(found.stage), "title": wording.person_of(found), "said": "",
+        "due": sla.due_words(found.stage, found.due_at) if found.due_at else "",
     }  # fmt: skip
     if not links.may_answer(found, user):
         return public.page(request, "lifecycle/handoff_link_done.html", **context, gone=answering.gone(found, now))

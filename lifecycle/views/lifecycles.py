@@ -125,11 +125,12 @@ def version(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     told = sentences.Sentences(documents.of_version(found))
     handed = wording.by_stage(found.lifecycle, told.document)
     counted = querysets.counted(cards.as_amended(found.stages.all()))
+    sla.name_calendars(counted)
     context: dict[str, Any] = {
         "version": found,
         "lifecycle": found.lifecycle,
         "stages": [(each, *_card(each), handed.get(each.slug, [])) for each in counted],
-        "calendar": sla.calendar_words() if any(each.kind == Stage.Kind.SLA for each in counted) else "",
+        "calendars": sla.calendar_words(counted),
         "rules": told.moves(),
         "entry": told.entry(),
         "pictures": _pictures(told.document),

@@ -9,7 +9,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from kit import writing
+from kit import calendars, writing
 from kit.statistics import Counts
 from lifecycle.models import Handoff
 from reporting import addresses
@@ -18,6 +18,7 @@ from reporting.figures.sheet import Remark, Section, Sheet
 from reporting.handoffs import Body, HandOffs, Receiver
 from reporting.metrics import acceptance, accepted_so_fast, attainment
 from reporting.offers import Outcome
+from reporting.plans import Place
 from reporting.questions import Question
 
 METRICS = ("acceptance", "attainment", "time_to_accept", "accepted_so_fast")
@@ -54,6 +55,14 @@ def _remarks(question: Question, body: Body) -> list[Remark]:
     return [(figure, _("offers ended otherwise: undone, merged, erased or carried into a new version."))]
 
 
+def _on_calendar(place: Place) -> str:
+    """By which calendar a limit counts that has one of its own."""
+    if not place.calendar:
+        return ""
+    name = calendars.names({place.calendar}).get(place.calendar, place.calendar)
+    return " " + _("They count on the calendar “%(name)s”.") % {"name": name}
+
+
 def _sections(answer: HandOffs) -> list[Section]:
     question = answer.question.about(split=None)
     plan, window = question.plan, question.window
@@ -77,7 +86,8 @@ def _sections(answer: HandOffs) -> list[Section]:
                 "Deadlines that fall in the time span (%(window)s): %(hours)s working hours after the offer.",
                 limit,
             )
-            % names,
+            % names
+            + _on_calendar(plan.place(question.stage)),
             _deadlines(answer),
         ),
         Section(

@@ -25,19 +25,21 @@ def entered(question: Question) -> Sql:
     return sql(
         """
         WITH came AS MATERIALIZED (
-            SELECT entry.id, entry.occurred_at AS since, ({}) AS touched_at FROM {} AND entry.to_stage = {}
-              AND NOT entry.by_version
+            SELECT entry.id, entry.occurred_at AS since, ({}) AS touched_at, COALESCE((
+                SELECT {} FROM lifecycle_stage stage
+                WHERE stage.version_id = entry.version_id AND stage.slug = entry.to_stage), '') AS named
+            FROM {} AND entry.to_stage = {} AND NOT entry.by_version
         ),
-        calendar AS MATERIALIZED (
-            SELECT calendar.* FROM (SELECT min(since) AS first, max(touched_at) AS last FROM came) span
-            CROSS JOIN LATERAL {} calendar
-        )
-        SELECT came.id, (({} - {}) / {})::int AS hours FROM came CROSS JOIN calendar
+        calendar AS MATERIALIZED ({})
+        SELECT came.id, (({} - {}) / {})::int AS hours FROM came JOIN calendar USING (named)
         """,
         first_touch(question, "entry"),
+        sla.BY_STAGE,
         question.entries(),
         question.stage,
-        sla.calendar(Sql("span.first"), Sql("COALESCE(span.last, span.first)"), Sql("1")),
+        sla.calendars(
+            Sql("came"), first=Sql("min(since)"), last=Sql("COALESCE(max(touched_at), min(since))"), hours=Sql("1")
+        ),
         sla.worked(Sql("came.touched_at")),
         sla.worked(Sql("came.since")),
         sla.HOUR,

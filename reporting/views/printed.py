@@ -23,13 +23,14 @@ def document(request: HttpRequest, slug: str, number: int | None = None) -> Http
     if version is None:
         raise Http404
     told = printed.of(version, timezone.now())
+    sla.name_calendars([each.stage for each in told.stages])
     shown = reverse("lifecycle_version", args=[slug, version.number])
     context = {
         "told": told,
         "version": version,
         "lifecycle": lifecycle,
         "days": printed.DAYS,
-        "calendar": sla.calendar_words(),
+        "calendars": sla.calendar_words(each.stage for each in told.stages),
         "pictures": picture.both(
             told.document, stage_url=lambda stage: f"#stage-{stage}", rule_url=lambda number: f"#rule-{number}"
         ),

@@ -38,6 +38,7 @@ def made() -> tuple[User, Parts, Parts]:
             "key": "deal_won-won",
         },
         "scoring-models": {"slug": "lead", "model": "lead", "number": 2},
+        "working-calendars": {"slug": "emea"},
         "campaigns": {"slug": "nurture", "campaign": "nurture", "number": 1},
         "reports": {"slug": "nurture"},
         "segments": {"slug": "chosen", "segment": "chosen"},

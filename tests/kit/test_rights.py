@@ -19,6 +19,8 @@ TAKES = {
     "system": SIGNED_IN, "periodic_ask": "operate", "worker_dismiss": "operate",
     "dead_letters": SIGNED_IN, "dead_letter_retry": "operate", "dead_letter_settle": "operate",
     "job_cancel": "operate", "job_retry": "operate", "settings": "administer",
+    "working_calendars": "administer", "working_calendar": "administer", "working_calendar_new": "administer",
+    "working_calendar_remove": "administer",
     "users": "administer", "user": "administer", "user_invite": "administer", "user_link": "administer", "user_away": "administer",
     "user_close": "administer", "user_reopen": "administer", "user_sign_out": "administer", "roles": "administer",
     "teams": "administer", "team_new": "administer", "team": "administer", "team_remove": "administer",

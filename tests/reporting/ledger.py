@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from audience.models import Account, Person
+from kit import calendars
 from kit.models import User
 from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Membership, Stage, Version
@@ -34,17 +35,25 @@ def lifecycle(slug: str = "sales", *, of: str = "person", stages_of: Sequence[Ki
     return made
 
 
-def version(of: Lifecycle, *, stages_of: Sequence[Kind] = STAGES) -> Version:
-    """One more version, published; those before are retired."""
+def version(of: Lifecycle, *, stages_of: Sequence[Kind] = STAGES, calendar: str = "") -> Version:
+    """One more version, published; those before are retired. Its SLA stages count by a calendar."""
     of.versions.update(state=Version.State.RETIRED)
     made = Version.objects.create(lifecycle=of, number=of.versions.count() + 1, created_at=NOW)
     for order, (slug, path, kind) in enumerate(stages_of, 1):
         Stage.objects.create(
-            version=made, slug=slug, name=slug.title(), order=order, path=path, kind=kind, limit_hours=LIMITS.get(kind)
-        )
+            version=made, slug=slug, name=slug.title(), order=order, path=path, kind=kind, limit_hours=LIMITS.get(kind),
+            calendar=calendar if kind == "sla" else "",
+        )  # fmt: skip
     Version.objects.filter(pk=made.pk).update(state=Version.State.PUBLISHED, published_at=NOW)
     made.refresh_from_db()
     return made
+
+
+def us_east() -> None:
+    """A working calendar from nine to five in New York, five hours behind that of the settings in January."""
+    hours = [{"weekday": day, "opens": "09:00", "closes": "17:00"} for day in range(1, 6)]
+    told = {"slug": "us_east", "name": "US East", "zone": "America/New_York", "hours": hours}
+    calendars.define(told, by=None, now=NOW)
 
 
 def on(day: int | date | datetime) -> datetime:

@@ -23,7 +23,7 @@ from reporting.windows import Window
 from tests import factories
 from tests.factories import published
 from tests.lifecycle.handoffs.making import HANDING, handed
-from tests.reporting.ledger import NOW, TODAY, lifecycle, on, walk
+from tests.reporting.ledger import NOW, TODAY, lifecycle, on, us_east, version, walk
 from tests.reporting.test_pages import doors, exported, page, text, visitor  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db
@@ -252,3 +252,19 @@ def test_the_statements_of_the_page_are_counted(visitor, django_assert_num_queri
     visitor.get(reverse("report_handoffs"))
     with django_assert_num_queries(29):
         page(visitor, "report_handoffs", **asked_for)
+
+
+def test_the_deadlines_of_each_version_s_stage_count_on_its_own_calendar(visitor):  # noqa: F811
+    """By the settings an offer of Wednesday at nine is due on Thursday at 17:00 UTC; in New York five hours later."""
+    us_east()
+    through = sales()
+    walk(through, ("mql", at(8, 9)), ("sal", at(9, 17)))  # in time to the minute
+    walk(through, ("mql", at(8, 9)), ("sal", at(9, 21)))  # late
+    version(through, stages_of=STAGES, calendar="us_east")
+    walk(through, ("mql", at(8, 9)), ("sal", at(9, 21)))
+    walk(through, ("mql", at(8, 9)), ("sal", at(9, 22)))  # in time to the minute
+    walk(through, ("mql", at(8, 9)), ("sal", at(9, 22, 1)))
+    body = handoffs.answer(asked(through)).everybody
+    assert (body.offered, body.met, body.missed, body.late, body.coming) == (5, 3, 2, 0, 0)
+    told = text(page(visitor, "report_handoffs", from_="2025-01-01", to="2025-02-01"))
+    assert "16 working hours after the offer. They count on the calendar “US East”." in told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -18,7 +18,7 @@ from reporting.questions import ask
 from reporting.stays import End
 from reporting.windows import Compared, Window
 from tests import factories
-from tests.reporting.ledger import NOW, TODAY, lifecycle, move, on, walk
+from tests.reporting.ledger import NOW, STAGES, TODAY, lifecycle, move, on, us_east, version, walk
 from tests.reporting.test_known import histories
 from tests.reporting.test_loops import send, winter
 from tests.reporting.test_pages import doors, page, text, visitor  # noqa: F401 - a fixture
@@ -94,6 +94,21 @@ def test_the_first_human_contact_is_told_in_working_hours():
     factories.activity(taken_back.person, on(20), reversal_of=gone)
     hours, untouched = first_touch.compute(asked(through))
     assert (hours.count, hours.median, untouched) == (1, 8, 2)  # five on Friday, three on Monday
+
+
+def test_the_first_human_contact_is_told_in_hours_of_the_calendar_of_the_stage_it_was_in():
+    us_east()
+    channels.ensure_defaults(NOW)
+    limited = [(slug, path, "sla" if slug == "mql" else kind) for slug, path, kind in STAGES]
+    through = lifecycle()
+    wednesday = datetime(2025, 1, 8, 9, tzinfo=UTC)
+    for calendar in ("", "us_east"):
+        version(through, stages_of=limited, calendar=calendar)
+        called = walk(through, ("mql", wednesday))
+        at = wednesday + timedelta(hours=7)  # in New York it is eleven in the morning
+        factories.activity(called.person, at, kind="call", channel="phone", direction="outbound")
+    hours, untouched = first_touch.compute(asked(through))
+    assert (hours.count, hours.minimum, hours.mean, untouched) == (2, 2, 4.5, 0)
 
 
 def test_every_figure_of_the_page_opens_a_list_of_that_length(visitor):  # noqa: F811

@@ -46,7 +46,7 @@ OF_EVERYBODY = {
     "jobs", "lifecycles", "lifecycles/<slug:lifecycle>/versions", "lifecycles/<slug:lifecycle>/stages",
     "lifecycles/<slug:lifecycle>/backtests", "lifecycles/<slug:lifecycle>/starting-points", "scoring-models",
     "scoring-models/<slug:model>/versions", "campaigns", "campaigns/<slug:campaign>/versions",
-    "webhooks", "webhook-deliveries",
+    "webhooks", "webhook-deliveries", "working-calendars",
 }  # fmt: skip
 WITHIN = {"lifecycle": "small", "form": "newsletter", "model": "lead", "campaign": "nurture", "slug": "nurture", "segment": "chosen",
           "imported": "IMPORT"}  # fmt: skip

@@ -54,7 +54,7 @@ ABOUT = {
 IN_FORM = {"note_add": "subject", "task_new": "subject"}
 MISSING = 10**12
 SLUGS = {"segment": "chosen", "campaign": "nurture", "report": "nurture", "scoring": "lead", "content": "nurture_one",
-         "topic": "news", "form": "newsletter", "lifecycle": "small", "api": "people"}  # fmt: skip
+         "topic": "news", "form": "newsletter", "lifecycle": "small", "api": "people", "working": "emea"}  # fmt: skip
 KINDS = {"campaign_step_new": "send", "scoring_rule_new": "fit"}
 # What else an address may name by a number: everybody's, and why it may be. What such a page lists is held by the crawl.
 NUMBERED = {

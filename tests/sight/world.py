@@ -39,7 +39,7 @@ from audience.webforms import submitting
 from campaigns.models import Letter
 from integrations.models import WebhookDelivery
 from integrations.webhooks import keeping
-from kit import jobs, notes, work
+from kit import calendars, jobs, notes, work
 from kit.models import AuditEntry, Notice, Team, User
 from lifecycle.editions import documents as lifecycle_documents
 from lifecycle.handoffs import routing
@@ -69,6 +69,10 @@ from tests.scoring import making as scoring_making
 
 OWN, FOREIGN, UNOWNED = "Kestrel", "Zzforeign", "Zzunowned"
 HIDDEN = ("zzforeign", "zzunowned")
+EMEA = {
+    "slug": "emea", "name": "EMEA", "zone": "Europe/Berlin", "holidays": [],
+    "hours": [{"weekday": 1, "opens": "09:00", "closes": "17:00"}],
+}  # fmt: skip
 
 
 @dataclass
@@ -301,6 +305,7 @@ def _rest(trio: list[Things], version: Any, by: User) -> dict[str, int]:
         "rate": rates.current().get().pk,
         "retraction": told.pk,
     }
+    calendars.define(EMEA, by=by, now=NOW)
     people = {"user": by.pk, "team": by.team_id or 0, "audit": written.pk}
     pipeline, _made = Pipeline.objects.get_or_create(name="Renewals", defaults={"position": 9})
     return (
