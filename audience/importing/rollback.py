@@ -56,6 +56,12 @@ PARTS = {
     "audience_product": tuple((f"audience_{each}", "product_id") for each in ("dealline", "purchase", "contract")),
 }
 TOGETHER = ("stage", "status", "closed_at")  # of a deal: one without the other would say what never was
+# The activities that came of a row (its id made.id) with what another file told.
+CAME_OF = {
+    "audience_activityparty": "SELECT t.activity_id FROM audience_activityparty t WHERE t.id = made.id",
+    "audience_unnamedactivity": """SELECT t.activity_id FROM audience_unnamedactivity u JOIN audience_activityparty t
+        ON t.source = u.source AND t.external_id = u.external_id WHERE u.id = made.id""",
+}
 LINKS = {
     "account_id": "audience_account", "partner_id": "audience_account", "parent_id": "audience_account",
     "product_id": "audience_product", "owner_id": "kit_user",
@@ -276,6 +282,18 @@ def _judge(back: Back) -> None:
             kind, back.made, end, back.imported.pk,
         )
     )  # fmt: skip
+    # What came of two files goes with either, whichever was the later, and wrote it.
+    for table, whose in CAME_OF.items():
+        run(
+            sql(
+                """INSERT INTO {} (tab, id, mark, state)
+                   SELECT DISTINCT 'audience_activity', came.id, NULL::bigint, '' FROM {} made
+                   CROSS JOIN LATERAL ({}) came (id)
+                   WHERE made.tab = {} AND came.id IS NOT NULL AND NOT EXISTS (
+                       SELECT FROM {} other WHERE other.tab = 'audience_activity' AND other.id = came.id)""",
+                back.made, back.made, Sql(whose), table, back.made,
+            )
+        )  # fmt: skip
     run(sql("CREATE INDEX ON {} (tab, id)", back.made))
     run(sql("ANALYZE {}", back.made))
     run(
@@ -645,8 +663,14 @@ def _return_with_history(back: Back, table: str, columns: Sequence[str], found: 
         history.roles_return(sql("SELECT id FROM ({}) returned", relation), [back.imported.created_at])
 
 
+def _happened(back: Back, among: Sql, table: str) -> Sql:
+    """An activity goes, unless the other file that it came of was rolled back before."""
+    return _told(back, table, among, Sql("s.id IS NULL OR s.external_id LIKE '%% rolled-back:' || s.id"), Sql(""))
+
+
 def _reverse(back: Back, ids: Sequence[int]) -> None:
     """What did not happen is reversed by rows of their own, and gives its name up, so that it can be told again."""
+    run(sql("UPDATE audience_activityparty SET activity_id = NULL WHERE activity_id = ANY ({})", list(ids)))
     activities.reverse(sql("SELECT unnest({}::bigint[]) AS id", list(ids)), now=back.now)
     renamed = "left(external_id, 160) || ' rolled-back:' || id"
     run(sql("UPDATE audience_activity SET external_id = {} WHERE id = ANY ({})", Sql(renamed), list(ids)))
@@ -696,7 +720,9 @@ def _way(table: str, label: Any, judged: Callable[..., Sql], *more: Any, take: A
 
 OWNERS = (("person_id", "audience_person"), ("account_id", "audience_account"))
 FACTS = (
-    _way("audience_activity", gettext_lazy("Activities"), _beside, take=_reverse),
+    _way("audience_activity", gettext_lazy("Activities"), _happened, take=_reverse),
+    _way("audience_activityparty", gettext_lazy("People of activities"), _beside),
+    _way("audience_unnamedactivity", gettext_lazy("Activities that wait for whose they are"), _beside),
     _way("audience_contractamendment", gettext_lazy("Contract amendments"), _sourced),
     _way("audience_contract", gettext_lazy("Contracts"), _sourced),
     _way("audience_purchase", gettext_lazy("Purchases"), _sourced),

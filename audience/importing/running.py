@@ -424,7 +424,7 @@ def _match(work: Run, progress: Progress) -> None:
         _move(progress, "write", prepared=False, rejected=work.imported.rejects.count(), turn=_turn())
     if work.imported.dry_run:
         with transaction.atomic():
-            _move(progress, "finish", counts=dict(planning.totals(work)))
+            _move(progress, "finish", counts=dict(planning.totals(work) + work.kind.foretell(work)))
 
 
 def _write(work: Run, progress: Progress) -> None:

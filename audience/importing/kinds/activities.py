@@ -1,22 +1,25 @@
-"""Rows that are activities: somebody did something, or something was done to them. What is in stays as it is."""
+"""Rows that are activities: somebody did something, or something was done to them. What is in stays as it is.
+
+A file without a column that says whose they are has them in another file: its rows wait (activity/parties.py).
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience.activity import arrivals, channels
+from audience.activity import arrivals, channels, parties
 from audience.importing import planning, references, sourced
 from audience.importing.run import Run
 from audience.importing.targets import PROPERTIES, Check, Derived, Kind, Need, Target
 from audience.importing.values import INSTANT, NUMBER
 from kit.sql import Sql, join, name, rows, run, sql, value
 
-TABLE = "audience_activity"
+TABLE, UNNAMED = "audience_activity", "audience_unnamedactivity"
 NULL = Sql("NULL::text")
 JUDGED = 5000  # ways of arriving that are judged at once
 TARGETS = (
@@ -66,6 +69,9 @@ ACTORS = {
     "proxy": ["proxy", "privacy proxy"],
     "unknown": ["unknown"],
 }
+NO_ID = gettext_noop(
+    "The row names neither a person nor an account, and has no id by which another file could say whose it is."
+)
 NO_SLUG = gettext_noop("is no kind of activity: it has neither a letter nor a digit")
 NO_DIRECTION = gettext_noop("is neither inbound nor outbound")
 NO_ACTOR = gettext_noop("is neither human nor bot nor proxy")
@@ -91,11 +97,19 @@ def derive(work: Run) -> Sequence[Derived]:
 
 def checks(work: Run) -> Sequence[Check]:
     found = [Check(Sql("kind !~ '[[:alnum:]]'"), "kind", NO_SLUG)]
+    if named := [each for each in sourced.SUBJECT_NAMES if work.has(each)]:
+        nobody = join(" AND ", (sql("{} IS NULL", name(each)) for each in named))
+        found.append(Check(nobody, named[0], sourced.WHO.reason))
     if work.has("direction"):
         found.append(Check(Sql("direction IS NOT NULL AND way IS NULL"), "direction", NO_DIRECTION))
     if work.has("actor"):
         found.append(Check(Sql("actor IS NOT NULL AND who IS NULL"), "actor", NO_ACTOR))
     return [*found, *sourced.recorded_checks(work)]
+
+
+def names_nobody(work: Run) -> bool:
+    """Whether the file leaves it to another one to say whose its activities are."""
+    return not work.has(*sourced.SUBJECT_NAMES)
 
 
 def match(work: Run) -> None:
@@ -110,6 +124,37 @@ def match(work: Run) -> None:
     if work.has("channel"):
         work.create("channels", channels.meaning(sql("SELECT * FROM {}", work.table("rows")), "channel"))
     sourced.match(work, TABLE, {"nothing": Sql("NULL::int")}, changed=Sql("false"), may_change=False)
+    if names_nobody(work):
+        _know(work, UNNAMED)
+
+
+def _know(work: Run, table: str) -> None:
+    """What waits in a table is there already."""
+    planning.change(
+        work,
+        sql(
+            """UPDATE {} p SET action = 'same' FROM {} r JOIN {} w ON w.source = {} AND w.external_id = {}
+               WHERE r.row = p.row AND p.action = 'create' AND w.external_id = p.external_id""",
+            work.table("plan"), work.table("rows"), name(table), references.source(work), work.value("external_id"),
+        ),
+    )  # fmt: skip
+
+
+def unnamed_note(fields: Collection[str]) -> str:
+    """What a user should know before a file comes in of which no column says whose its activities are."""
+    if not {*sourced.SUBJECT_NAMES}.isdisjoint(fields) or "external_id" not in fields:
+        return ""
+    return _(
+        "No column says whose these activities are. They wait until you bring in the file that does (“People of "
+        "activities”), whichever of the two comes first. If a column does say it, let it become the person or account."
+    )
+
+
+def foretell(work: Run) -> Counter[str]:
+    """Of the rows of a dry run that would be written, how many would wait, and how many activities came of the rest."""
+    if not names_nobody(work):
+        return Counter()
+    return _met(work, 0, planning.last_row(work))
 
 
 def prepare(work: Run) -> Counter[str]:
@@ -147,36 +192,92 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
     planned = planning.counted(work, after, last)
     if not planned["created"]:
         return planned
+    if names_nobody(work):
+        return _write_unnamed(work, planned, after, last)
+    told, joins = _told(work)
+    columns = {
+        "person_id": Sql("p.person"),
+        "account_id": Sql("p.account"),
+        "kind_id": Sql("k.id"),
+        "channel": join("", [Sql("coalesce("), join(", ", [*_channels(work), Sql("k.channel)")])]),
+        "platform": sql("coalesce({}, '')", told["platform"]),
+        "direction": sql("coalesce({}, k.direction)", told["direction"]),
+        "actor": sql("coalesce({}, 'human')", told["actor"]),
+        "value": told["value"],
+        "properties": told["properties"],
+        "occurred_at": told["occurred_at"],
+        "recorded_at": sourced.recorded_at(work),
+    }
+    if work.has("channel"):
+        joins = sql("{} LEFT JOIN {} meant ON meant.value = r.channel", joins, work.table("channels"))
+    joins = sql("{} JOIN audience_activitykind k ON k.slug = said.slug", joins)
+    return sourced.as_written(planned, sourced.insert(work, TABLE, after, last, columns, joins))
+
+
+def _told(work: Run) -> tuple[dict[str, Sql], Sql]:
+    """What a row says of an activity, by column, over rows r and the tables that are joined; NULL where nothing does."""
     properties = Sql("r.properties") if work.tells_properties else Sql("'{}'::jsonb")
     if work.has("campaign"):
         properties = sql(
             "{} || jsonb_strip_nulls(jsonb_build_object('campaign', {}))", properties, work.value("campaign")
         )
-    arrives = bool(_arriving(work))
-    judged = {each: Sql(f"come.{each}") if arrives else NULL for each in arrivals.FILLED}
-    channel = [Sql("meant.channel")] if work.has("channel") else []
-    channel.append(judged["channel"])
-    columns = {
-        "person_id": Sql("p.person"),
-        "account_id": Sql("p.account"),
-        "kind_id": Sql("k.id"),
-        "channel": join("", [Sql("coalesce("), join(", ", [*channel, Sql("k.channel)")])]),
-        "platform": sql("coalesce({}, {}, '')", channels.platforms(work.value("platform")), judged["platform"]),
-        "direction": Sql("coalesce(r.way, k.direction)") if work.has("direction") else Sql("k.direction"),
-        "actor": sql("coalesce({}, {}, 'human')", Sql("r.who") if work.has("actor") else NULL, judged["actor"]),
+    judged, joins = _judged(work), sql("JOIN {} said ON said.said = r.kind", work.table("kinds"))
+    if _arriving(work):
+        joins = sql("{} LEFT JOIN {} come ON come.said = {}", joins, work.table("arrivals"), _arrival(work))
+    told = {
+        "kind": Sql("said.slug"),
+        "channel": sql("coalesce({}, {})", work.value("channel"), judged["channel"]),
+        "platform": sql("coalesce({}, {})", channels.platforms(work.value("platform")), judged["platform"]),
+        "direction": Sql("r.way") if work.has("direction") else NULL,
+        "actor": sql("coalesce({}, {})", Sql("r.who") if work.has("actor") else NULL, judged["actor"]),
         "value": sql("round({}, 4)", work.value("value")),
         "properties": properties,
         "occurred_at": Sql("r.occurred"),
-        "recorded_at": sourced.recorded_at(work),
     }
-    kinds = sql(
-        "JOIN {} said ON said.said = r.kind JOIN audience_activitykind k ON k.slug = said.slug", work.table("kinds")
-    )
-    if work.has("channel"):
-        kinds = sql("{} LEFT JOIN {} meant ON meant.value = r.channel", kinds, work.table("channels"))
-    if arrives:
-        kinds = sql("{} LEFT JOIN {} come ON come.said = {}", kinds, work.table("arrivals"), _arrival(work))
-    return sourced.as_written(planned, sourced.insert(work, TABLE, after, last, columns, kinds))
+    return told, joins
+
+
+def _channels(work: Run) -> list[Sql]:
+    """Where a row's channel may come from, the first that says one."""
+    return [*([Sql("meant.channel")] if work.has("channel") else []), _judged(work)["channel"]]
+
+
+def _write_unnamed(work: Run, planned: Counter[str], after: int, last: int) -> Counter[str]:
+    """Keep the new ones as they were told, and write those of whom another file has said already whose they are."""
+    parties.hold()
+    told, joins = _told(work)
+    new = run(
+        sql(
+            """INSERT INTO {} (source, external_id, {}) SELECT {}, p.external_id, {}
+               FROM {} p JOIN {} r ON r.row = p.row {} WHERE p.action = 'create' AND {}
+               ON CONFLICT (source, external_id) DO NOTHING""",
+            name(UNNAMED), join(", ", map(name, told)), references.source(work), join(", ", told.values()),
+            work.table("plan"), work.table("rows"), joins, planning.between(after, last),
+        )
+    )  # fmt: skip
+    met = _met(work, after, last)
+    theirs = sql(
+        """SELECT t.id FROM {} p JOIN {} r ON r.row = p.row JOIN audience_activityparty t
+           ON t.source = {} AND t.external_id = p.external_id WHERE p.action = 'create' AND {}""",
+        work.table("plan"), work.table("rows"), references.source(work), planning.between(after, last),
+    )  # fmt: skip
+    met["activities_made"] = parties.meet(theirs, now=work.now)
+    return sourced.as_written(planned, new) + met
+
+
+def _met(work: Run, after: int, last: int) -> Counter[str]:
+    """How many of the new rows `(after, last]` wait, and how many activities the others come to."""
+    [(waiting, made)] = rows(
+        sql(
+            """SELECT count(*) FILTER (WHERE of.them = 0), coalesce(sum(of.them), 0)::bigint
+               FROM {} p JOIN {} r ON r.row = p.row CROSS JOIN LATERAL (
+                   SELECT count(*) AS them FROM audience_activityparty t
+                   WHERE t.source = {} AND t.external_id = p.external_id) of
+               WHERE p.action = 'create' AND {}""",
+            work.table("plan"), work.table("rows"), references.source(work), planning.between(after, last),
+        )
+    )  # fmt: skip
+    return Counter(waiting=waiting, activities_made=made)
 
 
 # ---- how it came about ----
@@ -186,6 +287,12 @@ def _arriving(work: Run) -> list[str]:
     """The mapped properties that tell the channel, the platform or the actor."""
     there = {each.target.removeprefix(PROPERTIES) for each in work.properties}
     return [each for each in arrivals.READ if each in there]
+
+
+def _judged(work: Run) -> dict[str, Sql]:
+    """What its way of arriving tells of a row, where anything does."""
+    arrives = bool(_arriving(work))
+    return {each: Sql(f"come.{each}") if arrives else NULL for each in arrivals.FILLED}
 
 
 def _arrival(work: Run) -> Sql:
@@ -246,7 +353,7 @@ KIND = Kind(
     ),  # fmt: skip
     targets=TARGETS,
     needs=(
-        sourced.WHO,
+        Need((*sourced.SUBJECT_NAMES, "external_id"), NO_ID, telling=sourced.SUBJECT_NAMES),
         Need(("kind",), gettext_noop("The row does not say what was done.")),
         Need(("occurred",), gettext_noop("The row has no date.")),
     ),
@@ -260,4 +367,14 @@ KIND = Kind(
     told_by_name=told_by_name,
     digest=True,
     touches_people=True,
+    foretell=foretell,
+    note=unnamed_note,
+    waits=_(
+        "Some of these activities stand in nobody’s history yet. Bring in the file that says who took part in them "
+        "(“People of activities”), from the same source system; then they do."
+    ),
+    words={
+        "waiting": _("that wait for a file that says whose they are"),
+        "activities_made": _("activities of those of whom another file has said it"),
+    },
 )
