@@ -55,6 +55,7 @@ PARTS = {
     "audience_contract": (("audience_contractamendment", "contract_id"),),
     "audience_product": tuple((f"audience_{each}", "product_id") for each in ("dealline", "purchase", "contract")),
 }
+BESIDE_DEALS = ("audience_dealrole", "audience_dealstagechange")  # that are told of deals after these are judged
 TOGETHER = ("stage", "status", "closed_at")  # of a deal: one without the other would say what never was
 # The activities that came of a row (its id made.id) with what another file told.
 CAME_OF = {
@@ -441,7 +442,7 @@ def _sourced(back: Back, among: Sql, table: str) -> Sql:
     """A row without a history goes as long as it is as it was made, and no row of others hangs on it."""
     hangs = [
         sql("EXISTS (SELECT FROM {} part WHERE part.{} = made.id AND NOT {} AND NOT {})", name(part), name(column),
-            back.wrote(part, Sql("part.id"), going=part in GO_FIRST and part != "audience_dealrole"),
+            back.wrote(part, Sql("part.id"), going=part in GO_FIRST and part not in BESIDE_DEALS),
             back.returns(part, column, Sql("part.id")))
         for part, column in PARTS.get(table, ())
     ]  # fmt: skip
@@ -668,6 +669,12 @@ def _happened(back: Back, among: Sql, table: str) -> Sql:
     return _told(back, table, among, Sql("s.id IS NULL OR s.external_id LIKE '%% rolled-back:' || s.id"), Sql(""))
 
 
+def _told_as_history(back: Back, among: Sql, table: str) -> Sql:
+    """What a file told of a deal's past goes; a step that it took itself goes with the values that return."""
+    kept = sql("made.id IN (SELECT h.id FROM audience_dealstagechange h WHERE h.as_history)")
+    return _told(back, table, sql("{} AND {}", among, kept), Sql("s.id IS NULL"), Sql(""))
+
+
 def _reverse(back: Back, ids: Sequence[int]) -> None:
     """What did not happen is reversed by rows of their own, and gives its name up, so that it can be told again."""
     run(sql("UPDATE audience_activityparty SET activity_id = NULL WHERE activity_id = ANY ({})", list(ids)))
@@ -728,6 +735,7 @@ FACTS = (
     _way("audience_purchase", gettext_lazy("Purchases"), _sourced),
     _way("audience_dealline", gettext_lazy("Products of deals"), _sold),
     _way("audience_deal", gettext_lazy("Deals"), _sourced),
+    _way("audience_dealstagechange", gettext_lazy("Stages of deals"), _told_as_history),
     _way("audience_dealrole", gettext_lazy("Roles in deals"), _beside, ("deal_id", "audience_deal")),
     _way("audience_case", gettext_lazy("Cases"), _sourced),
     _way("audience_cost", gettext_lazy("Costs"), _sourced),

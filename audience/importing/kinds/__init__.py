@@ -17,6 +17,7 @@ from audience.importing.kinds import (
     purchases,
     rates,
     roles,
+    stages,
     suppressions,
 )
 
@@ -24,6 +25,7 @@ ALL = (
     *(each.KIND for each in (people, accounts, activities, deals, products, purchases, contracts, amendments)),
     *(each.KIND for each in (cases, costs, rates, consents, suppressions)),
     lines.KIND,
+    stages.KIND,
     dealaccounts.KIND,
     parties.KIND,
     roles.IN_DEALS,
