@@ -415,6 +415,8 @@ def _subjects(back: Back, among: Sql, table: str) -> Sql:
         if held == "audience_deal":  # another's deal is with whom it was before, if that returns
             back_to = [back.returns(held, column, Sql("h.id")) for column in ("account_id", "partner_id")]
             follows = join(" OR ", [follows, *back_to])
+        if held == "audience_visitor":  # whom an anonymous id meant before, if anybody
+            follows = join(" OR ", [follows, back.returns(held, "person_id", Sql("h.id"))])
         for column in _columns_of(holder.model, SUBJECTS[table]):
             there = sql("SELECT FROM {} h WHERE h.{} = made.id AND NOT ({})", name(held), name(column), follows)
             reasons.append(sql("WHEN EXISTS ({}) THEN {}", there, code))
@@ -669,6 +671,22 @@ def _happened(back: Back, among: Sql, table: str) -> Sql:
     return _told(back, table, among, Sql("s.id IS NULL OR s.external_id LIKE '%% rolled-back:' || s.id"), Sql(""))
 
 
+def _beside_gone(back: Back, among: Sql, table: str) -> Sql:
+    """What waits goes. What waits no more has become an activity, or was forgotten: nothing is to be said of it."""
+    there = sql("made.id IN (SELECT w.id FROM {} w)", name(table))
+    return _told(back, table, sql("{} AND {}", among, there), Sql("s.id IS NULL"), Sql(""))
+
+
+def _browsers(back: Back, among: Sql, table: str) -> Sql:
+    """An anonymous id that the import made known goes, unless others have told since what was done under it."""
+    waits = [
+        sql("WHEN EXISTS (SELECT FROM {} w WHERE w.visitor_id = made.id AND NOT {}) THEN 'parts'",
+            name(held), back.wrote(held, Sql("w.id"), going=True))
+        for held in ("audience_waitingactivity", "audience_pageview")
+    ]  # fmt: skip
+    return _told(back, table, among, Sql("s.id IS NULL"), join(" ", waits))
+
+
 def _told_as_history(back: Back, among: Sql, table: str) -> Sql:
     """What a file told of a deal's past goes; a step that it took itself goes with the values that return."""
     kept = sql("made.id IN (SELECT h.id FROM audience_dealstagechange h WHERE h.as_history)")
@@ -730,6 +748,8 @@ FACTS = (
     _way("audience_activity", gettext_lazy("Activities"), _happened, take=_reverse),
     _way("audience_activityparty", gettext_lazy("People of activities"), _beside),
     _way("audience_unnamedactivity", gettext_lazy("Activities that wait for whose they are"), _beside),
+    _way("audience_waitingactivity", gettext_lazy("Activities of strangers"), _beside_gone),
+    _way("audience_visitor", gettext_lazy("Anonymous ids"), _browsers),
     _way("audience_contractamendment", gettext_lazy("Contract amendments"), _sourced),
     _way("audience_contract", gettext_lazy("Contracts"), _sourced),
     _way("audience_purchase", gettext_lazy("Purchases"), _sourced),

@@ -163,7 +163,7 @@ def register_all() -> None:
     holder(models.PageView, "page views", goes=True, whose=VIEWS_OF)
     at_once = "activities by the time that it is known whose they are"
     holder(models.WaitingActivity, "activities of strangers", goes=True, whose=WAITING_OF, silent=at_once)
-    holder(models.Visitor, "browsers", goes=True)
+    holder(models.Visitor, "browsers", goes=True, follows=WRITTEN.format("visitor"))
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(Notice, "notices", personal=("address", "title", "body", "link"))
     holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")

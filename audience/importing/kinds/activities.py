@@ -12,14 +12,16 @@ from collections.abc import Collection, Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
-from audience.activity import arrivals, channels, parties
+from audience.activity import arrivals, channels, parties, visitors
 from audience.importing import planning, references, sourced
 from audience.importing.run import Run
 from audience.importing.targets import PROPERTIES, Check, Derived, Kind, Need, Target
 from audience.importing.values import INSTANT, NUMBER
 from kit.sql import Sql, join, name, rows, run, sql, value
 
-TABLE, UNNAMED = "audience_activity", "audience_unnamedactivity"
+TABLE, UNNAMED, WAITING = "audience_activity", "audience_unnamedactivity", "audience_waitingactivity"
+STRANGER = "anonymous_id"
+WHOSE = (*sourced.SUBJECT_NAMES, STRANGER)
 NULL = Sql("NULL::text")
 JUDGED = 5000  # ways of arriving that are judged at once
 TARGETS = (
@@ -29,6 +31,10 @@ TARGETS = (
     references.OWN_SYSTEM,
     *sourced.PERSON,
     *references.ACCOUNT,
+    Target("anonymous_id", _("anonymous id (a cookie or device of the source)"), length=200, aliases=(
+        "anonymous id", "anonymousid", "tracking id", "trackingid", "visitor id", "visitorid", "device id", "cookie id",
+        "client id", "mtc id",
+    )),
     Target(
         "kind",
         _("kind of activity"),
@@ -72,6 +78,9 @@ ACTORS = {
 NO_ID = gettext_noop(
     "The row names neither a person nor an account, and has no id by which another file could say whose it is."
 )
+WHICH_PERSON = gettext_noop(
+    "The row names an account and somebody without a name: say which person of the account it is, or leave it out."
+)
 NO_SLUG = gettext_noop("is no kind of activity: it has neither a letter nor a digit")
 NO_DIRECTION = gettext_noop("is neither inbound nor outbound")
 NO_ACTOR = gettext_noop("is neither human nor bot nor proxy")
@@ -97,9 +106,13 @@ def derive(work: Run) -> Sequence[Derived]:
 
 def checks(work: Run) -> Sequence[Check]:
     found = [Check(Sql("kind !~ '[[:alnum:]]'"), "kind", NO_SLUG)]
-    if named := [each for each in sourced.SUBJECT_NAMES if work.has(each)]:
+    if named := [each for each in WHOSE if work.has(each)]:
         nobody = join(" AND ", (sql("{} IS NULL", name(each)) for each in named))
         found.append(Check(nobody, named[0], sourced.WHO.reason))
+    if work.has(STRANGER) and references.account_key(work):
+        person = Sql("person_key IS NULL") if references.person_key(work) else Sql("true")
+        of_account = sql("anonymous_id IS NOT NULL AND account_key IS NOT NULL AND {}", person)
+        found.append(Check(of_account, STRANGER, WHICH_PERSON))
     if work.has("direction"):
         found.append(Check(Sql("direction IS NOT NULL AND way IS NULL"), "direction", NO_DIRECTION))
     if work.has("actor"):
@@ -109,7 +122,15 @@ def checks(work: Run) -> Sequence[Check]:
 
 def names_nobody(work: Run) -> bool:
     """Whether the file leaves it to another one to say whose its activities are."""
-    return not work.has(*sourced.SUBJECT_NAMES)
+    return not work.has(*WHOSE)
+
+
+def _is_strangers(work: Run) -> Sql:
+    """Whether a row (alias r) is of somebody who is known by a cookie or a device alone."""
+    if not work.has(STRANGER):
+        return Sql("false")
+    named = [each for each in ("person_key", "account_key") if each in {key.name for key in work.kind.derive(work)}]
+    return join(" AND ", [Sql("r.anonymous_id IS NOT NULL"), *(sql("r.{} IS NULL", name(each)) for each in named)])
 
 
 def match(work: Run) -> None:
@@ -126,6 +147,8 @@ def match(work: Run) -> None:
     sourced.match(work, TABLE, {"nothing": Sql("NULL::int")}, changed=Sql("false"), may_change=False)
     if names_nobody(work):
         _know(work, UNNAMED)
+    elif work.has(STRANGER):
+        _know(work, WAITING)
 
 
 def _know(work: Run, table: str) -> None:
@@ -133,16 +156,16 @@ def _know(work: Run, table: str) -> None:
     planning.change(
         work,
         sql(
-            """UPDATE {} p SET action = 'same' FROM {} r JOIN {} w ON w.source = {} AND w.external_id = {}
+            """UPDATE {} p SET action = 'same' FROM {} r JOIN {} w ON w.source = {}
                WHERE r.row = p.row AND p.action = 'create' AND w.external_id = p.external_id""",
-            work.table("plan"), work.table("rows"), name(table), references.source(work), work.value("external_id"),
+            work.table("plan"), work.table("rows"), name(table), references.source(work),
         ),
     )  # fmt: skip
 
 
 def unnamed_note(fields: Collection[str]) -> str:
     """What a user should know before a file comes in of which no column says whose its activities are."""
-    if not {*sourced.SUBJECT_NAMES}.isdisjoint(fields) or "external_id" not in fields:
+    if not {*WHOSE}.isdisjoint(fields) or "external_id" not in fields:
         return ""
     return _(
         "No column says whose these activities are. They wait until you bring in the file that does (“People of "
@@ -152,9 +175,9 @@ def unnamed_note(fields: Collection[str]) -> str:
 
 def foretell(work: Run) -> Counter[str]:
     """Of the rows of a dry run that would be written, how many would wait, and how many activities came of the rest."""
-    if not names_nobody(work):
-        return Counter()
-    return _met(work, 0, planning.last_row(work))
+    if names_nobody(work):
+        return _met(work, 0, planning.last_row(work))
+    return Counter(strangers=_strangers(work, 0, planning.last_row(work))) if work.has(STRANGER) else Counter()
 
 
 def prepare(work: Run) -> Counter[str]:
@@ -211,7 +234,64 @@ def write(work: Run, after: int, last: int) -> Counter[str]:
     if work.has("channel"):
         joins = sql("{} LEFT JOIN {} meant ON meant.value = r.channel", joins, work.table("channels"))
     joins = sql("{} JOIN audience_activitykind k ON k.slug = said.slug", joins)
-    return sourced.as_written(planned, sourced.insert(work, TABLE, after, last, columns, joins))
+    if not work.has(STRANGER):
+        return sourced.as_written(planned, sourced.insert(work, TABLE, after, last, columns, joins))
+    return _write_strangers(work, planned, after, last, columns, joins)
+
+
+def _write_strangers(
+    work: Run, planned: Counter[str], after: int, last: int, columns: dict[str, Sql], joins: Sql
+) -> Counter[str]:
+    """Write those of people, keep those of strangers until it is known who they are; a row with both names says it."""
+    strangers = _strangers(work, after, last)
+    alone = _is_strangers(work)
+    of_people = sql("{} JOIN LATERAL (SELECT 1) named ON NOT ({})", joins, alone)
+    new = sourced.insert(work, TABLE, after, last, columns, of_people)
+    browser = visitors.elsewhere_as_sql(references.source(work), Sql("r.anonymous_id"))
+    told, ways = _told(work)
+    waits = sql(
+        """SELECT {} AS source, p.external_id, {} AS browser, p.row AS place, {}
+           FROM {} p JOIN {} r ON r.row = p.row {} WHERE p.action = 'create' AND {} AND {}""",
+        references.source(work), browser, join(", ", (sql("{} AS {}", said, name(each)) for each, said in told.items())),
+        work.table("plan"), work.table("rows"), ways, alone, planning.between(after, last),
+    )  # fmt: skip
+    new += visitors.wait_many(waits, imported=work.imported.pk, now=work.now)
+    if references.person_key(work):
+        who = rows(
+            sql(
+                """SELECT DISTINCT ON (1) {}, p.person FROM {} p JOIN {} r ON r.row = p.row
+                   JOIN audience_person person ON person.id = p.person AND person.erased_at IS NULL
+                   WHERE p.action IN ('create', 'same') AND r.anonymous_id IS NOT NULL AND {}
+                   ORDER BY 1, r.occurred DESC, p.row DESC""",
+                browser, work.table("plan"), work.table("rows"), planning.between(after, last),
+            )
+        )  # fmt: skip
+        if who:
+            visitors.become_many(dict(who), now=work.now)
+    return sourced.as_written(planned, new) + Counter(strangers=strangers)
+
+
+def _strangers(work: Run, after: int, last: int) -> int:
+    """How many of the new rows `(after, last]` are of somebody of whom neither we nor the file know who it is."""
+    known = sql(
+        "SELECT FROM audience_visitor v WHERE v.browser = {} AND v.person_id IS NOT NULL AND v.ended_at IS NULL",
+        visitors.elsewhere_as_sql(references.source(work), Sql("r.anonymous_id")),
+    )
+    if references.person_key(work):
+        known = sql(
+            """{} UNION ALL SELECT FROM {} n JOIN {} q ON q.row = n.row WHERE n.anonymous_id = r.anonymous_id
+               AND q.person IS NOT NULL AND q.action IN ('create', 'same')""",
+            known, work.table("rows"), work.table("plan"),
+        )  # fmt: skip
+    return int(
+        value(
+            sql(
+                """SELECT count(*) FROM {} p JOIN {} r ON r.row = p.row
+                   WHERE p.action = 'create' AND {} AND {} AND NOT EXISTS ({})""",
+                work.table("plan"), work.table("rows"), _is_strangers(work), planning.between(after, last), known,
+            )
+        )
+    )  # fmt: skip
 
 
 def _told(work: Run) -> tuple[dict[str, Sql], Sql]:
@@ -353,7 +433,7 @@ KIND = Kind(
     ),  # fmt: skip
     targets=TARGETS,
     needs=(
-        Need((*sourced.SUBJECT_NAMES, "external_id"), NO_ID, telling=sourced.SUBJECT_NAMES),
+        Need((*WHOSE, "external_id"), NO_ID, telling=WHOSE),
         Need(("kind",), gettext_noop("The row does not say what was done.")),
         Need(("occurred",), gettext_noop("The row has no date.")),
     ),
@@ -375,6 +455,7 @@ KIND = Kind(
     ),
     words={
         "waiting": _("that wait for a file that says whose they are"),
+        "strangers": _("that wait until somebody is known by their anonymous id"),
         "activities_made": _("activities of those of whom another file has said it"),
     },
 )

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from django.urls import reverse
+
 from audience.commerce import deals
 from audience.conditions import compile, tree
 from audience.models import Account, Deal, DealStageChange, Import
+from kit.models import User
 from kit.sql import rows
 from tests.audience.importing.bringing import NOW, bring, counts, rejects
 from tests.audience.importing.test_rollback import roll_back
@@ -124,3 +127,28 @@ def test_a_history_of_all_fields_tells_of_the_stage_alone() -> None:
     imported = stages(text)
     assert counts(imported) == {"rows": 3, "created": 1, "skipped": 1, "rejected": 1}
     assert told("Small") == [("Discovery", "open", date(2025, 2, 1)), ("Proposal", "open", date(2025, 3, 1))]
+
+
+@pytest.fixture
+def ada(client: Any) -> Any:
+    client.force_login(
+        User.objects.create_user("ada@example.com", "x", name="Ada", role=User.Role.ADMIN, may_export=True)
+    )
+    return client
+
+
+def test_the_history_leaves_as_a_file_that_comes_in_again_and_changes_nothing(ada: Any) -> None:
+    stages()
+    bring("deal id,stage,status\n8,Negotiation,open\n", "deals", now=BROUGHT + timedelta(days=3))
+    page = ada.get(reverse("deal_stages")).content.decode()
+    assert "Negotiation" in page and reverse("deal", args=[Deal.objects.get(name="Small").pk]) in page
+    assert "Proposal" not in ada.get(reverse("deal_stages") + "?q=Big&stage=Won").content.decode().split("<tbody", 1)[1]
+    file = b"".join(ada.get(reverse("deal_stages") + "?export=csv").streaming_content)
+    before = [told("Big"), told("Small")]
+    again = bring(file, "", source="other", name="deal-stages.csv", now=LATER)
+    assert again.kind == "deal_stages"
+    assert counts(again) == {"rows": 6, "unchanged": 6}
+    DealStageChange.objects.all().delete()
+    assert counts(bring(file, "", source="other", name="deal-stages.csv", now=LATER)) == {"rows": 6, "created": 6}
+    assert [told("Big"), told("Small")] == before
+    assert b"".join(ada.get(reverse("deal_stages") + "?export=csv").streaming_content) == file

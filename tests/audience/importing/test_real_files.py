@@ -63,7 +63,7 @@ SEEMS = {
     "crm_mautic/contacts.csv": ("people", "email first_name last_name"),
     "crm_mautic/fakeleaddata.csv": ("people", "email first_name last_name country account_name account_domain"),
     "crm_mautic/fakecompanydata.csv": ("accounts", "name industry city country"),
-    "crm_mautic/fakepagehitdata.csv": ("activities", ""),  # they name nobody, so nothing of them can come in
+    "crm_mautic/fakepagehitdata.csv": ("activities", "anonymous_id occurred"),
     "olist/olist_marketing_qualified_leads_dataset.csv.gz": ("people", "external_id source first_seen"),
     "olist/olist_closed_deals_dataset.csv": ("deals", "person_external_id closed"),
     "xeducation_leads/Leads.csv.gz": ("people", "external_id source country city"),
