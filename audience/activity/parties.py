@@ -19,7 +19,7 @@ OWN_ID = Sql("left(p.external_id, 180) || ':' || p.id")
 
 
 def hold() -> None:
-    """Whoever tells of activities and whoever tells of their people do so one after the other, or neither saw the other.
+    """Who tells of activities and who tells of their people do so one after the other, or neither would see the other.
 
     Held to the end of the transaction.
     """

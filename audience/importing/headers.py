@@ -207,7 +207,8 @@ def _named(kind: Kind, called: str) -> int:
 
 def _lacks(kind: Kind, guess: Guess, *, ids: bool = True) -> int:
     """How many of the things that a kind needs are told by nothing; without `ids`, by nothing but an id."""
-    needed = [need.telling or need.any_of for need in kind.needs] or [("external_id", "name")]  # what neither has is hardly a deal
+    needed = [need.telling or need.any_of for need in kind.needs]
+    needed = needed or [("external_id", "name")]  # what neither has is hardly a deal
     fields = {field for field in guess.mapping.values() if ids or not field.endswith("external_id")}
     return sum(not fields & set(any_of) for any_of in needed)
 

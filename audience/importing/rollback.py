@@ -678,13 +678,15 @@ def _beside_gone(back: Back, among: Sql, table: str) -> Sql:
 
 
 def _browsers(back: Back, among: Sql, table: str) -> Sql:
-    """An anonymous id that the import made known goes, unless others have told since what was done under it."""
+    """An anonymous id that the import brought goes, unless others have told since whose it is, or what was done."""
     waits = [
         sql("WHEN EXISTS (SELECT FROM {} w WHERE w.visitor_id = made.id AND NOT {}) THEN 'parts'",
             name(held), back.wrote(held, Sql("w.id"), going=True))
         for held in ("audience_waitingactivity", "audience_pageview")
     ]  # fmt: skip
-    return _told(back, table, among, Sql("s.id IS NULL"), join(" ", waits))
+    since = sql("WHEN s.person_id IS NOT NULL AND s.known_at IS DISTINCT FROM {} THEN 'changed'",
+                back.imported.created_at)  # fmt: skip
+    return _told(back, table, among, Sql("s.id IS NULL"), join(" ", [since, *waits]))
 
 
 def _told_as_history(back: Back, among: Sql, table: str) -> Sql:

@@ -72,8 +72,9 @@ class Kind:
     `derive` and `checks` work on one row; `match` decides, for the file as a whole, what is to become of every row;
     `prepare` writes what the rows refer to and is not there yet; `write` writes the rows `(after, last]`; `conclude`
     does what takes all rows to be there; `foretell` counts, for a dry run, what else than rows would come of it. `note`
-    says, by the fields that are mapped, what is to be known before anything is brought in. They end in `table`, where `planned` names the column of the plan that holds
-    their id; without it they are found there by source and external id. Only then can rows be merged at once.
+    says, by the fields that are mapped, what is to be known before anything is brought in. They end in `table`, where
+    `planned` names the column of the plan that holds their id; without it they are found there by source and external
+    id. Only then can rows be merged at once.
     """
 
     name: str

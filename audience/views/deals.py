@@ -197,7 +197,7 @@ class Steps(returning.Returning):
         pages.Column("recorded_at", _("Recorded"), sort="recorded_at", desc_first=True),
     )
     title = _("History of deals")
-    purpose = _("Which pipeline stage a deal entered, and when. What a file told of the past is known since it came in.")
+    purpose = _("Which pipeline stage a deal entered, and when. What a file tells of the past is known since then.")
     counted = ngettext_lazy("%(shown)s step", "%(shown)s steps", "count")
     also = (pages.Action(_("Import"), "import_new", "upload", right="edit"),)
     default_sort = "-occurred_at"

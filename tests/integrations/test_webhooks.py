@@ -74,7 +74,10 @@ def test_a_hand_off_is_told_from_offer_to_answer_and_names_nobody(there: Receive
     making.in_turns(version, _team)
     handoff = making.handed(version, email="ada.okafor@quux.example")
     assert hooks.deliver() == 2
-    answering.accept(answering.one(handoff), answering.Saying(sue, Handoff.Route.PAGE, making.NOW + timedelta(hours=1), "Spoke today"))
+    answering.accept(
+        answering.one(handoff),
+        answering.Saying(sue, Handoff.Route.PAGE, making.NOW + timedelta(hours=1), "Spoke today"),
+    )
     hooks.deliver()
     assert there.types() == ["handoff.offered", "handoff.handed", "handoff.accepted"]
     told = [verified(secret, each) for each in there.heard]

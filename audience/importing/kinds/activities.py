@@ -15,7 +15,7 @@ from django.utils.translation import gettext_noop
 from audience.activity import arrivals, channels, parties, visitors
 from audience.importing import planning, references, sourced
 from audience.importing.run import Run
-from audience.importing.targets import PROPERTIES, Check, Derived, Kind, Need, Target
+from audience.importing.targets import PROPERTIES, Check, Derived, Kind, Need, Target, Text
 from audience.importing.values import INSTANT, NUMBER
 from kit.sql import Sql, join, name, rows, run, sql, value
 
@@ -163,7 +163,7 @@ def _know(work: Run, table: str) -> None:
     )  # fmt: skip
 
 
-def unnamed_note(fields: Collection[str]) -> str:
+def unnamed_note(fields: Collection[str]) -> Text:
     """What a user should know before a file comes in of which no column says whose its activities are."""
     if not {*WHOSE}.isdisjoint(fields) or "external_id" not in fields:
         return ""
@@ -249,10 +249,11 @@ def _write_strangers(
     new = sourced.insert(work, TABLE, after, last, columns, of_people)
     browser = visitors.elsewhere_as_sql(references.source(work), Sql("r.anonymous_id"))
     told, ways = _told(work)
+    said = join(", ", (sql("{} AS {}", each, name(column)) for column, each in told.items()))
     waits = sql(
         """SELECT {} AS source, p.external_id, {} AS browser, p.row AS place, {}
            FROM {} p JOIN {} r ON r.row = p.row {} WHERE p.action = 'create' AND {} AND {}""",
-        references.source(work), browser, join(", ", (sql("{} AS {}", said, name(each)) for each, said in told.items())),
+        references.source(work), browser, said,
         work.table("plan"), work.table("rows"), ways, alone, planning.between(after, last),
     )  # fmt: skip
     new += visitors.wait_many(waits, imported=work.imported.pk, now=work.now)
@@ -295,7 +296,7 @@ def _strangers(work: Run, after: int, last: int) -> int:
 
 
 def _told(work: Run) -> tuple[dict[str, Sql], Sql]:
-    """What a row says of an activity, by column, over rows r and the tables that are joined; NULL where nothing does."""
+    """What a row says of an activity, by column, over rows r and the tables that are joined; NULL where nothing."""
     properties = Sql("r.properties") if work.tells_properties else Sql("'{}'::jsonb")
     if work.has("campaign"):
         properties = sql(

@@ -116,8 +116,15 @@ KIND = Kind(
     label=_("People of activities"),
     help=_("One row is one person or account who took part in an activity that stands in a file of its own."),
     names=(
-        "engagement contact", "engagement contacts", "engagement company", "engagement companies", "activity people",
-        "activity contact", "activity contacts", "event relation", "task relation",
+        "engagement contact",
+        "engagement contacts",
+        "engagement company",
+        "engagement companies",
+        "activity people",
+        "activity contact",
+        "activity contacts",
+        "event relation",
+        "task relation",
     ),  # fmt: skip
     targets=TARGETS,
     needs=(

@@ -167,8 +167,13 @@ KIND = Kind(
     label=_("Stages of deals"),
     help=_("One row is one pipeline stage that a deal which is in already entered, and when: its history."),
     names=(
-        "deal stage", "deal stages", "deal stage history", "opportunity history", "stage history",
-        "opportunity field history", "sf opportunity history",
+        "deal stage",
+        "deal stages",
+        "deal stage history",
+        "opportunity history",
+        "stage history",
+        "opportunity field history",
+        "sf opportunity history",
     ),  # fmt: skip
     targets=TARGETS,
     needs=(

@@ -59,7 +59,7 @@ def test_a_file_and_the_api_speak_of_the_same_stranger() -> None:
 
 def test_a_file_is_rolled_back_from_wherever_its_rows_have_gone() -> None:
     hits = bring(HITS, "activities")
-    named = bring(NAMED, "activities")
+    named = bring(NAMED, "activities", now=LATER)
     roll_back(hits)
     assert standing("ann@x.example") == ["form_sent 04", "page_hit 05"]
     assert WaitingActivity.objects.count() == 0
