@@ -415,8 +415,10 @@ def _subjects(back: Back, among: Sql, table: str) -> Sql:
         if held == "audience_deal":  # another's deal is with whom it was before, if that returns
             back_to = [back.returns(held, column, Sql("h.id")) for column in ("account_id", "partner_id")]
             follows = join(" OR ", [follows, *back_to])
-        if held == "audience_visitor":  # whom an anonymous id meant before, if anybody
-            follows = join(" OR ", [follows, back.returns(held, "person_id", Sql("h.id"))])
+        if held == "audience_visitor":  # an anonymous id is whose it was before; such values return after people go
+            told = """EXISTS (SELECT FROM {} was WHERE was.tab = {} AND was.id = h.id AND was.key = 'person_id'
+                      AND was.after = to_jsonb(h.person_id))"""
+            follows = join(" OR ", [follows, sql(told, back.was, held)])
         for column in _columns_of(holder.model, SUBJECTS[table]):
             there = sql("SELECT FROM {} h WHERE h.{} = made.id AND NOT ({})", name(held), name(column), follows)
             reasons.append(sql("WHEN EXISTS ({}) THEN {}", there, code))

@@ -84,6 +84,9 @@ BY_IMPORT = WRITTEN.format("activity").replace(
     "= h.id",
     "IN (h.id, h.reversal_of_id, (SELECT r.reversal_of_id FROM audience_activity r WHERE r.id = h.reversal_of_id))",
 )
+# So does one of another import that was rolled back, with what reverses it: it never was.
+BY_IMPORT += """ OR EXISTS (SELECT FROM audience_activity g
+    WHERE g.id IN (h.id, h.reversal_of_id) AND g.external_id LIKE '%% rolled-back:' || g.id)"""
 SAID_BY_IMPORT = WRITTEN.format("consentrecord").replace("= h.id", "IN (h.id, h.reversal_of_id)")
 TRACES_OF = """
     SELECT trace.id, coalesce(purchase.subject_id, contract.subject_id, matter.subject_id, traced) AS subject_id
