@@ -137,6 +137,7 @@ urlpatterns = [
     path("contracts/<int:pk>/edit/", contracts.contract_edit, name="contract_edit"),
     path("contracts/<int:pk>/amend/", contracts.amend, name="contract_amend"),
     path("deals/", deals.Deals.as_view(), name="deals"),
+    path("deals/history/", deals.Steps.as_view(), name="deal_stages"),
     path("deals/board/", deals.board, name="deal_board"),
     path("deals/<int:pk>/", deals.deal, name="deal"),
     path("deals/<int:pk>/edit/", deals.deal_edit, name="deal_edit"),

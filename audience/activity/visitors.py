@@ -12,23 +12,23 @@ before stays with the first. A person may be any number of visitors.
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from audience import consent
 from audience.activity import activities, agents, kinds
 from audience.models import Activity, PageView, Person, Visitor, WaitingActivity
 from kit import installation, tokens, turns
-from kit.sql import Sql, rows, run, sql
+from kit.sql import Sql, join, name, rows, run, sql
 
 SOURCE = "site"
 KIND = "page_viewed"
@@ -174,15 +174,17 @@ def become_many(people: Mapping[uuid.UUID, int], *, proven: bool = False, now: d
 
 def _move(visitors: Collection[int], *, now: datetime) -> None:
     """What these visitors did, as far as they are known, becomes activities; of who objected to it, nothing."""
-    known = Visitor.objects.filter(pk__in=visitors, person__isnull=False)
-    left = known.filter(Exists(PageView.objects.filter(visitor=OuterRef("pk")))) | known.filter(
-        Exists(WaitingActivity.objects.filter(visitor=OuterRef("pk")))
+    theirs = sql("v.id = ANY ({}::bigint[]) AND v.person_id IS NOT NULL", list(visitors))
+    left = sql(
+        """SELECT DISTINCT v.person_id FROM audience_visitor v WHERE {}
+           AND (EXISTS (SELECT FROM audience_pageview w WHERE w.visitor_id = v.id)
+                OR EXISTS (SELECT FROM audience_waitingactivity w WHERE w.visitor_id = v.id))""",
+        theirs,
     )
-    people = set(left.values_list("person_id", flat=True))
+    people = {pk for (pk,) in rows(left)}
     if not people:
         return
     refused = consent.objecting(people)
-    theirs = sql("v.id = ANY ({}::bigint[]) AND v.person_id IS NOT NULL", list(visitors))
     _record_views(theirs, refused, now)
     _record_waiting(theirs, refused, now)
 
@@ -205,13 +207,20 @@ def _record_views(theirs: Sql, refused: list[int], now: datetime) -> None:
 
 
 def _record_waiting(theirs: Sql, refused: list[int], now: datetime) -> None:
+    """What a file told is rolled back with that file, whatever made known whose it is."""
     waits = sql("FROM audience_waitingactivity w JOIN audience_visitor v ON v.id = w.visitor_id WHERE {}", theirs)
     columns = ("person_id", "occurred_at", "external_id", *WAITS)
-    for (source,) in rows(sql("SELECT DISTINCT w.source {} ORDER BY 1", waits)):
+    [(present,)] = rows(Sql("SELECT current_setting('perennial.import', true)"))
+    for source, imported in rows(sql("SELECT DISTINCT w.source, w.imported_id {} ORDER BY 1, 2", waits)):
+        standing = "SELECT id::text FROM audience_import WHERE id = {} AND rollback_id IS NULL"
+        run(sql(f"SELECT set_config('perennial.import', coalesce(({standing}), ''), true)", imported))
         told = sql(
-            "SELECT v.person_id, w.* {} AND w.source = {} AND v.person_id <> ALL ({}::bigint[])", waits, source, refused
-        )
+            """SELECT v.person_id, w.* {} AND w.source = {} AND w.imported_id IS NOT DISTINCT FROM {}::bigint
+               AND v.person_id <> ALL ({}::bigint[])""",
+            waits, source, imported, refused,
+        )  # fmt: skip
         activities.record_many(told, columns, source=source, now=now)
+    run(sql("SELECT set_config('perennial.import', {}, true)", present or ""))
     run(sql("DELETE FROM audience_waitingactivity WHERE id IN (SELECT w.id {})", waits))
 
 
@@ -223,42 +232,75 @@ def elsewhere(system: str, anonymous_id: str) -> uuid.UUID:
     return uuid.UUID(bytes=hashlib.sha256(f"{system}\0{anonymous_id}".encode()).digest()[:16])
 
 
+def elsewhere_as_sql(system: Sql, anonymous_id: Sql) -> Sql:
+    """The same for the rows of a statement."""
+    said = sql("convert_to({}, 'UTF8') || '\\x00'::bytea || convert_to({}, 'UTF8')", system, anonymous_id)
+    return sql("encode(substr(sha256({}), 1, 16), 'hex')::uuid", said)
+
+
 def wait(told: Sequence[Mapping[str, Any]], *, source: str, now: datetime) -> int:
     """Keep what visitors did, in a transaction, each row once by its source and `external_id`; how many are new.
 
     A row has its `browser`, `occurred_at` and the columns of an activity. A known visitor's go into their history.
     """
-    turns.take("visitors", sorted({str(row["browser"]) for row in told}))
-    ids = [row["external_id"] for row in told]
-    there: set[str] = set()
-    for model in (Activity, WaitingActivity):
-        known = model._default_manager.filter(source=source, external_id__in=ids)
-        there |= set(known.values_list("external_id", flat=True))
-    new = {row["external_id"]: row for row in reversed(told) if row["external_id"] not in there}
-    began: dict[uuid.UUID, datetime] = {}
-    for row in new.values():
-        began[row["browser"]] = min(row["occurred_at"], began.get(row["browser"], now))
-    visitors: defaultdict[uuid.UUID, list[Visitor]] = defaultdict(list)
-    for each in Visitor.objects.filter(browser__in=began).order_by("began_at"):
-        visitors[each.browser].append(each)
-    fresh = [Visitor(browser=browser, began_at=at) for browser, at in began.items() if browser not in visitors]
-    for each in Visitor.objects.bulk_create(fresh):
-        visitors[each.browser].append(each)
-    WaitingActivity.objects.bulk_create(
-        (
-            WaitingActivity(
-                visitor=_whose(visitors[row["browser"]], row["occurred_at"]),
-                source=source,
-                external_id=row["external_id"],
-                occurred_at=row["occurred_at"],
-                **{name: row.get(name) for name in WAITS if row.get(name) is not None},
-            )
-            for row in new.values()
+    shape = {"browser": "uuid", "occurred_at": "timestamptz", "external_id": "text"} | {
+        each: activities.COLUMNS[each] for each in WAITS
+    }
+    given = [{each: row[each] for each in shape if row.get(each) is not None} for row in told]
+    columns = join(", ", (sql("{} {}", name(each), Sql(of)) for each, of in shape.items()))
+    written = json.dumps(given, cls=DjangoJSONEncoder)
+    return wait_many(
+        sql(
+            "SELECT {}::text AS source, told.* FROM ROWS FROM (json_to_recordset({}::json) AS ({})) "
+            "WITH ORDINALITY AS told ({}, place)",
+            source, written, columns, join(", ", map(name, shape)),
         ),
-        ignore_conflicts=True,
+        now=now,
+    )  # fmt: skip
+
+
+def wait_many(told: Sql, *, imported: int | None = None, now: datetime) -> int:
+    """Keep what visitors did, in a transaction: a relation of `source`, `browser`, `external_id`, `occurred_at`, WAITS
+    and `place`, by which of several that say the same id the first counts. How many are new.
+
+    `imported` is the file that tells it, if one does. A known visitor's go into their history.
+    """
+    turns.take("visitors", [str(browser) for (browser,) in rows(sql("SELECT DISTINCT browser FROM ({}) told", told))])
+    new = sql(
+        """SELECT DISTINCT ON (told.source, told.external_id) told.* FROM ({}) told
+           WHERE NOT EXISTS (SELECT FROM audience_activity a
+                             WHERE a.source = told.source AND a.external_id = told.external_id)
+           AND NOT EXISTS (SELECT FROM audience_waitingactivity w
+                           WHERE w.source = told.source AND w.external_id = told.external_id)
+           ORDER BY told.source, told.external_id, told.place""",
+        told,
     )
-    _move([each.pk for some in visitors.values() for each in some], now=now)
-    return len(new)
+    run(
+        sql(
+            """INSERT INTO audience_visitor (browser, proven, began_at)
+               SELECT new.browser, false, least(min(new.occurred_at), {}) FROM ({}) new
+               WHERE NOT EXISTS (SELECT FROM audience_visitor v WHERE v.browser = new.browser)
+               GROUP BY 1 ORDER BY 1""",
+            now, new,
+        )
+    )  # fmt: skip
+    # The last of what waits are the properties, which are there always.
+    columns = join(", ", map(name, ("source", "external_id", "occurred_at", *WAITS)))
+    plain = join(", ", map(name, ("source", "external_id", "occurred_at", *WAITS[:-1])))
+    kept = rows(
+        sql(
+            """INSERT INTO audience_waitingactivity (visitor_id, imported_id, {})
+               SELECT v.id, {}::bigint, {}, coalesce(properties, '{{}}'::jsonb) FROM ({}) new CROSS JOIN LATERAL (
+                   SELECT v.id FROM audience_visitor v WHERE v.browser = new.browser
+                   -- Who used it then; before the first, it was the first.
+                   ORDER BY v.began_at > new.occurred_at, CASE WHEN v.began_at > new.occurred_at THEN v.began_at END,
+                            v.began_at DESC LIMIT 1) v
+               ORDER BY new.source, new.external_id ON CONFLICT DO NOTHING RETURNING visitor_id""",
+            columns, imported, plain, new,
+        )
+    )  # fmt: skip
+    _move({visitor for (visitor,) in kept}, now=now)
+    return len(kept)
 
 
 # ---- the links of letters ----

@@ -398,11 +398,13 @@ def _deals_then(ask: Ask) -> Sql:
     columns = ("x.id", "c.deal_id", "k.deal_id")
     only, of_mine, of_my = (sql(f" AND {column} IN ({{}})", mine) if mine else mine for column in columns)
     before = sql(
-        "CASE WHEN {} THEN x.status WHEN COALESCE(h.from_status, '') IN ('won', 'lost') THEN h.from_status "
+        "CASE WHEN {} THEN x.status WHEN h.status IN ('won', 'lost') THEN h.status "
         "WHEN x.opened_at < {} THEN 'open' END",
         closed,
         moment.at,
     )
+    # Whoever asks what was known then is told nothing of history that a file brought since.
+    told = sql("AND NOT (c.as_history AND c.recorded_at >= {})", moment.known) if moment.known else Sql("")
     later = moment.later("c")
     return sql(
         """SELECT x.id, x.account_id, x.source, x.properties,
@@ -410,26 +412,33 @@ def _deals_then(ask: Ask) -> Sql:
                   CASE WHEN w.id IS NULL THEN x.currency ELSE w.currency END AS currency,
                   CASE WHEN w.id IS NULL THEN x.pipeline ELSE w.pipeline END AS pipeline,
                   {} AS status_then,
-                  CASE WHEN h.from_stage IS NOT NULL THEN h.from_stage ELSE x.stage END AS stage_then,
+                  COALESCE(h.stage, x.stage) AS stage_then,
                   CASE WHEN {} THEN x.closed_at
-                       WHEN h.from_status IN ('won', 'lost') THEN COALESCE(h.changed_at, x.opened_at)
+                       WHEN h.status IN ('won', 'lost') THEN COALESCE(h.changed_at, x.opened_at)
                        ELSE x.opened_at END AS fact_at
            FROM audience_deal x
            LEFT JOIN (
-               SELECT c.deal_id,
-                      (array_agg(c.from_status ORDER BY c.occurred_at, c.id) FILTER (WHERE {}))[1] AS from_status,
-                      (array_agg(c.from_stage ORDER BY c.occurred_at, c.id) FILTER (WHERE {}))[1] AS from_stage,
-                      max(c.occurred_at) FILTER (WHERE NOT ({}) AND c.from_status <> c.to_status) AS changed_at
-               FROM audience_dealstagechange c WHERE true{} GROUP BY c.deal_id) h ON h.deal_id = x.id
+               -- The last change before the moment says it, else the first one after; without any after, the deal.
+               SELECT k.deal_id, k.changed_at, CASE WHEN k.goes_on THEN COALESCE(k.to_stage, k.from_stage) END AS stage,
+                      CASE WHEN k.goes_on THEN COALESCE(k.to_status, k.from_status) END AS status
+               FROM (
+                   SELECT c.deal_id, bool_or({}) AS goes_on,
+                          (array_agg(c.to_stage ORDER BY c.occurred_at DESC, c.id DESC) FILTER (WHERE NOT ({})))[1]
+                              AS to_stage,
+                          (array_agg(c.to_status ORDER BY c.occurred_at DESC, c.id DESC) FILTER (WHERE NOT ({})))[1]
+                              AS to_status,
+                          (array_agg(c.from_status ORDER BY c.occurred_at, c.id) FILTER (WHERE {}))[1] AS from_status,
+                          (array_agg(c.from_stage ORDER BY c.occurred_at, c.id) FILTER (WHERE {}))[1] AS from_stage,
+                          max(c.occurred_at) FILTER (WHERE NOT ({}) AND c.from_status <> c.to_status) AS changed_at
+                   FROM audience_dealstagechange c WHERE true{}{} GROUP BY c.deal_id) k) h ON h.deal_id = x.id
            LEFT JOIN (
                SELECT DISTINCT ON (k.deal_id) k.* FROM audience_dealchange k
                WHERE {}{} ORDER BY k.deal_id, k.changed_at, k.id) w ON w.deal_id = x.id
            WHERE {}{}""",
         before,
         closed,
-        later,
-        later,
-        later,
+        *[later] * 6,
+        sql(" {}", told) if told else told,
         of_mine,
         moment.later("k", "changed_at", "changed_at"),
         of_my,
@@ -444,7 +453,7 @@ def _closing_known(ask: Ask) -> Sql:
         return Sql("")
     return sql(
         " AND NOT EXISTS (SELECT FROM audience_dealstagechange k WHERE k.deal_id = x.id "
-        "AND k.to_status = x.status AND k.from_status <> k.to_status AND k.recorded_at >= {})",
+        "AND k.to_status = x.status AND k.from_status <> k.to_status AND NOT k.as_history AND k.recorded_at >= {})",
         ask.moment.known,
     )
 

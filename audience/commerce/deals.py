@@ -221,14 +221,25 @@ class Stay:
 
 
 def stays(deal: Deal, now: datetime) -> list[Stay]:
-    """The stages of a deal one after the other; days are between local dates. In the last one a closed deal stays 0."""
+    """The stages of a deal one after the other; days are between local dates. In the last one a closed deal stays 0.
+
+    The last is that in which the deal is, whatever history a file told of it. A stage told twice in a row is one stay;
+    of a deal whose history begins as it was opened, nothing is told of before.
+    """
     changes = list(DealStageChange.objects.filter(deal=deal).order_by("occurred_at", "pk"))
-    stage, status, since, found = (
-        (changes[0].from_stage, changes[0].from_status) if changes else (deal.stage, deal.status)
-    ) + (deal.opened_at, [])
-    for each in changes:
-        found.append(_stay(stage, status, since, each.occurred_at, now))
-        stage, status, since = each.to_stage, each.to_status, each.occurred_at
+    steps = [(each.to_stage, each.to_status, each.occurred_at) for each in changes]
+    if not changes:
+        steps = [(deal.stage, deal.status, deal.opened_at)]
+    elif changes[0].from_stage or changes[0].occurred_at > deal.opened_at:
+        steps = [(changes[0].from_stage, changes[0].from_status, deal.opened_at), *steps]
+    if steps[-1][:2] != (deal.stage, deal.status) and changes and changes[-1].as_history:
+        steps.append((deal.stage, deal.status, max(steps[-1][2], deal.closed_at or steps[-1][2])))
+    steps = [step for place, step in enumerate(steps) if not place or step[:2] != steps[place - 1][:2]]
+    found = [
+        _stay(stage, status, since, following[2], now)
+        for (stage, status, since), following in zip(steps, steps[1:], strict=False)
+    ]
+    stage, status, since = steps[-1]
     return [*found, _stay(stage, status, since, None if status == OPEN else since, now)]
 
 

@@ -182,7 +182,8 @@ def _is_shown(kind: Kind, guess: Guess, called: str, own: Sequence[str]) -> bool
     mostly = known * SHARE >= columns and not lacks
     if _named(kind, called):
         some = known * SOME >= columns or (bool(kind.needs) and not lacks)
-        return bool(telling) or bool(known and mostly) or (known > 1 and some)
+        says_it = bool(kind.needs) and not lacks and _named(kind, called) > 1  # by more than one word
+        return bool(telling) or bool(known and mostly) or (known > 1 and some) or says_it
     if any(_named(each, called) for each in registry.import_kinds.values() if isinstance(each, Kind)):
         return telling >= AGAINST and mostly
     if kind.custom == "person" and "email" in guess.mapping.values() and mostly:
@@ -206,7 +207,8 @@ def _named(kind: Kind, called: str) -> int:
 
 def _lacks(kind: Kind, guess: Guess, *, ids: bool = True) -> int:
     """How many of the things that a kind needs are told by nothing; without `ids`, by nothing but an id."""
-    needed = [need.any_of for need in kind.needs] or [("external_id", "name")]  # what neither has is hardly a deal
+    needed = [need.telling or need.any_of for need in kind.needs]
+    needed = needed or [("external_id", "name")]  # what neither has is hardly a deal
     fields = {field for field in guess.mapping.values() if ids or not field.endswith("external_id")}
     return sum(not fields & set(any_of) for any_of in needed)
 

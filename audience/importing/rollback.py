@@ -55,7 +55,14 @@ PARTS = {
     "audience_contract": (("audience_contractamendment", "contract_id"),),
     "audience_product": tuple((f"audience_{each}", "product_id") for each in ("dealline", "purchase", "contract")),
 }
+BESIDE_DEALS = ("audience_dealrole", "audience_dealstagechange")  # that are told of deals after these are judged
 TOGETHER = ("stage", "status", "closed_at")  # of a deal: one without the other would say what never was
+# The activities that came of a row (its id made.id) with what another file told.
+CAME_OF = {
+    "audience_activityparty": "SELECT t.activity_id FROM audience_activityparty t WHERE t.id = made.id",
+    "audience_unnamedactivity": """SELECT t.activity_id FROM audience_unnamedactivity u JOIN audience_activityparty t
+        ON t.source = u.source AND t.external_id = u.external_id WHERE u.id = made.id""",
+}
 LINKS = {
     "account_id": "audience_account", "partner_id": "audience_account", "parent_id": "audience_account",
     "product_id": "audience_product", "owner_id": "kit_user",
@@ -276,6 +283,18 @@ def _judge(back: Back) -> None:
             kind, back.made, end, back.imported.pk,
         )
     )  # fmt: skip
+    # What came of two files goes with either, whichever was the later, and wrote it.
+    for table, whose in CAME_OF.items():
+        run(
+            sql(
+                """INSERT INTO {} (tab, id, mark, state)
+                   SELECT DISTINCT 'audience_activity', came.id, NULL::bigint, '' FROM {} made
+                   CROSS JOIN LATERAL ({}) came (id)
+                   WHERE made.tab = {} AND came.id IS NOT NULL AND NOT EXISTS (
+                       SELECT FROM {} other WHERE other.tab = 'audience_activity' AND other.id = came.id)""",
+                back.made, back.made, Sql(whose), table, back.made,
+            )
+        )  # fmt: skip
     run(sql("CREATE INDEX ON {} (tab, id)", back.made))
     run(sql("ANALYZE {}", back.made))
     run(
@@ -396,6 +415,10 @@ def _subjects(back: Back, among: Sql, table: str) -> Sql:
         if held == "audience_deal":  # another's deal is with whom it was before, if that returns
             back_to = [back.returns(held, column, Sql("h.id")) for column in ("account_id", "partner_id")]
             follows = join(" OR ", [follows, *back_to])
+        if held == "audience_visitor":  # an anonymous id is whose it was before; such values return after people go
+            told = """EXISTS (SELECT FROM {} was WHERE was.tab = {} AND was.id = h.id AND was.key = 'person_id'
+                      AND was.after = to_jsonb(h.person_id))"""
+            follows = join(" OR ", [follows, sql(told, back.was, held)])
         for column in _columns_of(holder.model, SUBJECTS[table]):
             there = sql("SELECT FROM {} h WHERE h.{} = made.id AND NOT ({})", name(held), name(column), follows)
             reasons.append(sql("WHEN EXISTS ({}) THEN {}", there, code))
@@ -423,7 +446,7 @@ def _sourced(back: Back, among: Sql, table: str) -> Sql:
     """A row without a history goes as long as it is as it was made, and no row of others hangs on it."""
     hangs = [
         sql("EXISTS (SELECT FROM {} part WHERE part.{} = made.id AND NOT {} AND NOT {})", name(part), name(column),
-            back.wrote(part, Sql("part.id"), going=part in GO_FIRST and part != "audience_dealrole"),
+            back.wrote(part, Sql("part.id"), going=part in GO_FIRST and part not in BESIDE_DEALS),
             back.returns(part, column, Sql("part.id")))
         for part, column in PARTS.get(table, ())
     ]  # fmt: skip
@@ -645,8 +668,38 @@ def _return_with_history(back: Back, table: str, columns: Sequence[str], found: 
         history.roles_return(sql("SELECT id FROM ({}) returned", relation), [back.imported.created_at])
 
 
+def _happened(back: Back, among: Sql, table: str) -> Sql:
+    """An activity goes, unless the other file that it came of was rolled back before."""
+    return _told(back, table, among, Sql("s.id IS NULL OR s.external_id LIKE '%% rolled-back:' || s.id"), Sql(""))
+
+
+def _beside_gone(back: Back, among: Sql, table: str) -> Sql:
+    """What waits goes. What waits no more has become an activity, or was forgotten: nothing is to be said of it."""
+    there = sql("made.id IN (SELECT w.id FROM {} w)", name(table))
+    return _told(back, table, sql("{} AND {}", among, there), Sql("s.id IS NULL"), Sql(""))
+
+
+def _browsers(back: Back, among: Sql, table: str) -> Sql:
+    """An anonymous id that the import brought goes, unless others have told since whose it is, or what was done."""
+    waits = [
+        sql("WHEN EXISTS (SELECT FROM {} w WHERE w.visitor_id = made.id AND NOT {}) THEN 'parts'",
+            name(held), back.wrote(held, Sql("w.id"), going=True))
+        for held in ("audience_waitingactivity", "audience_pageview")
+    ]  # fmt: skip
+    since = sql("WHEN s.person_id IS NOT NULL AND s.known_at IS DISTINCT FROM {} THEN 'changed'",
+                back.imported.created_at)  # fmt: skip
+    return _told(back, table, among, Sql("s.id IS NULL"), join(" ", [since, *waits]))
+
+
+def _told_as_history(back: Back, among: Sql, table: str) -> Sql:
+    """What a file told of a deal's past goes; a step that it took itself goes with the values that return."""
+    kept = sql("made.id IN (SELECT h.id FROM audience_dealstagechange h WHERE h.as_history)")
+    return _told(back, table, sql("{} AND {}", among, kept), Sql("s.id IS NULL"), Sql(""))
+
+
 def _reverse(back: Back, ids: Sequence[int]) -> None:
     """What did not happen is reversed by rows of their own, and gives its name up, so that it can be told again."""
+    run(sql("UPDATE audience_activityparty SET activity_id = NULL WHERE activity_id = ANY ({})", list(ids)))
     activities.reverse(sql("SELECT unnest({}::bigint[]) AS id", list(ids)), now=back.now)
     renamed = "left(external_id, 160) || ' rolled-back:' || id"
     run(sql("UPDATE audience_activity SET external_id = {} WHERE id = ANY ({})", Sql(renamed), list(ids)))
@@ -696,12 +749,17 @@ def _way(table: str, label: Any, judged: Callable[..., Sql], *more: Any, take: A
 
 OWNERS = (("person_id", "audience_person"), ("account_id", "audience_account"))
 FACTS = (
-    _way("audience_activity", gettext_lazy("Activities"), _beside, take=_reverse),
+    _way("audience_activity", gettext_lazy("Activities"), _happened, take=_reverse),
+    _way("audience_activityparty", gettext_lazy("People of activities"), _beside),
+    _way("audience_unnamedactivity", gettext_lazy("Activities that wait for whose they are"), _beside),
+    _way("audience_waitingactivity", gettext_lazy("Activities of strangers"), _beside_gone),
+    _way("audience_visitor", gettext_lazy("Anonymous ids"), _browsers),
     _way("audience_contractamendment", gettext_lazy("Contract amendments"), _sourced),
     _way("audience_contract", gettext_lazy("Contracts"), _sourced),
     _way("audience_purchase", gettext_lazy("Purchases"), _sourced),
     _way("audience_dealline", gettext_lazy("Products of deals"), _sold),
     _way("audience_deal", gettext_lazy("Deals"), _sourced),
+    _way("audience_dealstagechange", gettext_lazy("Stages of deals"), _told_as_history),
     _way("audience_dealrole", gettext_lazy("Roles in deals"), _beside, ("deal_id", "audience_deal")),
     _way("audience_case", gettext_lazy("Cases"), _sourced),
     _way("audience_cost", gettext_lazy("Costs"), _sourced),

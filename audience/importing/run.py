@@ -233,4 +233,5 @@ TABLES = (
     "contacts",
     "lines",
     "amendments",
+    "steps",
 )

@@ -415,7 +415,7 @@ def _read(work: Run, progress: Progress) -> None:
 def _match(work: Run, progress: Progress) -> None:
     """Decide for all rows at once. What an earlier decision refused is decided anew."""
     with work.step():
-        work.drop("plan", "accounts", "people", "products", "owners", "titles", "kinds", "digests")
+        work.drop("plan", "accounts", "people", "products", "owners", "titles", "kinds", "digests", "steps")
         staging.forget_refused_later(work)
         work.kind.match(work)
         planning.ready(work)
@@ -424,7 +424,7 @@ def _match(work: Run, progress: Progress) -> None:
         _move(progress, "write", prepared=False, rejected=work.imported.rejects.count(), turn=_turn())
     if work.imported.dry_run:
         with transaction.atomic():
-            _move(progress, "finish", counts=dict(planning.totals(work)))
+            _move(progress, "finish", counts=dict(planning.totals(work) + work.kind.foretell(work)))
 
 
 def _write(work: Run, progress: Progress) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,10 +37,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Need:
-    """At least one of these fields must be mapped, and in every row one of them must say something."""
+    """At least one of these fields must be mapped, and in every row one of them must say something.
+
+    `telling`: those of them by which a file shows that its rows are of the kind, where not all do.
+    """
 
     any_of: tuple[str, ...]
     reason: Text
+    telling: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,10 @@ class Kind:
 
     `derive` and `checks` work on one row; `match` decides, for the file as a whole, what is to become of every row;
     `prepare` writes what the rows refer to and is not there yet; `write` writes the rows `(after, last]`; `conclude`
-    does what takes all rows to be there. They end in `table`, where `planned` names the column of the plan that holds
-    their id; without it they are found there by source and external id. Only then can rows be merged at once.
+    does what takes all rows to be there; `foretell` counts, for a dry run, what else than rows would come of it. `note`
+    says, by the fields that are mapped, what is to be known before anything is brought in. They end in `table`, where
+    `planned` names the column of the plan that holds their id; without it they are found there by source and external
+    id. Only then can rows be merged at once.
     """
 
     name: str
@@ -78,6 +84,8 @@ class Kind:
     write: Callable[[Run, int, int], Counter[str]]
     prepare: Callable[[Run], Counter[str]] = lambda run: Counter()
     conclude: Callable[[Run], Counter[str]] = lambda run: Counter()
+    foretell: Callable[[Run], Counter[str]] = lambda run: Counter()
+    note: Callable[[Collection[str]], Text] = lambda fields: ""
     needs: tuple[Need, ...] = ()
     derive: Callable[[Run], Sequence[Derived]] = lambda run: ()
     checks: Callable[[Run], Sequence[Check]] = lambda run: ()
@@ -91,6 +99,7 @@ class Kind:
     names: tuple[str, ...] = ()  # words of which a file's name may be one, in lower case
     told_by_name: Callable[[Sequence[str]], Mapping[str, str]] = lambda words: {}  # values by field, of a name's words
     help: Text = ""
+    waits: Text = ""  # what is missing for those of its rows that were counted as `waiting`
     words: Mapping[str, Text] = field(default_factory=dict)  # of counts that this kind alone has
     by_name: dict[str, Target] = field(default_factory=dict, init=False)
 

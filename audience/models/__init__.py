@@ -1,6 +1,6 @@
 """The tables of the ground floor."""
 
-from audience.models.activities import Activity, ActivityKind, Channel, Retraction
+from audience.models.activities import Activity, ActivityKind, ActivityParty, Channel, Retraction, UnnamedActivity
 from audience.models.commerce import (
     Case,
     Contract,
@@ -44,6 +44,7 @@ __all__ = [
     "AccountRole",
     "Activity",
     "ActivityKind",
+    "ActivityParty",
     "Case",
     "Channel",
     "Completeness",
@@ -94,6 +95,7 @@ __all__ = [
     "TakenFile",
     "TitleRules",
     "Topic",
+    "UnnamedActivity",
     "Visitor",
     "WaitingActivity",
 ]

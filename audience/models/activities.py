@@ -9,6 +9,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from audience.models.subjects import OneSubject, one_subject
+
 
 class ActivityKind(models.Model):
     """One row is one kind of activity of the catalogue; `described_at` is when a human said what it means.
@@ -95,6 +97,68 @@ class Activity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind_id} {self.occurred_at}"
+
+
+class ToldActivity(models.Model):
+    """What a source tells of an activity before it is known whose it is."""
+
+    source = models.CharField(_("source"), max_length=64)
+    external_id = models.CharField(max_length=200)
+    kind = models.CharField(_("kind"), max_length=64)
+    channel = models.CharField(_("channel"), max_length=32, null=True)
+    platform = models.CharField(_("platform"), max_length=32, null=True)
+    direction = models.CharField(max_length=10, null=True)
+    actor = models.CharField(max_length=10, null=True)
+    value = models.DecimalField(_("value"), max_digits=20, decimal_places=4, null=True)
+    properties = models.JSONField(default=dict)
+    occurred_at = models.DateTimeField(_("when"))
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.occurred_at}"
+
+
+class UnnamedActivity(ToldActivity):
+    """One row is one activity of a file that names nobody: another file says who took part (`ActivityParty`).
+
+    It stays when somebody has been named, because others may be.
+    """
+
+    class Meta:
+        verbose_name_plural = "activities that name nobody"
+        constraints = [models.UniqueConstraint(fields=["source", "external_id"], name="unnamed_activity_once")]
+
+
+class ActivityParty(OneSubject):
+    """One row is one person or account of whom a file says that they took part in an activity of another file.
+
+    `activity` is the one that came of it, once both files were in.
+    """
+
+    source = models.CharField(_("source"), max_length=64)
+    external_id = models.CharField(_("external id of the activity"), max_length=200)
+    activity = models.ForeignKey(
+        Activity, null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, editable=False
+    )
+    recorded_at = models.DateTimeField(_("recorded"))
+
+    class Meta:
+        verbose_name_plural = "people of activities"
+        constraints = [
+            one_subject("activity_party"),
+            models.UniqueConstraint(fields=["source", "external_id", "subject_id"], name="activity_party_once"),
+        ]
+        indexes = [
+            models.Index(fields=["subject_id"], name="activity_party_of_subject"),  # merging, erasing
+            models.Index(
+                fields=["activity"], name="activity_party_came_of", condition=Q(activity__isnull=False)
+            ),  # rolling back
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject_id} {self.external_id}"
 
 
 class Channel(models.Model):

@@ -184,7 +184,11 @@ class PipelineStage(Renamed):
 
 
 class DealStageChange(models.Model):
-    """One row is one change of a deal's pipeline stage or status."""
+    """One row is one change of a deal's pipeline stage or status.
+
+    One `as_history` is what a file tells of the past: when it was written down the deal did not change, so whoever asks
+    what was known before is told nothing of it.
+    """
 
     deal = models.ForeignKey(Deal, on_delete=models.CASCADE)
     from_stage = models.CharField(max_length=100, blank=True)
@@ -193,6 +197,15 @@ class DealStageChange(models.Model):
     to_status = models.CharField(max_length=10)
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
+    as_history = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["deal", "occurred_at", "to_stage", "to_status"], condition=Q(as_history=True),
+                name="deal_history_once",
+            )
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.deal_id} → {self.to_stage}"

@@ -10,6 +10,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from audience.models.activities import ToldActivity
+
 
 def new_public_id() -> str:
     """An address that nobody guesses."""
@@ -185,25 +187,16 @@ class PageView(models.Model):
         return self.page
 
 
-class WaitingActivity(models.Model):
-    """One row is what a system says a visitor did of whom nobody knows yet who it is; then it becomes an activity."""
+class WaitingActivity(ToldActivity):
+    """One row is what a system says a visitor did of whom nobody knows yet who it is; then it becomes an activity.
+
+    `imported` is the file that told it, so that it can be rolled back from wherever it has gone.
+    """
 
     visitor = models.ForeignKey(Visitor, on_delete=models.CASCADE, related_name="waiting")
-    source = models.CharField(_("source"), max_length=64)
-    external_id = models.CharField(max_length=200)
-    kind = models.CharField(_("kind"), max_length=64)
-    channel = models.CharField(_("channel"), max_length=32, null=True)
-    platform = models.CharField(_("platform"), max_length=32, null=True)
-    direction = models.CharField(max_length=10, null=True)
-    actor = models.CharField(max_length=10, null=True)
-    value = models.DecimalField(_("value"), max_digits=20, decimal_places=4, null=True)
-    properties = models.JSONField(default=dict)
-    occurred_at = models.DateTimeField(_("when"))
+    imported = models.ForeignKey("audience.Import", null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
         verbose_name_plural = "activities of strangers"
         constraints = [models.UniqueConstraint(fields=["source", "external_id"], name="waiting_activity_once")]
         indexes = [models.Index(fields=["occurred_at"], name="waiting_by_time")]  # forgetting
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.occurred_at}"

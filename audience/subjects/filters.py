@@ -23,6 +23,7 @@ from audience.models import (
     Contract,
     Deal,
     DealLine,
+    DealStageChange,
     Duplicate,
     Field,
     Person,
@@ -427,6 +428,23 @@ class Deals(django_filters.FilterSet):
         text = value.replace("\x00", "").strip()
         by_account = Q(account__in=querysets.find_accounts(Account.objects.all(), text).values("pk"))
         return rows.filter(Q(name__icontains=text) | Q(external_id=text) | by_account) if text else rows
+
+
+class DealSteps(django_filters.FilterSet):
+    """Steps of deals by word, by the stage that was entered, and by the local days on which it was."""
+
+    q = django_filters.CharFilter(method="with_words", label=_("Search"), help_text=_("Name or id of the deal"))
+    stage = ValueFilter("to_stage", DealStageChange, "to_stage", label=_("Pipeline stage"))
+    entered_from = Since("occurred_at", label=_("Entered from"))
+    entered_to = Until("occurred_at", label=_("Entered to, that day included"))
+
+    class Meta:
+        model = DealStageChange
+        fields: list[str] = []
+
+    def with_words(self, rows: QuerySet[DealStageChange], name: str, value: str) -> QuerySet[DealStageChange]:
+        text = value.replace("\x00", "").strip()
+        return rows.filter(Q(deal__name__icontains=text) | Q(deal__external_id=text)) if text else rows
 
 
 class Contracts(django_filters.FilterSet):

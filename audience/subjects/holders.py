@@ -74,6 +74,9 @@ VIEWS_OF, WAITING_OF = (
         WHERE v.person_id IS NOT NULL"""
     for table in ("audience_pageview", "audience_waitingactivity")
 )
+# What was said of an activity speaks of everybody who took part in it.
+UNNAMED_OF = """SELECT u.id, t.subject_id FROM audience_unnamedactivity u JOIN audience_activityparty t
+    ON t.source = u.source AND t.external_id = u.external_id"""
 
 WRITTEN = "EXISTS (SELECT FROM {{}} made WHERE made.tab = 'audience_{}' AND made.id = h.id)"  # by the import itself
 # An activity, or what reverses it, or what reverses that.
@@ -81,6 +84,9 @@ BY_IMPORT = WRITTEN.format("activity").replace(
     "= h.id",
     "IN (h.id, h.reversal_of_id, (SELECT r.reversal_of_id FROM audience_activity r WHERE r.id = h.reversal_of_id))",
 )
+# So does one of another import that was rolled back, with what reverses it: it never was.
+BY_IMPORT += """ OR EXISTS (SELECT FROM audience_activity g
+    WHERE g.id IN (h.id, h.reversal_of_id) AND g.external_id LIKE '%% rolled-back:' || g.id)"""
 SAID_BY_IMPORT = WRITTEN.format("consentrecord").replace("= h.id", "IN (h.id, h.reversal_of_id)")
 TRACES_OF = """
     SELECT trace.id, coalesce(purchase.subject_id, contract.subject_id, matter.subject_id, traced) AS subject_id
@@ -125,6 +131,11 @@ def register_all() -> None:
     by_rule = f"h.source IN {tuple(exclusions.SOURCES)} OR {WRITTEN.format('fieldchange')}"
     holder(models.FieldChange, "field changes", personal=("old",), stays=KEPT_HISTORY, follows=by_rule)
     holder(models.Activity, "activities", personal=("properties",), whose=activities, follows=BY_IMPORT)
+    beside = "activities that are told above"
+    holder(models.UnnamedActivity, "activities before", personal=("properties",), whose=UNNAMED_OF, silent=beside)
+    same_party = "theirs.source = ours.source AND theirs.external_id = ours.external_id"
+    party = WRITTEN.format("activityparty")
+    holder(models.ActivityParty, "parts taken", goes=True, follows=party, same=same_party, silent=beside)
     same_deal = "theirs.deal_id = ours.deal_id AND theirs.role = ours.role"
     holder(models.DealRole, "roles in deals", personal=("role",), same=same_deal)
     holder(models.Deal, "deals", personal=("name", "reason", "properties"), whose=DEALS_OF, emptying=EMPTY_DEALS)
@@ -143,8 +154,8 @@ def register_all() -> None:
     holder(models.SegmentMember, "segments", follows=dynamic, same=same_stay)
     seconds = "that somebody waits to be judged, for seconds"
     holder(models.Dirty, "changes to look at", silent=seconds, follows="true", merge=registry.STAYS)
-    beside = "values that their history tells, and beside them those of others"
-    holder(models.ImportTrace, "values before imports", whose=TRACES_OF, emptying=EMPTY_TRACES, silent=beside)
+    traces = "values that their history tells, and beside them those of others"
+    holder(models.ImportTrace, "values before imports", whose=TRACES_OF, emptying=EMPTY_TRACES, silent=traces)
     holder(models.Tagged, "tags", goes=True, same="theirs.tag_id = ours.tag_id")
     holder(models.Duplicate, "possible duplicates", whose=PAIRS_OF, goes=True, silent="a guess", follows="true")
     holder(models.PhoneNumber, "telephone numbers as written", whose=NUMBERS_OF, goes=True, silent="values told above")
@@ -155,7 +166,7 @@ def register_all() -> None:
     holder(models.PageView, "page views", goes=True, whose=VIEWS_OF)
     at_once = "activities by the time that it is known whose they are"
     holder(models.WaitingActivity, "activities of strangers", goes=True, whose=WAITING_OF, silent=at_once)
-    holder(models.Visitor, "browsers", goes=True)
+    holder(models.Visitor, "browsers", goes=True, follows=WRITTEN.format("visitor"))
     holder(AuditEntry, "audit", personal=("target", "before", "after"), whose=ENTRIES_OF)
     holder(Notice, "notices", personal=("address", "title", "body", "link"))
     holder(IdempotencyKey, "answers kept", whose=ANSWERS_OF, goes=True, silent="copies of what stands elsewhere here")

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from audience.belonging import roles
 from audience.commerce import deals, pipelines
-from audience.models import Account, Deal, DealLine, DealRole, Person, Pipeline, PipelineStage, Product
+from audience.models import Account, Deal, DealLine, DealRole, DealStageChange, Person, Pipeline, PipelineStage, Product
 from audience.subjects import filters, names, querysets, sight
 from audience.subjects.byhand import CHOOSER, LARGEST, AccountField, PersonField, written_person
 from audience.subjects.people import BY_HAND, BadValue
@@ -160,6 +160,7 @@ class Deals(returning.Returning):
     purpose = _("Possible sales: open, won and lost. A deal's stage is of its pipeline, never of a lifecycle.")
     also = (
         pages.Action(_("Board"), "deal_board", "columns-3"),
+        pages.Action(_("History"), "deal_stages", "history"),
         pages.Action(_("Pipelines"), "pipelines", "route"),
     )
     counted = ngettext_lazy("%(shown)s deal", "%(shown)s deals", "count")
@@ -180,6 +181,52 @@ class Deals(returning.Returning):
 
     def seen(self, rows: QuerySet[Deal]) -> QuerySet[Deal]:
         return sight.deals(rows, self.request.user)
+
+
+class Steps(returning.Returning):
+    """Every step of a deal from one stage into another: its file comes in again as the deals' history."""
+
+    queryset = DealStageChange.objects.all()
+    filterset_class = filters.DealSteps
+    columns: Sequence[pages.Column] = (
+        pages.Column("deal", _("Deal"), template="audience/_step_deal.html", whole=True),
+        pages.Column("from_stage", _("Stage before")),
+        pages.Column("to_stage", _("Pipeline stage"), sort="to_stage"),
+        pages.Column("to_status", _("Status"), value=lambda row: Deal.Status(row.to_status).label),
+        pages.Column("occurred_at", _("Entered"), sort="occurred_at", desc_first=True),
+        pages.Column("recorded_at", _("Recorded"), sort="recorded_at", desc_first=True),
+    )
+    title = _("History of deals")
+    purpose = _("Which pipeline stage a deal entered, and when. What a file tells of the past is known since then.")
+    counted = ngettext_lazy("%(shown)s step", "%(shown)s steps", "count")
+    also = (pages.Action(_("Import"), "import_new", "upload", right="edit"),)
+    default_sort = "-occurred_at"
+    file_name = "deal-stages"
+    empty_title = _("No deal has changed its stage yet")
+    empty_text = _("A step is written down when a deal moves; steps of before come with a file.")
+    empty_icon = "history"
+
+    returned = (
+        pages.Column("deal_external_id", _("External id of the deal"), value="deal.external_id"),
+        pages.Column("source", _("Source system"), value="deal.source"),
+        pages.Column("from_stage", _("Stage before")),
+        pages.Column("to_stage", _("Pipeline stage")),
+        pages.Column("to_status", _("Status")),
+        pages.Column("occurred_at", _("Entered"), value=lambda row: returning.exact(row.occurred_at)),
+    )
+    about = ()
+
+    def get_crumbs(self) -> Sequence[tuple[Any, str]]:
+        return [(_("Deals"), reverse("deals")), (self.get_title(), "")]
+
+    def for_file(self, rows: QuerySet[Any], sort: str) -> QuerySet[Any]:
+        return rows.order_by("deal__source", "deal__external_id", "occurred_at", "pk")
+
+    def rows(self) -> QuerySet[DealStageChange]:
+        return DealStageChange.objects.select_related("deal")
+
+    def seen(self, rows: QuerySet[DealStageChange]) -> QuerySet[DealStageChange]:
+        return sight.deals(rows, self.request.user, "deal_id")
 
 
 def _with_contacts(rows: list[Any], user: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -189,12 +190,19 @@ def mapping(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             return redirect("import", pk)
     notes = [*imported.mapping["options"].get("notes", []), *guess.notes]
+    if note := kind.note(_fields_of(begun["columns"] or guess.mapping)):
+        notes.append(note)
     context = {
         "imported": imported, "kind": kind, "form": form, "guess": guess, "notes": notes, "used": used,
         "fitting": fitting, "kinds": kinds, "zones": kit_forms.ZONES if form.has_zones else (),
         "new_names": said.new_names(imported),
     }  # fmt: skip
     return render(request, "audience/import_map.html", context)
+
+
+def _fields_of(columns: Mapping[str, str | Sequence[str]]) -> set[str]:
+    """All that the columns of a mapping become."""
+    return {field for fields in columns.values() for field in ([fields] if isinstance(fields, str) else fields)}
 
 
 def _begun(

@@ -128,7 +128,7 @@ def was_open(then: Past) -> Sql:
         opened = sql("{} AND deal.recorded_at < {}", opened, then.known)
         closing = sql(
             """NOT EXISTS (SELECT FROM audience_dealstagechange later WHERE later.deal_id = deal.id
-                           AND later.to_status <> 'open' AND later.recorded_at >= {})""",
+                           AND later.to_status <> 'open' AND NOT later.as_history AND later.recorded_at >= {})""",
             then.known,
         )
     return sql("{} AND NOT (deal.closed_at IS NOT NULL AND deal.closed_at < {} AND {})", opened, then.at, closing)

@@ -9,10 +9,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from audience import consent
-from audience.activity import activities
+from audience.activity import activities, parties
 from audience.commerce import contracts, deals
 from audience.models import (
     AccountRole,
+    ActivityParty,
     Case,
     Contract,
     ContractAmendment,
@@ -23,6 +24,7 @@ from audience.models import (
     Product,
     RefusedSubmission,
     Reject,
+    UnnamedActivity,
     Visitor,
 )
 from audience.subjects import people, tags
@@ -65,7 +67,7 @@ WORDS = (
     "zsofia", "quuxwright", "quuxmail", "oldname", "zsófia", "555-0199", "zq-77812", "xylographer", "debrecen",
     "lilac wallpaper", "ring about the parrot", "falconry", "with pleasure", "broken harpsichord", "harp insurance",
     "asked for a trombone", "left with a sigh", "moved to the seaside", "godmother", "treasurer", "greylisted",
-    "glassblowing", "bagpipes", "tihany",
+    "glassblowing", "bagpipes", "tihany", "zither",
 )  # fmt: skip
 
 
@@ -116,6 +118,11 @@ def _known(person: Person, other: Person, account: Any, by: User) -> None:
     factories.activity(person, days_ago(6), kind="demo_requested")
     factories.activity(other, days_ago(5), properties={"recommended_by": EMAIL.upper(), "note": f"knows\n{NAME}"})
     AccountRole.objects.create(person=person, account=account, role="treasurer")
+    UnnamedActivity.objects.create(
+        source="crm", external_id="e1", kind="call", occurred_at=days_ago(4), properties={"about": "zither lessons"}
+    )
+    ActivityParty.objects.create(source="crm", external_id="e1", person=person, recorded_at=NOW)
+    parties.meet(Sql("SELECT id FROM audience_activityparty"), now=NOW)
     notes.add(person.pk, "hates lilac wallpaper", by=by, now=NOW)
     notes.add(other.pk, f"A friend of {NAME}, see {EMAIL} or {PHONE} ({EXTERNAL}).", by=by, now=NOW)
     work.add("Ring about the parrot", by=by, now=NOW, subject_id=person.pk, assigned_to=by)

@@ -8,13 +8,16 @@ from audience.importing.kinds import (
     consents,
     contracts,
     costs,
+    dealaccounts,
     deals,
     lines,
+    parties,
     people,
     products,
     purchases,
     rates,
     roles,
+    stages,
     suppressions,
 )
 
@@ -22,6 +25,9 @@ ALL = (
     *(each.KIND for each in (people, accounts, activities, deals, products, purchases, contracts, amendments)),
     *(each.KIND for each in (cases, costs, rates, consents, suppressions)),
     lines.KIND,
+    stages.KIND,
+    dealaccounts.KIND,
+    parties.KIND,
     roles.IN_DEALS,
     roles.IN_ACCOUNTS,
 )

@@ -12,6 +12,7 @@ from audience.models import (
     Case,
     ConsentRecord,
     Cost,
+    Deal,
     DealRole,
     Import,
     Person,
@@ -168,3 +169,19 @@ def test_roles_in_deals_and_accounts() -> None:
     roll_back(beside)
     roll_back(imported)
     assert not AccountRole.objects.exists() and not DealRole.objects.exists()
+
+
+def test_a_file_says_with_which_account_each_deal_is() -> None:
+    bring("id,name\n5,Acme\n6,Bolt\n", "accounts")
+    bring("deal id,name,company id\n7,Big,5\n8,Small,\n", "deals")
+    text = "deal_id,company_id,type_id\n7,6,5\n8,5,5\n8,6,5\n9,5,5\n"
+    tried = bring(text, "deal_accounts", dry_run=True)
+    imported = bring(text, "deal_accounts")
+    assert counts(tried) == counts(imported) == {"rows": 4, "updated": 2, "repeated": 1, "rejected": 1}
+    assert dict(Deal.objects.values_list("name", "account__name")) == {"Big": "Bolt", "Small": "Bolt"}
+    assert counts(bring(text, "deal_accounts")) == {"rows": 4, "unchanged": 2, "repeated": 1, "rejected": 1}
+    roll_back(imported)
+    assert dict(Deal.objects.values_list("name", "account__name")) == {"Big": "Acme", "Small": None}
+    only = bring(text, "deal_accounts", policy=Import.Policy.FILL)
+    assert dict(Deal.objects.values_list("name", "account__name")) == {"Big": "Acme", "Small": "Bolt"}
+    assert counts(only)["updated"] == 1
