@@ -280,6 +280,8 @@ def _span(days: Iterable[int], begins: str, ends: str) -> str:
 
 def _in_all(spans: str, zone: str, holidays: int) -> str:
     told = {"hours": spans, "zone": zone, "holidays": holidays}
+    if not holidays:
+        return "%(hours)s (%(zone)s)" % told
     words = ngettext(
         "%(hours)s (%(zone)s), less %(holidays)s holiday", "%(hours)s (%(zone)s), less %(holidays)s holidays", holidays
     )
