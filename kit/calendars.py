@@ -281,7 +281,7 @@ def _span(days: Iterable[int], begins: str, ends: str) -> str:
 def _in_all(spans: str, zone: str, holidays: int) -> str:
     told = {"hours": spans, "zone": zone, "holidays": holidays}
     if not holidays:
-        return "%(hours)s (%(zone)s)" % told
+        return f"{spans} ({zone})"
     words = ngettext(
         "%(hours)s (%(zone)s), less %(holidays)s holiday", "%(hours)s (%(zone)s), less %(holidays)s holidays", holidays
     )
