@@ -349,7 +349,7 @@ def _tried(trio: list[Things], version: Any) -> Backtest:
     moved = dict.fromkeys(("hand", "file", "handoff"), {"subjects": 3, "tried": 1, "live": 2})
     rule = version.transitions.get(priority=3)
     made = Backtest.objects.create(
-        version=version, against=version, begins_on=date(2025, 1, 1), ends_on=date(2025, 3, 1), stage="lead", outcome_stage="won",
+        version=version, against=version, begins_on=date(2025, 1, 1), ends_on=date(2025, 6, 15), stage="lead", outcome_stage="won",
         horizon=30, swept=rule, place=["value"], points=[2, 3], document=lifecycle_documents.dump(version), created_at=NOW,
         result={"sides": {"tried": side, "live": side, "recorded": truly}, "differ": differ, "spent": {"EUR": 100_000},
                 "money": money, "moved": moved, "points": [{"value": 2, **counted, "entered": 5}, {"value": 3, **counted}]},
