@@ -30,7 +30,7 @@ from audience.api.subjects import (
 )
 from audience.commerce import deals
 from audience.importing import atonce
-from audience.models import Deal, DealLine, DealRole, Product
+from audience.models import Deal, DealLine, DealRole, DealStageChange, Product
 from audience.subjects import sight
 from kit import installation
 from kit.api.filtering import Moment, Whole
@@ -57,6 +57,12 @@ IN_BULK: dict[str, Any] = {
     "person": {"email": "ann@example.com"}, "role": "buyer", "amount": 238800, "currency": "EUR", "stage": "Offer",
     "product": {"external_id": "S-100"}, "product_quantity": 12,
     "status": "won", "opened_at": "2025-06-02T11:30:00Z", "closed_at": "2025-07-01T09:00:00Z",
+}  # fmt: skip
+
+
+STEP = {
+    "from_stage": "Offer", "to_stage": "Negotiation", "from_status": "open", "to_status": "open",
+    "occurred_at": "2025-05-02T09:00:00Z", "recorded_at": "2025-05-02T09:00:00Z", "as_history": False,
 }  # fmt: skip
 
 
@@ -94,6 +100,27 @@ class DealRow(sourced.SourcedRow):
             "status", "reason", "opened_at", "expected_close_on", "closed_at", *sourced.COMMON,
         )  # fmt: skip
         read_only_fields = fields
+
+
+class DealStepRow(serializers.ModelSerializer[DealStageChange]):
+    """One step of a deal: from which stage and status into which, when, and since when that is known.
+
+    One `as_history` is what a file told of the past.
+    """
+
+    class Meta:
+        model = DealStageChange
+        fields = (
+            "from_stage", "to_stage", "from_status", "to_status", "occurred_at", "recorded_at", "as_history",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+@example({"steps": [STEP]})
+class DealHistoryRow(serializers.Serializer[Any]):
+    """The steps of a deal, the earliest first. Before the first it stood in that one's `from_stage`."""
+
+    steps = DealStepRow(many=True)
 
 
 class RoleGiven(Strict):
@@ -287,6 +314,13 @@ class Deals(sourced.Sourced):
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Change a deal. With If-Match only if nobody else has meanwhile (412)."""
         return self.change(DealChange)
+
+    @extend_schema(responses=DealHistoryRow)
+    @action(methods=["get"], detail=True)
+    def history(self, request: Request, pk: int) -> Response:
+        """Tell which stages a deal went through, and when."""
+        steps = DealStageChange.objects.filter(deal=self.get_object()).order_by("occurred_at", "pk")
+        return Response(DealHistoryRow({"steps": steps}).data)
 
     @extend_schema(request=DealMove)
     @action(methods=["post"], detail=True)

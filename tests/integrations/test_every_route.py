@@ -61,7 +61,7 @@ TAKES = {
     "POST forms/{slug}/publish/": "forms:write edit", "POST forms/{slug}/close/": "forms:write edit",
     "GET forms/": "forms:read", "GET forms/{slug}/": "forms:read", "GET forms/{form}/submissions/": "forms:read",
     "GET deals/": "deals:read", "POST deals/": "deals:write people", "POST deals/bulk/": "deals:write edit",
-    "POST deals/upsert/": "deals:write edit", "GET deals/{pk}/": "deals:read", "PATCH deals/{pk}/": "deals:write people",
+    "POST deals/upsert/": "deals:write edit", "GET deals/{pk}/": "deals:read", "GET deals/{pk}/history/": "deals:read", "PATCH deals/{pk}/": "deals:write people",
     "POST deals/{pk}/lose/": "deals:write people", "POST deals/{pk}/move/": "deals:write people",
     "POST deals/{pk}/win/": "deals:write people",
     "GET products/": "deals:read", "POST products/bulk/": "deals:write edit", "POST products/upsert/": "deals:write edit",

@@ -37,6 +37,10 @@ def test_a_deal_is_opened_moved_and_won_with_its_history(api: Api) -> None:
     assert (won["status"], won["reason"]) == ("won", "Fast") and won["closed_at"]
     moves = DealStageChange.objects.order_by("pk").values_list("from_stage", "to_stage", "from_status", "to_status")
     assert list(moves) == [("Offer", "Negotiation", "open", "open"), ("Negotiation", "Negotiation", "open", "won")]
+    steps = api.get(f"/deals/{one['id']}/history/")["steps"]
+    assert [(each["to_stage"], each["to_status"], each["as_history"]) for each in steps] == [
+        ("Negotiation", "open", False), ("Negotiation", "won", False),
+    ]  # fmt: skip
     assert AuditEntry.objects.filter(action="deal.change").first().actor == "ops@example.com (sync)"  # type: ignore[union-attr]
 
 
