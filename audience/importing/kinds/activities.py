@@ -32,7 +32,7 @@ TARGETS = (
     *sourced.PERSON,
     *references.ACCOUNT,
     Target("anonymous_id", _("anonymous id (a cookie or device of the source)"), length=200, aliases=(
-        "anonymous id", "anonymousid", "tracking id", "trackingid", "visitor id", "visitorid", "device id", "cookie id",
+        "anonymous id", "anonymousid", "tracking id", "trackingid", "visitor id", "visitorid", "cookie id",
         "client id", "mtc id",
     )),
     Target(
