@@ -51,8 +51,8 @@ class Demo:
         return "".join(self.lines)
 
     def port(self) -> int:
-        """The port it answers on, once it says so."""
-        until(lambda: re.search(r"http://127.0.0.1:(\d+)/", self.said) or self.process.poll() is not None, 90)
+        """The port it answers on, once it says so; a first start makes a database and all its tables."""
+        until(lambda: re.search(r"http://127.0.0.1:(\d+)/", self.said) or self.process.poll() is not None, 300)
         found = re.search(r"http://127.0.0.1:(\d+)/", self.said)
         assert found, f"it did not come up:\n{self.said}"
         return int(found[1])
