@@ -164,14 +164,5 @@ def _former(shown: Sequence[Stage], stages: Sequence[Stage]) -> list[Place]:
 
 def _place(stage: Stage, position: int, *, former: bool = False) -> Place:
     limit = stage.limit_hours or 0 if stage.kind == Stage.Kind.SLA else 0
-    return Place(
-        stage.slug,
-        stage.name,
-        stage.phase,
-        stage.path,
-        stage.kind,
-        position,
-        former,
-        limit,
-        stage.calendar if limit else "",
-    )
+    named = stage.calendar if limit else ""
+    return Place(stage.slug, stage.name, stage.phase, stage.path, stage.kind, position, former, limit, named)

@@ -114,7 +114,8 @@ def test_a_page_that_shows_what_a_job_makes_is_loaded_anew_when_it_has_ended(cli
     asked = client.get(f"/operations/jobs/{job.pk}/?renews=yes", headers=headers)
     assert f'hx-get="/operations/jobs/{job.pk}/?renews=yes"' in asked.content.decode()
     Job.objects.update(state="done", finished_at=NOW)
-    assert client.get(f"/operations/jobs/{job.pk}/?renews=yes", headers=headers)["HX-Trigger-After-Swap"] == "renew"
+    ended = client.get(f"/operations/jobs/{job.pk}/?renews=yes", headers=headers)
+    assert ended["HX-Trigger-After-Swap"] == "renew" and "hx-trigger" not in ended.content.decode()  # it asks no more
     assert "HX-Trigger-After-Swap" not in client.get(f"/operations/jobs/{job.pk}/", headers=headers)
 
 

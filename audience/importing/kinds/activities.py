@@ -273,23 +273,28 @@ def _write_strangers(
 
 
 def _strangers(work: Run, after: int, last: int) -> int:
-    """How many of the new rows `(after, last]` are of somebody of whom neither we nor the file know who it is."""
-    known = sql(
-        "SELECT FROM audience_visitor v WHERE v.browser = {} AND v.person_id IS NOT NULL AND v.ended_at IS NULL",
+    """How many of the new rows `(after, last]` are of somebody of whom neither we nor the file know who it is.
+
+    Each way of knowing is asked for by itself: two in one question would be asked of every row anew.
+    """
+    unknown = sql(
+        """NOT EXISTS (SELECT FROM audience_visitor v
+                       WHERE v.browser = {} AND v.person_id IS NOT NULL AND v.ended_at IS NULL)""",
         visitors.elsewhere_as_sql(references.source(work), Sql("r.anonymous_id")),
     )
     if references.person_key(work):
-        known = sql(
-            """{} UNION ALL SELECT FROM {} n JOIN {} q ON q.row = n.row WHERE n.anonymous_id = r.anonymous_id
-               AND q.person IS NOT NULL AND q.action IN ('create', 'same')""",
-            known, work.table("rows"), work.table("plan"),
+        unknown = sql(
+            """{} AND NOT EXISTS (
+                   SELECT FROM {} n JOIN {} q ON q.row = n.row WHERE n.anonymous_id = r.anonymous_id
+                   AND q.person IS NOT NULL AND q.action IN ('create', 'same'))""",
+            unknown, work.table("rows"), work.table("plan"),
         )  # fmt: skip
     return int(
         value(
             sql(
                 """SELECT count(*) FROM {} p JOIN {} r ON r.row = p.row
-                   WHERE p.action = 'create' AND {} AND {} AND NOT EXISTS ({})""",
-                work.table("plan"), work.table("rows"), _is_strangers(work), planning.between(after, last), known,
+                   WHERE p.action = 'create' AND {} AND {} AND {}""",
+                work.table("plan"), work.table("rows"), _is_strangers(work), planning.between(after, last), unknown,
             )
         )
     )  # fmt: skip
