@@ -17,6 +17,7 @@ from audience.api.deals import Deals
 from audience.api.forms import Forms, Submissions
 from audience.api.imports import Imports, Rejects
 from audience.api.kinds import Channels, Kinds
+from audience.api.leftout import LeftOut
 from audience.api.likeness import BestCustomers, LookAlikes
 from audience.api.mappings import Mappings
 from audience.api.merging import Duplicates, Merges
@@ -69,6 +70,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "channels": Channels,
     "retractions": Retractions,
     "fields": Fields,
+    "left-out": LeftOut,
     "topics": Topics,
     "forms": Forms,
     "forms/<slug:form>/submissions": Submissions,

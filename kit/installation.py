@@ -82,6 +82,11 @@ def put(key: str, value: Any) -> None:
     Setting.objects.update_or_create(key=key, defaults={"value": value})
 
 
+def lock() -> None:
+    """Until the transaction ends nobody else changes a setting."""
+    run(Sql("SELECT pg_advisory_xact_lock(hashtext('kit_settings'))"))
+
+
 def change(
     values: dict[str, Any], *, by: User | None, now: datetime, action: str = "settings.change"
 ) -> dict[str, Any]:
@@ -90,7 +95,7 @@ def change(
     Raises KeyError for an unknown one.
     """
     with transaction.atomic():
-        run(Sql("SELECT pg_advisory_xact_lock(hashtext('kit_settings'))"))
+        lock()
         before = {key: was for key, value in values.items() if (was := get(key)) != value}
         for key in before:
             put(key, values[key])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from audience.importing.said import Told
 from audience.importing.targets import CUSTOM, PROPERTIES, Kind
 from audience.models import Field, Import, ImportSchedule, SavedMapping
 from audience.subjects import exclusions
+from audience.subjects.people import BadValue
 from kit import addresses, installation
 from kit.registry import registry
 
@@ -68,9 +68,6 @@ class Upload(forms.Form):
         self.fields["kind"].depends = True  # type: ignore[attr-defined]
 
 
-MOST_DOMAINS = 200  # each is held against everybody's address
-
-
 class Domains(forms.Form):
     """Domains, one in a line."""
 
@@ -78,20 +75,10 @@ class Domains(forms.Form):
 
     def clean_domains(self) -> list[str]:
         """The domains as addresses are kept."""
-        return _hosts(self.cleaned_data["domains"])
-
-
-def _hosts(text: str, *, or_addresses: bool = False) -> list[str]:
-    """Domains, or whole addresses too, one in a line, as addresses are kept. Raises ValidationError."""
-    told = [line.strip().lower().lstrip("@.") for line in text.splitlines()]
-    plain = [addresses.ascii_domain(line) for line in told if line]
-    if len(plain) > MOST_DOMAINS:
-        raise forms.ValidationError(_("These are more than %(most)s domains.") % {"most": MOST_DOMAINS})
-    shapes = [addresses.DOMAIN, addresses.EMAIL] if or_addresses else [addresses.DOMAIN]
-    wrong = [line for line in plain if not any(re.fullmatch(shape[1:-1], line) for shape in shapes)]
-    if wrong:
-        raise forms.ValidationError(_("These are no domains: %(wrong)s") % {"wrong": ", ".join(wrong)[:300]})
-    return sorted(set(plain))
+        try:
+            return addresses.hosts(self.cleaned_data["domains"].splitlines())
+        except addresses.Refused as wrong:
+            raise forms.ValidationError(str(wrong)) from wrong
 
 
 class LeftOut(forms.Form):
@@ -112,9 +99,9 @@ class LeftOut(forms.Form):
         lists = super().clean() or {}
         for name, text in list(lists.items()):
             try:
-                lists[name] = _hosts(text, or_addresses=True)
-            except forms.ValidationError as wrong:
-                self.add_error(name, wrong)
+                lists[name] = exclusions.entries(name, text.splitlines())
+            except BadValue as wrong:
+                self.add_error(name, wrong.message)
         return lists
 
 

@@ -60,19 +60,27 @@ def refresh(now: datetime, among: Sql = EVERYBODY) -> int:
     ids) are looked at. Each change is kept in the history of the field, dated `now`. Safe to repeat. Returns how many
     people and accounts changed.
     """
-    entries: dict[str, int] = {}
+    listed: dict[str, int] = {}
     with installation.remembering():
         for place, each in enumerate(LISTS, start=1):
             for entry in filter(None, map(_plain, installation.get(each.setting))):
-                entries.setdefault(entry, place)
+                listed.setdefault(entry, place)
     with transaction.atomic():
-        return _refresh("person", entries, now, among) + _refresh("account", entries, now, among)
+        return _refresh("person", listed, now, among) + _refresh("account", listed, now, among)
 
 
-def name_lists(lists: Mapping[str, list[str]], *, by: User | None, now: datetime) -> int:
+def entries(name: str, told: Iterable[str]) -> list[str]:
+    """What the list of that name is told, as it is kept. Raises BadValue."""
+    try:
+        return addresses.hosts(told, or_addresses=True)
+    except addresses.Refused as wrong:
+        raise BadValue(name, str(wrong)) from wrong
+
+
+def name_lists(lists: Mapping[str, Iterable[str]], *, by: User | None, now: datetime) -> int:
     """Name whom these lists, by their names, leave out, and flag by them at once. Returns how many people and accounts
-    changed."""
-    settings = {each.setting: lists[each.name] for each in LISTS if each.name in lists}
+    changed. Raises BadValue for what is neither a domain nor an address."""
+    settings = {each.setting: entries(each.name, lists[each.name]) for each in LISTS if each.name in lists}
     with transaction.atomic():
         installation.change(settings, by=by, now=now, action="figures.lists")
         return refresh(now)
@@ -146,7 +154,7 @@ def _plain(entry: str) -> str:
     return addresses.ascii_domain(entry.strip().lower().lstrip("@."))
 
 
-def _refresh(of: str, entries: Mapping[str, int], now: datetime, among: Sql) -> int:
+def _refresh(of: str, listed: Mapping[str, int], now: datetime, among: Sql) -> int:
     only = sql("subject.id IN ({}) AND", among) if among else Sql("")
     table, subject = Sql(f"audience_{of}"), Sql(f"{of}_id")
     changed: int = value(
@@ -181,7 +189,7 @@ def _refresh(of: str, entries: Mapping[str, int], now: datetime, among: Sql) -> 
             )
             SELECT count(*) FROM changed
             """,
-            RULES, SOURCES, RULES, table, list(entries), list(entries.values()), HOSTS[of], HOSTS[of], ADDRESSES[of],
+            RULES, SOURCES, RULES, table, list(listed), list(listed.values()), HOSTS[of], HOSTS[of], ADDRESSES[of],
             only, RULES, RULES, table, now, subject, now, now, now, now,
         )
     )  # fmt: skip

@@ -56,6 +56,7 @@ TAKES = {
     "POST activities/{pk}/take-back/": "activities:write note",
     "GET fields/": "people:read", "POST fields/": "people:write edit", "GET fields/{pk}/": "people:read",
     "PATCH fields/{pk}/": "people:write edit", "DELETE fields/{pk}/": "people:write edit",
+    "GET left-out/": "people:read", "GET left-out/{name}/": "people:read", "PATCH left-out/{name}/": "people:write edit",
     "GET topics/": "people:read", "GET topics/{slug}/": "people:read",
     "POST forms/": "forms:write edit", "PATCH forms/{slug}/": "forms:write edit",
     "POST forms/{slug}/publish/": "forms:write edit", "POST forms/{slug}/close/": "forms:write edit",

@@ -52,6 +52,7 @@ def made() -> tuple[User, Parts, Parts]:
         "forms": {"slug": "newsletter", "form": "newsletter"},
         "products": {"pk": product.pk},
         "readiness": {"name": "person.country"},
+        "left-out": {"name": "own"},
         "pipelines": {"pk": there.numbers["pipeline"]},
         "title-rules": {},
         "imports": {"pk": there.numbers["import"], "imported": there.numbers["import"]},
