@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
@@ -12,7 +13,7 @@ from audience.importing import planning, references, sourced
 from audience.importing.run import Run
 from audience.importing.targets import Derived, Kind, Need, Target
 from audience.importing.values import EMAIL_ADDRESS
-from kit.sql import Sql, name, run, sql
+from kit.sql import Sql, join, name, run, sql
 
 ROLE = Target(
     "role", _("role"), length=100, aliases=("contact role", "buying role", "association type", "type", "category")
@@ -51,7 +52,7 @@ def write_deal(work: Run, after: int, last: int) -> Counter[str]:
 
 
 def write_account(work: Run, after: int, last: int) -> Counter[str]:
-    return _write(work, "audience_accountrole", "account", after, last)
+    return _write(work, "audience_accountrole", "account", after, last, source=work.source, recorded_at=work.now)
 
 
 def _match(work: Run, table: str, of: str, found: Sql, joins: Sql) -> None:
@@ -74,13 +75,15 @@ def _match(work: Run, table: str, of: str, found: Sql, joins: Sql) -> None:
     planning.last_counts_of(work, "key")
 
 
-def _write(work: Run, table: str, of: str, after: int, last: int) -> Counter[str]:
-    """Write the rows `(after, last]`."""
+def _write(work: Run, table: str, of: str, after: int, last: int, **of_all: Any) -> Counter[str]:
+    """Write the rows `(after, last]`, each with its columns that are the same `of_all`."""
+    columns = join(", ", [Sql("person_id"), name(f"{of}_id"), Sql("role"), *map(name, of_all)])
+    values = join(", ", [Sql("person"), name(of), Sql("role"), *(sql("{}", each) for each in of_all.values())])
     run(
         sql(
-            """INSERT INTO {} (person_id, {}, role) SELECT person, {}, role FROM {}
+            """INSERT INTO {} ({}) SELECT {} FROM {}
                WHERE action = 'create' AND row > {} AND row <= {} ORDER BY row ON CONFLICT DO NOTHING""",
-            name(table), name(f"{of}_id"), name(of), work.table("plan"), after, last,
+            name(table), columns, values, work.table("plan"), after, last,
         )
     )  # fmt: skip
     return planning.counted(work, after, last)

@@ -85,7 +85,7 @@ def test_an_import_killed_in_any_phase_ends_like_one_that_was_not() -> None:
 
     whole = in_a_process(begin().job_id or 0, 0, "never")
     assert whole.returncode == 0, whole.stderr
-    steps = int(whole.stdout)
+    steps = whole.stdout
     unkilled = everything()
     assert steps == 12  # begin, 3 batches, all read, compared, referred to, 3 ranges, all written, finished
     assert unkilled["rejects"] and unkilled["changes"] and not unkilled["work"]
