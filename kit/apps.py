@@ -8,7 +8,20 @@ class KitConfig(AppConfig):
     name = "kit"
 
     def ready(self) -> None:
-        from kit import audit, bulk, calendars, jobs, models, navigation, operations, registry, trail, work, yamlfiles
+        from kit import (
+            audit,
+            bulk,
+            calendars,
+            jobs,
+            models,
+            navigation,
+            operations,
+            publicholidays,
+            registry,
+            trail,
+            work,
+            yamlfiles,
+        )
         from kit.api import calendars as calendars_api
         from kit.api import problems
         from kit.views import calendars as calendar_pages
@@ -19,6 +32,7 @@ class KitConfig(AppConfig):
         registry.holder(models.Note, "notes", goes=True)
         registry.spare(models.User, models.Team, models.Setting, models.WorkingCalendar)
         problems.register(calendars.Refused, calendars_api.refused)
+        problems.register(publicholidays.Refused, calendars_api.nowhere)
         registry.panel("settings", _("Calendars of regions"), "kit/_setting.html", calendar_pages.setting, order=5)
         navigation.register(area="main", label=_("Home"), url_name="home", icon="house", order=10)
         navigation.register(area="main", label=_("My work"), url_name="work", icon="list-todo", order=15)

@@ -1,9 +1,10 @@
-"""Which country is meant by what somebody wrote: by its code, or by its name in some languages."""
+"""Which country is meant by what somebody wrote, by code or by name in some languages; what countries are called."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 
 from babel import Locale
@@ -48,8 +49,14 @@ def _codes() -> dict[str, str]:
     return told
 
 
+def called(codes: Iterable[str], language: str) -> dict[str, str]:
+    """What the countries of these codes are called in a language; a code that it has no name for stays."""
+    names = _names(language)
+    return {code: names.get(code, code) for code in codes}
+
+
 def _names(language: str) -> dict[str, str]:
-    return {str(each): str(name) for each, name in Locale(language).territories.items()}
+    return {str(each): str(name) for each, name in Locale.parse(language, sep="-").territories.items()}
 
 
 def _plain(written: str) -> str:

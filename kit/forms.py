@@ -11,9 +11,10 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.utils.dates import WEEKDAYS as WEEKDAYS_BY_NUMBER
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from kit import calendars, money, signing_in, throttle, users, writing
+from kit import calendars, money, publicholidays, signing_in, throttle, users, writing
 from kit.models import Team as Teams
 from kit.models import User, WorkingCalendar
 
@@ -265,6 +266,37 @@ class Installation(forms.Form):
         """What of the change reaches back into history, so that it is asked about first; "" when nothing does."""
         far = ("zone", "currency")
         return " ".join(self.cleaned_data[name] for name in far if self.cleaned_data[name] != self.initial[name])
+
+
+class PublicHolidays(forms.Form):
+    """Public holidays that are proposed for a calendar: where, and of which years."""
+
+    place = forms.ChoiceField(label=_("Country or region"), required=False)
+    first_year = forms.IntegerField(label=_("From year"), min_value=1950, max_value=2100)
+    last_year = forms.IntegerField(label=_("Through year"), min_value=1950, max_value=2100)
+
+    def __init__(self, data: Any = None, *, this_year: int) -> None:
+        super().__init__(data, initial={"first_year": this_year, "last_year": this_year + 1})
+        places = publicholidays.places(get_language() or "en")
+        self.fields["place"].choices = [("", _("Choose …")), *places.items()]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """What is known of them, as `days`."""
+        cleaned = super().clean() or {}
+        if self.errors:
+            return cleaned
+        try:
+            return cleaned | {"days": publicholidays.between(*(cleaned[name] for name in self.fields))}
+        except publicholidays.Refused as refused:
+            self.add_error(refused.field, str(refused))
+            return cleaned
+
+    def beside(self, typed: str, *, named: bool) -> str:
+        """The lines of holidays that were typed and those of `days` that are not among them, in order."""
+        lines = [line.strip() for line in typed.splitlines() if line.strip()]
+        there = {line[:10] for line in lines}
+        new = [each for each in self.cleaned_data["days"] if each["on"] not in there]
+        return "\n".join(sorted([*lines, *(f"{each['on']} {each['name']}" if named else each["on"] for each in new)]))
 
 
 class Calendar(forms.Form):

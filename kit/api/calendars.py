@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kit import calendars
+from kit import calendars, publicholidays
+from kit.api.filtering import refuse_unknown
 from kit.api.problems import Problem
 from kit.api.schema import example
 from kit.api.serializers import Row, Strict
@@ -90,6 +98,28 @@ class CalendarChange(Told):
     """What is said otherwise. A list is told whole; the short name only while no stage counts by the calendar."""
 
 
+class Where(serializers.Serializer[Any]):
+    """Of which place, and of which years."""
+
+    place = serializers.CharField(max_length=40)
+    first_year = serializers.IntegerField(min_value=1950, max_value=2100)
+    last_year = serializers.IntegerField(min_value=1950, max_value=2100, required=False)
+
+
+WHERE = [
+    OpenApiParameter("place", str, required=True, description="A country such as DE, or one of its regions, DE-BY."),
+    OpenApiParameter("first_year", int, required=True),
+    OpenApiParameter("last_year", int, description="The first, unless it is said; ten years at most."),
+]
+
+
+@extend_schema_serializer(many=False, examples=[OpenApiExample("Days", {"results": HOLIDAYS}, response_only=True)])
+class PublicHolidayList(serializers.Serializer[Any]):
+    """Days, as the holidays of a calendar are told."""
+
+    results = HolidayRow(many=True)
+
+
 class WorkingCalendars(Listed, Shown):
     """The named working calendars."""
 
@@ -112,6 +142,17 @@ class WorkingCalendars(Listed, Shown):
         """Make a calendar. 409 when its short name is taken."""
         return self.answer(calendars.define(self.given(CalendarNew), by=self.by, now=self.now), 201)
 
+    @extend_schema(parameters=WHERE, responses=PublicHolidayList)
+    @action(detail=False, url_path="public-holidays", pagination_class=None, filter_backends=())
+    def public_holidays(self, request: Request) -> Response:
+        """Read the public holidays of a country or region, as calendars take them."""
+        refuse_unknown(request, {each.name for each in WHERE})
+        asked = Where(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        told = asked.validated_data
+        days = publicholidays.between(told["place"], told["first_year"], told.get("last_year", told["first_year"]))
+        return Response({"results": days})
+
     @extend_schema(request=CalendarChange)
     @transaction.atomic
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -126,6 +167,11 @@ class WorkingCalendars(Listed, Shown):
         """Remove a calendar. 409 while a stage counts by it."""
         calendars.remove(self.locked(), by=self.by, now=self.now)
         return Response(status=204)
+
+
+def nowhere(error: publicholidays.Refused) -> Problem:
+    """Of which place or years no holidays can be told."""
+    return Problem(400, "calendar_refused", str(error), field=error.field)
 
 
 def refused(error: calendars.Refused) -> Problem:

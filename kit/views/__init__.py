@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from kit import audit, filters, forms, installation, jobs, pages, panels, progress, rights, samples, writing
 from kit.models import Job
+from kit.views import calendars
 
 
 def _took(job: Job) -> str:
@@ -125,6 +126,11 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     """What is set for the whole installation; for administrators."""
     now = timezone.now()
     present = {name: installation.get(name) for name in forms.Installation.base_fields}
+    if "fill" in request.POST:
+        typed, filling = calendars.with_public_holidays(request, named=False)
+        form = forms.Installation(typed, initial=present)
+        form.errors.clear()  # what is missing is said when it is to be kept
+        return _settings(request, form, now, filling=filling)
     form = forms.Installation(request.POST or None, initial=present)
     if form.is_valid():
         sure = form.needs_sure()
@@ -136,8 +142,19 @@ def settings_page(request: HttpRequest) -> HttpResponse:
     return _settings(request, form, now)
 
 
-def _settings(request: HttpRequest, form: forms.Installation, now: datetime, sure: str = "") -> HttpResponse:
-    context = {"form": form, "sure": sure, "elsewhere": panels.draw("settings", None, request, now)}
+def _settings(
+    request: HttpRequest,
+    form: forms.Installation,
+    now: datetime,
+    sure: str = "",
+    filling: forms.PublicHolidays | None = None,
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "sure": sure,
+        "filling": filling or calendars.public_holidays(),
+        "elsewhere": panels.draw("settings", None, request, now),
+    }
     return render(request, "kit/settings.html", context, status=400 if form.errors else 200)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -55,6 +55,8 @@ class Calendars(pages.ListPage):
 @rights.needs("administer")
 def calendar_new(request: HttpRequest) -> HttpResponse:
     """A new calendar, proposed as the settings have it."""
+    if "fill" in request.POST:
+        return _filled(request, None, [])
     form = forms.Calendar(request.POST or None, of=None, initial=_as_the_settings(), in_use=False)
     if form.is_valid():
         try:
@@ -72,6 +74,8 @@ def calendar(request: HttpRequest, slug: str) -> HttpResponse:
     """One calendar: what it says, and who counts by it."""
     found = get_object_or_404(WorkingCalendar, slug=slug)
     using = calendars.uses([slug])[slug]
+    if "fill" in request.POST:
+        return _filled(request, found, using)
     form = forms.Calendar(request.POST or None, of=found, initial={}, in_use=bool(using))
     if form.is_valid():
         try:
@@ -118,15 +122,45 @@ def _as_the_settings() -> dict[str, Any]:
     return shown
 
 
+def _filled(request: HttpRequest, found: WorkingCalendar | None, using: list[calendars.Use]) -> HttpResponse:
+    """The page as it was typed, with the public holidays that were asked for; nothing is kept yet."""
+    typed, filling = with_public_holidays(request, named=True)
+    form = forms.Calendar(typed, of=found, initial={}, in_use=bool(using))
+    form.errors.clear()  # what is missing is said when it is to be kept
+    return _page(request, form, found, using, filling)
+
+
+def with_public_holidays(request: HttpRequest, *, named: bool) -> tuple[QueryDict, forms.PublicHolidays]:
+    """What was typed, with the holidays asked for beside those that were, each with its name or the day alone."""
+    typed, filling = request.POST.copy(), forms.PublicHolidays(request.POST, this_year=_this_year())
+    if filling.is_valid():
+        typed["holidays"] = filling.beside(typed.get("holidays", ""), named=named)
+    return typed, filling
+
+
+def public_holidays() -> forms.PublicHolidays:
+    """The form that asks for them, of this year and the next."""
+    return forms.PublicHolidays(this_year=_this_year())
+
+
+def _this_year() -> int:
+    return timezone.now().astimezone(installation.zone()).year
+
+
 def _page(
-    request: HttpRequest, form: forms.Calendar, found: WorkingCalendar | None, using: list[calendars.Use]
+    request: HttpRequest,
+    form: forms.Calendar,
+    found: WorkingCalendar | None,
+    using: list[calendars.Use],
+    filling: forms.PublicHolidays | None = None,
 ) -> HttpResponse:
     title = str(found) if found else _now("New calendar")
     context = {
         "form": form,
+        "filling": filling or public_holidays(),
         "calendar": found,
         "uses": using,
         "title": title,
         "crumbs": [*WITHIN, (_now("Working calendars"), reverse("working_calendars")), (title, "")],
     }
-    return render(request, "kit/calendar.html", context, status=400 if form.is_bound else 200)
+    return render(request, "kit/calendar.html", context, status=400 if form.errors else 200)

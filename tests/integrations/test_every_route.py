@@ -155,6 +155,7 @@ TAKES = {
     "GET lifecycles/{lifecycle}/starting-points/{key}/members/": "lifecycles:read",
     "POST lifecycles/{lifecycle}/starting-points/{key}/accept/": "lifecycles:write edit",
     "POST lifecycles/{lifecycle}/starting-points/{key}/undo/": "lifecycles:write edit",
+    "GET working-calendars/public-holidays/": "lifecycles:read",
     "GET working-calendars/": "lifecycles:read", "POST working-calendars/": "lifecycles:write administer",
     "GET working-calendars/{slug}/": "lifecycles:read", "PATCH working-calendars/{slug}/": "lifecycles:write administer",
     "DELETE working-calendars/{slug}/": "lifecycles:write administer",

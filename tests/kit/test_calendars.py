@@ -167,3 +167,78 @@ def test_whoever_reads_lifecycles_reads_calendars_and_administrators_alone_chang
     assert api.get("/working-calendars/")["results"][0]["slug"] == "emea"
     api = asking.Api(asking.user(User.Role.MARKETER, "mo@example.com"))
     api.refused("patch", "/working-calendars/emea/", {"name": "Other"}, 403, "role_may_not")
+
+
+GERMAN_2026 = {
+    "2026-01-01",
+    "2026-04-03",
+    "2026-04-06",
+    "2026-05-01",
+    "2026-05-14",
+    "2026-05-25",
+    "2026-10-03",
+    "2026-12-25",
+    "2026-12-26",
+}
+BAVARIA = {"2026-01-06", "2026-06-04", "2026-11-01"}  # has these besides
+
+
+def days_of(page):
+    return re.search(r'<textarea[^>]*name="holidays"[^>]*>([^<]*)</textarea>', page)[1].strip().splitlines()
+
+
+def test_public_holidays_are_put_beside_those_that_were_typed_and_kept_with_the_rest(admin):
+    asked = {"fill": "holidays", "place": "DE-BY", "first_year": "2026", "last_year": "2026"}
+    typed = FORM | {"name": "", "holidays": "2026-12-24 Christmas Eve\n2026-01-01 Closed"}
+    page = text_of(admin.post(LIST + "new/", typed | asked))
+    lines = days_of(page)
+    assert {line[:10] for line in lines} == GERMAN_2026 | BAVARIA | {"2026-12-24"} and lines == sorted(lines)
+    assert (
+        lines[0] == "2026-01-01 Closed" and "2026-12-25 Christmas Day" in lines and "2026-12-24 Christmas Eve" in lines
+    )
+    assert "This field is required" not in page and not WorkingCalendar.objects.exists()
+    assert re.search(r'value="09:00"[^>]*id="id_opens_1"', page), "what else was typed stays"
+    admin.post(LIST + "new/", FORM | {"holidays": "\n".join(lines)})
+    assert {each["on"] for each in kept().holidays} == GERMAN_2026 | BAVARIA | {"2026-12-24"}
+    page = text_of(admin.post(LIST + "emea/", typed | asked | {"place": "DE", "holidays": ""}))
+    assert {line[:10] for line in days_of(page)} == GERMAN_2026
+
+
+def test_they_are_put_among_the_days_of_the_settings(admin):
+    asked = {"fill": "holidays", "place": "DE", "first_year": "2026", "last_year": "2026", "holidays": "2026-12-24"}
+    lines = days_of(text_of(admin.post("/operations/settings/", asked)))
+    assert set(lines) == GERMAN_2026 | {"2026-12-24"}
+    assert installation.get("holidays") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"place": ""}, "There is no country or region “”"),
+        ({"place": "Mars"}, "Mars is not one of the available choices"),
+        ({"last_year": "2025"}, "the last not before the first"),
+        ({"last_year": "2036"}, "Give up to 10 years"),
+        ({"first_year": "soon"}, "Enter a whole number"),
+        ({"first_year": "1066", "last_year": "1067"}, "greater than or equal to 1950"),
+    ],
+)
+def test_where_and_when_there_are_none_is_said_and_what_was_typed_stays(admin, change, words):
+    asked = {"fill": "holidays", "place": "DE", "first_year": "2026", "last_year": "2026"} | change
+    page = text_of(admin.post(LIST + "new/", FORM | asked))
+    assert words in page and days_of(page) == ["2025-12-26", "2025-12-25 Christmas Day"]
+
+
+def test_a_program_reads_public_holidays_as_calendars_take_them():
+    ada = asking.by(asking.user(User.Role.ADMIN), "lifecycles:read", "lifecycles:write")
+    address = "/api/v1/working-calendars/public-holidays/"
+    told = ada.get(address + "?place=DE-BY&first_year=2026").json()["results"]
+    assert {each["on"] for each in told} == GERMAN_2026 | BAVARIA
+    assert {"on": "2026-12-25", "name": "Christmas Day"} in told
+    made = ada.post("/api/v1/working-calendars/", TOLD | {"holidays": told}, content_type="application/json")
+    assert made.status_code == 201 and made.json()["holidays"] == told
+    for query, field in (
+        ("place=XX&first_year=2026", "place"), ("first_year=2026", "place"), ("place=DE", "first_year"),
+        ("place=DE&first_year=2026&last_year=2020", "last_year"), ("place=DE&first_year=2026&when=now", "when"),
+    ):  # fmt: skip
+        refused = ada.get(f"{address}?{query}")
+        assert (refused.status_code, refused.json()["field"]) == (400, field), query
