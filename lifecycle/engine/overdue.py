@@ -59,9 +59,9 @@ def leaving(kind: str, now: datetime) -> Sql:
         overdue AS (
             INSERT INTO lifecycle_missedlimit (membership_id, stage_id, entered_at, due_at, found_at)
             SELECT held.id, held.stage_id, held.entered_at, held.due_at, {}
-            FROM dated JOIN won USING (subject_id) JOIN lifecycle_membership held ON held.id = dated.membership_id
+            FROM won JOIN lifecycle_membership held ON held.id = won.id
             JOIN lifecycle_stage here ON here.id = held.stage_id
-            WHERE dated.step = 1 AND (held.due_at < dated.moved_at OR dated.transition_id IN (
+            WHERE (held.due_at < won.left_at OR won.left_by IN (
                 SELECT id FROM lifecycle_transition WHERE on_missed)) AND {}
             ON CONFLICT DO NOTHING
         )""",

@@ -168,13 +168,21 @@ def _walk(rules: Rules) -> set[int]:
                 LEFT JOIN {} membership
                     ON membership.lifecycle_id = {} AND membership.subject_id = truth.subject_id
                     AND membership.ended_at IS NULL
+                -- Most fulfil rules of stages in which they are not.
+                LEFT JOIN (
+                    SELECT stage.id, array_agg(transition.id) AS rules
+                    FROM lifecycle_stage stage JOIN lifecycle_transition transition
+                        ON transition.version_id = stage.version_id
+                        AND coalesce(transition.from_stage_id, stage.id) = stage.id
+                    WHERE stage.version_id = {} GROUP BY 1
+                ) leading_out ON leading_out.id = membership.stage_id AND leading_out.rules && truth.held
                 CROSS JOIN LATERAL (
                     SELECT count(*)::int AS passes, count(*) FILTER (WHERE edition.state <> 'withdrawn') AS counted
                     FROM {} ended
                     JOIN lifecycle_version edition ON edition.id = ended.version_id
                     WHERE membership.id IS NULL AND ended.lifecycle_id = {} AND ended.subject_id = truth.subject_id
                 ) earlier
-                WHERE membership.version_id = {}
+                WHERE leading_out.id IS NOT NULL
                    OR (membership.id IS NULL AND {} = ANY (truth.held) AND (earlier.counted = 0 OR {}))
                 UNION ALL
                 SELECT walk.subject_id, walk.held, walk.membership_id, walk.seq, walk.pass_number, walk.step + 1,
@@ -203,9 +211,9 @@ def _walk(rules: Rules) -> set[int]:
             rules.first_stage,
             rules.ledger.memberships,
             lifecycle,
+            rules.version.pk,
             rules.ledger.memberships,
             lifecycle,
-            rules.version.pk,
             ENTRY,
             rules.version.reentry,
             rules.version.pk,

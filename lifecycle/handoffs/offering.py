@@ -47,7 +47,7 @@ def around(kind: str, actor: str, now: datetime, answer: Answer | None) -> tuple
 
 
 def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
-    """The parts behind `written` (what the ledger took) and `last` (where each came to).
+    """The parts behind `written` (what the ledger took) and `won` (where each came to).
 
     An open hand-off ends with the movement that left its stage: as the answer says, else as reports count it. What ends
     after its deadline was missed, and is told so, also when the clock has not come to it; the rule for a missed limit
@@ -83,16 +83,16 @@ def _follow(kind: str, actor: str, now: datetime, answer: Answer | None) -> Sql:
         ),
         carried AS (
             UPDATE lifecycle_handoff held
-            SET seq = left_behind.seq, stage_id = left_behind.onward_id, due_at = last.due_at
-            FROM left_behind, last WHERE held.id = left_behind.id AND left_behind.stays
-              AND last.membership_id = held.membership_id
+            SET seq = left_behind.seq, stage_id = left_behind.onward_id, due_at = won.due_at
+            FROM left_behind, won WHERE held.id = left_behind.id AND left_behind.stays
+              AND won.id = held.membership_id
             RETURNING held.membership_id
         ),
         offered AS (
             INSERT INTO lifecycle_handoff (membership_id, seq, stage_id, state, offered_at, due_at)
-            SELECT won.id, last.seq + last.step, last.to_stage, 'offered', last.moved_at, last.due_at
-            FROM last JOIN won USING (subject_id) JOIN lifecycle_stage stage ON stage.id = last.to_stage
-            WHERE stage.hand_off IS NOT NULL AND last.ended_at IS NULL AND {}
+            SELECT won.id, won.seq, won.stage_id, 'offered', won.entered_at, won.due_at
+            FROM won JOIN lifecycle_stage stage ON stage.id = won.stage_id
+            WHERE stage.hand_off IS NOT NULL AND won.ended_at IS NULL AND {}
             RETURNING id
         ),
         noted AS (

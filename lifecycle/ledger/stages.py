@@ -88,12 +88,15 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
             ),
             arrived AS MATERIALIZED (
                 SELECT DISTINCT ON (subject_id) dated.*,
+                       last_value(moved_at) OVER back AS left_at, last_value(transition_id) OVER back AS left_by,
                        CASE WHEN to_stage IS NULL OR stage.kind = 'terminal' THEN moved_at END AS ended_at,
                        CASE WHEN {} AND source.slug = stage.slug THEN since ELSE moved_at END AS entered_at,
                        CASE WHEN stage.kind = 'sla' AND stage.limit_hours > 0 THEN stage.limit_hours END AS hours,
                        stage.calendar AS named
                 FROM dated LEFT JOIN lifecycle_stage stage ON stage.id = dated.to_stage
                 LEFT JOIN lifecycle_stage source ON source.id = dated.from_stage
+                WINDOW back AS (PARTITION BY subject_id ORDER BY step DESC
+                                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
                 ORDER BY subject_id, step DESC
             ),
             -- Nobody reads a calendar, and so nothing is worked out, unless somebody arrives in an SLA stage.
@@ -110,7 +113,8 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                        pass_number, to_stage, step, entered_at, ended_at, due_at
                 FROM last WHERE membership_id IS NULL AND EXISTS (SELECT FROM enters)
                 ON CONFLICT DO NOTHING
-                RETURNING id, subject_id
+                RETURNING id, subject_id, stage_id, seq, entered_at, ended_at, due_at,
+                          NULL::timestamptz AS left_at, NULL::bigint AS left_by
             ),
             advanced AS (
                 UPDATE {} membership
@@ -119,8 +123,12 @@ def move_many(relation: Sql, writing: Ledgering) -> int:
                 FROM last
                 WHERE membership.id = last.membership_id AND membership.seq = last.seq
                   AND (membership.ended_at IS NULL OR {})
-                RETURNING membership.id, last.subject_id  -- as asked: a merge may have given the pass to another
+                -- The subject as asked: a merge may have given the pass to another.
+                RETURNING membership.id, last.subject_id, membership.stage_id, membership.seq, membership.entered_at,
+                          membership.ended_at, membership.due_at, last.left_at, last.left_by
             ),
+            -- All that follows reads off these alone: how many they are no plan can know, and two such sets are joined
+            -- row by row.
             won AS (SELECT * FROM opened UNION ALL SELECT * FROM advanced){}{}
             INSERT INTO {}
                 (membership_id, seq, version_id, from_stage_id, to_stage_id, occurred_at, evidence_at, recorded_at,

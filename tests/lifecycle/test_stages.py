@@ -179,3 +179,38 @@ def test_no_ledger_is_emptied_whole_nor_by_way_of_what_it_speaks_of_unless_that_
     assert Movement.objects.count() == 1
     run(sql("SET LOCAL perennial.emptying = on; TRUNCATE {} CASCADE", name(table)))
     run(sql("SET LOCAL perennial.emptying = off"))
+
+
+def joined_row_by_row(node):
+    """Each join of a plan that holds every row of one set of the statement's own against every row of another."""
+    parts = node.get("Plans", [])
+    if node["Node Type"] == "Nested Loop" and [part["Node Type"] for part in parts] == ["CTE Scan"] * 2:
+        yield {part["CTE Name"] for part in parts}
+    for part in parts:
+        yield from joined_row_by_row(part)
+
+
+def test_many_who_move_at_once_are_not_held_against_one_another():
+    """How many a part of the statement yields no plan can know: it takes them for one or two."""
+    version = published()
+    run(Sql("CREATE TEMPORARY TABLE many ON COMMIT DROP AS SELECT generate_series(1, 5000) AS id"))
+    run(Sql("ANALYZE many"))
+    relation = sql(
+        """SELECT id::bigint AS subject_id, id::bigint AS membership_id, 1 AS seq, 1 AS pass_number, 1 AS step,
+                  {}::bigint AS from_stage, {}::bigint AS to_stage, {}::timestamptz AS occurred_at,
+                  NULL::timestamptz AS evidence_at, NULL::bigint AS transition_id, '' AS reason FROM many""",
+        version.stages.get(slug="known").pk, version.stages.get(slug="lead").pk, NOW,
+    )  # fmt: skip
+    plans = []
+
+    def explained(execute, statement, params, many, context):
+        if "WITH asked" in statement:
+            with connection.connection.cursor() as cursor:
+                cursor.execute("EXPLAIN (FORMAT JSON) " + statement, params)
+                plans.append(cursor.fetchone()[0][0]["Plan"])
+        return execute(statement, params, many, context)
+
+    with connection.execute_wrapper(explained):
+        stages.move_many(relation, stages.Ledgering(version, Movement.Kind.RULE, "rules", NOW))
+    [plan] = plans
+    assert list(joined_row_by_row(plan)) == []
