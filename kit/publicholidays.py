@@ -36,10 +36,8 @@ def places(language: str) -> dict[str, str]:
         found[country] = called[country]
         regions = known[country]
         aliases = holidays.country_holidays(country).get_subdivision_aliases() if regions else {}
-        named = {region: (aliases.get(region) or [region])[0] for region in regions}
-        found |= {
-            f"{country}-{region}": f"{called[country]}: {named[region]}" for region in sorted(named, key=named.get)
-        }
+        named = sorted(((aliases.get(region) or [region])[0], region) for region in regions)
+        found |= {f"{country}-{region}": f"{called[country]}: {name}" for name, region in named}
     return found
 
 
