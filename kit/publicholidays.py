@@ -60,7 +60,6 @@ def between(place: str, first: int, last: int) -> list[dict[str, str]]:
 
 
 def _of(country: str, region: str, years: range) -> Any:
-    asked: dict[str, Any] = {"subdiv": region or None, "years": years}
     language = LANGUAGES.get(get_language() or "")
     spoken = language in holidays.country_holidays(country).supported_languages
-    return holidays.country_holidays(country, language=language if spoken else None, **asked)
+    return holidays.country_holidays(country, subdiv=region or None, years=years, language=language if spoken else None)
