@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from importlib import resources
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from kit import installation
 from kit.models import User
 from lifecycle.ledger import moving, stages
 from lifecycle.models import BulkMove, Membership, Movement, Version
+from tests import axe
 from tests.factories import account, deal, person, published
 from tests.lifecycle.crowds import crowd
 from tests.lifecycle.test_overrides import GUARDED
@@ -331,7 +331,6 @@ def test_a_filter_narrows_the_board_where_it_stands(page: Any, version: Version)
 
 
 def test_no_page_scrolls_sideways_and_axe_finds_nothing(page: Any, version: Version) -> None:
-    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
     now = timezone.now()
     bulk = moving.move(
         version, moving.everybody_of(Membership.objects.filter(person__first_name="Dan")),
@@ -357,17 +356,11 @@ def test_no_page_scrolls_sideways_and_axe_finds_nothing(page: Any, version: Vers
                 over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 wide += [(address, width, over)] if over > 0 else []
                 if width in (390, 1440):
-                    page.evaluate(axe)
-                    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-                    found += [
-                        (theme, width, address, each["id"], each["nodes"][0]["html"][:160])
-                        for each in result["violations"]
-                    ]
+                    result = axe.violations(page)
+                    found += [(theme, width, address, each["id"], each["nodes"][0]["html"][:160]) for each in result]
         page.set_viewport_size({"width": 1440, "height": 900})
         page.goto(BOARD)
         card(page, "Ada").focus()
         page.keyboard.press("Enter")
-        page.evaluate(axe)
-        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        found += [(theme, "dialog", each["id"], each["nodes"][0]["html"][:160]) for each in result["violations"]]
+        found += [(theme, "dialog", each["id"], each["nodes"][0]["html"][:160]) for each in axe.violations(page)]
     assert wide == [] and found == []

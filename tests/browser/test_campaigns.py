@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import resources
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from campaigns.models import CampaignVersion, Letter, Step
 from kit import installation, jobs
 from kit.models import Job, User
 from lifecycle.models import Movement
-from tests import factories, patience
+from tests import axe, factories, patience
 from tests.campaigns import making
 from tests.scoring import making as scored
 
@@ -197,7 +196,6 @@ def test_on_a_phone_the_arms_stand_under_each_other_and_nothing_scrolls_sideways
 
 
 def test_axe_finds_nothing_on_the_pages_of_campaigns(page: Any, draft: CampaignVersion) -> None:
-    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
     plans.add_step(draft, "send")  # with a check beside it
     live = making.launched(making.simple("Running"))
     sign_in(page, draft.campaign.get_absolute_url())
@@ -213,14 +211,10 @@ def test_axe_finds_nothing_on_the_pages_of_campaigns(page: Any, draft: CampaignV
         for address in addresses:
             page.goto(address)
             until(page, COUNTED)
-            page.evaluate(axe)
-            result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-            found += [(theme, address, each["id"], each["nodes"][0]["html"][:140]) for each in result["violations"]]
+            found += [(theme, address, each["id"], each["nodes"][0]["html"][:140]) for each in axe.violations(page)]
     page.goto(here)
     page.get_by_title("Add a step here").first.click()
-    page.evaluate(axe)
-    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    found += [("menu", each["id"], each["nodes"][0]["html"][:140]) for each in result["violations"]]
+    found += [("menu", each["id"], each["nodes"][0]["html"][:140]) for each in axe.violations(page)]
     assert found == []
 
 

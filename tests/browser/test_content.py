@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from campaigns import content
 from campaigns.models import Content
 from kit.models import User
+from tests import axe
 from tests.campaigns import making
 from tests.factories import NOW, account, person
 
@@ -94,7 +94,5 @@ def test_nothing_in_a_mail_runs_or_reaches_the_page_round_it(chromium: Any, live
 def test_axe_finds_nothing(page: Any, welcome: Content, address: str) -> None:
     sign_in(page, address)
     page.wait_for_load_state("networkidle")
-    axe = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
-    page.evaluate(axe)
-    found = page.evaluate("axe.run(document, {iframes: false}).then(told => told.violations)")
+    found = axe.violations(page, iframes=False)
     assert not found, [(each["id"], [node["html"] for node in each["nodes"]][:3]) for each in found]

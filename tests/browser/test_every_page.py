@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
 
 from kit.models import User
+from tests import axe
 from tests.kit.test_rights import routes
 from tests.sight import world as worlds
 from tests.sight.test_matrix import ABOUT, address
@@ -38,7 +38,7 @@ def test_every_page_is_sound_wide_and_light_and_narrow_and_dark(page: Any) -> No
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/")
-    axe, found, seen = Axe(), [], []
+    found, seen = [], []
     for name, url in pages(world).items():
         answer = page.request.get(url, max_redirects=0)
         if answer.status != 200 or "<html" not in answer.text():
@@ -47,18 +47,18 @@ def test_every_page_is_sound_wide_and_light_and_narrow_and_dark(page: Any) -> No
         page.set_viewport_size(WIDE)
         page.emulate_media(color_scheme="light", reduced_motion="reduce")
         page.goto(url)
-        found += [f"{name} wide: {each}" for each in complaints(axe, page, WCAG)]
+        found += [f"{name} wide: {each}" for each in complaints(page, WCAG)]
         page.set_viewport_size(NARROW)
         page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-        found += [f"{name} narrow: {each}" for each in complaints(axe, page, AGAIN)]
+        found += [f"{name} narrow: {each}" for each in complaints(page, AGAIN)]
     assert len(seen) > 70, seen
     assert not found, "\n".join(found)
 
 
-def complaints(axe: Axe, page: Any, options: dict[str, Any]) -> list[str]:
+def complaints(page: Any, options: dict[str, Any]) -> list[str]:
     told = [
         f"{each['id']} at {each['nodes'][0]['target']} ({len(each['nodes'])}): {each['nodes'][0]['failureSummary']}"
-        for each in axe.run(page, options=options).response["violations"]
+        for each in axe.violations(page, **options)
     ]
     over = page.evaluate(STICKS_OUT)
     return [*told, f"sticks out by {over} px"] if over > 0 else told

@@ -6,7 +6,6 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from audience.webforms import files
 from audience.webforms.asking import Question
 from kit import installation
 from kit.models import Notice, User
+from tests import axe
 from tests.audience.webforms.making import WORDING, address, published, republished
 from tests.factories import NOW
 
@@ -85,7 +85,6 @@ def test_without_scripts_and_by_the_keyboard_alone(chromium: Any, live_server: A
 
 
 def test_its_pages_are_sound_from_360_px_light_and_dark(page: Any, guide: Form) -> None:
-    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
     for url in (address(guide), "/f/nothing-here/", "/f/confirm/garbled/"):
         for width, scheme in ((360, "dark"), (390, "light"), (1440, "dark"), (2560, "light")):
             page.set_viewport_size({"width": width, "height": 800})
@@ -95,9 +94,7 @@ def test_its_pages_are_sound_from_360_px_light_and_dark(page: Any, guide: Form) 
             for sheet in ("tokens", "public"):
                 page.add_style_tag(content=Path(f"static/css/{sheet}.css").read_text())
             assert page.evaluate(STICKS_OUT) <= 0, (url, width)
-            page.evaluate(axe)
-            result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-            assert result["violations"] == [], (url, width, scheme)
+            assert axe.violations(page) == [], (url, width, scheme)
 
 
 SHOP = """<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>{path}</title><h1>{path}</h1>{form}

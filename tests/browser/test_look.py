@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from importlib import resources
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from kit.models import Job, User
+from tests import axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PASSWORD = "a long password"
@@ -171,7 +171,6 @@ def test_targets_are_large_enough(page: Any, jobs: list[Job]) -> None:
 
 
 def test_axe_finds_nothing(page: Any, jobs: list[Job]) -> None:
-    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
     sign_in(page)
     addresses = ("/styleguide/", "/operations/jobs/?q=people&state=failed", f"/operations/jobs/{jobs[0].pk}/")
     found = []
@@ -179,9 +178,7 @@ def test_axe_finds_nothing(page: Any, jobs: list[Job]) -> None:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         for address in addresses:
             page.goto(address)
-            page.evaluate(axe)
-            result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-            found += [(theme, address, each["id"], each["nodes"][0]["html"][:120]) for each in result["violations"]]
+            found += [(theme, address, each["id"], each["nodes"][0]["html"][:120]) for each in axe.violations(page)]
     assert found == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from importlib import resources
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from kit import notes, work
 from kit.models import User
 from kit.sql import sql
 from lifecycle.ledger import stages
+from tests import axe
 from tests.factories import account, activity, deal, person, published, purchase
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -151,7 +151,6 @@ def test_no_page_scrolls_sideways(page: Any, ada: Person) -> None:
 
 
 def test_axe_finds_nothing(page: Any, ada: Person) -> None:
-    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
     sign_in(page, "/people/")
     found = []
     for theme in ("light", "dark"):
@@ -160,7 +159,5 @@ def test_axe_finds_nothing(page: Any, ada: Person) -> None:
             page.goto(address)
             for details in page.locator("main details:not(.menu)").all():
                 details.evaluate("each => each.open = true")
-            page.evaluate(axe)
-            result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-            found += [(theme, address, each["id"], each["nodes"][0]["html"][:160]) for each in result["violations"]]
+            found += [(theme, address, each["id"], each["nodes"][0]["html"][:160]) for each in axe.violations(page)]
     assert found == []

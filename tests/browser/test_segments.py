@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
-from importlib import resources
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from playwright.sync_api import expect
 from audience import live, segments
 from audience.models import Segment, SegmentMember
 from kit.models import User
+from tests import axe
 from tests.factories import account, activity, person, published
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -285,7 +285,6 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(page: Any, crowd: None) 
     who = SegmentMember.objects.filter(segment=made).first()
     assert who and who.person
     sign_in(page, f"/segments/{made.slug}/edit/")
-    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()
     found = []
     for path in ("/segments/", "/segments/all_sorts/", "/segments/all_sorts/edit/", "/segments/all_sorts/history/",
                  "/segments/all_sorts/members/", f"/segments/all_sorts/why/{who.person.pk}/", "/segments/all_sorts/delete/",
@@ -297,9 +296,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(page: Any, crowd: None) 
             count(page)
             page.get_by_role("combobox", name="Field").first.click()
             page.locator(".combo__option").first.wait_for()
-        page.evaluate(axe)
-        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        found += [(path, each["id"], each["nodes"][0]["html"][:200]) for each in result["violations"]]
+        found += [(path, each["id"], each["nodes"][0]["html"][:200]) for each in axe.violations(page)]
         for width in (360, 390, 768, 1440, 2560):
             page.set_viewport_size({"width": width, "height": 900})
             if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
