@@ -22,7 +22,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from kit import audit, rights
 from kit.holding import Part
@@ -32,6 +31,9 @@ LONGEST_CELL = 32_767  # characters
 EXACT = 10**15  # a sheet keeps 15 digits of a number
 
 # A spreadsheet takes a cell that begins so for a formula; a plain number is none.
+NO_XML = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
+)  # what no XML, and so no workbook, can hold
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?", re.ASCII)
 
@@ -131,7 +133,7 @@ def workbook(name: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) ->
     def cell(value: Any) -> Any:
         if isinstance(value, bool) or (isinstance(value, int | float | Decimal) and -EXACT < value < EXACT):
             return value
-        text = ILLEGAL_CHARACTERS_RE.sub("", plain(value))[:LONGEST_CELL]
+        text = NO_XML.sub("", plain(value))[:LONGEST_CELL]
         made = WriteOnlyCell(sheet, text) if text else None
         if made is not None:
             made.data_type = "s"  # written where it stands, and never a formula

@@ -186,6 +186,13 @@ def _asks_for_stages(node: Node) -> bool:
     return any(leaf.field.name.startswith("stage.") for leaf in tree.leaves(node))
 
 
+# A new version, and the way back from it, moves nobody on; an undo takes a step back.
+NOWHERE_ELSE = Sql(
+    """(SELECT count(*) FILTER (WHERE step.kind <> 'undo') - count(*) FILTER (WHERE step.kind = 'undo')
+        FROM lifecycle_movement step WHERE step.membership_id = membership.id AND step.kind <> 'migration') = 1"""
+)
+
+
 def _left(version: Version, now: datetime) -> Sql:
     """Those in the first stage from the start, and those whom the entry condition takes in, who are in no pass."""
     of = version.lifecycle.of
@@ -196,12 +203,13 @@ def _left(version: Version, now: datetime) -> Sql:
         LEFT JOIN lifecycle_membership membership
             ON membership.subject_id = subject.id AND membership.lifecycle_id = {}
         WHERE NOT subject.is_excluded AND subject.erased_at IS NULL
-          AND (membership.stage_id = {} AND membership.seq = 1 AND membership.ended_at IS NULL
+          AND (membership.stage_id = {} AND membership.ended_at IS NULL AND (membership.seq = 1 OR {})
                OR membership.id IS NULL AND subject.id IN ({}))
         """,
         name(f"audience_{of}"),
         version.lifecycle_id,
         stages.first_stage(version).pk,
+        NOWHERE_ELSE,
         compile.members(entry, of=of, at=now + live.INSTANT),
     )
 

@@ -126,7 +126,8 @@ class Cases(Listed, Shown):
     @action(methods=["post"], detail=True)
     @transaction.atomic
     def close(self, request: Request, pk: int) -> Response:
-        """Close a case: it is settled."""
+        """Close a case: it is settled. One that is closed stays as it is, unless another time is given."""
         held, given = self.locked(), self.given(CaseEnd)
-        cases.change(held, {"closed_at": given.get("closed_at", self.now)}, by=self.by, now=self.now)
+        if held.closed_at is None or "closed_at" in given:
+            cases.change(held, {"closed_at": given.get("closed_at", self.now)}, by=self.by, now=self.now)
         return self.answer(held)

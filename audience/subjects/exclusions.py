@@ -87,8 +87,15 @@ def name_lists(lists: Mapping[str, Iterable[str]], *, by: User | None, now: date
 
 
 def counts(model: type[Person] | type[Account]) -> dict[str, int]:
-    """How many are left out, by the name of the list that does it; OTHER for all who are for another reason."""
-    rows = model.objects.filter(is_excluded=True).values("excluded_reason").annotate(n=Count("pk")).order_by()
+    """How many are left out, by the name of the list that does it; OTHER for all who are for another reason.
+
+    Numbers without anybody, who were erased or rolled back, are none of them."""
+    rows = (
+        model.objects.filter(is_excluded=True, erased_at=None)
+        .values("excluded_reason")
+        .annotate(n=Count("pk"))
+        .order_by()
+    )
     return by_list((each["excluded_reason"], each["n"]) for each in rows)
 
 

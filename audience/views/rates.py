@@ -116,10 +116,10 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @rights.needs("edit")
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take the rate of a day back: the one before it holds."""
+    """Take the rate of a day back: the one of the last day before it holds."""
     found = get_object_or_404(rates.current(), pk=pk)
     rates.tell(found.currency, found.day, None, by=audit.asker(request), now=timezone.now())
-    messages.success(request, _("It is taken back; the rate before it holds again."))
+    messages.success(request, _("It is taken back; the rate of the last day before it holds, if there is one."))
     return redirect("exchange_rates")
 
 

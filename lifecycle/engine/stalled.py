@@ -237,9 +237,10 @@ def counts(lifecycle: Lifecycle, *, at: datetime, days: int = DAYS, seen: Sql | 
 
 
 def condition(lifecycle: Lifecycle, stage: str, days: int) -> dict[str, Any]:
-    """The condition whose members are those who are stuck, in a stage or in any."""
+    """The condition whose members are those who are stuck, in a stage or in any, and count in figures."""
+    inside = [{"field": f"stage.{lifecycle.slug}", "op": "is", "value": stage}] if stage else []
     stuck = {"field": f"stage.{lifecycle.slug}.stalled", "op": "is", "value": True, "days": days}
-    return {"all": [{"field": f"stage.{lifecycle.slug}", "op": "is", "value": stage}, stuck]} if stage else stuck
+    return {"all": [*inside, stuck, {"field": f"{lifecycle.of}.is_excluded", "op": "is", "value": False}]}
 
 
 def usual(lifecycle: Lifecycle) -> list[UsualStay]:

@@ -303,7 +303,7 @@ def _owner(rule: RoutingRule) -> Sql:
 def _who_had_them() -> Sql:
     """Whoever had the member last, for those who come back: their "not now" is over, or the answer was taken back."""
     return Sql(
-        """(SELECT COALESCE(last.answered_by_id, last.user_id) FROM (
+        """(SELECT COALESCE(last.user_id, last.answered_by_id) FROM (
                 SELECT before.* FROM lifecycle_handoff before
                 WHERE before.membership_id = held.membership_id AND before.seq < held.seq
                 ORDER BY before.seq DESC, before.id DESC LIMIT 1) last

@@ -5,7 +5,7 @@ import pytest
 from audience.models import FieldChange, Person
 from kit import installation
 from kit.models import AuditEntry, User
-from tests.factories import person
+from tests.factories import NOW, person
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +54,11 @@ def test_testers_and_competitors_have_lists_of_their_own_and_are_counted_apart(c
     assert 'data-metric="people_left_out">4<' in page
     assert "Testers: 1 · Competitors: 2 · For other reasons: 1" in page and "tina@gmail.com</textarea>" in page
     assert AuditEntry.objects.get().action == "figures.lists"
+
+
+def test_a_number_without_anybody_is_not_counted(client):
+    person(is_excluded=True, excluded_reason="rolled back", erased_at=NOW)
+    assert 'data-metric="people_left_out">0<' in client.get("/left-out/").content.decode()
 
 
 def test_what_is_no_address_is_refused_in_the_list_in_which_it_stands(client):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from io import BytesIO
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
 from kit import exports
 
@@ -52,3 +54,10 @@ def test_a_download_begins_with_the_mark_that_tells_spreadsheets_its_letters() -
     response = exports.csv_response("people", ["name"], [["张伟"]])
     assert b"".join(response.streaming_content).decode("utf-8-sig") == "name\r\n张伟\r\n"  # type: ignore[arg-type]
     assert response["Content-Disposition"] == 'attachment; filename="people.csv"'
+
+
+def test_a_workbook_is_read_again_whatever_letters_a_name_has() -> None:
+    odd = "Ann\x00\x0b\ufffe\uffff\ud800 Lind 😀"
+    made = b"".join(exports.workbook("people", ["name"], [[odd]]).streaming_content)  # type: ignore[arg-type]
+    sheet = load_workbook(BytesIO(made)).active
+    assert [row[0].value for row in sheet.iter_rows()] == ["name", "Ann Lind 😀"]  # type: ignore[union-attr]

@@ -11,8 +11,9 @@ from django.db import connection
 from kit import jobs
 from kit.models import Job, User
 from lifecycle import accepting, placing
+from lifecycle.editions import versions
 from lifecycle.engine import passes, rules
-from lifecycle.ledger import moving, stages
+from lifecycle.ledger import moving, stages, undo
 from lifecycle.models import BulkMove, Membership, Movement, Proposal
 from tests import asking
 from tests.factories import NOW, activity, days_ago, deal, draft, person, published, purchase
@@ -93,6 +94,22 @@ def test_the_strongest_evidence_proposes_a_stage_and_who_has_none_is_said_to_hav
         ("won", "deal_won", "high", 1), ("won", "purchase", "high", 1), ("talking", "deal_open", "medium", 1),
         ("talking", "rule", "medium", 1), ("talking", "rule_past", "low", 1), (None, "little", "", 2),
     ]  # fmt: skip
+
+
+def test_whom_a_new_version_took_over_and_whose_move_was_taken_back_have_been_nowhere_else():
+    version, made = world()
+    held = Membership.objects.get(person=made["open"])
+    stages.move(held, to=version.stages.get(slug="engaged"), reason="", by=None, at=NOW, now=NOW)
+    undo.undo(stages.last_movement(held), by=None, now=NOW)
+    later = draft(STEPS.replace("name: Talking", "name: In talks"), NOW)
+    jobs.run(versions.publish(later, by=None, now=NOW).pk, NOW)
+    later.refresh_from_db()
+    looked(later)
+    told = {row.person.first_name: row.stage and row.stage.slug for row in Proposal.objects.select_related("person")}
+    assert told == {
+        "won": "won", "bought": "won", "open": "talking", "called": "talking", "once": "talking", "silent": None,
+        "outside": None,
+    }  # fmt: skip
 
 
 def test_a_group_is_accepted_on_the_page_with_the_date_of_its_evidence_and_taken_back(page):

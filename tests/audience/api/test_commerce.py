@@ -147,3 +147,13 @@ def test_lists_cost_the_same_for_one_row_and_many(api: Api, django_assert_num_qu
         assert len(api.get("/purchases/")["results"]) == 3
     with django_assert_num_queries(4):  # and the amendments
         assert len(api.get("/contracts/")["results"]) == 3
+
+
+def test_a_case_that_is_closed_stays_as_it_was_closed(api: Api) -> None:
+    dark = Case.objects.create(
+        title="Dark", external_id="1", source="erp", person=person(), opened_at=days_ago(9), recorded_at=NOW
+    )
+    first = api.post(f"/cases/{dark.pk}/close/", {})["closed_at"]
+    assert first and api.post(f"/cases/{dark.pk}/close/", {})["closed_at"] == first
+    told = api.post(f"/cases/{dark.pk}/close/", {"closed_at": days_ago(1).isoformat()})["closed_at"]
+    assert told != first

@@ -106,6 +106,16 @@ def test_an_answer_taken_back_offers_them_to_the_same_again():
     assert bob != ina
 
 
+def test_an_answer_that_somebody_else_gave_and_took_back_offers_them_to_who_had_them():
+    made, (north, (ina, bob)) = version(), team("Ina", "Bob")
+    in_turns(made, north)
+    ada = handed(made)
+    assert (ada.user, answering.accept(answering.one(ada), say(bob))) == (ina, 1)
+    undo.undo(stages.last_movement(ada.membership), by=bob, now=NOW + HOUR)
+    turning.turn(NOW + HOUR)
+    assert (newest(ada).state, newest(ada).user, newest(ada).via) == ("offered", ina, "returned")
+
+
 # ---- routed ----
 
 
