@@ -35,7 +35,8 @@ def expected(document: parts.Document) -> list[dict[str, Any]]:
 def played(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """All test cases run against the draft's rules as they are; nothing of it remains.
 
-    Asked for by itself, since playing months day by day takes a second or two.
+    Asked for by itself, since playing months day by day takes a second or two. An editor says how its `head` finds the
+    draft, and is told there what keeps it from being published.
     """
     drafts = Version.objects.select_related("lifecycle").filter(state=Version.State.DRAFT)
     version = get_object_or_404(drafts, lifecycle__slug=slug, number=number)
@@ -47,6 +48,8 @@ def played(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "version": version,
         "lifecycle": version.lifecycle,
         "test_cases": told,
+        "failing": sum(not each["outcome"].passed for each in told),
+        "head": request.GET.get("head", ""),
         "version_url": reverse("lifecycle_version", args=[slug, number]),
     }
     return pages.part(request, "case-results", "lifecycle/_cases.html", "lifecycle/cases.html", context)

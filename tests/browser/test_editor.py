@@ -85,6 +85,7 @@ def test_a_model_is_built_from_nothing_by_mouse(page: Any) -> None:
 def test_the_keyboard_alone_does_all_of_it(page: Any) -> None:
     draft(SMALL + CASE)
     sign_in(page, EDIT)
+    page.locator("#cases-state", has_text="The model is sound").wait_for()  # once its case was played
     page.locator("#open-stage-lead").focus()
     page.keyboard.press("Alt+ArrowUp")
     until(page, lambda: [each["slug"] for each in document()["stages"]][2] == "lead")

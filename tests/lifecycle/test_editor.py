@@ -75,9 +75,13 @@ def test_from_nothing_over_stages_rules_and_a_case_to_a_model_that_may_be_publis
         "name": "A purchase wins", "person": {"first_seen": "2025-03-01", "country": "DE"},
         "expect": {"on": "2025-03-05", "stage": "won"}, "purchases": [{"on": "2025-03-03", "amount": 900}],
     }]  # fmt: skip
-    assert "The model is sound" in text_of(client.get(edit))
-    played = text_of(client.get(edit.replace("edit/", "cases/")))
-    assert "status--good" in played and "Entered 2025-03-01, Won 2025-03-03" in played
+    assert "The model is sound" not in text_of(client.get(edit)), "its case is not played yet"
+    played, part = edit.replace("edit/", "cases/") + "?head=sound", {"HX-Request": "true", "HX-Target": "case-results"}
+    told = text_of(client.get(played, headers=part))
+    assert "Entered 2025-03-01, Won 2025-03-03" in told and "The model is sound" in told
+    assert client.post(edit + "cases/new/", case | {"name": "Nobody wins", "stage": "entered"}).status_code == 302
+    told = text_of(client.get(played, headers=part))
+    assert "1 test case fails, which keeps it from being published" in told and "The model is sound" not in told
 
 
 def test_a_part_is_changed_and_everything_else_stays_as_it_was(client):
