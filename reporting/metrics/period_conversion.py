@@ -1,7 +1,7 @@
 """Moves forward out of the stage in the window, to the next or a later stage of the success path, of all stays there.
 
-The stays are those there at the start of the window plus those that came in it. Windows of different length are not
-comparable.
+The stays are those there at the start of the window plus those that came in it or were brought by another version of
+the lifecycle; whoever was taken away and brought back has two. Windows of different length are not comparable.
 """
 
 from django.utils.translation import gettext
@@ -51,7 +51,8 @@ METRIC = Metric(
     label=_("Period conversion"),
     definition=_(
         "Moves forward out of the stage in the window, to the next or a later stage of the success path, of all stays "
-        "there. The stays are those there at the start of the window plus those that came in it. Windows of different "
+        "there. The stays are those there at the start of the window plus those that came in it or were brought by "
+        "another version of the lifecycle; whoever was taken away and brought back has two. Windows of different "
         "length are not comparable."
     ),
     people=people,
