@@ -29,28 +29,39 @@ def hold() -> None:
 def meet(parties: Sql, *, now: datetime) -> int:
     """Write the activities of some parties (a statement that yields their ids), as far as both are told; how many.
 
-    Those who are erased get none.
+    Those who are erased get none. Each is looked up by its key (hence OFFSET 0): of tables that a file has just filled
+    no plan knows the size, and would go through all that wait for each of them.
     """
-    both = sql(
-        """FROM audience_activityparty p
-           JOIN audience_unnamedactivity u ON u.source = p.source AND u.external_id = p.external_id
-           WHERE p.activity_id IS NULL AND p.id IN ({})""",
+    theirs = sql(
+        """FROM (SELECT DISTINCT id FROM ({}) told) asked
+           CROSS JOIN LATERAL (
+               SELECT * FROM audience_activityparty own WHERE own.id = asked.id AND own.activity_id IS NULL OFFSET 0
+           ) p""",
         parties,
+    )
+    both = sql(
+        """{} CROSS JOIN LATERAL (
+               SELECT * FROM audience_unnamedactivity named
+               WHERE named.source = p.source AND named.external_id = p.external_id OFFSET 0) u""",
+        theirs,
     )
     columns = ("person_id", "account_id", "external_id", *TOLD)
     made = 0
     for (source,) in rows(sql("SELECT DISTINCT p.source {} ORDER BY 1", both)):
         told = sql(
-            "SELECT p.person_id, p.account_id, {} AS external_id, {} {} AND p.source = {}",
+            "SELECT p.person_id, p.account_id, {} AS external_id, {} {} WHERE p.source = {}",
             OWN_ID, _of("u", TOLD), both, source,
         )  # fmt: skip
         made += activities.record_many(told, columns, source=source, now=now)
     if made:
         run(
             sql(
-                """UPDATE audience_activityparty p SET activity_id = a.id FROM audience_activity a
-                   WHERE a.source = p.source AND a.external_id = {} AND p.activity_id IS NULL AND p.id IN ({})""",
-                OWN_ID, parties,
+                """UPDATE audience_activityparty party SET activity_id = found.activity FROM (
+                       SELECT p.id, a.id AS activity {} CROSS JOIN LATERAL (
+                           SELECT id FROM audience_activity made
+                           WHERE made.source = p.source AND made.external_id = {} OFFSET 0) a
+                   ) found WHERE found.id = party.id""",
+                theirs, OWN_ID,
             )
         )  # fmt: skip
     return made
