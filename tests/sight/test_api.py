@@ -39,7 +39,7 @@ ABOUT: dict[str, str | None] = {
 # What belongs to nobody in particular, and figures, which are the firm's.
 OF_EVERYBODY = {
     "activity-kinds", "channels", "costs", "exchange-rates", "retractions", "fields", "topics", "forms", "products", "pipelines",
-    "title-rules", "segments", "conditions", "imports", "import-mappings", "import-schedules", "readiness",
+    "title-rules", "segments", "conditions", "imports", "import-mappings", "import-schedules", "readiness", "left-out",
     "best-customers",
     *(f"reports/{each}" for each in (
         "funnel", "hand-offs", "time", "loops", "leaks", "costs", "pipeline", "partners", "retention", "concentration", "lift", "ledger")),
