@@ -262,4 +262,4 @@ def test_no_table_of_an_import_is_left_behind() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'work'")
         assert cursor.fetchone() == (0,)
-    assert Import.objects.get().finished_at == NOW
+    assert Import.objects.get().finished_at
