@@ -415,8 +415,7 @@ def _read(work: Run, progress: Progress) -> None:
 def _match(work: Run, progress: Progress) -> None:
     """Decide for all rows at once. What an earlier decision refused is decided anew."""
     with work.step():
-        work.drop("plan", "accounts", "people", "products", "owners", "titles", "kinds", "digests", "steps")
-        staging.forget_refused_later(work)
+        planning.anew(work)
         work.kind.match(work)
         planning.ready(work)
         if work.imported.dry_run:
