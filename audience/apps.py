@@ -55,6 +55,7 @@ class AudienceConfig(AppConfig):
         supporting.register_all()
         registry.defaults(pipelines.ensure_defaults)
         registry.defaults(channels.ensure_defaults)
+        registry.defaults(titles.ensure_defaults)
         jobs.register(retractions.JOB, retractions.work)
         registry.panel("retraction", _("Segments"), "audience/_retraction_changes.html", panels.retracted, order=30)
         for defaults in (consent.ensure_defaults, submitting.ensure_defaults, visitors.ensure_defaults):

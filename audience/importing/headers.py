@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from audience.importing import abroad, formats, values
 from audience.importing.refusals import Refused
 from audience.importing.run import WIDE, Mapped
-from audience.importing.targets import CUSTOM, PROPERTIES, Kind, Target
+from audience.importing.targets import CUSTOM, PROPERTIES, Kind, Target, Text
 from audience.importing.values import Type
 from audience.models import Field
 from audience.models.fields import LONGEST_TEXT
@@ -113,9 +113,19 @@ def look(header: Sequence[str], sample: Sequence[Sequence[str]]) -> list[Column]
 
 
 def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]], called: str = "") -> Guess:
-    """What the columns are, by their names, as far as their values allow it, and by the file's."""
+    """What the columns are, by their names, as far as their values allow it, and by the file's.
+
+    A column that is called as a custom field is that field, unless a field of the kind has that very name.
+    """
+    return _guess(kind, header, sample, called, _own_fields(kind))
+
+
+def _guess(
+    kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]], called: str, own: Mapping[str, Field]
+) -> Guess:
     columns = look(header, sample)
     answer = Guess(columns)
+    _give_to_own(answer, [each for each in columns if not _is_called_as_a_field(each, kind)], own)
     offers = sorted(
         (
             (_fit(column.name, target, kind), -order, _place(column, target, kind), column.place, target)
@@ -131,18 +141,19 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]], ca
         if column.guess or target.name in taken:
             continue
         if _wrong_share(column, target.type) > MOST_WRONG or (target.name == "title" and _are_forms_of_address(column)):
-            note = _("“%(column)s” sounds like “%(field)s”, but what stands in it is none.")
-            answer.notes.append(note % {"column": column.name, "field": target.label})
+            answer.notes.append(_is_none_of(column, target.label))
             continue
         column.guess, column.score = target.name, score
         taken.add(target.name)
         if doubt := formats.doubt(column.name, column.cells, target.type.name):
             answer.notes.append(doubt)
+    _give_to_own(answer, columns, own)
     for column in columns:
         if not column.guess and (slug := slug_of(column.name)) in kind.reads:
             column.guess, column.score = f"{PROPERTIES}{slug}", SURE
     if "currency" in kind.by_name and "currency" not in taken:
-        amounts = [each for each in columns if each.guess and kind.by_name[each.guess].type is values.MONEY]
+        money = [target.name for target in kind.targets if target.type is values.MONEY]
+        amounts = [each for each in columns if each.guess in money]
         answer.fixed = {f"={code}": "currency" for each in amounts if (code := formats.currency(each.cells))}
         if len(answer.fixed) > 1:
             answer.fixed = {}
@@ -154,10 +165,40 @@ def guess(kind: Kind, header: Sequence[str], sample: Sequence[Sequence[str]], ca
     return answer
 
 
+def _own_fields(kind: Kind) -> dict[str, Field]:
+    """The custom fields that columns may become, by what they are called: by a label rather than by another's slug."""
+    there = Field.objects.filter(of=kind.custom) if kind.custom else ()
+    return {_joined(each.slug): each for each in there} | {_joined(each.label): each for each in there}
+
+
+def _is_called_as_a_field(column: Column, kind: Kind) -> bool:
+    return any(fold(column.name) in (fold(each.name), fold(str(each.label))) for each in kind.targets)
+
+
+def _give_to_own(answer: Guess, columns: Sequence[Column], own: Mapping[str, Field]) -> None:
+    """Those of the columns that nothing is known of yet become the custom fields that they are called as."""
+    for column in columns:
+        named = own.get(_joined(column.name))
+        if named is None or column.guess or f"{CUSTOM}{named.slug}" in answer.mapping.values():
+            continue
+        of_type = CUSTOM_TYPES[named.type]
+        if _wrong_share(column, of_type) > MOST_WRONG:
+            answer.notes.append(_is_none_of(column, named.label))
+            continue
+        column.guess, column.score = f"{CUSTOM}{named.slug}", SURE
+        if doubt := formats.doubt(column.name, column.cells, of_type.name):
+            answer.notes.append(doubt)
+
+
+def _is_none_of(column: Column, label: Text) -> str:
+    note = _("“%(column)s” sounds like “%(field)s”, but what stands in it is none.")
+    return note % {"column": column.name, "field": label}
+
+
 def likely_kind(header: Sequence[str], sample: Sequence[Sequence[str]], called: str) -> str:
     """The kind of rows that a file most likely has, by its columns and its name; "" where too little tells."""
     kinds = [kind for kind in registry.import_kinds.values() if isinstance(kind, Kind)]
-    told = {kind.name: guess(kind, header, sample, called) for kind in kinds}
+    told = {kind.name: _guess(kind, header, sample, called, {}) for kind in kinds}
     best = max(kinds, key=lambda kind: _likelihood(kind, told[kind.name], called))  # of several the first
     own = [column for column in header if [kind for kind in kinds if _knows(kind, column)] == [best]]
     return best.name if _is_shown(best, told[best.name], called, own) else ""
@@ -337,6 +378,11 @@ def fold(text: str) -> str:
     return "".join(sign for sign in unicodedata.normalize("NFKD", spelt) if not unicodedata.combining(sign))
 
 
+def _joined(text: str) -> str:
+    """A name as one word: “Job level” and “job_level” are both “joblevel”."""
+    return fold(text).replace(" ", "")
+
+
 @cache
 def _telling() -> frozenset[str]:
     return frozenset(map(fold, abroad.telling()))
@@ -366,7 +412,7 @@ def _fit(column: str, target: Target, kind: Kind) -> float:
     names, joined = _names(kind.name, target.name, target.aliases)
     if said in names or said == fold(str(target.label)):
         return SURE
-    if said.replace(" ", "") in joined:
+    if _joined(column) in joined:
         return 0.95
     own = words(kind.name).removesuffix("s")
     if said.removeprefix(f"{own} ") in names and said.startswith(f"{own} "):

@@ -8,16 +8,77 @@ the row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from audience.importing import staging
 from audience.importing.run import Run
-from kit.sql import Sql, name, rows, run, sql, value
+from kit.sql import Sql, join, name, rows, run, sql, value
 
+ROUNDS = 3  # in which rows learn from those before them: whoever is known by an id here, by an email there, takes two
 COUNTED = {
     "create": "created", "update": "updated", "same": "unchanged", "skip": "skipped", "repeat": "repeated",
     "part": "updated", "same_part": "unchanged",
 }  # fmt: skip
+
+
+def anew(work: Run) -> None:
+    """Nothing is decided yet: what an earlier decision made and refused is gone."""
+    work.drop("plan", "accounts", "people", "products", "owners", "titles", "kinds", "digests", "steps", "handed")
+    staging.forget_refused_later(work)
+
+
+def match_in_turn(work: Run, match: Callable[[Run], None], together: Sequence[Sequence[str]]) -> None:
+    """Decide by `match`, with rows about one as if each came in after the one before: a blank says nothing.
+
+    What the last of them leaves blank it has from the latest that says it; fields `together` are from one row.
+    """
+    match(work)
+    for _round in range(ROUNDS):
+        if not _hand_down(work, together):
+            return
+        anew(work)
+        match(work)
+
+
+def _hand_down(work: Run, together: Sequence[Sequence[str]]) -> int:
+    """Fill what the rows that count leave blank from their repetitions; how many rows gained by it."""
+    if "repeat" not in planned(work):
+        return 0
+    handed, staged = work.table("handed"), work.table("rows")
+    bound = [[each for each in fields if work.has(each)] for fields in together]
+    parts = [fields for fields in bound if fields]
+    parts += [[each] for each in work.named if not any(each in fields for fields in parts)]
+
+    def said(alias: str, fields: Sequence[str]) -> Sql:
+        return sql("({})", join(" OR ", (sql("{}.{} IS NOT NULL", Sql(alias), name(each)) for each in fields)))
+
+    each_of = [(name(each), fields) for fields in parts for each in fields]
+    last_said = "(array_agg(e.{} ORDER BY e.row DESC) FILTER (WHERE {}))[1] AS {}"
+    latest = join(", ", (sql(last_said, each, said("e", fields), each) for each, fields in each_of))
+    own_or_latest = "{} = CASE WHEN {} THEN r.{} ELSE f.{} END"
+    filled = join(", ", (sql(own_or_latest, each, said("r", fields), each, each) for each, fields in each_of))
+    gains = join(" OR ", (sql("(NOT {} AND {})", said("r", fields), said("f", fields)) for fields in parts))
+    gained = run(
+        sql(
+            """UPDATE {} r SET {} FROM (SELECT h.last, {} FROM {} h JOIN {} e ON e.row = h.row GROUP BY h.last) f
+               WHERE r.row = f.last AND ({})""",
+            staged, filled, latest, handed, staged, gains,
+        )
+    )  # fmt: skip
+    if work.custom:
+        gained += run(
+            sql(
+                """UPDATE {} r SET custom = f.custom || r.custom FROM (
+                       SELECT h.last, jsonb_object_agg(one.key, one.value ORDER BY e.row) AS custom
+                       FROM {} h JOIN {} e ON e.row = h.row CROSS JOIN LATERAL jsonb_each(e.custom) one GROUP BY 1) f
+                   WHERE r.row = f.last AND f.custom || r.custom <> r.custom""",
+                staged, handed, staged,
+            )
+        )  # fmt: skip
+    derived = join(", ", (sql("{} = {}", name(each.name), each.value) for each in work.kind.derive(work)))
+    if gained and derived:
+        run(sql("UPDATE {} r SET {} FROM {} h WHERE r.row = h.last", staged, derived, handed))
+    return gained
 
 
 def make(work: Run, query: Sql) -> None:
@@ -98,15 +159,18 @@ def _last_counts(work: Run, key: Sql, mark: Sql, among: Sql) -> None:
 
 
 def _repeat(work: Run, key: Sql, only: Sql) -> None:
+    """The earlier rows are repetitions; `handed` tells of which."""
+    run(sql("CREATE UNLOGGED TABLE IF NOT EXISTS {} (row bigint, last bigint)", work.table("handed")))
     change(
         work,
         sql(
             """
-            UPDATE {} p SET action = 'repeat' FROM {} r, (
+            WITH gone AS (UPDATE {} p SET action = 'repeat' FROM {} r, (
                 SELECT {} AS key, max(p.row) AS last FROM {} p JOIN {} r ON r.row = p.row {}
                 WHERE p.action IN ('create', 'update', 'same') AND {} IS NOT NULL GROUP BY 1 HAVING count(*) > 1
             ) twice
             WHERE r.row = p.row AND {} = twice.key AND p.row < twice.last AND p.action IN ('create', 'update', 'same')
+            RETURNING p.row, twice.last) INSERT INTO {} SELECT row, last FROM gone
             """,
             work.table("plan"),
             work.table("rows"),
@@ -116,6 +180,7 @@ def _repeat(work: Run, key: Sql, only: Sql) -> None:
             only,
             key,
             key,
+            work.table("handed"),
         ),
     )
 

@@ -225,6 +225,7 @@ TABLES = (
     "kinds",
     "digests",
     "repeated",
+    "handed",
     "said",
     "channels",
     "arrivals",

@@ -32,7 +32,7 @@ from audience.importing.run import TURN, Run
 from audience.importing.targets import CUSTOM, Kind
 from audience.models import Import
 from audience.subjects import exclusions
-from kit import audit, jobs
+from kit import audit, jobs, leases
 from kit.ahead import ahead
 from kit.models import Job, User
 from kit.registry import registry
@@ -415,8 +415,7 @@ def _read(work: Run, progress: Progress) -> None:
 def _match(work: Run, progress: Progress) -> None:
     """Decide for all rows at once. What an earlier decision refused is decided anew."""
     with work.step():
-        work.drop("plan", "accounts", "people", "products", "owners", "titles", "kinds", "digests", "steps")
-        staging.forget_refused_later(work)
+        planning.anew(work)
         work.kind.match(work)
         planning.ready(work)
         if work.imported.dry_run:
@@ -489,8 +488,8 @@ def _finish(work: Run, progress: Progress) -> None:
             if written and cursor.get("last", 0) > WORTH_COUNTING:
                 work.tell_planner()
         answer = _answer(cursor)
-        imported.counts, imported.finished_at = answer, work.now
-        imported.save(update_fields=["counts", "finished_at"])
+        Import.objects.filter(pk=imported.pk).update(counts=answer, finished_at=leases.CLOCK)
+        imported.refresh_from_db(fields=["counts", "finished_at"])
         action = "import.dry_run" if imported.dry_run else "import.run"
         after = {"import": imported.pk, "kind": imported.kind, "source": imported.source, **answer}
         audit.record(action, imported.file_name, by=imported.created_by, now=work.now, after=after)

@@ -374,7 +374,18 @@ def _sizes() -> list[tuple[str, Any]]:
 
 
 class PipelineFilter(ValueFilter):
-    """In a pipeline: the deals that name it, and in the first one also those that name none."""
+    """In a pipeline: the deals that name it, and in the first one also those that name none.
+
+    So nothing is “(empty)” while there is a first one.
+    """
+
+    def _in_use(self, model: type[Model], column: str) -> Iterator[tuple[str, Any]]:
+        first = pipelines.first()
+        if first is None:
+            yield from super()._in_use(model, column)
+            return
+        for value in dict.fromkeys([first.name, *querysets.values_in_use(model, column)]):
+            yield value, value
 
     def filter(self, qs: QuerySet[Deal], value: str) -> QuerySet[Deal]:
         planned = Pipeline.objects.filter(name=value).first() if value else None

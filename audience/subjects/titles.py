@@ -42,22 +42,32 @@ def _rule(of: str, value: str, words: str, unless: str = "") -> Rule:
     return {"of": of, "value": value, "words": words.split(", "), "unless": unless.split(", ") if unless else []}
 
 
-# In force until somebody applies others. Values are stored as they stand here; pages translate them.
+# What `ensure_defaults` puts in force. Values are stored as they stand here; pages translate them.
 DEFAULTS: Rules = (
-    _rule(SENIORITY, "entry", "assistant to, assistant of"),
-    _rule(SENIORITY, "vp", "vp, svp, evp, sevp, avp, vice president, vice-president"),
+    _rule(
+        SENIORITY, "entry", "assistant to, assistant of, executive assistant, personal assistant, pa to, secretary to"
+    ),
+    _rule(SENIORITY, "vp", "vp, svp, evp, sevp, avp, vice president, vice-president", unless="assistant"),
     _rule(
         SENIORITY,
         "c_level",
         "chief, ceo, cfo, cio, coo, cro, cmo, cto, cdo, cxo, ciso, cpo, president, founder, cofounder, co-founder, "
-        "owner, proprietor, chair, chairman, chairwoman, chairperson, partner",
+        "proprietor, chair, chairman, chairwoman, chairperson, partner",
         unless="assistant, vice, manager, account",
     ),
-    _rule(SENIORITY, "director", "director, head, principal, dean, general manager, managing"),
+    _rule(
+        SENIORITY,
+        "manager",
+        "product owner, process owner, service owner, system owner, data owner",
+        unless="assistant",
+    ),
+    _rule(SENIORITY, "c_level", "owner", unless="assistant, vice, manager, account"),
+    _rule(SENIORITY, "director", "director, head, principal, dean, general manager, managing", unless="assistant"),
     _rule(
         SENIORITY,
         "manager",
         "manager, mgr, lead, leader, supervisor, teamlead, team lead, teamleader, team leader, foreman, controller",
+        unless="assistant",
     ),
     _rule(
         SENIORITY,
@@ -126,6 +136,42 @@ DEFAULTS: Rules = (
         "chairperson, general manager, managing director, partner, executive",
     ),
 )
+
+# How seniority was read as delivered before editions wrote down what is in force; groups were read as they are.
+FORMER: Rules = (
+    _rule(SENIORITY, "entry", "assistant to, assistant of"),
+    _rule(SENIORITY, "vp", "vp, svp, evp, sevp, avp, vice president, vice-president"),
+    _rule(
+        SENIORITY,
+        "c_level",
+        "chief, ceo, cfo, cio, coo, cro, cmo, cto, cdo, cxo, ciso, cpo, president, founder, cofounder, co-founder, "
+        "owner, proprietor, chair, chairman, chairwoman, chairperson, partner",
+        unless="assistant, vice, manager, account",
+    ),
+    _rule(SENIORITY, "director", "director, head, principal, dean, general manager, managing"),
+    _rule(
+        SENIORITY,
+        "manager",
+        "manager, mgr, lead, leader, supervisor, teamlead, team lead, teamleader, team leader, foreman, controller",
+    ),
+    _rule(
+        SENIORITY,
+        "entry",
+        "intern, trainee, apprentice, student, working student, junior, jr, assistant, graduate",
+    ),
+    _rule(SENIORITY, "senior", "senior, sr, staff, expert, architect, fellow"),
+    *(rule for rule in DEFAULTS if rule["of"] == GROUP),
+)
+
+
+def ensure_defaults(now: datetime) -> None:
+    """An edition that says what is in force, where there is none, so that other defaults change no installation.
+
+    Whoever has people with titles has read them as they were read before there was such an edition. Safe to repeat.
+    """
+    if not TitleRules.objects.exclude(applied_at=None).exists():
+        rules = FORMER if Person.objects.exclude(title="").exists() else DEFAULTS
+        TitleRules.objects.create(rules=list(rules), created_at=now, applied_at=now)
 
 
 # ---- reading titles ----

@@ -28,7 +28,8 @@ from kit import throttle, tokens, writing
 from kit import visitors as machines
 from kit.public import nowhere, page, public
 
-TRAP = "homepage"  # a field that people do not see
+TRAP = "remark"  # a field that people do not see, called as nothing that browsers fill in by themselves
+TRAPS = (TRAP, "homepage")  # and as it is called in code that was pasted before
 BEGAN, DONE, VISITOR = "form began", "form done", "form visitor"  # kinds of tokens
 COOKIE = "perennial_visitor"
 KNOWN_AGAIN = timedelta(days=180)
@@ -70,7 +71,7 @@ def _taken(request: HttpRequest, form: Form, now: datetime) -> HttpResponseBase:
         answer.headers["Retry-After"] = str(int(often.wait.total_seconds()) + 1)
         return answer
     sent, edition = request.POST, _edition(form, request.POST.get("edition", ""))
-    if sent.get(TRAP):
+    if any(sent.get(each) for each in TRAPS):
         submitting.refuse(form, Reason.TRAP, sent, now=now)
         return _done(edition, None, now)
     reason, said = _suspicion(request, now)

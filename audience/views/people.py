@@ -128,13 +128,18 @@ def custom_columns(of: str) -> list[pages.Column]:
 
 
 def _custom(field: Field) -> Any:
-    """The value as an import takes it: money in major units."""
+    """The value as an import takes it: money in major units, of the account's own currency where it has one."""
     if field.type == Field.Type.SEVERAL:
         return lambda row: "; ".join(row.custom.get(field.slug) or ())
     if field.type != Field.Type.MONEY:
         return lambda row: row.custom.get(field.slug)
-    currency = installation.get("currency")
-    return lambda row: money.major(row.custom[field.slug], currency) if field.slug in row.custom else None
+    usual = installation.get("currency")
+
+    def amount(row: Any) -> Any:
+        of_row = getattr(row, "currency", "") or usual
+        return money.major(row.custom[field.slug], of_row) if field.slug in row.custom else None
+
+    return amount
 
 
 @require_GET

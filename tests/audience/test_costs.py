@@ -12,6 +12,7 @@ from audience.commerce import costs
 from audience.models import Cost
 from kit.models import AuditEntry, User
 from tests.asking import Api
+from tests.audience.importing.bringing import bring, counts
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +45,21 @@ def test_a_cost_is_written_down_corrected_and_removed(client, ada):
     assert (entry.before["amount"], entry.after["amount"]) == (120050, 110000)
     client.post(reverse("cost_remove", args=[found.pk]))
     assert not Cost.objects.exists() and AuditEntry.objects.filter(action="cost.remove").count() == 1
+
+
+def test_a_channel_of_a_file_is_the_one_that_its_spelling_means_however_often_it_is_brought(client, ada):
+    text = (
+        "cost id,channel,date,amount\n1,Paid social,2025-03-01,1\n2,cpc,2025-03-02,2\n3,E-Mail,2025-03-03,3\n"
+        "4,Bought list,2025-03-04,4\n5,paid_social,2025-03-05,5\n"
+    )
+    bring(text, "costs")
+    assert list(Cost.objects.order_by("external_id").values_list("channel", flat=True)) == [
+        "paid_social", "paid_search", "email", "Bought list", "paid_social",
+    ]  # fmt: skip
+    page = client.get(reverse("costs_monthly") + "?year=2025").content.decode()
+    assert page.count("Paid social") == 1 and ">6.00</a>" in page
+    assert counts(bring(text, "costs")) == {"rows": 5, "unchanged": 5}
+    assert counts(bring(text.replace("Paid social", "social ads"), "costs")) == {"rows": 5, "unchanged": 5}
 
 
 def test_months_add_up_to_what_was_written_down_and_open_their_rows(client, ada):

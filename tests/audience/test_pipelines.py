@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.urls import reverse
 
 from audience.commerce import deals, pipelines
@@ -206,6 +207,20 @@ def test_deals_leave_as_a_file_and_are_found_by_filters(client, ada, sales):
         for name in ("q", "closed_from", "closed_to", "within", "owner", "stage", "pipeline"):
             assert client.get(reverse("deals"), {name: nonsense}).status_code == 200, (name, nonsense)
             assert client.get(reverse("deal_board"), {name: nonsense}).status_code == 200, (name, nonsense)
+
+
+def test_every_deal_is_in_one_choice_of_the_pipelines_filter(client, ada, sales):
+    cache.clear()  # the values in use are remembered for a while
+    deal(account(), NOW, name="Names none")
+    deal(account(), NOW, name="Names the first", pipeline=sales.name)
+    deal(account(), NOW, name="Elsewhere", pipeline="Service")
+    form = client.get(reverse("deals")).context["filterset"].form
+    offered = [value for value, _label in form.fields["pipeline"].choices if value]
+    assert sorted(offered) == sorted([sales.name, "Service"])
+    found = [
+        row.name for each in offered for row in client.get(reverse("deals"), {"pipeline": each}).context["page"].rows
+    ]
+    assert sorted(found) == ["Elsewhere", "Names none", "Names the first"]
 
 
 def test_defaults_come_once_and_never_over_what_is_planned(sales):

@@ -7,6 +7,7 @@ from audience.models import FieldChange, Person, TitleRules
 from audience.subjects import people, titles
 from kit import jobs
 from kit.models import AuditEntry, Job, User
+from tests.asking import Api, user
 from tests.factories import NOW, days_ago
 
 pytestmark = pytest.mark.django_db
@@ -18,6 +19,12 @@ SAID = {
     "Account Manager": ("sales", "manager"), "Head of IT": ("it", "director"), "R&D Engineer": ("engineering", "other"),
     "Working Student HR": ("people", "entry"), "Co-Founder": ("management", "c_level"),
     "Team Leader Facilities": ("operations", "manager"), "Sr. Architect": ("engineering", "senior"),
+    "Product Owner": ("product", "manager"), "Senior Product Owner": ("product", "manager"),
+    "Chief Product Owner": ("product", "c_level"), "Owner": ("management", "c_level"),
+    "Product Owner & Co-Founder": ("product", "c_level"), "Director's Assistant": ("other", "entry"),
+    "Assistant to the Director": ("other", "entry"), "Personal Assistant, Director's Office": ("operations", "entry"),
+    "Secretary to the Managing Director": ("management", "entry"), "VP's assistant": ("other", "entry"),
+    "Project Manager Assistant": ("other", "entry"), "Assistant Director": ("other", "director"),
     "Purchaser": ("purchasing", "other"), "Poet": ("other", "other"), "Italian teacher": ("education", "other"),
 }  # fmt: skip
 
@@ -42,6 +49,22 @@ def applied(draft):
 def test_what_titles_say_as_delivered():
     for title, (group, seniority) in SAID.items():
         assert titles.read(title, titles.in_force()) == {"title_group": group, "seniority": seniority}, title
+
+
+def test_an_installation_keeps_the_rules_as_they_were_delivered_to_it_and_a_new_one_begins_with_those_of_now():
+    api = Api(user(User.Role.OPS, "ops@example.com"))
+
+    def read(title):
+        return api.post("/title-rules/read/", {"title": title})["seniority"]
+
+    titles.ensure_defaults(NOW)
+    assert [read(title) for title in ("Product Owner", "Director's assistant")] == ["manager", "entry"]
+    made("a@x.example", "Product Owner")
+    titles.ensure_defaults(NOW)
+    assert read("Product Owner") == "manager" and TitleRules.objects.count() == 1
+    TitleRules.objects.all().delete()  # as before there was an edition as delivered
+    titles.ensure_defaults(NOW)
+    assert [read(title) for title in ("Product Owner", "Director's assistant")] == ["c_level", "director"]
 
 
 def made(email, title, **more):

@@ -83,6 +83,7 @@ PLAIN = (
     "region",
     "city",
 )
+TOGETHER = (("external_id", references.SYSTEM), ("parent", "parent_external_id"))
 
 
 def derive(work: Run) -> Sequence[Derived]:
@@ -90,6 +91,11 @@ def derive(work: Run) -> Sequence[Derived]:
 
 
 def match(work: Run) -> None:
+    """Which accounts are there; the last row about one counts, and what it leaves blank is as rows before have it."""
+    planning.match_in_turn(work, _match, TOGETHER)
+
+
+def _match(work: Run) -> None:
     """Which accounts are there; the last row about one counts."""
     references.find_accounts(work, prefix="")
     references.find_owners(work)

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
+from audience.activity import channels
 from audience.importing import references, sourced
 from audience.importing.run import Run
 from audience.importing.targets import Check, Derived, Kind, Need, Target
 from audience.importing.values import CURRENCY, DATE, MONEY
-from kit.sql import Sql, sql
+from kit.sql import Sql, run, sql
 
 TABLE = "audience_cost"
 TARGETS = (
@@ -46,7 +47,22 @@ def checks(work: Run) -> Sequence[Check]:
 
 def match(work: Run) -> None:
     """Which costs are there."""
+    _spell(work)
     sourced.match(work, TABLE, _given(work), changed=sourced.differs(sourced.news(work, _given(work))))
+
+
+def _spell(work: Run) -> None:
+    """Each row's channel becomes the one that its spelling means."""
+    if work.has("channel"):
+        staged = work.table("rows")
+        run(
+            sql(
+                """UPDATE {} r SET channel = meant.channel FROM ({}) meant
+                   WHERE meant.value = r.channel AND meant.channel <> r.channel""",
+                staged,
+                channels.meaning(sql("SELECT channel FROM {}", staged), "channel"),
+            )
+        )
 
 
 def write(work: Run, after: int, last: int) -> Counter[str]:

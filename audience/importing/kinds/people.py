@@ -64,6 +64,10 @@ PLAIN = (
     "email", "first_name", "last_name", "phone", "title", "title_group", "seniority", "language", "zone", "source",
     "country", "region", "city",
 )  # fmt: skip
+TOGETHER = (
+    ("external_id", references.SYSTEM),
+    (*(each.name for each in references.ACCOUNT), "account_role"),
+)
 TAKEN = gettext_noop("The email belongs to somebody else, whom this source knows by another external id.")
 
 
@@ -72,6 +76,11 @@ def derive(work: Run) -> Sequence[Derived]:
 
 
 def match(work: Run) -> None:
+    """Who is who; the last row about somebody counts, and what it leaves blank is as the rows before it have it."""
+    planning.match_in_turn(work, _match, TOGETHER)
+
+
+def _match(work: Run) -> None:
     """Who is who: by external id, else by email; the last row about somebody counts, earlier ones are repetitions."""
     references.find_accounts(work, new=sql("{}::timestamptz", work.now))
     references.find_owners(work)

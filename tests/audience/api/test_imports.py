@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,12 @@ def test_a_file_is_taken_in_read_by_its_job_and_answered_for(api: Api) -> None:
     assert answer.status_code == 202 and answer["Location"] == f"/api/v1/imports/{taken['id']}/"
     assert (taken["job"]["state"], taken["counts"], taken["file_name"]) == ("queued", {}, "leads.csv")
     assert taken["mapping"] == {"Id": ["external_id"], "Email": ["email"], "Country": ["country"]}
+    asked_for = timezone.now() - timedelta(hours=1)  # it waited for an hour
+    Import.objects.update(created_at=asked_for)
     work()
     done = api.get(f"/imports/{taken['id']}/")
-    assert done["job"]["state"] == "done" and done["finished_at"]
+    assert done["job"]["state"] == "done"
+    assert done["job"]["started_at"] < done["finished_at"] <= done["job"]["finished_at"]
     assert done["counts"] == {
         "rows": 3,
         "created": 2,

@@ -220,6 +220,18 @@ def test_a_bulk_upsert_answers_for_each_row(api: Api) -> None:
     }
 
 
+def test_a_bulk_row_has_what_earlier_rows_about_the_same_person_say_and_it_does_not(api: Api) -> None:
+    Field.objects.create(of="person", slug="size", label="Size", type="number", created_at=NOW)
+    rows = [
+        {"email": "ann@example.com", "external_id": "1", "city": "Ulm", "title": "Cook", "custom": {"size": 7}},
+        {"external_id": "1", "title": "Chair", "city": None},
+    ]
+    told = api.post("/people/bulk/", {"system": "crm", "people": rows})
+    assert [each["outcome"] for each in told["results"]] == ["repeated", "created"]
+    ann = Person.objects.get()
+    assert (ann.email, ann.city, ann.title, ann.custom) == ("ann@example.com", "Ulm", "Chair", {"size": 7})
+
+
 def test_values_of_a_bulk_row_are_kept_as_one_would_be(api: Api) -> None:
     for slug, of_type in (("size", "number"), ("worth", "money"), ("on", "date"), ("is", "yes_no"), ("word", "text")):
         Field.objects.create(of="person", slug=slug, label=slug, type=of_type, created_at=NOW)

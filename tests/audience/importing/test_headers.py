@@ -7,7 +7,8 @@ import pytest
 from audience import importing
 from audience.importing import Refused, headers, reading, sniffing
 from audience.models import Field, Import, Person
-from tests.audience.importing.bringing import DATA, bring, counts
+from audience.subjects import custom
+from tests.audience.importing.bringing import DATA, NOW, bring, counts
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +44,26 @@ def test_names_are_known_however_systems_write_them() -> None:
         "close_date": "closed",
         "close_value": "amount",
     }
+
+
+def test_a_column_called_as_a_custom_field_is_that_field_by_its_label_or_its_slug() -> None:
+    for label, of_type in (("Shoe size", "number"), ("Mobile phone", "text"), ("Title", "text"), ("Level", "choice")):
+        custom.define(label, of="person", type=of_type, choices=["a"] if of_type == "choice" else [], by=None, now=NOW)
+    custom.define("Plant", of="account", type="text", choices=[], by=None, now=NOW)
+    custom.change(Field.objects.get(slug="level"), label="Job level", by=None, now=NOW)
+    custom.change(Field.objects.get(slug="shoe_size"), label="Size of shoes", by=None, now=NOW)
+    assert guess("people", "email,SHOE_SIZE,mobile-phone,job LEVEL,title,plant", "a@x.de,38.5,1,a,Chair,Ulm") == {
+        "email": "email",
+        "SHOE_SIZE": "custom.shoe_size",
+        "mobile-phone": "custom.mobile_phone",
+        "job LEVEL": "custom.level",
+        "title": "title",
+    }
+    assert guess("people", "email,size of shoes,shoe size", "a@x.de,38.5,39") == {
+        "email": "email", "size of shoes": "custom.shoe_size",
+    }  # fmt: skip
+    found = headers.guess(importing.kind_of("people"), ["email", "shoe size"], [["a@x.de", "big"], ["b@x.de", "small"]])
+    assert found.mapping == {"email": "email"} and "Size of shoes" in found.notes[0]
 
 
 def test_a_column_whose_values_are_something_else_is_not_taken_and_it_is_told() -> None:

@@ -53,7 +53,7 @@ FILES = {
     "stage_movements": "person_email,lifecycle,stage,occurred|p{n}@x.example,small,known,2025-05-0{n}",
     "campaign_members": "person_email,campaign,assigned,arm|p{n}@x.example,Spring,2025-05-0{n},treatment",
 }
-NEVER_THE_SAME = {"pk", "subject_id", "path", "marked_at", "xid"}
+NEVER_THE_SAME = {"pk", "subject_id", "path", "marked_at", "xid", "finished_at"}
 # Numbers of rows in texts: an activity of several is one of each of its people, by the number of what says so.
 NUMBERED = re.compile(r"(?<=later:)\d+")
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.urls import reverse
 
 from audience import importing
-from audience.models import Account, FieldChange, Import, Person
+from audience.models import Account, Field, FieldChange, Import, Person
 from audience.subjects import custom
 from kit import jobs
 from kit.models import User
@@ -80,6 +81,44 @@ def test_accounts_leave_and_come_in_unchanged(page: Client, file: str) -> None:
     answer = counts(again(exported(page, "/accounts/", file), "accounts", f"accounts.{file}"))
     assert answer == {"rows": len(NASTY), "unchanged": len(NASTY)}
     assert list(Account.objects.order_by("pk").values()) == before
+
+
+KEPT = {
+    "person": {"level": "vp", "likes": ["tea", "mate"], "budget": 123456, "shoe": 38.5, "vip": True, "born": "2000-02-29"},
+    "account": {"level": "vp", "likes": ["mate"], "budget": 1234, "shoe": 7, "vip": False, "born": "1999-01-31"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", ["csv", "xlsx"])
+@pytest.mark.parametrize("of", ["person", "account"])
+def test_custom_values_leave_and_come_in_where_they_were_lost(page: Client, of: str, file: str) -> None:
+    for label, of_type, choices in (
+        ("Level", "choice", ["lead", "vp"]),
+        ("Likes", "several", ["tea", "mate"]),
+        ("Budget", "money", []),
+        ("Shoe", "number", []),
+        ("VIP", "yes_no", []),
+        ("Born", "date", []),
+    ):
+        custom.define(label, of=of, type=of_type, choices=choices, by=None, now=NOW)
+    level = Field.objects.get(slug="level")
+    custom.change(level, label="Job level", labels={"vp": "Vice President"}, by=None, now=NOW)
+    if of == "person":
+        bring("id,email\n1,ann@x.example\n")
+    else:
+        bring("id,name,currency\n1,Sato,JPY\n", "accounts")
+    model, kind = (Person, "people") if of == "person" else (Account, "accounts")
+    model.objects.update(custom=KEPT[of])
+    content = exported(page, f"/{kind}/", file)
+    model.objects.update(custom={})
+    page.post("/imports/new/", {"file": SimpleUploadedFile(f"{kind}.{file}", content), "kind": "", "source": "crm"})
+    imported = Import.objects.latest("pk")
+    form = page.get(reverse("import_map", args=[imported.pk])).context["form"]
+    told = {name: field.initial for name, field in form.fields.items() if field.initial}
+    page.post(reverse("import_map", args=[imported.pk]), told | {"policy": "upsert", "import": "1"})
+    imported.refresh_from_db()
+    jobs.run(imported.job_id or 0, LATER)
+    assert model.objects.get().custom == KEPT[of]
 
 
 def test_refused_rows_come_in_once_they_are_corrected_as_their_file_was_read(page: Client) -> None:

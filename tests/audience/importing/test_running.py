@@ -52,7 +52,7 @@ TABLES = {
     "changes": f"SELECT field, CASE WHEN field = 'account' THEN {FIRM.format('x.old::bigint')} ELSE old END, source, occurred_at, recorded_at, {WHO.format('x.person_id')} FROM audience_fieldchange x",
     "fields": "SELECT of, slug, label, type FROM audience_field",
     "rejects": 'SELECT row, "column", reason, raw FROM audience_reject',
-    "imports": "SELECT file_name, counts, finished_at FROM audience_import",
+    "imports": "SELECT file_name, counts, finished_at IS NOT NULL FROM audience_import",
     "audit": "SELECT action, target, at, after - 'import' FROM kit_auditentry",
     "work": "SELECT tablename FROM pg_tables WHERE schemaname = 'work'",
 }

@@ -70,7 +70,7 @@ def opened(form: Form, ago: timedelta = timedelta(seconds=30)) -> str:
 
 def send(client: Client, form: Form, /, *, headers: dict[str, str] | None = None, **answers: Any) -> Any:
     """What comes of sending the form's own page, filled in by somebody."""
-    told = {"began": opened(form), "edition": form.edition.number, "homepage": "", **answers}
+    told = {"began": opened(form), "edition": form.edition.number, "remark": "", **answers}
     sent = {name.replace("__", "."): value for name, value in told.items()}
     return client.post(address(form), sent, headers=BROWSER | (headers or {}))
 

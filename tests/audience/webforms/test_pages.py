@@ -227,7 +227,7 @@ def test_after_confirming_alone_when_the_form_says_so(admin_client, client):
 
 def test_a_machine_that_was_thanked_gets_no_file(admin_client, client):
     form = with_file(admin_client)
-    assert link(client.get(send(client, form, email="eve@example.com", homepage="x").url)) is None
+    assert link(client.get(send(client, form, email="eve@example.com", remark="x").url)) is None
 
 
 @pytest.mark.parametrize(
@@ -283,9 +283,9 @@ def test_the_code_to_paste_is_plain_html_that_the_form_takes(admin_client, clien
     page = admin_client.get("/forms/newsletter/").content.decode()
     code = re.search(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)[1]
     told = Fields(unescape(code))
-    assert told.names == ["edition", "homepage", "email", "city", "topic.news"]
+    assert told.names == ["edition", "remark", "email", "city", "topic.news"]
     assert told.action.endswith(address(form)) and "<script" not in unescape(code) and "style=" not in unescape(code)
-    sent = {"edition": 1, "homepage": "", "email": "ada@example.com", "city": "Pécs", "topic.news": "on"}
+    sent = {"edition": 1, "remark": "", "email": "ada@example.com", "city": "Pécs", "topic.news": "on"}
     answer = client.post(address(form), sent, headers=BROWSER | {"Origin": "https://marlow.example"})
     assert answer.status_code == 303 and Person.objects.get().source == "site"
     assert "100.0%" not in text(admin_client.get("/forms/")), (
@@ -302,7 +302,7 @@ def test_a_salesperson_sees_who_is_theirs_and_of_the_refused_nothing(client):
     person(email="mine@example.com", owner=sal)
     for email in ("mine@example.com", "other@example.com"):
         send(Client(), form, email=email)
-    send(Client(), form, email="bot@example.com", homepage="x")
+    send(Client(), form, email="bot@example.com", remark="x")
     client.force_login(sal)
     for url in ("/forms/newsletter/", "/forms/newsletter/submissions/", "/forms/newsletter/submissions/?export=csv",
                 "/forms/newsletter/refused/"):  # fmt: skip
@@ -343,7 +343,7 @@ def test_nothing_that_a_stranger_or_a_user_writes_runs_anywhere(admin_client, cl
     told = {"email": "ada@example.com", "first_name": CANARY, "city": CANARY, "topic__news": "on"}
     told |= {"utm_source": CANARY, "page": CANARY, "referrer": CANARY}
     done = send(client, form, **told).url
-    send(Client(), form, **told, homepage=CANARY)
+    send(Client(), form, **told, remark=CANARY)
     bad = send(Client(), form, **(told | {"email": CANARY}))
     submission = Submission.objects.get()
     base = form.get_absolute_url()
@@ -365,7 +365,7 @@ def test_a_megabyte_in_a_field_is_refused_and_kept_short(client):
     form = published()
     answer = send(client, form, email="ada@example.com", first_name="x" * 1_000_000)
     assert answer.status_code == 400 and not Person.objects.exists()
-    send(client, form, email="e@example.com", first_name="x" * 1_000_000, homepage="y" * 1_000_000)
+    send(client, form, email="e@example.com", first_name="x" * 1_000_000, remark="y" * 1_000_000)
     refused = form.refused.get()
     assert max(map(len, refused.answers.values())) <= 200
 

@@ -185,11 +185,39 @@ def test_sent_twice_by_two_clicks_it_is_one_and_with_other_answers_it_is_two(cli
 
 def test_what_only_a_machine_fills_in_is_refused_kept_and_thanked_for(client):
     form = published()
-    answer = send(client, form, email="eve@example.com", homepage="http://spam.example")
+    answer = send(client, form, email="eve@example.com", remark="http://spam.example")
     assert answer.status_code == 303 and "Thank you." in text(client.get(answer.url))
     assert not Person.objects.exists() and not Submission.objects.exists()
     refused = RefusedSubmission.objects.get()
     assert (refused.reason, refused.answers["email"]) == ("trap", "eve@example.com")
+
+
+def test_the_field_for_machines_is_out_of_the_way_of_people_and_their_browsers(client):
+    form = published()
+    page = client.get(address(form)).content.decode()
+    hidden = re.search(r'<div class="unseen" aria-hidden="true">(.*?)</div>', page, re.DOTALL)[1]
+    known = (
+        "name",
+        "mail",
+        "phone",
+        "tel",
+        "street",
+        "address",
+        "city",
+        "zip",
+        "country",
+        "company",
+        "url",
+        "page",
+        "web",
+    )
+    assert 'tabindex="-1"' in hidden and 'autocomplete="off"' in hidden
+    assert not any(word in name for name in re.findall(r'(?:name|id)="([^"]*)"', hidden) for word in known)
+
+
+def test_code_that_was_pasted_when_the_field_was_called_otherwise_keeps_machines_out(client):
+    send(client, published(), email="eve@example.com", homepage="http://spam.example")
+    assert RefusedSubmission.objects.get().reason == "trap" and not Person.objects.exists()
 
 
 def test_what_is_sent_at_once_is_refused_and_a_person_sends_it_once_more(client):
@@ -244,7 +272,7 @@ def _of_letters() -> list[str]:
 
 def test_refused_ones_go_after_a_month(client):
     form = published()
-    send(client, form, email="eve@example.com", homepage="x")
+    send(client, form, email="eve@example.com", remark="x")
     submitting.forget(timezone.now() + timedelta(days=29))
     assert RefusedSubmission.objects.exists()
     submitting.forget(timezone.now() + timedelta(days=31))
@@ -270,7 +298,7 @@ def known_form():
 
 def names(answer):
     found = re.findall(r'<input type="(?:text|email|tel)" name="([a-z_.]+)"', answer.content.decode())
-    return [each for each in found if each != "homepage"]
+    return [each for each in found if each != "remark"]
 
 
 def test_who_comes_back_is_asked_what_is_new_and_shown_nothing_of_what_is_known(client):
@@ -398,7 +426,7 @@ def test_a_draft_is_not_there_and_a_closed_form_says_so(client):
 def test_erased_nothing_of_what_was_sent_is_left_and_no_letter_leaves(client):
     form = published()
     send(client, form, email="zsofia@quux.example", first_name="Quuxina", topic__news="on", utm_source="quuxfair")
-    send(Client(), form, email="zsofia@quux.example", homepage="x", first_name="Quuxina")
+    send(Client(), form, email="zsofia@quux.example", remark="x", first_name="Quuxina")
     ada, link = Person.objects.get(), confirmation()
     erasure.erase(ada, by=None, now=timezone.now())
     sent = Submission.objects.get()
