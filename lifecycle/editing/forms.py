@@ -364,7 +364,7 @@ class Case(Part):
             form_kwargs={"known": known},
         )  # fmt: skip
         happened = sorted(_rows(told), key=lambda row: row["on"])
-        self.happenings = Happenings(data, prefix="happened", initial=happened)
+        self.happenings = Happenings(data, prefix="happened", initial=happened, form_kwargs={"kinds": _kinds(told)})
         agreed = [_agreed_row(entry) for entry in told.get("contracts", [])]
         self.agreements = Agreements(data, prefix="agreed", initial=agreed)
         troubles = [_trouble_row(entry) for entry in told.get("service_cases", [])]
@@ -464,13 +464,9 @@ class Happening(Line):
     channel = forms.CharField(label=_("Channel"), max_length=32, required=False)
     amount = forms.IntegerField(label=_("Amount"), required=False, min_value=0, max_value=10**14)
 
-    def __init__(self, *args: Any, **given: Any) -> None:
+    def __init__(self, *args: Any, kinds: dict[str, str], **given: Any) -> None:
         super().__init__(*args, **given)
         _wanted(self)
-        kinds = dict(ActivityKind.objects.order_by("label").values_list("slug", "label"))
-        asked = self.initial.get("what") or ""
-        if asked and asked != PURCHASE and not asked.startswith(DEAL):
-            kinds.setdefault(asked, asked.replace("_", " ").capitalize())
         deals = [(f"{DEAL}{status}", _deal_words(status)) for status in Deal.Status.values]
         self.fields["what"].choices = [  # type: ignore[attr-defined]
             ("", "—"), (_t("An activity"), list(kinds.items())),
@@ -541,10 +537,24 @@ class Trouble(Line):
         return values
 
 
-Facts = forms.formset_factory(Fact, extra=1, max_num=20, absolute_max=30, validate_max=True)
-Happenings = forms.formset_factory(Happening, extra=2, max_num=100, absolute_max=110, validate_max=True)
-Agreements = forms.formset_factory(Agreement, extra=1, max_num=20, absolute_max=30, validate_max=True)
-Troubles = forms.formset_factory(Trouble, extra=1, max_num=20, absolute_max=30, validate_max=True)
+class Lines(forms.BaseFormSet):
+    """Lines of which one that was kept while it was typed, and so is like what there is, is still no empty one."""
+
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        return super().get_form_kwargs(index) | ({} if index is None else {"empty_permitted": False})
+
+
+Facts = forms.formset_factory(Fact, Lines, extra=1, max_num=20, absolute_max=30, validate_max=True)
+Happenings = forms.formset_factory(Happening, Lines, extra=2, max_num=100, absolute_max=110, validate_max=True)
+Agreements = forms.formset_factory(Agreement, Lines, extra=1, max_num=20, absolute_max=30, validate_max=True)
+Troubles = forms.formset_factory(Trouble, Lines, extra=1, max_num=20, absolute_max=30, validate_max=True)
+
+
+def _kinds(case: dict[str, Any]) -> dict[str, str]:
+    """The activities to choose from: those that are known, and those that the case tells of."""
+    known = dict(ActivityKind.objects.order_by("label").values_list("slug", "label"))
+    told = [entry["kind"] for entry in case.get("activities", [])]
+    return {kind: kind.replace("_", " ").capitalize() for kind in told if kind not in known} | known
 
 
 def _deal_words(status: str) -> str:
