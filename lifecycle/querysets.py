@@ -8,6 +8,7 @@ from django.db.models import Case, Count, Exists, IntegerField, OuterRef, QueryS
 from django.db.models.functions import Coalesce
 
 from audience.models import Account, Person
+from kit.sql import Sql, name, sql
 from lifecycle.models import Backtest, Lifecycle, Membership, Stage, Version
 
 LIVE = [Version.State.PUBLISHING, Version.State.PUBLISHED]
@@ -45,6 +46,11 @@ def that_count() -> QuerySet[Membership]:
     ]
     kept = Membership.objects.exclude(version__state=Version.State.WITHDRAWN)
     return kept.exclude(left_out[0]).exclude(left_out[1]).order_by()
+
+
+def left_out(of: str) -> Sql:
+    """The ids of the people or accounts that no figure counts: few, and found by their own index."""
+    return sql("SELECT id FROM {} WHERE is_excluded", name(f"audience_{of}"))
 
 
 def _number(passes: QuerySet[Membership]) -> Coalesce:

@@ -57,7 +57,8 @@ CHANGE = {
     "about": "rule", "what": "Engaged → MQL", "kind": "changed", "words": "Engaged → MQL has changed.",
     "before": "Lead score is at least 50", "after": "Lead score is at least 60",
 }  # fmt: skip
-WAY = {"stage": "mql", "name": "MQL", "to": "qualified", "to_name": "Qualified", "how": "move", "members": 88}
+WAY = {"stage": "mql", "name": "MQL", "to": "qualified", "to_name": "Qualified", "how": "move", "members": 88,
+       "left_out": 2}  # fmt: skip
 PLAN = {"live_version": 2, "stages": {"mql": "qualified"}, "reason": "", "rows": [WAY], "refusals": []}
 WHOLE = VERSION | {
     "stopped_rules": [STOPPED],
@@ -365,6 +366,7 @@ class WayRow(serializers.Serializer[Any]):
     to_name = serializers.CharField(allow_blank=True)
     how = serializers.ChoiceField(choices=["stay", "move", "leave", "undecided", "back"])
     members = serializers.IntegerField()
+    left_out = serializers.IntegerField(help_text="Of these members: those who are left out of figures. They move too.")
 
 
 @extend_schema_serializer(examples=[OpenApiExample("A plan", PLAN, response_only=True)])

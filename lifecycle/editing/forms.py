@@ -22,7 +22,7 @@ from audience.models import Activity, ActivityKind, Deal
 from audience.models import Field as Fields
 from kit import calendars
 from kit.forms import Day
-from lifecycle.editing import parts
+from lifecycle.editing import known, parts
 from lifecycle.editions import cards, documents, handing
 from lifecycle.models import Lifecycle, Stage, Transition
 
@@ -356,15 +356,13 @@ class Case(Part):
         of = document["of"]
         told = part or {}
         whose = {key: value for key, value in (told.get(of) or {}).items() if key != "first_seen"}
-        known = {column: label for _slug, label, _type, column in (OF_PERSON if of == "person" else OF_ACCOUNT)}
+        columns = {column: label for _slug, label, _type, column in (OF_PERSON if of == "person" else OF_ACCOUNT)}
+        custom = known.custom_fields(of, whose.get("custom") or {})
         self.expected = told.get("expect") or {}
-        self.rest = {} if part is None else {of: {key: value for key, value in whose.items() if key not in known}}
-        self.facts = Facts(
-            data, prefix="facts", initial=[{"field": key, "value": whose[key]} for key in whose if key in known],
-            form_kwargs={"known": known},
-        )  # fmt: skip
+        lines, self.rest = _facts(whose, columns, custom)
+        self.facts = Facts(data, prefix="facts", initial=lines, form_kwargs={"columns": columns, "custom": custom})
         happened = sorted(_rows(told), key=lambda row: row["on"])
-        self.happenings = Happenings(data, prefix="happened", initial=happened)
+        self.happenings = Happenings(data, prefix="happened", initial=happened, form_kwargs={"kinds": _kinds(told)})
         agreed = [_agreed_row(entry) for entry in told.get("contracts", [])]
         self.agreements = Agreements(data, prefix="agreed", initial=agreed)
         troubles = [_trouble_row(entry) for entry in told.get("service_cases", [])]
@@ -396,10 +394,9 @@ class Case(Part):
     @property
     def values(self) -> dict[str, Any]:
         told, of = self.cleaned_data, self.document["of"]
-        facts = {row["field"]: row["value"] for row in self.facts.cleaned_data if row.get("field")}
         values: dict[str, Any] = {
             "name": told["name"],
-            of: self.rest.get(of, {}) | {"first_seen": told["first_seen"].isoformat()} | facts,
+            of: {"first_seen": told["first_seen"].isoformat()} | self._known,
             "expect": self.expected | {"on": told["on"].isoformat(), "stage": told["stage"]},
             "activities": None,
             "purchases": None,
@@ -413,25 +410,46 @@ class Case(Part):
                 values[part] = [*(values[part] or []), entry]
         return values
 
+    @property
+    def _known(self) -> dict[str, Any]:
+        """What is known of the subject, with what no line shows."""
+        said = {
+            row["field"]: row["value"] for row in self.facts.cleaned_data if row.get("field") and row["value"] != ""
+        }
+        custom = {name.removeprefix(known.CUSTOM): said.pop(name) for name in [*said] if name.startswith(known.CUSTOM)}
+        custom = self.rest.get("custom", {}) | custom
+        return self.rest | said | ({"custom": custom} if custom else {})
+
 
 class Fact(forms.Form):
     """One thing that is known of the made-up subject."""
 
     field = forms.ChoiceField(label=_("Known of them"), required=False)
-    value = forms.CharField(label=_("Value"), max_length=64, required=False)
+    value = forms.CharField(label=_("Value"), max_length=known.LONGEST, required=False)
 
-    def __init__(self, *args: Any, known: dict[str, Any], **given: Any) -> None:
+    def __init__(self, *args: Any, columns: dict[str, Any], custom: dict[str, Fields], **given: Any) -> None:
         super().__init__(*args, **given)
         _wanted(self)
-        self.fields["field"].choices = [("", "—"), *known.items()]  # type: ignore[attr-defined]
+        self.custom = custom
+        own = [(_t("Custom fields"), [(name, each.label) for name, each in custom.items()])] if custom else []
+        self.fields["field"].choices = [("", "—"), *columns.items(), *own]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
-        if values.get("field") in documents.AMOUNTS and values.get("value"):
-            if not re.fullmatch("[0-9]{1,15}", values["value"], re.ASCII):
+        name, text = values.get("field"), values.get("value")
+        if not name or not text:
+            return values
+        if field := self.custom.get(name):
+            values["value"] = known.read(field, text)
+            if not field.takes(values["value"]):
+                self.add_error("value", _t("“%(field)s” takes %(taken)s.") % {"field": field, "taken": field.taken()})
+        elif len(text) > documents.LONGEST_VALUE:
+            self.add_error("value", _t("At most %(most)s letters.") % {"most": documents.LONGEST_VALUE})
+        elif name in documents.AMOUNTS:
+            if not re.fullmatch("[0-9]{1,15}", text, re.ASCII):
                 self.add_error("value", _("Write a whole number."))
             else:
-                values["value"] = int(values["value"])
+                values["value"] = int(text)
         return values
 
 
@@ -464,13 +482,9 @@ class Happening(Line):
     channel = forms.CharField(label=_("Channel"), max_length=32, required=False)
     amount = forms.IntegerField(label=_("Amount"), required=False, min_value=0, max_value=10**14)
 
-    def __init__(self, *args: Any, **given: Any) -> None:
+    def __init__(self, *args: Any, kinds: dict[str, str], **given: Any) -> None:
         super().__init__(*args, **given)
         _wanted(self)
-        kinds = dict(ActivityKind.objects.order_by("label").values_list("slug", "label"))
-        asked = self.initial.get("what") or ""
-        if asked and asked != PURCHASE and not asked.startswith(DEAL):
-            kinds.setdefault(asked, asked.replace("_", " ").capitalize())
         deals = [(f"{DEAL}{status}", _deal_words(status)) for status in Deal.Status.values]
         self.fields["what"].choices = [  # type: ignore[attr-defined]
             ("", "—"), (_t("An activity"), list(kinds.items())),
@@ -541,16 +555,44 @@ class Trouble(Line):
         return values
 
 
-Facts = forms.formset_factory(Fact, extra=1, max_num=20, absolute_max=30, validate_max=True)
-Happenings = forms.formset_factory(Happening, extra=2, max_num=100, absolute_max=110, validate_max=True)
-Agreements = forms.formset_factory(Agreement, extra=1, max_num=20, absolute_max=30, validate_max=True)
-Troubles = forms.formset_factory(Trouble, extra=1, max_num=20, absolute_max=30, validate_max=True)
+class Lines(forms.BaseFormSet):
+    """Lines of which one that was kept while it was typed, and so is like what there is, is still no empty one."""
+
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        return super().get_form_kwargs(index) | ({} if index is None else {"empty_permitted": False})
+
+
+Facts = forms.formset_factory(Fact, Lines, extra=1, max_num=20, absolute_max=30, validate_max=True)
+Happenings = forms.formset_factory(Happening, Lines, extra=2, max_num=100, absolute_max=110, validate_max=True)
+Agreements = forms.formset_factory(Agreement, Lines, extra=1, max_num=20, absolute_max=30, validate_max=True)
+Troubles = forms.formset_factory(Trouble, Lines, extra=1, max_num=20, absolute_max=30, validate_max=True)
+
+
+def _kinds(case: dict[str, Any]) -> dict[str, str]:
+    """The activities to choose from: those that are known, and those that the case tells of."""
+    known = dict(ActivityKind.objects.order_by("label").values_list("slug", "label"))
+    told = [entry["kind"] for entry in case.get("activities", [])]
+    return {kind: kind.replace("_", " ").capitalize() for kind in told if kind not in known} | known
 
 
 def _deal_words(status: str) -> str:
     return {
         Deal.Status.OPEN: _t("Deal opened"), Deal.Status.WON: _t("Deal won"), Deal.Status.LOST: _t("Deal lost"),
     }[Deal.Status(status)]  # fmt: skip
+
+
+def _facts(
+    whose: dict[str, Any], columns: dict[str, Any], custom: dict[str, Fields]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """What is known of a case's subject as lines, and what no line can show, such as a value of another type."""
+    own = whose.get("custom") or {}
+    said = {key: value for key, value in whose.items() if key in columns and value != ""}
+    texts = {name: known.shown(each, own[each.slug]) for name, each in custom.items() if each.slug in own}
+    rest = {key: value for key, value in whose.items() if key not in said and key != "custom"}
+    if unshown := {key: value for key, value in own.items() if texts.get(known.CUSTOM + key) is None}:
+        rest["custom"] = unshown
+    said |= {name: text for name, text in texts.items() if text is not None}
+    return [{"field": key, "value": value} for key, value in said.items()], rest
 
 
 def _rows(case: dict[str, Any]) -> list[dict[str, Any]]:

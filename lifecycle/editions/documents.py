@@ -35,6 +35,7 @@ CONTRACT = TERMS | {"starts", "annual_value", "product", "currency", "properties
 CONTRACT_PARTS = {"changed": TERMS | {"on"}, "amended": {"on", "annual_value"}}
 SERVICE_CASE = {"opened", "closed", "severity", "properties"}
 AMOUNTS = {"employees", "annual_revenue"}
+LONGEST_VALUE = 64
 WHOSE = {
     "person": {"first_seen", "is_excluded", "custom", *(column for *_rest, column in asked.OF_PERSON)},
     "account": {"first_seen", "is_excluded", "custom", *(column for *_rest, column in asked.OF_ACCOUNT)},
@@ -262,7 +263,8 @@ def _check_subject(told: dict[str, Any], place: str) -> None:
         _whole(told[key], f"{place} › {key}")
     _mapping_of(told, "custom", place)
     _truth(told, "is_excluded", place)
-    _check_texts(told, place, dict.fromkeys(set(told) - AMOUNTS - {"first_seen", "custom", "is_excluded"}, 64))
+    texts = set(told) - AMOUNTS - {"first_seen", "custom", "is_excluded"}
+    _check_texts(told, place, dict.fromkeys(texts, LONGEST_VALUE))
 
 
 def _check_happening(told: dict[str, Any], part: str, place: str) -> None:

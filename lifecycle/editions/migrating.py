@@ -23,6 +23,7 @@ from kit import audit, jobs
 from kit.audit import actor_of
 from kit.models import User
 from kit.sql import Sql, dicts, run, sql, value
+from lifecycle import querysets
 from lifecycle.ledger import stages
 from lifecycle.models import Lifecycle, Movement, Stage, Version
 
@@ -53,7 +54,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Row:
-    """The members of one stage who go the same way, and how many they are; `how` is one of the five words above."""
+    """The members of one stage who go the same way, how many they are, and how many of these no figure counts; `how` is
+    one of the five words above."""
 
     stage: str
     name: str
@@ -61,6 +63,7 @@ class Row:
     to_name: str
     how: str
     members: int
+    left_out: int
 
 
 def proposed(version: Version, before: Version) -> dict[str, str | None]:
@@ -121,16 +124,25 @@ def check(version: Version, choices: Mapping[str, str | None], before: Version |
 def preview(chosen: Plan) -> list[Row]:
     """Exactly how many would go which way, in the order of the stages they are in."""
     return [
-        Row(each["stage"], each["name"], each["to"], each["to_name"] or "", each["how"], each["members"])
+        Row(
+            each["stage"],
+            each["name"],
+            each["to"],
+            each["to_name"] or "",
+            each["how"],
+            each["members"],
+            each["left_out"],
+        )  # fmt: skip
         for each in dicts(
             sql(
                 """
                 SELECT source.slug AS stage, source.name, target.slug AS to, target.name AS to_name, how,
-                       count(*) AS members
+                       count(*) AS members, count(*) FILTER (WHERE moved.subject_id IN ({})) AS left_out
                 FROM ({}) moved JOIN lifecycle_stage source ON source.id = moved.here
                 LEFT JOIN lifecycle_stage target ON target.id = moved.to_stage
                 GROUP BY source.id, target.id, how ORDER BY source."order", target."order"
                 """,
+                querysets.left_out(chosen.version.lifecycle.of),
                 _relation(chosen),
             )
         )

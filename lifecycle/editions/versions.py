@@ -392,11 +392,13 @@ def preview_job(held: jobs.Held) -> dict[str, Any]:
 def _preview_of_moving(version: Version, before: Version, now: datetime) -> dict[str, Any]:
     chosen = migrating.plan(version, before)
     ways = [asdict(row) for row in migrating.preview(chosen)]
+    left_out = sum(way["left_out"] for way in ways)
     with transaction.atomic():
         with live.without_marks():
             moved = migrating.carry(chosen, by=None, now=now)
             onward = passes.apply(rules.read(version), among=None, at=now + live.INSTANT, now=now)
-        summary = {"movements": moved, "onward": onward, "ways": ways, "stages": replay.stages_of(version)}
+        summary = {"movements": moved, "onward": onward, "ways": ways, "left_out": left_out}
+        summary["stages"] = replay.stages_of(version)
         transaction.set_rollback(True)
     return summary
 

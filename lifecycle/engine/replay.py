@@ -12,6 +12,7 @@ from django.db import transaction
 from audience import live
 from kit import installation
 from kit.sql import Sql, dicts, name, sql, value
+from lifecycle import querysets
 from lifecycle.engine import passes, rules
 from lifecycle.ledger import ledgers
 from lifecycle.models import Movement, Version
@@ -83,7 +84,8 @@ def run(
 
 
 def preview(version: Version, *, now: datetime, progress: Progress | None = None) -> dict[str, Any]:
-    """What a replay would do, by doing it and taking it back: movements, and per stage how many came, are in, left.
+    """What a replay would do, by doing it and taking it back: movements, and per stage how many came, are in, left;
+    those whom no figure counts are among them, and told apart.
 
     Beside the ledger, so that it tells the same whether or not another version is live.
     """
@@ -91,7 +93,7 @@ def preview(version: Version, *, now: datetime, progress: Progress | None = None
     with transaction.atomic(), ledgers.instead(version.lifecycle.slug, ledger):
         ledgers.make(ledger)
         moved = run(version, now=now, progress=progress)
-        summary = {"movements": moved, "subjects": _subjects(version), "stages": stages_of(version)}
+        summary = {"movements": moved, **_subjects(version), "stages": stages_of(version)}
         transaction.set_rollback(True)
     return summary
 
@@ -128,8 +130,16 @@ def _touched(asked: rules.Rules, begins: datetime, ends: datetime, among: Sql | 
     return sql("SELECT subject_id FROM ({}) touched WHERE subject_id IN ({})", touched, among)
 
 
-def _subjects(version: Version) -> int:
-    return value(sql("SELECT count(*) FROM {}", ledgers.of(version.lifecycle.slug).memberships))
+def _subjects(version: Version) -> dict[str, int]:
+    """How many passes there are, and how many of these are of somebody whom no figure counts."""
+    [counted] = dicts(
+        sql(
+            "SELECT count(*) AS subjects, count(*) FILTER (WHERE subject_id IN ({})) AS left_out FROM {}",
+            querysets.left_out(version.lifecycle.of),
+            ledgers.of(version.lifecycle.slug).memberships,
+        )
+    )
+    return counted
 
 
 def stages_of(version: Version) -> list[dict[str, Any]]:

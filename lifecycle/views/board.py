@@ -466,5 +466,5 @@ def bulk_undo(request: HttpRequest, pk: int) -> HttpResponse:
     bulk.refresh_from_db()
     found = moving.outcomes(bulk)
     if not bulk.undo_job and not found.get(OUTCOMES.KEPT):
-        messages.success(request, _("Taken back: everybody is where they were."))
+        messages.success(request, _("Taken back: everybody is where they were. Their time in the stage begins anew."))
     return redirect(wanted(request) or bulk)

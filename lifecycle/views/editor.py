@@ -477,7 +477,7 @@ def case(request: HttpRequest, slug: str, number: int, place: int) -> HttpRespon
     form = forms.Case(request.POST or None, document=desk.document, part=part)
     panel = {
         "title": part.get("name") or _("Case %(number)s") % {"number": place}, "icon": "flask-conical", "form": form,
-        "kind": "case", "purpose": _("Where the rules must have somebody who did this"), "word": _("Save and run"),
+        "kind": "case", "purpose": _("Where the rules must have somebody who did this"), "keeps": True,
         "url": desk.url("lifecycle_edit_case", place), "remove_url": desk.url("lifecycle_edit_case_remove", place),
         "part": lambda document: parts.entry(document, CASES, place), "removes": True,
     }  # fmt: skip

@@ -26,7 +26,7 @@ from kit import audit, pages, rights
 from kit.forms import Day
 from kit.models import User
 from lifecycle.models import Application, ChecklistItem, Lifecycle, Membership, Stage
-from lifecycle.partners import applications, certificates, checklist, programmes, standing
+from lifecycle.partners import applications, certificates, checklist, outside, programmes, standing
 
 MORE = 3  # empty rows of the form, for further steps
 
@@ -220,6 +220,8 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     if won:
         told = _("“%(account)s” is approved. What there is to do stands on its profile.")
         messages.success(request, told % {"account": names.of(chosen)})
+        for each in outside.of(chosen, now=now):
+            messages.warning(request, each.why)
         return redirect(chosen)
     messages.warning(request, applications.decided_meanwhile(found))
     return redirect(found)
@@ -398,13 +400,16 @@ def certify(request: HttpRequest, pk: int) -> HttpResponse:
 
 def panel(account: Account, request: HttpRequest, now: Any) -> dict[str, Any] | None:
     """On an account's page: what it has to do as a partner, and what it is certified for; nothing for others."""
-    if not Membership.objects.filter(lifecycle__species=Lifecycle.Species.PARTNER, account=account).exists():
-        return None
     items = list(checklist.of(account))
+    approved = Application.objects.filter(account=account, state=Application.State.APPROVED)
+    passes = Membership.objects.filter(lifecycle__species=Lifecycle.Species.PARTNER, account=account)
+    if not items and not approved.exists() and not passes.exists():
+        return None
     for each in items:
         each.is_late = checklist.is_late(each, timezone.localdate(now))  # type: ignore[attr-defined]
     return {
         "standing": standing.one(account, now=now),
+        "outside": outside.of(account, now=now),
         "items": items,
         "certificates": standing.certified(account, now=now),
         "account": account,

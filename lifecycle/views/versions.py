@@ -107,6 +107,7 @@ def _page(request: HttpRequest, version: Version, live_one: Version) -> HttpResp
         ],
         "targets": version.stages.exclude(kind=Stage.Kind.GATE).order_by("order"),
         "total": sum(row.members for row in rows),
+        "left_out": sum(row.left_out for row in rows),
         "counts": {how: sum(row.members for row in rows if row.how == how) for how in {row.how for row in rows}},
         "refusals": migrating.refusals(chosen),
     }

@@ -60,10 +60,9 @@ function complain(page) {
 
 async function keep() {
   clearTimeout(timer);
+  while (keeping) await keeping; // what it answers may be that nothing was kept
   const open = form();
   if (!open?.hasAttribute("data-keeps") || !dirty) return !dirty;
-  if (keeping) await keeping;
-  if (!dirty) return true;
   const data = new FormData(open);
   data.set("stay", "1");
   dirty = false;
@@ -92,12 +91,11 @@ async function keep() {
 panel.addEventListener("input", (event) => {
   const open = form();
   if (!open?.contains(event.target)) return;
+  if (!open.hasAttribute("data-keeps")) return remember(open);
   dirty = true;
   clearTimeout(timer);
-  if (open.hasAttribute("data-keeps")) {
-    state("open");
-    timer = setTimeout(keep, WAIT);
-  } else remember(open);
+  state("open");
+  timer = setTimeout(keep, WAIT);
 });
 
 panel.addEventListener("change", () => form()?.hasAttribute("data-keeps") && dirty && setTimeout(keep));
@@ -168,7 +166,6 @@ document.addEventListener("click", async (event) => {
   } else if (event.target.closest?.("[data-close-panel]") && panel.firstElementChild) {
     event.preventDefault();
     if (await keep()) close();
-    else if (form()?.hasAttribute("data-guards")) close();
   }
   const more = event.target.closest?.("[data-add-row]");
   if (more) addRow(more.closest("[data-rows]"), true);
@@ -177,7 +174,7 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("keydown", async (event) => {
   const busy = event.target.closest?.("[role=combobox][aria-expanded=true], .menu[open]");
   if (event.key !== "Escape" || !panel.firstElementChild || busy || event.defaultPrevented) return;
-  if (form()?.hasAttribute("data-guards") || (await keep())) close();
+  if (await keep()) close();
 });
 
 addEventListener("popstate", () => location.reload());

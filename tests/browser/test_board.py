@@ -228,7 +228,7 @@ def test_many_are_ticked_by_a_range_moved_and_taken_back(page: Any, version: Ver
     told(page, "3 moved to “Lead”.")
     assert set(names(page, "lead")) == {"Ada", "Ben", "Cleo"}
     page.locator(".toasts").get_by_role("button", name="Undo").click()
-    told(page, "Taken back: everybody is where they were.")
+    told(page, "Taken back: everybody is where they were. Their time in the stage begins anew.")
     assert set(names(page, "known")) == {"Ada", "Ben", "Cleo", "Dan", "Eve"}
     assert moving.outcomes(BulkMove.objects.get()) == {"undone": 3}
 

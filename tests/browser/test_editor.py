@@ -106,6 +106,34 @@ def test_the_keyboard_alone_does_all_of_it(page: Any) -> None:
     until(page, lambda: page.evaluate("document.activeElement.id") == "open-rule-2")
 
 
+def test_what_is_changed_in_a_test_case_is_kept_when_its_panel_is_closed(page: Any) -> None:
+    draft(SMALL + CASE)
+    sign_in(page, EDIT)
+    panel = page.locator("#model-panel")
+    page.locator("#open-case-1").click()
+    panel.get_by_label("What it shows").fill("A newcomer")
+    page.keyboard.press("Escape")
+    until(page, lambda: document()["cases"][0]["name"] == "A newcomer")
+
+    page.locator("#open-case-1", has_text="A newcomer").click()
+    panel.get_by_label("On the evening of").fill("2025-03-09")
+    panel.get_by_role("link", name="Close").click()
+    until(page, lambda: document()["cases"][0]["expect"]["on"] == "2025-03-09")
+    page.locator("#case-results .status--good").wait_for()
+
+    page.locator("#open-case-1").click()
+    facts = panel.locator("[data-rows=facts]")
+    for at, (what, value) in enumerate((("country", "DE"), ("city", "Bonn"))):
+        if at:
+            facts.get_by_role("button", name="One more").click()
+        facts.get_by_label("Known of them").nth(at).select_option(what)
+        facts.get_by_label("Value").nth(at).fill(value)
+        until(page, lambda key=what, told=value: document()["cases"][0]["person"].get(key) == told)
+    panel.get_by_role("button", name="Done").click()  # a line that was kept on the way is none the less there
+    until(page, lambda: not panel.locator("#model-form").count())
+    assert document()["cases"][0]["person"] == {"first_seen": "2025-03-01", "country": "DE", "city": "Bonn"}
+
+
 def test_the_later_of_two_editors_is_told_and_loses_nothing(chromium: Any, live_server: Any) -> None:
     """In a window of its own: the browser's console tells of the answer 409, as it should."""
     draft()
@@ -130,10 +158,14 @@ def test_a_part_that_was_begun_is_there_again_when_it_is_opened_again(page: Any)
     page.locator("#add-rule").click()
     page.locator("#model-panel").get_by_label("Reason noted").fill("Half a thought")
     page.keyboard.press("Escape")
+    until(page, lambda: not page.locator("#model-form").count())
+    page.locator("#add-rule").click()
+    until(page, lambda: page.locator("#model-panel").get_by_label("Reason noted").input_value() == "Half a thought")
+    page.locator("#model-panel").get_by_label("Reason noted").fill("Half a thought.")
     page.locator("#open-stage-lead").click()
     page.locator("#model-form [name=phase]").wait_for()
     page.locator("#add-rule").click()
-    until(page, lambda: page.locator("#model-panel").get_by_label("Reason noted").input_value() == "Half a thought")
+    until(page, lambda: page.locator("#model-panel").get_by_label("Reason noted").input_value() == "Half a thought.")
 
 
 def test_a_stage_is_handed_to_sales_in_its_panel_and_back(page: Any) -> None:

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from audience.models import Person
 from kit import jobs
 from kit.models import AuditEntry, User
 from lifecycle.editions import documents
@@ -110,9 +111,12 @@ def test_a_next_version_is_checked_compared_planned_published_and_rolled_back(ap
     changes = {(each["about"], each["what"], each["kind"]) for each in api.get(f"{address}changes/1/").json()}
     assert {("stage", "lead", "removed"), ("stage", "warm", "added")} <= changes
     assert api.get(f"{address}changes/9/").status_code == 404
-    assert [(row["stage"], row["how"], row["members"]) for row in api.get(f"{address}plan/").json()["rows"]] == [
-        ("lead", "undecided", 1)
+    counted = ("stage", "how", "members", "left_out")
+    assert [tuple(row[key] for key in counted) for row in api.get(f"{address}plan/").json()["rows"]] == [
+        ("lead", "undecided", 1, 0)
     ]
+    Person.objects.update(is_excluded=True)
+    assert api.get(f"{address}plan/").json()["rows"][0]["left_out"] == 1
     problem(send(api, f"{address}publish/"), 409, "version_refused")
     problem(send(api, f"{address}decide/", {"stages": {"lead": "checked"}}), 409, "plan_refused")
     problem(send(api, f"{address}decide/", {"stages": {"lead": "no\u0000"}}), 400, "bad_unicode")

@@ -249,8 +249,12 @@ def test_ticked_cards_are_moved_and_the_answer_leads_to_the_undo(browser, versio
     bulk = BulkMove.objects.get()
     undo = reverse("bulk_undo", args=[bulk.pk])
     assert undo in response.content.decode() and bulk.get_absolute_url() in response.content.decode()
+    began = timezone.now()
     response = browser.post(undo, {"next": BOARD}, follow=True)
-    assert said(response) == "Taken back: everybody is where they were."
+    assert {each.entered_at > began for each in Membership.objects.filter(pk__in=[each.pk for each in some[:3]])} == {
+        True
+    }
+    assert said(response) == "Taken back: everybody is where they were. Their time in the stage begins anew."
     assert moving.outcomes(bulk) == {"undone": 3, "skipped": 1}
     assert "nothing to take back" in said(browser.post(undo, follow=True))
 

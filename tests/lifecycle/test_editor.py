@@ -8,6 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from audience.models import Field
+from audience.subjects import custom
 from kit.models import AuditEntry, User
 from lifecycle.editing import drafts, parts
 from lifecycle.editions import cards, documents, picture
@@ -411,6 +413,76 @@ def test_contracts_and_service_cases_of_a_test_case_are_edited_and_what_a_file_s
                   {"agreed-0-rest": '{"nope": 1}'}):  # fmt: skip
         assert client.post(EDIT + "cases/1/", sent | {"seen": seen(client, "cases/1/")} | wrong).status_code == 400
     assert document()["cases"] == [after]
+
+
+TIER = "{field: person.custom.tier, op: is, value: gold}"
+
+
+def fields_of_every_type():
+    more = {"choice": {"choices": ["gold", "tin"]}, "several": {"choices": ["a", "b", "c"]}}
+    names = {"tier": "choice", "wants": "several", "note": "text", "seats": "number", "budget": "money",
+             "since": "date", "vip": "yes_no"}  # fmt: skip
+    for label, kind in names.items():
+        custom.define(label.capitalize(), of="person", type=kind, by=None, now=NOW, **more.get(kind, {}))
+    custom.change(Field.objects.get(slug="tier"), labels={"gold": "Gold tier"}, by=None, now=NOW)
+
+
+def test_a_test_case_says_custom_fields_by_their_types_and_shows_those_that_a_file_told(client):
+    fields_of_every_type()
+    custom.define("Of accounts", of="account", type="text", by=None, now=NOW)
+    draft(SMALL + CASE)
+    page = client.get(EDIT + "cases/new/").content.decode()
+    assert "custom.tier" in page and "custom.of_accounts" not in page
+    told = {"tier": "Gold tier", "wants": "c; a", "note": "Rang twice", "seats": "2.5", "budget": "-1200",
+            "since": "2025-02-28", "vip": "no"}  # fmt: skip
+    sent = {"name": "Gold", "first_seen": "2025-03-01", "stage": "known", "on": "2025-03-05", **NO_LISTS,
+            "facts-TOTAL_FORMS": "8", "facts-INITIAL_FORMS": "0",
+            "happened-TOTAL_FORMS": "0", "happened-INITIAL_FORMS": "0"}  # fmt: skip
+    for at, (slug, text) in enumerate([*told.items(), ("seats", "")]):
+        sent |= {f"facts-{at}-field": f"custom.{slug}", f"facts-{at}-value": text}
+    assert client.post(EDIT + "cases/new/", sent).status_code == 302
+    known = {"tier": "gold", "wants": ["a", "c"], "note": "Rang twice", "seats": 2.5, "budget": -1200,
+             "since": "2025-02-28", "vip": False}  # fmt: skip
+    assert document()["cases"][1]["person"] == {"first_seen": "2025-03-01", "custom": known}
+    page = client.get(EDIT + "cases/2/").content.decode()
+    for shown in ("Gold tier", "a; c", "Rang twice", "2.5", "-1200", "2025-02-28", "no"):
+        assert f'value="{shown}"' in page, shown
+    assert client.post(EDIT + "cases/2/", sent | {"seen": seen(client, "cases/2/")}).status_code == 302
+    assert document()["cases"][1]["person"]["custom"] == known
+    for slug, wrong in (("tier", "iron"), ("wants", "a; d"), ("seats", "many"), ("budget", "1.5"), ("since", "31.3.2025"),
+                        ("vip", "maybe")):  # fmt: skip
+        one = {"facts-0-field": f"custom.{slug}", "facts-0-value": wrong, "seen": seen(client, "cases/2/")}
+        refused = client.post(EDIT + "cases/2/", sent | one)
+        assert refused.status_code == 400 and f"“{slug.capitalize()}” takes" in text_of(refused), slug
+    assert document()["cases"][1]["person"]["custom"] == known
+
+
+def test_who_enters_by_a_custom_field_is_tried_with_a_case_made_in_the_browser(client):
+    fields_of_every_type()
+    draft(SMALL.replace("entry: {}", f"entry: {TIER}"))
+    sent = {"name": "Gold", "first_seen": "2025-03-01", "stage": "known", "on": "2025-03-05", **NO_LISTS,
+            "facts-TOTAL_FORMS": "1", "facts-INITIAL_FORMS": "0", "facts-0-field": "custom.tier",
+            "facts-0-value": "gold", "happened-TOTAL_FORMS": "0", "happened-INITIAL_FORMS": "0"}  # fmt: skip
+    assert client.post(EDIT + "cases/new/", sent).status_code == 302
+    sent |= {"name": "Tin", "facts-0-value": "tin", "stage": "nowhere"}
+    assert client.post(EDIT + "cases/new/", sent).status_code == 302
+    assert text_of(client.get("/lifecycles/small/v1/cases/")).count("status--good") == 2
+
+
+def test_what_a_line_cannot_show_of_a_custom_field_stays_in_the_test_case(client):
+    fields_of_every_type()
+    told = "{seats: many, gone: {a: 1}, wants: [], note: , vip: true}"
+    draft(SMALL + CASE.replace("first_seen: 2025-03-01", f"first_seen: 2025-03-01, city: Bonn, custom: {told}"))
+    [before] = document()["cases"]
+    sent = {"name": "A stranger", "first_seen": "2025-03-01", "stage": "known", "on": "2025-03-05", **NO_LISTS,
+            "facts-TOTAL_FORMS": "2", "facts-INITIAL_FORMS": "2", "facts-0-field": "city", "facts-0-value": "Bonn",
+            "facts-1-field": "custom.vip", "facts-1-value": "yes", "seen": seen(client, "cases/1/"),
+            "happened-TOTAL_FORMS": "0", "happened-INITIAL_FORMS": "0"}  # fmt: skip
+    assert client.post(EDIT + "cases/1/", sent).status_code == 302
+    assert document()["cases"] == [before]
+    sent |= {"facts-1-field": "custom.seats", "facts-1-value": "3", "seen": seen(client, "cases/1/")}
+    assert client.post(EDIT + "cases/1/", sent).status_code == 302
+    assert document()["cases"][0]["person"]["custom"] == {"gone": {"a": 1}, "wants": [], "note": None, "seats": 3}
 
 
 def test_an_edit_asks_nothing_of_the_ledger_unless_a_stage_or_rule_goes(ada):

@@ -6,6 +6,7 @@ from html import unescape
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from audience.models import Person
 from kit import jobs
 from kit.models import Job, User
 from lifecycle.editions import documents
@@ -100,6 +101,28 @@ def test_who_is_left_out_of_figures_is_neither_in_those_of_the_list_nor_of_the_s
         members = text_of(client.get(unescape(url)))
         assert len(re.findall(r'href="/people/\d+/"', members)) == int(number) and "Tess" not in members, url
     assert len(figures) == 3
+
+
+def test_previews_and_plans_tell_apart_whom_figures_leave_out(client):
+    for each in (person(first_name="Grace"), person(first_name="Tess", is_excluded=True)):
+        activity(each, days_ago(10))
+    draft()
+    client.post("/lifecycles/small/v1/preview/")
+    jobs.run(Job.objects.get(kind="preview").pk, NOW)
+    told = "1 of these is left out of figures"
+    page = text_of(client.get("/lifecycles/small/v1/"))
+    assert "Memberships: 2;" in page and told in page
+    client.post("/lifecycles/small/v1/publish/")
+    jobs.run(Job.objects.get(kind="replay").pk, NOW)
+    draft(SMALL.replace("name: Lead", "name: Warm"))
+    page = text_of(client.get("/lifecycles/small/v2/plan/"))
+    assert 'data-metric="plan:all">2<' in page and told in page
+    client.post("/lifecycles/small/v2/preview/")
+    jobs.run(Job.objects.filter(kind="preview").latest("pk").pk, NOW)
+    page = text_of(client.get("/lifecycles/small/v2/"))
+    assert "Members who move over: 2." in page and told in page
+    Person.objects.update(is_excluded=False)
+    assert "left out of figures" not in text_of(client.get("/lifecycles/small/v2/plan/"))
 
 
 def test_what_cannot_be_published_says_why_and_stays_a_draft(client):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import date, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -14,14 +15,14 @@ from django.utils import timezone
 from audience import live as engine
 from audience.activity import activities
 from audience.models import Activity, Person
-from audience.subjects import erasure
+from audience.subjects import accounts, erasure
 from audience.webforms import submitting
 from audience.webforms.submitting import Sent
 from kit import jobs
 from kit.models import AuditEntry, Notice, User
 from lifecycle.editions import documents, versions
 from lifecycle.models import Application, ChecklistItem, Membership, Programme
-from lifecycle.partners import applications, certificates, checklist, programmes, standing
+from lifecycle.partners import applications, certificates, checklist, outside, programmes, standing
 from lifecycle.partners.programmes import Step
 from tests.asking import Api, user
 from tests.audience.webforms.making import published
@@ -33,9 +34,10 @@ STEPS = (Step("Sign the terms", 7, kind="terms_signed"), Step("Pass the training
          Step("Name a contact", 3, by_partner=False))  # fmt: skip
 
 
-def programme(**given: Any) -> Programme:
-    """The playbook of partners, live, with a form and three steps."""
-    version = versions.draft(documents.playbooks()["partner_programme"], by=None, now=days_ago(50))
+def programme(entry: Any = None, **given: Any) -> Programme:
+    """The playbook of partners, live, with a form and three steps; with `entry` another condition to enter by."""
+    playbook = documents.playbooks()["partner_programme"]
+    version = versions.draft(playbook | ({"entry": entry, "cases": []} if entry else {}), by=None, now=days_ago(50))
     jobs.run(versions.publish(version, by=None, now=days_ago(50)).pk, days_ago(50))
     told = {"form": published(), "certified_months": 12, "steps": STEPS} | given
     return programmes.set_up(version.lifecycle, **told, by=None, now=days_ago(49))
@@ -240,6 +242,40 @@ def test_pages_tell_who_waits_decide_and_show_what_there_is_to_do(client):
     assert Application.objects.get().state == "waiting"
     client.post(reverse("partner_decline", args=[application.pk]), {"reason": "No", "tell": "on"})
     assert Application.objects.get().state == "declined"
+
+
+def test_an_approved_partner_that_does_not_enter_has_its_steps_on_its_page_and_is_told_why(client):
+    made = programme(entry={"field": "account.country", "op": "is", "value": "DE"})
+    client.force_login(user())
+    approve = reverse("partner_approve", args=[applied(made).pk])
+    answer = client.post(approve, {"account": "", "new": "Acme"}, follow=True)
+    acme = Application.objects.get().account
+    why = "It does not enter “Partner programme”, because this does not hold of it: account&#x27;s country is “DE”."
+    told = [str(each) for each in answer.context["messages"]]
+    assert unescape(why) in told
+    assert stage_of(acme, timezone.now()) == "nowhere"
+    page = client.get(reverse("account", args=[acme.pk])).content.decode()
+    assert why in page and "In no lifecycle yet" in page and "Sign the terms" in page
+    client.post(reverse("partner_step", args=[ChecklistItem.objects.get(step__name="Sign the terms").pk]))
+    assert checklist.of(acme).filter(done_at=None).count() == 2
+    accounts.change(acme, {"country": "DE"}, source="by hand", by=None, now=timezone.now())
+    assert stage_of(acme, timezone.now()) != "nowhere"
+    page = client.get(reverse("account", args=[acme.pk])).content.decode()
+    assert "It does not enter" not in page and "Sign the terms" in page
+
+
+def test_whoever_was_approved_for_a_programme_that_takes_nobody_in_is_told_so(client):
+    made = programme()
+    acme = account(name="Acme", domain="acme.example")
+    applications.approve(applied(made), acme, by=None, now=NOW)
+    assert outside.of(acme, now=NOW) == [], "it enters within a minute"
+    version = made.lifecycle.versions.get()
+    version.stopped_rules.create(stopped_at=NOW, because="It took too long")
+    assert "nobody does: its entry condition stands still" in outside.of(acme, now=NOW)[0].why
+    made.lifecycle.versions.update(state="retired")
+    client.force_login(user())
+    page = client.get(reverse("account", args=[acme.pk])).content.decode()
+    assert "because no version of that is live" in page and "Sign the terms" in page
 
 
 def test_a_program_decides_and_ticks_steps():

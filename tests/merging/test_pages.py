@@ -121,7 +121,7 @@ def test_every_page_of_the_one_who_went_leads_to_the_one_who_stays_until_they_ar
         assert (told.status_code, told.url) == (301, reverse(name, args=[ours.pk]))
         assert "no-store" in told["Cache-Control"]
     shown = text(client.get(reverse("merge", args=[made.pk])))
-    assert "Part them again" in shown
+    assert "Part them again" in shown and "their time in it begins anew" in shown
     factories.activity(ours, NOW, recorded_at=NOW.replace(year=2026))
     assert "1 activities" in text(client.get(reverse("merge", args=[made.pk])))
     told = client.post(reverse("merge_part", args=[made.pk]), follow=True)

@@ -87,6 +87,8 @@ def test_parted_again_each_pass_goes_on_where_it_was_and_counts_as_before() -> N
     assert [each[0] for each in passes(ours)] == [1, 2, 3] and balances(version) == {"lead": 1}
     merging.part(made, by=None, now=NOW)
     assert (passes(ours), passes(theirs), balances(version)) == before
+    since = {each.subject_id: each.entered_at for each in Membership.objects.filter(ended_at=None)}
+    assert since == {ours.pk: NOW, theirs.pk: days_ago(19)}, "the time of whoever had to leave begins anew"
     assert integrity.check(version.lifecycle, now=NOW) == []
     assert [each.kind for each in Movement.objects.order_by("-pk")[:2]] == ["undo", "merge"]
 
