@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import Any
 
 from audience.merging import duplicates, merges
 from audience.models import Activity, Duplicate, Merge, Person
@@ -18,17 +19,22 @@ MERGED = 2
 TWICE = re.compile(r"[a-z]\d{5}\.")  # how the second address of who is there twice begins; a namesake's does not
 
 
+def _is_second(person: Any) -> bool:
+    return TWICE.match(person.email) is not None
+
+
 def tidy(*, by: User | None, now: datetime) -> None:
     """Find duplicates, make each of the first pairs one, and erase; what is done already is left as it is."""
     if not Duplicate.objects.exists():
         duplicates.find(now)
     pairs = Duplicate.objects.filter(of="person", state=Duplicate.State.OPEN).order_by("-confidence", "pk")
     people = duplicates.subjects_of(list(pairs))
+    both = [(people[each.one_id], people[each.other_id]) for each in pairs]
+    # Who stays is the one whose address is the first.
     alike = [
-        (people[each.one_id], people[each.other_id])
-        for each in pairs
-        if people[each.one_id].source == people[each.other_id].source  # type: ignore[union-attr]
-        and any(TWICE.match(people[pk].email) for pk in (each.one_id, each.other_id))  # type: ignore[union-attr]
+        sorted(two, key=_is_second)
+        for two in both
+        if two[0].source == two[1].source and any(map(_is_second, two))  # type: ignore[union-attr]
     ]
     for survivor, other in alike[: MERGED - Merge.objects.filter(undone_at=None).count()]:
         merges.merge(survivor, other, by=by, now=now)
