@@ -271,7 +271,9 @@ class Installation(forms.Form):
 class PublicHolidays(forms.Form):
     """Public holidays that are proposed for a calendar: where, and of which years."""
 
-    place = forms.ChoiceField(label=_("Country or region"), required=False)
+    use_required_attribute = False  # a browser would ask for them of whoever keeps the calendar around them
+
+    place = forms.ChoiceField(label=_("Country or region"))
     first_year = forms.IntegerField(label=_("From year"), min_value=1950, max_value=2100)
     last_year = forms.IntegerField(label=_("Through year"), min_value=1950, max_value=2100)
 
